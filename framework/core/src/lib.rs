@@ -1,9 +1,18 @@
 //! The engine of Oncestream, pure: no Kafka, no threads, no clock, no files, no async.
+//!
+//! A topology is a graph of typed nodes ([`graph`]); a worker makes it into running tasks
+//! ([`task`]) with typed stores ([`state`]); [`commit`] decides, from observed facts, what an
+//! exactly-once commit does next.
 
+pub mod commit;
+pub mod error;
+pub mod graph;
 mod ids;
+pub mod partitioner;
 mod record;
 pub mod serde;
 pub mod state;
+pub mod task;
 
 pub use ids::{SubTopologyId, TaskId, TopicPartition};
 pub use record::{Header, Headers, Record, RecordMetadata, TimestampMs};

@@ -3,6 +3,32 @@
 //! The bytes of the built-in serdes are those of Kafka's own serializers. Null is a type: only
 //! the serde of an `Option` accepts a null; every other refuses it with [`SerdeError::Null`].
 
+#[cfg(feature = "bincode")]
+mod bincode;
+mod bytes;
+mod error;
+mod function;
+mod json;
+mod numbers;
+mod option;
+mod pair;
+mod text;
+mod uuid;
+
+#[cfg(feature = "bincode")]
+pub use bincode::BincodeSerde;
+pub use bytes::{BytesSerde, UnitSerde};
+pub use function::{FnSerde, fn_serde};
+pub use json::JsonSerde;
+pub use numbers::{
+    BoolSerde, F32Serde, F64Serde, I8Serde, I16Serde, I32Serde, I64Serde, U8Serde, U16Serde,
+    U32Serde, U64Serde,
+};
+pub use option::OptionSerde;
+pub use pair::PairSerde;
+pub use text::{ArcStrSerde, StringSerde};
+pub use uuid::UuidSerde;
+
 use std::sync::Arc;
 
 /// Why bytes could not be written or read.
@@ -78,6 +104,7 @@ pub trait Serde<T>: Send + Sync {
     ///
     /// # Errors
     /// [`SerdeError::Null`] unless the type is an `Option`.
+    #[allow(clippy::wrong_self_convention)] // Reads as what it does, beside `is_null`.
     fn from_null(&self) -> Result<T, SerdeError> {
         Err(SerdeError::Null { type_name: std::any::type_name::<T>() })
     }

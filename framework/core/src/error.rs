@@ -1,0 +1,195 @@
+//! What can go wrong in a topology: while it is built, and while a task runs it.
+
+use crate::serde::SerdeError;
+use crate::state::BackendError;
+
+/// Anything a user's own code may fail with.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A topology that cannot be built, or does not fit the topics it names.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TopologyError {
+    /// Two things of one kind with one name.
+    #[error("{kind} name `{name}` is used twice; give one of them another name")]
+    DuplicateName {
+        /// Node, store, repartition topic or source topic.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A name Kafka would not accept in a topic.
+    #[error(
+        "{kind} name `{name}` is not valid; use 1 to 200 characters of a-z, A-Z, 0-9, `.`, `_`, `-`"
+    )]
+    InvalidName {
+        /// Node, store or repartition topic.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A node asks for a store that nobody added.
+    #[error(
+        "node `{node}` uses store `{store}`, which is not in the topology; add it with add_state_store"
+    )]
+    UnknownStore {
+        /// The node.
+        node: String,
+        /// The store.
+        store: String,
+    },
+    /// A node asks for a store it was not connected to, or of another type.
+    #[error(
+        "node `{node}` uses store `{store}` as {asked}, but the store has other types or is not connected to the node"
+    )]
+    StoreType {
+        /// The node.
+        node: String,
+        /// The store.
+        store: String,
+        /// The type that was asked for.
+        asked: &'static str,
+    },
+    /// Parent and child disagree on the types between them.
+    #[error("node `{child}` does not take what node `{parent}` forwards ({forwards})")]
+    NodeType {
+        /// The upstream node.
+        parent: String,
+        /// The downstream node.
+        child: String,
+        /// The types the parent forwards.
+        forwards: &'static str,
+    },
+    /// A topology without a source does nothing.
+    #[error("the topology has no source; start it with stream() or table()")]
+    NoSource,
+    /// Records would run in a circle through topics.
+    #[error("the topology is a cycle: {}; write to a topic that it does not read", path.join(" -> "))]
+    Cycle {
+        /// Nodes and topics on the circle.
+        path: Vec<String>,
+    },
+    /// A topic the topology reads is not there.
+    #[error("source topic `{topic}` does not exist; create it before the application starts")]
+    MissingSourceTopic {
+        /// The topic.
+        topic: String,
+    },
+    /// Inputs of one stateful sub-topology have different partition counts.
+    #[error(
+        "topics that meet in one stateful sub-topology must have the same number of partitions: {}; repartition() one of them or recreate it",
+        topics.iter().map(|(t, n)| format!("`{t}` has {n}")).collect::<Vec<_>>().join(", ")
+    )]
+    NotCopartitioned {
+        /// Each topic with its partition count.
+        topics: Vec<(String, i32)>,
+    },
+    /// The partition count of a repartition topic cannot be found out.
+    #[error(
+        "the partition count of repartition topic `{topic}` depends on itself; set it with Repartitioned::partitions"
+    )]
+    UnknownPartitionCount {
+        /// The topic.
+        topic: String,
+    },
+}
+
+/// Which half of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The key.
+    Key,
+    /// The value.
+    Value,
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Key => "key",
+            Self::Value => "value",
+        })
+    }
+}
+
+/// A task could not go on. Nothing of its transaction becomes visible.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// A record's bytes are not what the source's serde expects.
+    #[error(
+        "cannot deserialise the {part} of {topic}-{partition} at offset {offset}: {source}; fix the serde, or set deserialization.exception.handler=continue to skip such records"
+    )]
+    Deserialize {
+        /// The source topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// The record's offset.
+        offset: i64,
+        /// Key or value.
+        part: Part,
+        /// What the serde said.
+        source: SerdeError,
+    },
+    /// A record has no valid time.
+    #[error(
+        "{topic}-{partition} at offset {offset} has timestamp {timestamp}; set a timestamp extractor with Consumed::timestamp_extractor"
+    )]
+    InvalidTimestamp {
+        /// The source topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// The record's offset.
+        offset: i64,
+        /// The time it carries, in milliseconds.
+        timestamp: i64,
+    },
+    /// A sink's serde refused a key or value.
+    #[error("cannot serialise the {part} of a record for topic {topic}: {source}")]
+    Serialize {
+        /// The topic it was meant for.
+        topic: String,
+        /// Key or value.
+        part: Part,
+        /// What the serde said.
+        source: SerdeError,
+    },
+    /// A store's serde refused what it was given or what it found.
+    #[error(
+        "store {store}: {part}: {source}; if the type of the store changed, reset the application"
+    )]
+    StoreSerde {
+        /// The store.
+        store: String,
+        /// Key or value.
+        part: Part,
+        /// What the serde said.
+        source: SerdeError,
+    },
+    /// The state backend failed.
+    #[error("store {store}: {source}")]
+    Backend {
+        /// The store.
+        store: String,
+        /// What the backend said.
+        source: BackendError,
+    },
+    /// A record could not be handed to the producer.
+    #[error("cannot send to topic {topic}: {source}")]
+    Send {
+        /// The topic.
+        topic: String,
+        /// What the producer said.
+        source: BoxError,
+    },
+    /// A user's processor failed.
+    #[error("processor {node}: {source}")]
+    Processor {
+        /// The node.
+        node: String,
+        /// What the processor said.
+        source: BoxError,
+    },
+}

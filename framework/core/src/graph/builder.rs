@@ -1,0 +1,257 @@
+//! Collects the nodes and stores of a topology and checks their names.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::topology::Topology;
+use super::{
+    ChangelogConfig, NodeDef, NodeId, NodeKind, RepartitionDef, SinkTopic, SourceTopics, StoreDef,
+    TopicRef,
+};
+use crate::error::TopologyError;
+use crate::state::{StateStore, StoreInit, StoreInstance};
+use crate::task::{Node, NodeHandle, SourceInstance, TaskBuilder};
+
+/// Nodes in the order they were added, parents first. Faults are kept and told by `build`.
+#[derive(Default)]
+pub struct GraphBuilder {
+    nodes: Vec<NodeDef>,
+    stores: Vec<StoreDef>,
+    repartitions: Vec<RepartitionDef>,
+    names: HashSet<Arc<str>>,
+    fault: Option<TopologyError>,
+}
+
+impl GraphBuilder {
+    /// Adds a source. The factory makes the typed source of one task.
+    pub fn add_source<F>(&mut self, name: &str, topics: SourceTopics, factory: F) -> NodeId
+    where
+        F: Fn(&mut TaskBuilder<'_>, NodeId) -> Result<SourceInstance, TopologyError>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.add(
+            name,
+            NodeKind::Source(topics),
+            &[],
+            &[],
+            Arc::new(move |b, id| Ok(NodeHandle::source(factory(b, id)?))),
+        )
+    }
+
+    /// Adds a processor below `parents`, connected to `stores`.
+    pub fn add_processor<K, V, F>(
+        &mut self,
+        name: &str,
+        parents: &[NodeId],
+        stores: &[Arc<str>],
+        factory: F,
+    ) -> NodeId
+    where
+        K: 'static,
+        V: 'static,
+        F: Fn(&mut TaskBuilder<'_>, NodeId) -> Result<Box<dyn Node<K, V>>, TopologyError>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.add(
+            name,
+            NodeKind::Processor,
+            parents,
+            stores,
+            Arc::new(move |b, id| Ok(NodeHandle::node(factory(b, id)?))),
+        )
+    }
+
+    /// Adds a sink below `parents`.
+    pub fn add_sink<K, V, F>(
+        &mut self,
+        name: &str,
+        topic: SinkTopic,
+        parents: &[NodeId],
+        factory: F,
+    ) -> NodeId
+    where
+        K: 'static,
+        V: 'static,
+        F: Fn(&mut TaskBuilder<'_>, NodeId) -> Result<Box<dyn Node<K, V>>, TopologyError>
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.add(
+            name,
+            NodeKind::Sink(topic),
+            parents,
+            &[],
+            Arc::new(move |b, id| Ok(NodeHandle::node(factory(b, id)?))),
+        )
+    }
+
+    /// Adds a store.
+    pub fn add_store<S, F>(&mut self, name: &str, changelog: Option<ChangelogConfig>, factory: F)
+    where
+        S: StateStore + 'static,
+        F: Fn(StoreInit) -> S + Send + Sync + 'static,
+    {
+        self.check_name("store", name);
+        if self.stores.iter().any(|s| &*s.name == name) {
+            self.fail(TopologyError::DuplicateName { kind: "store", name: name.to_owned() });
+        }
+        self.stores.push(StoreDef {
+            name: name.into(),
+            changelog,
+            factory: Arc::new(move |init| StoreInstance::new(factory(init))),
+        });
+    }
+
+    /// Connects a node that is there already to a store.
+    pub fn connect_store(&mut self, node: NodeId, store: &str) {
+        self.nodes[node.0].stores.push(store.into());
+    }
+
+    /// Adds a repartition topic.
+    pub fn add_repartition(&mut self, name: &str, partitions: Option<i32>) -> TopicRef {
+        self.check_name("repartition topic", name);
+        if self.repartitions.iter().any(|r| &*r.name == name) {
+            self.fail(TopologyError::DuplicateName {
+                kind: "repartition topic",
+                name: name.to_owned(),
+            });
+        }
+        let name: Arc<str> = name.into();
+        self.repartitions.push(RepartitionDef { name: name.clone(), partitions });
+        TopicRef::Repartition(name)
+    }
+
+    /// Remembers the first fault, for `build` to tell.
+    pub fn fail(&mut self, fault: TopologyError) {
+        self.fault.get_or_insert(fault);
+    }
+
+    fn check_name(&mut self, kind: &'static str, name: &str) {
+        let valid = (1..=200).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        if !valid {
+            self.fail(TopologyError::InvalidName { kind, name: name.to_owned() });
+        }
+    }
+
+    fn add(
+        &mut self,
+        name: &str,
+        kind: NodeKind,
+        parents: &[NodeId],
+        stores: &[Arc<str>],
+        factory: super::NodeFactory,
+    ) -> NodeId {
+        self.check_name("node", name);
+        let id = NodeId(self.nodes.len());
+        let name: Arc<str> = name.into();
+        if !self.names.insert(name.clone()) {
+            self.fail(TopologyError::DuplicateName { kind: "node", name: name.to_string() });
+        }
+        for parent in parents {
+            self.nodes[parent.0].children.push(id);
+        }
+        self.nodes.push(NodeDef {
+            name,
+            kind,
+            parents: parents.to_vec(),
+            children: Vec::new(),
+            stores: stores.to_vec(),
+            factory,
+        });
+        id
+    }
+
+    /// Checks the graph and cuts it into sub-topologies.
+    ///
+    /// # Errors
+    /// The first fault found: a name used twice, an unknown store, a cycle, no source.
+    pub fn build(self) -> Result<Topology, TopologyError> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        if !self.nodes.iter().any(|n| matches!(n.kind, NodeKind::Source(_))) {
+            return Err(TopologyError::NoSource);
+        }
+        for node in &self.nodes {
+            for store in &node.stores {
+                if !self.stores.iter().any(|s| s.name == *store) {
+                    return Err(TopologyError::UnknownStore {
+                        node: node.name.to_string(),
+                        store: store.to_string(),
+                    });
+                }
+            }
+        }
+        one_source_per_topic(&self.nodes)?;
+        no_cycle(&self.nodes)?;
+        Ok(Topology::new(self.nodes, self.stores, self.repartitions))
+    }
+}
+
+/// A topic read by two sources would be two inputs of one partition.
+fn one_source_per_topic(nodes: &[NodeDef]) -> Result<(), TopologyError> {
+    let mut seen = HashSet::new();
+    for node in nodes {
+        let NodeKind::Source(SourceTopics::Topics(topics)) = &node.kind else { continue };
+        for topic in topics {
+            if !seen.insert(topic) {
+                return Err(TopologyError::DuplicateName {
+                    kind: "source topic",
+                    name: topic.display_name(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Follows nodes and topics from each source; a way back to a node on the path is a cycle.
+fn no_cycle(nodes: &[NodeDef]) -> Result<(), TopologyError> {
+    let mut readers: HashMap<&TopicRef, usize> = HashMap::new();
+    for (at, node) in nodes.iter().enumerate() {
+        if let NodeKind::Source(SourceTopics::Topics(topics)) = &node.kind {
+            readers.extend(topics.iter().map(|t| (t, at)));
+        }
+    }
+    let next = |at: usize| -> Vec<usize> {
+        let mut next: Vec<usize> = nodes[at].children.iter().map(|c| c.0).collect();
+        if let NodeKind::Sink(SinkTopic::Topic(topic)) = &nodes[at].kind {
+            next.extend(readers.get(topic));
+        }
+        next
+    };
+    // 0: not seen, 1: on the path, 2: done.
+    let mut mark = vec![0_u8; nodes.len()];
+    for start in 0..nodes.len() {
+        let mut path: Vec<(usize, Vec<usize>)> = Vec::new();
+        if mark[start] == 0 {
+            mark[start] = 1;
+            path.push((start, next(start)));
+        }
+        while let Some((at, todo)) = path.last_mut() {
+            let Some(child) = todo.pop() else {
+                mark[*at] = 2;
+                path.pop();
+                continue;
+            };
+            if mark[child] == 1 {
+                let from = path.iter().position(|(n, _)| *n == child).unwrap_or(0);
+                let mut names: Vec<String> =
+                    path[from..].iter().map(|(n, _)| nodes[*n].name.to_string()).collect();
+                names.push(nodes[child].name.to_string());
+                return Err(TopologyError::Cycle { path: names });
+            }
+            if mark[child] == 0 {
+                mark[child] = 1;
+                path.push((child, next(child)));
+            }
+        }
+    }
+    Ok(())
+}

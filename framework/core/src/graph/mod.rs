@@ -1,0 +1,127 @@
+//! The topology as a graph: nodes with names, stores, and a typed factory for each node.
+//!
+//! [`GraphBuilder`] collects nodes, parents first, so that a circle of nodes cannot be made.
+//! [`GraphBuilder::build`] checks it and cuts it into sub-topologies: [`Topology`].
+
+mod builder;
+mod plan;
+mod topology;
+
+use std::sync::Arc;
+
+pub use builder::GraphBuilder;
+pub use plan::{ChangelogTopic, InternalTopics, RepartitionTopic};
+pub use topology::{SubTopology, Topology};
+
+use crate::error::TopologyError;
+use crate::state::{StoreInit, StoreInstance};
+use crate::task::{NodeHandle, TaskBuilder};
+
+/// A node of a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(pub(crate) usize);
+
+/// A topic by name. An internal one gets the application id in front when the application runs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TopicRef {
+    /// A topic of the user's.
+    User(Arc<str>),
+    /// A repartition topic of that name.
+    Repartition(Arc<str>),
+}
+
+impl TopicRef {
+    /// The topic's name on the broker.
+    pub fn resolve(&self, application_id: &str) -> Arc<str> {
+        match self {
+            Self::User(name) => name.clone(),
+            Self::Repartition(name) => format!("{application_id}-{name}-repartition").into(),
+        }
+    }
+
+    /// The name as `describe` prints it, without the application id.
+    pub fn display_name(&self) -> String {
+        match self {
+            Self::User(name) => name.to_string(),
+            Self::Repartition(name) => format!("{name}-repartition"),
+        }
+    }
+}
+
+/// What a source reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceTopics {
+    /// These topics.
+    Topics(Vec<TopicRef>),
+    /// Every topic whose whole name matches this regular expression.
+    Pattern(Arc<str>),
+}
+
+/// What a sink writes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkTopic {
+    /// This topic.
+    Topic(TopicRef),
+    /// One chosen per record.
+    Dynamic,
+}
+
+/// What a node is, beside its factory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeKind {
+    /// Reads topics.
+    Source(SourceTopics),
+    /// Works on records.
+    Processor,
+    /// Writes to a topic.
+    Sink(SinkTopic),
+}
+
+/// Makes the typed node of one task.
+pub(crate) type NodeFactory =
+    Arc<dyn Fn(&mut TaskBuilder<'_>, NodeId) -> Result<NodeHandle, TopologyError> + Send + Sync>;
+
+/// Makes the store of one task.
+pub(crate) type StoreFactory = Arc<dyn Fn(StoreInit) -> StoreInstance + Send + Sync>;
+
+/// A node of the graph.
+#[derive(Clone)]
+pub struct NodeDef {
+    /// Its name, unique in the topology.
+    pub name: Arc<str>,
+    /// Source, processor or sink.
+    pub kind: NodeKind,
+    /// The nodes that forward to it.
+    pub parents: Vec<NodeId>,
+    /// The nodes it forwards to, in the order they were added.
+    pub children: Vec<NodeId>,
+    /// The stores it uses.
+    pub stores: Vec<Arc<str>>,
+    pub(crate) factory: NodeFactory,
+}
+
+/// The changelog of a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChangelogConfig {
+    /// Topic settings beside `cleanup.policy=compact`, by Kafka's names.
+    pub topic_settings: std::collections::BTreeMap<String, String>,
+}
+
+/// A store of the topology.
+#[derive(Clone)]
+pub struct StoreDef {
+    /// Its name, unique in the topology.
+    pub name: Arc<str>,
+    /// `None` when logging is disabled: the store is then lost with its task.
+    pub changelog: Option<ChangelogConfig>,
+    pub(crate) factory: StoreFactory,
+}
+
+/// A repartition topic of the topology.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepartitionDef {
+    /// Its name, without application id and suffix.
+    pub name: Arc<str>,
+    /// How many partitions; `None` takes the largest count upstream.
+    pub partitions: Option<i32>,
+}

@@ -1,0 +1,160 @@
+//! A checked topology, cut into sub-topologies. Immutable, cheap to share between threads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{NodeDef, NodeId, NodeKind, RepartitionDef, SourceTopics, StoreDef, TopicRef};
+
+/// Nodes that run together in one task: connected by forwarding or by a shared store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubTopology {
+    /// Its nodes, parents first.
+    pub nodes: Vec<NodeId>,
+    /// Its stores, in the order they were added.
+    pub stores: Vec<Arc<str>>,
+}
+
+/// What `build` gives: everything needed to make tasks.
+///
+/// Cloning shares the graph.
+#[derive(Clone)]
+pub struct Topology {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    nodes: Vec<NodeDef>,
+    stores: Vec<StoreDef>,
+    repartitions: Vec<RepartitionDef>,
+    sub_topologies: Vec<SubTopology>,
+}
+
+impl std::fmt::Debug for Topology {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Topology")
+            .field("nodes", &self.inner.nodes.iter().map(|n| &n.name).collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Topology {
+    pub(super) fn new(
+        nodes: Vec<NodeDef>,
+        stores: Vec<StoreDef>,
+        repartitions: Vec<RepartitionDef>,
+    ) -> Self {
+        let sub_topologies = cut(&nodes, &stores);
+        Self { inner: Arc::new(Inner { nodes, stores, repartitions, sub_topologies }) }
+    }
+
+    /// All nodes; a [`NodeId`] is an index here.
+    pub fn nodes(&self) -> &[NodeDef] {
+        &self.inner.nodes
+    }
+
+    /// One node.
+    pub fn node(&self, id: NodeId) -> &NodeDef {
+        &self.inner.nodes[id.0]
+    }
+
+    /// All stores.
+    pub fn stores(&self) -> &[StoreDef] {
+        &self.inner.stores
+    }
+
+    /// A store by name.
+    pub fn store(&self, name: &str) -> Option<&StoreDef> {
+        self.inner.stores.iter().find(|s| &*s.name == name)
+    }
+
+    /// All repartition topics.
+    pub fn repartitions(&self) -> &[RepartitionDef] {
+        &self.inner.repartitions
+    }
+
+    /// The sub-topologies; a [`crate::SubTopologyId`] is an index here.
+    pub fn sub_topologies(&self) -> &[SubTopology] {
+        &self.inner.sub_topologies
+    }
+
+    /// The topics that the sources of one sub-topology name; patterns are not among them.
+    pub fn source_topics(&self, sub: &SubTopology) -> Vec<TopicRef> {
+        sub.nodes
+            .iter()
+            .filter_map(|id| match &self.node(*id).kind {
+                NodeKind::Source(SourceTopics::Topics(topics)) => Some(topics.clone()),
+                _ => None,
+            })
+            .flatten()
+            .collect()
+    }
+
+    /// The patterns that the sources of one sub-topology name, with their nodes.
+    pub fn source_patterns(&self, sub: &SubTopology) -> Vec<(NodeId, Arc<str>)> {
+        sub.nodes
+            .iter()
+            .filter_map(|id| match &self.node(*id).kind {
+                NodeKind::Source(SourceTopics::Pattern(p)) => Some((*id, p.clone())),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// Groups nodes that forward to each other or share a store. Groups are numbered by the names of
+/// their sources in alphabetical order, as Kafka Streams does (`makeNodeGroups`).
+fn cut(nodes: &[NodeDef], stores: &[StoreDef]) -> Vec<SubTopology> {
+    let mut groups = Groups::new(nodes.len());
+    let mut first_user: BTreeMap<&str, usize> = BTreeMap::new();
+    for (at, node) in nodes.iter().enumerate() {
+        for parent in &node.parents {
+            groups.join(parent.0, at);
+        }
+        for store in &node.stores {
+            let first = *first_user.entry(store).or_insert(at);
+            groups.join(first, at);
+        }
+    }
+    let mut sources: Vec<usize> =
+        (0..nodes.len()).filter(|n| matches!(nodes[*n].kind, NodeKind::Source(_))).collect();
+    sources.sort_by(|a, b| nodes[*a].name.cmp(&nodes[*b].name));
+    let mut roots: Vec<usize> = Vec::new();
+    for at in sources {
+        let root = groups.root(at);
+        if !roots.contains(&root) {
+            roots.push(root);
+        }
+    }
+    roots
+        .into_iter()
+        .map(|root| {
+            let members: Vec<NodeId> =
+                (0..nodes.len()).filter(|n| groups.root(*n) == root).map(NodeId).collect();
+            let used = |name: &Arc<str>| members.iter().any(|n| nodes[n.0].stores.contains(name));
+            let stores = stores.iter().map(|s| s.name.clone()).filter(used).collect();
+            SubTopology { nodes: members, stores }
+        })
+        .collect()
+}
+
+/// Union-find over node indices.
+struct Groups(Vec<usize>);
+
+impl Groups {
+    fn new(len: usize) -> Self {
+        Self((0..len).collect())
+    }
+
+    fn root(&mut self, mut at: usize) -> usize {
+        while self.0[at] != at {
+            self.0[at] = self.0[self.0[at]];
+            at = self.0[at];
+        }
+        at
+    }
+
+    fn join(&mut self, a: usize, b: usize) {
+        let (a, b) = (self.root(a), self.root(b));
+        self.0[a.max(b)] = a.min(b);
+    }
+}

@@ -1,0 +1,263 @@
+//! Turns the graph of one sub-topology into typed nodes, from the sinks up.
+//!
+//! All type erasure and downcasting of the engine happens here and in `graph`, once per task,
+//! never per record.
+
+use std::any::{Any, type_name};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::node::{CacheFlush, Downstream, Lifecycle, Node, Shared};
+use super::punctuate::PunctuatorId;
+use super::source::SourceInstance;
+use super::{ChangelogId, TaskConfig};
+use crate::TaskId;
+use crate::error::{TaskError, TopologyError};
+use crate::graph::{NodeId, NodeKind, SubTopology, TopicRef, Topology};
+use crate::state::{Backend, CacheBudget, ChangelogTarget, StoreInit, StoreInstance};
+
+/// What a node's factory made: a typed node behind `Any`, or a source.
+pub struct NodeHandle(HandleKind);
+
+enum HandleKind {
+    Node(Box<dyn Any>),
+    Source(SourceInstance),
+}
+
+impl NodeHandle {
+    pub(crate) fn node<K: 'static, V: 'static>(node: Box<dyn Node<K, V>>) -> Self {
+        Self(HandleKind::Node(Box::new(node)))
+    }
+
+    pub(crate) fn source(source: SourceInstance) -> Self {
+        Self(HandleKind::Source(source))
+    }
+}
+
+/// A cache that flushes at a commit.
+pub(crate) type SharedFlush = Rc<RefCell<dyn CacheFlush>>;
+/// A node that starts, is called by schedules, and ends.
+pub(crate) type SharedLifecycle = Rc<RefCell<dyn Lifecycle>>;
+
+/// What a finished build gives to the task.
+pub(crate) struct Built {
+    pub(crate) sources: Vec<(NodeId, SourceInstance)>,
+    pub(crate) stores: Vec<StoreInstance>,
+    pub(crate) flushers: Vec<SharedFlush>,
+    pub(crate) lifecycles: Vec<SharedLifecycle>,
+}
+
+/// What a node's factory may ask for while it makes the node of one task.
+pub struct TaskBuilder<'t> {
+    topology: &'t Topology,
+    task: TaskId,
+    config: &'t TaskConfig,
+    budget: Rc<CacheBudget>,
+    stores: HashMap<Arc<str>, StoreInstance>,
+    /// Nodes with several parents, as `Rc<RefCell<dyn Node<K, V>>>` behind `Any`.
+    shared: HashMap<NodeId, Box<dyn Any>>,
+    flushers: Vec<(NodeId, SharedFlush)>,
+    lifecycles: Vec<SharedLifecycle>,
+}
+
+impl<'t> TaskBuilder<'t> {
+    pub(crate) fn build(
+        topology: &'t Topology,
+        task: TaskId,
+        config: &'t TaskConfig,
+        backend: &dyn Backend,
+        budget: Rc<CacheBudget>,
+        first_changelog: ChangelogId,
+    ) -> Result<Built, BuildError> {
+        let sub = &topology.sub_topologies()[task.sub_topology.0];
+        let mut builder = Self {
+            topology,
+            task,
+            config,
+            budget,
+            stores: HashMap::new(),
+            shared: HashMap::new(),
+            flushers: Vec::new(),
+            lifecycles: Vec::new(),
+        };
+        let stores = builder.open_stores(sub, backend, first_changelog)?;
+        let mut sources = Vec::new();
+        for id in &sub.nodes {
+            let node = topology.node(*id);
+            if matches!(node.kind, NodeKind::Source(_))
+                && let HandleKind::Source(source) = (node.factory)(&mut builder, *id)?.0
+            {
+                sources.push((*id, source));
+            }
+        }
+        // Node ids grow downstream: caches flush in topological order.
+        builder.flushers.sort_by_key(|(id, _)| *id);
+        Ok(Built {
+            sources,
+            stores,
+            flushers: builder.flushers.into_iter().map(|(_, f)| f).collect(),
+            lifecycles: builder.lifecycles,
+        })
+    }
+
+    fn open_stores(
+        &mut self,
+        sub: &SubTopology,
+        backend: &dyn Backend,
+        first: ChangelogId,
+    ) -> Result<Vec<StoreInstance>, BuildError> {
+        let mut opened = Vec::new();
+        for (at, def) in sub.stores.iter().filter_map(|n| self.topology.store(n)).enumerate() {
+            let keyspace_name = self.task.keyspace_name(&def.name);
+            let keyspace = backend
+                .keyspace(&keyspace_name)
+                .map_err(|source| TaskError::Backend { store: def.name.to_string(), source })?;
+            let changelog = def.changelog.as_ref().map(|_| ChangelogTarget {
+                topic: Topology::changelog_topic(&self.config.application_id, &def.name),
+                partition: self.task.partition,
+                id: ChangelogId(first.0 + at as u32),
+            });
+            let store = (def.factory)(StoreInit {
+                name: def.name.clone(),
+                keyspace_name: keyspace_name.into(),
+                keyspace,
+                changelog,
+                budget: self.budget.clone(),
+            });
+            self.stores.insert(def.name.clone(), store.clone());
+            opened.push(store);
+        }
+        Ok(opened)
+    }
+
+    /// The children of `node`, made now if they are not yet.
+    ///
+    /// # Errors
+    /// [`TopologyError::NodeType`] when a child does not take `K` and `V`.
+    pub fn downstream<K: Clone + 'static, V: Clone + 'static>(
+        &mut self,
+        node: NodeId,
+    ) -> Result<Downstream<K, V>, TopologyError> {
+        let children = self.topology.node(node).children.clone();
+        let mut made = Vec::with_capacity(children.len());
+        for child in children {
+            made.push(self.child::<K, V>(node, child)?);
+        }
+        Ok(match made.len() {
+            0 => Downstream::None,
+            1 => made.pop().map_or(Downstream::None, Downstream::One),
+            _ => Downstream::Many(made),
+        })
+    }
+
+    fn child<K: 'static, V: 'static>(
+        &mut self,
+        parent: NodeId,
+        child: NodeId,
+    ) -> Result<Box<dyn Node<K, V>>, TopologyError> {
+        type SharedNode<K, V> = Rc<RefCell<Box<dyn Node<K, V>>>>;
+        let def = self.topology.node(child);
+        let mismatch = || TopologyError::NodeType {
+            parent: self.topology.node(parent).name.to_string(),
+            child: def.name.to_string(),
+            forwards: type_name::<(K, V)>(),
+        };
+        if let Some(shared) = self.shared.get(&child) {
+            let node = shared.downcast_ref::<SharedNode<K, V>>().ok_or_else(mismatch)?;
+            return Ok(Box::new(Shared(node.clone())));
+        }
+        let factory = def.factory.clone();
+        let HandleKind::Node(any) = factory(self, child)?.0 else { return Err(mismatch()) };
+        let node = *any.downcast::<Box<dyn Node<K, V>>>().map_err(|_| TopologyError::NodeType {
+            parent: self.topology.node(parent).name.to_string(),
+            child: def.name.to_string(),
+            forwards: type_name::<(K, V)>(),
+        })?;
+        if def.parents.len() < 2 {
+            return Ok(node);
+        }
+        let shared: SharedNode<K, V> = Rc::new(RefCell::new(node));
+        self.shared.insert(child, Box::new(shared.clone()));
+        Ok(Box::new(Shared(shared)))
+    }
+
+    /// A store that `node` is connected to.
+    ///
+    /// # Errors
+    /// When it is not connected, or has other types.
+    pub fn store<S: 'static>(
+        &self,
+        node: NodeId,
+        name: &str,
+    ) -> Result<Rc<RefCell<S>>, TopologyError> {
+        let def = self.topology.node(node);
+        def.stores
+            .iter()
+            .find(|s| &***s == name)
+            .and_then(|s| self.stores.get(s))
+            .and_then(StoreInstance::downcast::<S>)
+            .ok_or_else(|| TopologyError::StoreType {
+                node: def.name.to_string(),
+                store: name.to_owned(),
+                asked: type_name::<S>(),
+            })
+    }
+
+    /// The node's name.
+    pub fn node_name(&self, node: NodeId) -> Arc<str> {
+        self.topology.node(node).name.clone()
+    }
+
+    /// The task that is being made.
+    pub fn task_id(&self) -> TaskId {
+        self.task
+    }
+
+    /// Settings that nodes may depend on.
+    pub fn config(&self) -> &TaskConfig {
+        self.config
+    }
+
+    /// True when one update per key and commit goes downstream; false when every update does.
+    pub fn caching_enabled(&self) -> bool {
+        self.budget.caching_enabled()
+    }
+
+    /// The name of a topic on the broker.
+    pub fn topic(&self, topic: &TopicRef) -> Arc<str> {
+        topic.resolve(&self.config.application_id)
+    }
+
+    /// Flushes `cache` at each commit, after those of the nodes upstream of `node`.
+    pub fn on_flush(&mut self, node: NodeId, cache: Rc<RefCell<dyn CacheFlush>>) {
+        self.flushers.push((node, cache));
+    }
+
+    /// Tells `node` when the task starts, when a schedule is due, and when the task ends.
+    pub fn on_lifecycle(&mut self, node: Rc<RefCell<dyn Lifecycle>>) -> PunctuatorId {
+        self.lifecycles.push(node);
+        PunctuatorId(self.lifecycles.len() - 1)
+    }
+}
+
+/// A task that could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The topology is at fault.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// A store could not be opened.
+    #[error(transparent)]
+    Store(#[from] TaskError),
+}
+
+impl TaskId {
+    /// The keyspace of a store of this task. It follows the store's name and the changelog
+    /// partition, so that a sub-topology that is renumbered keeps its state.
+    pub fn keyspace_name(self, store: &str) -> String {
+        format!("{store}-{}", self.partition)
+    }
+}

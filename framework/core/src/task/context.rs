@@ -1,0 +1,135 @@
+//! What a node sees while it runs: where the record came from, the times, and the way out.
+//!
+//! A [`Context`] lives for one record, one punctuation or one flush. It borrows the task's
+//! bookkeeping and the worker's [`Collector`]; it owns nothing.
+
+use super::punctuate::{PunctuationType, PunctuatorId, ScheduleId, Schedules};
+use crate::error::{BoxError, TaskError};
+use crate::record::{Headers, RecordMetadata, TimestampMs};
+use crate::{TaskId, TopicPartition};
+
+/// Index of a changelog partition among those of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ChangelogId(pub u32);
+
+/// Who sends a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A sink node.
+    Sink,
+    /// A store; the acknowledged offset is its changelog position.
+    Changelog(ChangelogId),
+}
+
+/// A record on its way to the producer, as bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The partition; `None` lets the producer's partitioner choose by the key.
+    pub partition: Option<i32>,
+    /// The key; `None` is null.
+    pub key: Option<&'a [u8]>,
+    /// The value; `None` is null.
+    pub value: Option<&'a [u8]>,
+    /// Event time.
+    pub timestamp: TimestampMs,
+    /// Headers.
+    pub headers: &'a Headers,
+    /// Sink or changelog.
+    pub origin: Origin,
+}
+
+/// Takes what a task writes. Under exactly once, all of it belongs to the open transaction.
+pub trait Collector {
+    /// Hands a record to the producer. It may be buffered; failures of delivery show at commit.
+    ///
+    /// # Errors
+    /// When the record can never be sent: too large, or a producer that is gone.
+    fn send(&mut self, record: &Outgoing<'_>) -> Result<(), BoxError>;
+
+    /// The number of partitions of a topic, for custom partitioners.
+    ///
+    /// # Errors
+    /// When the topic is not there.
+    fn partition_count(&mut self, topic: &str) -> Result<i32, BoxError>;
+}
+
+/// The task's bookkeeping that contexts borrow.
+#[derive(Debug)]
+pub(crate) struct TaskState {
+    pub(crate) task: TaskId,
+    /// The largest record time processed so far; -1 before the first.
+    pub(crate) stream_time: TimestampMs,
+    pub(crate) wall_clock_ms: TimestampMs,
+    pub(crate) inputs: Vec<TopicPartition>,
+    /// Input and offset of the record in hand.
+    pub(crate) current: Option<(usize, i64)>,
+    pub(crate) schedules: Schedules,
+    pub(crate) dropped: u64,
+    pub(crate) commit_requested: bool,
+}
+
+/// What a node may know and do while it handles one record.
+pub struct Context<'a> {
+    pub(crate) state: &'a mut TaskState,
+    pub(crate) collector: &'a mut dyn Collector,
+}
+
+impl Context<'_> {
+    /// The task that runs.
+    pub fn task_id(&self) -> TaskId {
+        self.state.task
+    }
+
+    /// The largest record time this task has processed; -1 before the first record.
+    pub fn stream_time(&self) -> TimestampMs {
+        self.state.stream_time
+    }
+
+    /// The wall clock, in milliseconds; as of the last poll, not of this instant.
+    pub fn wall_clock_ms(&self) -> TimestampMs {
+        self.state.wall_clock_ms
+    }
+
+    /// Where the record in hand came from; `None` in punctuations and while caches flush.
+    pub fn record_metadata(&self) -> Option<RecordMetadata> {
+        self.state.current.map(|(input, offset)| {
+            let tp = &self.state.inputs[input];
+            RecordMetadata { topic: tp.topic.clone(), partition: tp.partition, offset }
+        })
+    }
+
+    /// Counts a record that was dropped: a null key in an aggregation, or a late record.
+    pub fn drop_record(&mut self) {
+        self.state.dropped += 1;
+    }
+
+    /// Asks for a commit soon, before `commit.interval.ms` is over.
+    pub fn request_commit(&mut self) {
+        self.state.commit_requested = true;
+    }
+
+    /// Calls the punctuator each `interval_ms` from now on.
+    pub fn schedule(
+        &mut self,
+        punctuator: PunctuatorId,
+        interval_ms: i64,
+        kind: PunctuationType,
+    ) -> ScheduleId {
+        let now = self.state.wall_clock_ms;
+        self.state.schedules.add(punctuator, interval_ms, kind, now)
+    }
+
+    /// Ends a schedule. One that is gone already is fine.
+    pub fn cancel(&mut self, schedule: ScheduleId) {
+        self.state.schedules.cancel(schedule);
+    }
+
+    /// Sends bytes; for sinks and stores.
+    pub(crate) fn send(&mut self, record: &Outgoing<'_>) -> Result<(), TaskError> {
+        self.collector
+            .send(record)
+            .map_err(|source| TaskError::Send { topic: record.topic.to_owned(), source })
+    }
+}

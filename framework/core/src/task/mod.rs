@@ -1,0 +1,55 @@
+//! A task: one sub-topology over one partition, instantiated and running. Pure.
+
+mod builder;
+mod context;
+mod node;
+mod offset_metadata;
+mod punctuate;
+mod run;
+mod sink;
+mod source;
+
+pub use builder::{BuildError, NodeHandle, TaskBuilder};
+pub use context::{ChangelogId, Collector, Context, Origin, Outgoing};
+pub use node::{CacheFlush, Downstream, Lifecycle, Node, Shared};
+pub use offset_metadata::OffsetMetadata;
+pub use punctuate::{PunctuationType, PunctuatorId, ScheduleId};
+pub use run::{InputId, Position, Task};
+pub use sink::{Destination, Partitioner, Sink, TopicNameExtractor};
+pub use source::{RawRecord, SourceConfig, SourceInstance, TimestampExtractor};
+
+/// What to do with a record that cannot be deserialised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeserializationPolicy {
+    /// Stop, naming the topic, partition and offset.
+    #[default]
+    Fail,
+    /// Skip the record and count it as dropped.
+    Continue,
+}
+
+/// Settings that tasks depend on.
+#[derive(Clone, Debug)]
+pub struct TaskConfig {
+    /// In front of every internal topic's name.
+    pub application_id: std::sync::Arc<str>,
+    /// What to do with a record that cannot be deserialised.
+    pub deserialization: DeserializationPolicy,
+    /// How many records wait per partition before it is paused.
+    pub buffered_records_per_partition: usize,
+    /// How long a task with several inputs waits for an empty one, in milliseconds of wall
+    /// clock; 0 and less: not at all.
+    pub max_task_idle_ms: i64,
+}
+
+impl TaskConfig {
+    /// The defaults of Kafka Streams.
+    pub fn new(application_id: &str) -> Self {
+        Self {
+            application_id: application_id.into(),
+            deserialization: DeserializationPolicy::Fail,
+            buffered_records_per_partition: 1000,
+            max_task_idle_ms: 0,
+        }
+    }
+}

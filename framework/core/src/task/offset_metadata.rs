@@ -1,0 +1,54 @@
+//! What travels in the metadata of a committed offset: the partition's time.
+//!
+//! The format is version 1 of Kafka Streams' `TopicPartitionMetadata`: base64 of a version byte
+//! and the time in milliseconds, big-endian. What Kafka Streams wrote is read, and the reverse.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::record::TimestampMs;
+
+const VERSION: u8 = 1;
+
+/// The metadata of one committed offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OffsetMetadata {
+    /// The largest time processed on the partition; -1 before the first record.
+    pub partition_time: TimestampMs,
+}
+
+impl OffsetMetadata {
+    /// The text to commit.
+    pub fn encode(self) -> String {
+        let mut bytes = [VERSION; 9];
+        bytes[1..].copy_from_slice(&self.partition_time.to_be_bytes());
+        STANDARD.encode(bytes)
+    }
+
+    /// Reads it back; text of any other kind means "time not known".
+    pub fn decode(text: &str) -> Self {
+        let time = STANDARD.decode(text).ok().and_then(|bytes| {
+            // Version 2 of Kafka Streams has more behind the same beginning.
+            let (version, rest) = bytes.split_first()?;
+            let time = rest.first_chunk::<8>()?;
+            (1..=2).contains(version).then(|| i64::from_be_bytes(*time))
+        });
+        Self { partition_time: time.unwrap_or(-1) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_back_and_survives_any_text() {
+        for time in [-1, 0, i64::MAX] {
+            let metadata = OffsetMetadata { partition_time: time };
+            assert_eq!(OffsetMetadata::decode(&metadata.encode()), metadata);
+        }
+        for text in ["", "x", "AQ==", "////////////", "not base64 at all"] {
+            assert_eq!(OffsetMetadata::decode(text).partition_time, -1, "{text}");
+        }
+    }
+}

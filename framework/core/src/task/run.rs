@@ -1,0 +1,400 @@
+//! The running task: records in, effects out, positions and stores to commit.
+//!
+//! Invariants:
+//! - Nothing leaves a task but through the collector and the write batch.
+//! - There is no undo: after an error or an abort the task is dropped and made anew, so that
+//!   overlays, queues and the users' own processors all go back to what was committed.
+
+use std::rc::Rc;
+
+use super::builder::{BuildError, SharedFlush, SharedLifecycle, TaskBuilder};
+use super::context::{ChangelogId, Collector, Context, TaskState};
+use super::punctuate::{PunctuationType, Schedules};
+use super::source::{RawRecord, SourceInstance};
+use super::{OffsetMetadata, TaskConfig};
+use crate::error::TaskError;
+use crate::graph::{NodeId, NodeKind, SourceTopics, Topology};
+use crate::record::TimestampMs;
+use crate::state::{Backend, CacheBudget, StoreInstance, WriteBatch};
+use crate::{TaskId, TopicPartition};
+
+/// One input partition of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct InputId(usize);
+
+/// What to commit for one input partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The offset of the next record to process.
+    pub offset: i64,
+    /// What travels with it.
+    pub metadata: OffsetMetadata,
+}
+
+struct Input {
+    source: usize,
+    queue: usize,
+    /// The offset after the last record processed or dropped; `None` before the first.
+    next_offset: Option<i64>,
+    /// The offset after the last record taken in.
+    ingested: i64,
+    uncommitted: bool,
+}
+
+/// A task of one worker. Not `Send`: its nodes share stores without locks.
+pub struct Task {
+    state: TaskState,
+    config: TaskConfig,
+    sources: Vec<(NodeId, SourceInstance)>,
+    inputs: Vec<Input>,
+    stores: Vec<StoreInstance>,
+    flushers: Vec<SharedFlush>,
+    lifecycles: Vec<SharedLifecycle>,
+    idle_since_ms: Option<TimestampMs>,
+    /// Something was processed since the last commit.
+    dirty: bool,
+}
+
+impl Task {
+    /// Makes the nodes and opens the stores of one task.
+    ///
+    /// `partitions` are the task's inputs, with the names of topics as on the broker.
+    /// `first_changelog` is the first of as many changelog ids as the sub-topology has stores.
+    ///
+    /// # Errors
+    /// When nodes do not fit together, or a store cannot be opened.
+    pub fn new(
+        topology: &Topology,
+        id: TaskId,
+        partitions: &[TopicPartition],
+        config: &TaskConfig,
+        backend: &dyn Backend,
+        budget: &Rc<CacheBudget>,
+        first_changelog: ChangelogId,
+    ) -> Result<Self, BuildError> {
+        let built =
+            TaskBuilder::build(topology, id, config, backend, budget.clone(), first_changelog)?;
+        let mut task = Self {
+            state: TaskState {
+                task: id,
+                stream_time: -1,
+                wall_clock_ms: -1,
+                inputs: Vec::new(),
+                current: None,
+                schedules: Schedules::default(),
+                dropped: 0,
+                commit_requested: false,
+            },
+            config: config.clone(),
+            sources: built.sources,
+            inputs: Vec::new(),
+            stores: built.stores,
+            flushers: built.flushers,
+            lifecycles: built.lifecycles,
+            idle_since_ms: None,
+            dirty: false,
+        };
+        for partition in partitions {
+            task.add_input(topology, partition);
+        }
+        Ok(task)
+    }
+
+    fn add_input(&mut self, topology: &Topology, partition: &TopicPartition) {
+        let source = self.sources.iter().position(|(node, _)| {
+            let NodeKind::Source(topics) = &topology.node(*node).kind else { return false };
+            match topics {
+                SourceTopics::Topics(topics) => {
+                    topics.iter().any(|t| t.resolve(&self.config.application_id) == partition.topic)
+                }
+                // The runtime has matched the pattern; named topics are asked first.
+                SourceTopics::Pattern(_) => true,
+            }
+        });
+        let Some(source) = source else { return };
+        let queue = self.inputs.iter().filter(|i| i.source == source).count();
+        self.sources[source].1.0.add_queue();
+        self.state.inputs.push(partition.clone());
+        self.inputs.push(Input {
+            source,
+            queue,
+            next_offset: None,
+            ingested: 0,
+            uncommitted: false,
+        });
+    }
+
+    /// The task's id.
+    pub fn id(&self) -> TaskId {
+        self.state.task
+    }
+
+    /// Its input partitions, in the order of their [`InputId`].
+    pub fn inputs(&self) -> impl Iterator<Item = (InputId, &TopicPartition)> {
+        self.state.inputs.iter().enumerate().map(|(at, tp)| (InputId(at), tp))
+    }
+
+    /// Its stores.
+    pub fn stores(&self) -> &[StoreInstance] {
+        &self.stores
+    }
+
+    /// The largest record time processed; -1 before the first record.
+    pub fn stream_time(&self) -> TimestampMs {
+        self.state.stream_time
+    }
+
+    /// Takes over what was committed for an input: the offset, and the time, so that stream time
+    /// survives a restart.
+    pub fn set_committed(&mut self, input: InputId, offset: Option<i64>, metadata: OffsetMetadata) {
+        let time = metadata.partition_time;
+        let at = &mut self.inputs[input.0];
+        at.next_offset = offset;
+        self.sources[at.source].1.0.set_partition_time(at.queue, time);
+        self.state.stream_time = time.max(self.state.stream_time);
+    }
+
+    /// Starts the users' processors. Call it once, after the stores are restored.
+    ///
+    /// # Errors
+    /// What a processor's `init` fails with.
+    pub fn init(
+        &mut self,
+        now_ms: TimestampMs,
+        collector: &mut dyn Collector,
+    ) -> Result<(), TaskError> {
+        self.state.wall_clock_ms = now_ms;
+        for node in &self.lifecycles {
+            let mut ctx = Context { state: &mut self.state, collector };
+            node.borrow_mut().init(&mut ctx)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the users' processors, on a clean close.
+    pub fn close(&mut self) {
+        for node in &self.lifecycles {
+            node.borrow_mut().close();
+        }
+    }
+
+    /// Takes a record in. With one input it is processed at once, otherwise it waits in its
+    /// queue for [`Self::process_ready`].
+    ///
+    /// # Errors
+    /// Any; the task must then be dropped.
+    pub fn add_record(
+        &mut self,
+        input: InputId,
+        raw: RawRecord<'_>,
+        now_ms: TimestampMs,
+        collector: &mut dyn Collector,
+    ) -> Result<(), TaskError> {
+        let single = self.inputs.len() == 1;
+        let at = &mut self.inputs[input.0];
+        let next = raw.offset + 1;
+        at.ingested = next;
+        self.state.wall_clock_ms = now_ms;
+        self.state.current = Some((input.0, raw.offset));
+        let source = &mut self.sources[at.source].1.0;
+        let mut ctx = Context { state: &mut self.state, collector };
+        if single {
+            source.process(&mut ctx, 0, raw)?;
+            at.next_offset = Some(next);
+            at.uncommitted = true;
+            self.dirty = true;
+            if !self.state.schedules.is_empty() {
+                self.punctuate_stream_time(collector)?;
+            }
+        } else {
+            source.enqueue(&mut ctx, at.queue, raw)?;
+            if source.queued(at.queue) == 0 {
+                // Dropped, and nothing before it waits: its offset counts as processed.
+                at.next_offset = Some(next);
+                at.uncommitted = true;
+                self.dirty = true;
+            }
+        }
+        self.state.current = None;
+        Ok(())
+    }
+
+    /// Processes up to `max` waiting records, the smallest timestamp first, and says how many.
+    ///
+    /// # Errors
+    /// Any; the task must then be dropped.
+    pub fn process_ready(
+        &mut self,
+        max: usize,
+        now_ms: TimestampMs,
+        collector: &mut dyn Collector,
+    ) -> Result<usize, TaskError> {
+        if self.inputs.len() < 2 {
+            return Ok(0);
+        }
+        self.state.wall_clock_ms = now_ms;
+        for done in 0..max {
+            let Some(input) = self.next_input(now_ms) else { return Ok(done) };
+            let at = &mut self.inputs[input];
+            let source = &mut self.sources[at.source].1.0;
+            self.state.current = Some((input, -1));
+            let mut ctx = Context { state: &mut self.state, collector };
+            source.process_head(&mut ctx, at.queue)?;
+            let offset = self.state.current.map_or(-1, |(_, offset)| offset);
+            // With an empty queue, records that were dropped behind this one count as well.
+            let next = if source.queued(at.queue) == 0 { at.ingested } else { offset + 1 };
+            at.next_offset = Some(next);
+            at.uncommitted = true;
+            self.dirty = true;
+            self.state.current = None;
+            if !self.state.schedules.is_empty() {
+                self.punctuate_stream_time(collector)?;
+            }
+        }
+        Ok(max)
+    }
+
+    /// The input whose head has the smallest time, unless an empty input is worth waiting for.
+    fn next_input(&mut self, now_ms: TimestampMs) -> Option<usize> {
+        let mut best: Option<(TimestampMs, usize)> = None;
+        let mut all_full = true;
+        for (at, input) in self.inputs.iter().enumerate() {
+            match self.sources[input.source].1.0.head(input.queue) {
+                Some(time) if best.is_none_or(|(t, _)| time < t) => best = Some((time, at)),
+                Some(_) => {}
+                None => all_full = false,
+            }
+        }
+        let (_, at) = best?;
+        if all_full || self.config.max_task_idle_ms <= 0 {
+            self.idle_since_ms = None;
+            return Some(at);
+        }
+        let since = *self.idle_since_ms.get_or_insert(now_ms);
+        (now_ms - since >= self.config.max_task_idle_ms).then_some(at)
+    }
+
+    /// Whether an input has so many records waiting that its partition should be paused.
+    pub fn is_full(&self, input: InputId) -> bool {
+        self.queued(input) >= self.config.buffered_records_per_partition
+    }
+
+    /// How many records wait for one input.
+    pub fn queued(&self, input: InputId) -> usize {
+        let at = &self.inputs[input.0];
+        self.sources[at.source].1.0.queued(at.queue)
+    }
+
+    fn punctuate_stream_time(&mut self, collector: &mut dyn Collector) -> Result<(), TaskError> {
+        self.punctuate(PunctuationType::StreamTime, self.state.stream_time, collector)
+    }
+
+    /// Runs the wall-clock punctuations that are due.
+    ///
+    /// # Errors
+    /// Any; the task must then be dropped.
+    pub fn punctuate_wall_clock(
+        &mut self,
+        now_ms: TimestampMs,
+        collector: &mut dyn Collector,
+    ) -> Result<(), TaskError> {
+        if self.state.schedules.is_empty() {
+            return Ok(());
+        }
+        self.state.wall_clock_ms = now_ms;
+        self.punctuate(PunctuationType::WallClockTime, now_ms, collector)
+    }
+
+    fn punctuate(
+        &mut self,
+        kind: PunctuationType,
+        now: TimestampMs,
+        collector: &mut dyn Collector,
+    ) -> Result<(), TaskError> {
+        if now < 0 {
+            return Ok(());
+        }
+        self.state.current = None;
+        while let Some((punctuator, schedule)) = self.state.schedules.take_due(kind, now) {
+            self.dirty = true;
+            let node = self.lifecycles[punctuator.0].clone();
+            let mut ctx = Context { state: &mut self.state, collector };
+            node.borrow_mut().punctuate(&mut ctx, schedule, now)?;
+        }
+        Ok(())
+    }
+
+    /// True when something was processed since the last commit.
+    pub fn needs_commit(&self) -> bool {
+        self.dirty
+    }
+
+    /// True once after a processor asked for a commit.
+    pub fn take_commit_request(&mut self) -> bool {
+        std::mem::take(&mut self.state.commit_requested)
+    }
+
+    /// Records dropped since the last call.
+    pub fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.state.dropped)
+    }
+
+    /// An estimate of the bytes written to stores since the last commit.
+    pub fn uncommitted_bytes(&self) -> usize {
+        self.stores.iter().map(|s| s.store.borrow().uncommitted_bytes()).sum()
+    }
+
+    /// First half of a commit: caches emit, and each dirty key goes to its changelog and into
+    /// `batch`.
+    ///
+    /// # Errors
+    /// Any; the task must then be dropped.
+    pub fn flush(
+        &mut self,
+        collector: &mut dyn Collector,
+        batch: &mut WriteBatch,
+    ) -> Result<(), TaskError> {
+        self.state.current = None;
+        for cache in &self.flushers {
+            let mut ctx = Context { state: &mut self.state, collector };
+            cache.borrow_mut().flush(&mut ctx)?;
+        }
+        for store in &self.stores {
+            store.store.borrow_mut().seal(collector, batch)?;
+        }
+        Ok(())
+    }
+
+    /// The positions that changed since the last commit.
+    pub fn positions(&self) -> impl Iterator<Item = Position> {
+        self.all_positions(|input| input.uncommitted)
+    }
+
+    /// Every position that is known, changed or not. A transaction without a changed position
+    /// commits one of these, so that the broker checks its generation.
+    pub fn known_positions(&self) -> impl Iterator<Item = Position> {
+        self.all_positions(|_| true)
+    }
+
+    fn all_positions(&self, wanted: impl Fn(&Input) -> bool) -> impl Iterator<Item = Position> {
+        self.inputs.iter().zip(&self.state.inputs).filter_map(move |(input, partition)| {
+            let offset = input.next_offset.filter(|_| wanted(input))?;
+            let source = &self.sources[input.source].1.0;
+            let metadata = OffsetMetadata { partition_time: source.partition_time(input.queue) };
+            Some(Position { partition: partition.clone(), offset, metadata })
+        })
+    }
+
+    /// Second half of a commit: it succeeded, and the batch is in the backend.
+    pub fn committed(&mut self) {
+        self.dirty = false;
+        for input in &mut self.inputs {
+            input.uncommitted = false;
+        }
+        for store in &self.stores {
+            store.store.borrow_mut().committed();
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Where a topology begins: sources, tables, and `build`.
+
+use std::sync::Arc;
+
+use oncestream_core::error::TopologyError;
+use oncestream_core::graph::{SourceTopics, TopicRef, Topology};
+use oncestream_core::serde::HasSerde;
+use oncestream_core::task::SourceInstance;
+
+use crate::dsl::{Data, Dsl};
+use crate::options::Consumed;
+use crate::stream::KStream;
+
+/// Builds a topology.
+///
+/// ```
+/// use oncestream_operators::StreamsBuilder;
+/// let builder = StreamsBuilder::new();
+/// builder.stream::<String, String>("in").filter(|_, v| !v.is_empty()).to("out");
+/// let topology = builder.build().unwrap();
+/// assert_eq!(topology.nodes().len(), 3);
+/// ```
+#[derive(Default)]
+pub struct StreamsBuilder {
+    pub(crate) dsl: Dsl,
+}
+
+impl StreamsBuilder {
+    /// An empty topology.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A stream of the records of one topic, with the serdes of the types.
+    pub fn stream<K: Data + HasSerde, V: Data + HasSerde>(&self, topic: &str) -> KStream<K, V> {
+        self.stream_with(topic, Consumed::new())
+    }
+
+    /// A stream of the records of one topic.
+    pub fn stream_with<K: Data, V: Data>(
+        &self,
+        topic: &str,
+        consumed: Consumed<K, V>,
+    ) -> KStream<K, V> {
+        self.stream_of_topics(&[topic], consumed)
+    }
+
+    /// A stream of the records of several topics, without an order between them.
+    pub fn stream_of_topics<K: Data, V: Data>(
+        &self,
+        topics: &[&str],
+        consumed: Consumed<K, V>,
+    ) -> KStream<K, V> {
+        let topics = topics.iter().map(|t| TopicRef::User((*t).into())).collect();
+        self.source(SourceTopics::Topics(topics), consumed)
+    }
+
+    /// A stream of the records of every topic whose whole name matches a regular expression,
+    /// among them topics that are created later.
+    pub fn stream_of_pattern<K: Data, V: Data>(
+        &self,
+        pattern: &str,
+        consumed: Consumed<K, V>,
+    ) -> KStream<K, V> {
+        self.source(SourceTopics::Pattern(Arc::from(pattern)), consumed)
+    }
+
+    fn source<K: Data, V: Data>(
+        &self,
+        topics: SourceTopics,
+        consumed: Consumed<K, V>,
+    ) -> KStream<K, V> {
+        let name = self.dsl.name(consumed.name.as_ref(), "KSTREAM-SOURCE-");
+        let config = consumed.config;
+        let node = self.dsl.graph(|g| {
+            g.add_source(&name, topics, move |b, id| SourceInstance::new(b, id, config.clone()))
+        });
+        KStream::new(self.dsl.clone(), node, false)
+    }
+
+    /// Checks the topology. Handles that are still held add to nothing afterwards.
+    ///
+    /// # Errors
+    /// A name used twice, a cycle, an unknown store, no source.
+    pub fn build(self) -> Result<Topology, TopologyError> {
+        self.dsl.take_graph().build()
+    }
+}

@@ -1,0 +1,52 @@
+//! The graph under construction, shared by the handles of one builder, and its names.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use oncestream_core::graph::GraphBuilder;
+
+use crate::options::Named;
+
+/// What a type needs to travel through a topology. Keys and values of every operator have it.
+pub trait Data: Clone + 'static {}
+impl<T: Clone + 'static> Data for T {}
+
+/// What a type needs to be the key of a store.
+pub trait StoreKey: Data + std::hash::Hash + Eq {}
+impl<T: Data + std::hash::Hash + Eq> StoreKey for T {}
+
+#[derive(Default)]
+struct State {
+    graph: GraphBuilder,
+    next_index: usize,
+}
+
+/// A handle on the graph under construction.
+#[derive(Clone, Default)]
+pub(crate) struct Dsl(Rc<RefCell<State>>);
+
+impl Dsl {
+    /// The given name, or the next generated one: `KSTREAM-FILTER-0000000001`, numbered as in
+    /// Kafka Streams. As there, a given name does not use up a number.
+    pub(crate) fn name(&self, named: Option<&Named>, prefix: &str) -> String {
+        match named {
+            Some(named) => named.as_str().to_owned(),
+            None => self.generated(prefix),
+        }
+    }
+
+    pub(crate) fn generated(&self, prefix: &str) -> String {
+        let mut state = self.0.borrow_mut();
+        let index = state.next_index;
+        state.next_index += 1;
+        format!("{prefix}{index:010}")
+    }
+
+    pub(crate) fn graph<R>(&self, f: impl FnOnce(&mut GraphBuilder) -> R) -> R {
+        f(&mut self.0.borrow_mut().graph)
+    }
+
+    pub(crate) fn take_graph(&self) -> GraphBuilder {
+        std::mem::take(&mut self.0.borrow_mut().graph)
+    }
+}

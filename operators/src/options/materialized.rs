@@ -1,0 +1,69 @@
+//! The store behind a table or an aggregation.
+
+use oncestream_core::graph::ChangelogConfig;
+use oncestream_core::serde::{DynSerde, HasSerde};
+
+/// Name, serdes, caching and changelog of a store.
+///
+/// A store always has a name of yours: its changelog topic is
+/// `<application.id>-<name>-changelog`, and a generated name would change with the topology.
+///
+/// ```
+/// use oncestream_operators::{Materialized, StreamsBuilder};
+/// let builder = StreamsBuilder::new();
+/// let counts = Materialized::named("counts").topic_setting("segment.ms", "600000");
+/// builder.stream::<String, i64>("in").group_by_key().count(counts);
+/// ```
+pub struct Materialized<K, V> {
+    pub(crate) name: String,
+    pub(crate) key_serde: DynSerde<K>,
+    pub(crate) value_serde: DynSerde<V>,
+    pub(crate) caching: bool,
+    pub(crate) changelog: Option<ChangelogConfig>,
+}
+
+impl<K, V> Materialized<K, V> {
+    /// A name, and the serdes of the types.
+    pub fn named(name: impl Into<String>) -> Self
+    where
+        K: HasSerde,
+        V: HasSerde,
+    {
+        Self::with(name, K::serde(), V::serde())
+    }
+
+    /// A name, and these serdes.
+    pub fn with(name: impl Into<String>, key: DynSerde<K>, value: DynSerde<V>) -> Self {
+        Self {
+            name: name.into(),
+            key_serde: key,
+            value_serde: value,
+            caching: true,
+            changelog: Some(ChangelogConfig::default()),
+        }
+    }
+
+    /// Forwards every update at once, instead of one per key and commit.
+    #[must_use]
+    pub fn caching_disabled(mut self) -> Self {
+        self.caching = false;
+        self
+    }
+
+    /// Keeps no changelog. The store then does not survive the loss of its disk, nor a move to
+    /// another instance; exactly once does not hold for it.
+    #[must_use]
+    pub fn logging_disabled(mut self) -> Self {
+        self.changelog = None;
+        self
+    }
+
+    /// A setting of the changelog topic, by Kafka's name.
+    #[must_use]
+    pub fn topic_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        if let Some(config) = &mut self.changelog {
+            config.topic_settings.insert(key.into(), value.into());
+        }
+        self
+    }
+}

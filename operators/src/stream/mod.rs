@@ -1,0 +1,71 @@
+//! [`KStream`]: a stream of records. Each operator is a file of this folder.
+
+mod filter;
+mod flat_map_values;
+mod group_by;
+mod map_values;
+mod to;
+
+use std::marker::PhantomData;
+
+use oncestream_core::error::TopologyError;
+use oncestream_core::graph::NodeId;
+use oncestream_core::task::{Node, TaskBuilder};
+
+use crate::dsl::{Data, Dsl};
+use crate::options::Named;
+
+/// A stream of records: each stands for itself.
+///
+/// A handle; cloning it gives another on the same stream. An operator called twice on one stream
+/// makes two branches, and each sees every record.
+pub struct KStream<K, V> {
+    pub(crate) dsl: Dsl,
+    pub(crate) node: NodeId,
+    /// The key may have changed since the records were last partitioned by it.
+    pub(crate) repartition_required: bool,
+    pub(crate) next_name: Option<Named>,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K, V> Clone for KStream<K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            dsl: self.dsl.clone(),
+            node: self.node,
+            repartition_required: self.repartition_required,
+            next_name: self.next_name.clone(),
+            types: PhantomData,
+        }
+    }
+}
+
+impl<K: Data, V: Data> KStream<K, V> {
+    pub(crate) fn new(dsl: Dsl, node: NodeId, repartition_required: bool) -> Self {
+        Self { dsl, node, repartition_required, next_name: None, types: PhantomData }
+    }
+
+    /// The same stream; the next operator called on what this returns gets the name.
+    #[must_use]
+    pub fn named(&self, name: impl Into<Named>) -> Self {
+        Self { next_name: Some(name.into()), ..self.clone() }
+    }
+
+    /// Adds an operator below this stream.
+    pub(crate) fn add<K2: Data, V2: Data, F>(
+        &self,
+        prefix: &str,
+        changes_key: bool,
+        factory: F,
+    ) -> KStream<K2, V2>
+    where
+        F: Fn(&mut TaskBuilder<'_>, NodeId) -> Result<Box<dyn Node<K, V>>, TopologyError>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let name = self.dsl.name(self.next_name.as_ref(), prefix);
+        let node = self.dsl.graph(|g| g.add_processor(&name, &[self.node], &[], factory));
+        KStream::new(self.dsl.clone(), node, self.repartition_required || changes_key)
+    }
+}

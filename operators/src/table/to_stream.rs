@@ -1,0 +1,38 @@
+//! `to_stream`: a table's changes as a stream; a deletion is `None`.
+
+use oncestream_core::Record;
+use oncestream_core::error::TaskError;
+use oncestream_core::task::{Context, Downstream, Node};
+
+use super::{Change, KTable};
+use crate::dsl::Data;
+use crate::stream::KStream;
+
+impl<K: Data, V: Data> KTable<K, V> {
+    /// The changes of the table, each with its new value; `None` where the key was deleted.
+    ///
+    /// With caching on, one change per key and commit.
+    pub fn to_stream(&self) -> KStream<K, Option<V>> {
+        let name = self.dsl.name(self.next_name.as_ref(), "KTABLE-TOSTREAM-");
+        let node = self.dsl.graph(|g| {
+            g.add_processor(&name, &[self.node], &[], move |b, id| {
+                Ok(Box::new(ToStream { out: b.downstream::<K, Option<V>>(id)? }))
+            })
+        });
+        KStream::new(self.dsl.clone(), node, false)
+    }
+}
+
+struct ToStream<K, V> {
+    out: Downstream<K, Option<V>>,
+}
+
+impl<K: Data, V: Data> Node<K, Change<V>> for ToStream<K, V> {
+    fn process(
+        &mut self,
+        ctx: &mut Context<'_>,
+        record: Record<K, Change<V>>,
+    ) -> Result<(), TaskError> {
+        self.out.forward(ctx, record.map_value(|change| change.new))
+    }
+}
