@@ -42,6 +42,11 @@ impl Dsl {
         format!("{prefix}{index:010}")
     }
 
+    /// True for handles of one builder.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(crate) fn graph<R>(&self, f: impl FnOnce(&mut GraphBuilder) -> R) -> R {
         f(&mut self.0.borrow_mut().graph)
     }

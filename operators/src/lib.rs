@@ -20,12 +20,17 @@
 mod builder;
 mod dsl;
 mod grouped;
+mod grouped_table;
 mod options;
+pub mod processor;
 mod stream;
 mod table;
 
 pub use builder::StreamsBuilder;
 pub use grouped::KGroupedStream;
-pub use options::{Consumed, Grouped, Materialized, Named, Produced, Repartitioned};
-pub use stream::KStream;
-pub use table::{Change, KTable};
+pub use grouped_table::KGroupedTable;
+pub use options::{
+    Consumed, Grouped, KeyValueStoreBuilder, Materialized, Named, Produced, Repartitioned,
+};
+pub use stream::{BranchedKStream, KStream};
+pub use table::{Change, ChangeSerde, KTable};

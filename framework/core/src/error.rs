@@ -60,9 +60,25 @@ pub enum TopologyError {
         /// The types the parent forwards.
         forwards: &'static str,
     },
+    /// An operator was given a stream or table of another builder, or of one that is built.
+    #[error(
+        "node `{node}` stands on a stream or table of another builder; make both with one StreamsBuilder"
+    )]
+    ForeignHandle {
+        /// The node.
+        node: String,
+    },
     /// A topology without a source does nothing.
     #[error("the topology has no source; start it with stream() or table()")]
     NoSource,
+    /// A pattern of topics is not a regular expression.
+    #[error("topic pattern `{pattern}` is not a regular expression: {message}")]
+    InvalidPattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        message: String,
+    },
     /// Records would run in a circle through topics.
     #[error("the topology is a cycle: {}; write to a topic that it does not read", path.join(" -> "))]
     Cycle {

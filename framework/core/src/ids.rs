@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Index of a sub-topology, counted from 0 in the order of its first source.
+/// Index of a sub-topology, counted from 0 in the order of its first node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SubTopologyId(pub usize);
 

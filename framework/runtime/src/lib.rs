@@ -1,1 +1,19 @@
-//! x
+//! The Kafka runtime of Oncestream: it runs a topology in a consumer group, on worker threads,
+//! with state in local stores that follow changelog topics.
+//!
+//! With `processing.guarantee=exactly_once` every cycle of polling, processing, producing and
+//! committing offsets is one Kafka transaction.
+
+mod clients;
+pub mod config;
+mod error;
+pub mod metrics;
+mod state;
+mod state_dir;
+mod streams;
+mod worker;
+
+pub use config::{ProcessingGuarantee, StreamsConfig};
+pub use error::StreamsError;
+pub use state::ClientState;
+pub use streams::{Streams, shutdown_signal};

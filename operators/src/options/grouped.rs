@@ -19,6 +19,16 @@ pub struct Grouped<K, V> {
     pub(crate) name: Option<String>,
 }
 
+impl<K, V> Clone for Grouped<K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            key_serde: self.key_serde.clone(),
+            value_serde: self.value_serde.clone(),
+            name: self.name.clone(),
+        }
+    }
+}
+
 impl<K, V> Grouped<K, V> {
     /// The serdes of the types.
     pub fn new() -> Self

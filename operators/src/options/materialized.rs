@@ -22,6 +22,10 @@ pub struct Materialized<K, V> {
     pub(crate) changelog: Option<ChangelogConfig>,
 }
 
+/// A store for [`StreamsBuilder::add_state_store`](crate::StreamsBuilder::add_state_store): the
+/// same options, of which caching means nothing there.
+pub type KeyValueStoreBuilder<K, V> = Materialized<K, V>;
+
 impl<K, V> Materialized<K, V> {
     /// A name, and the serdes of the types.
     pub fn named(name: impl Into<String>) -> Self

@@ -9,7 +9,7 @@ mod repartitioned;
 
 pub use consumed::Consumed;
 pub use grouped::Grouped;
-pub use materialized::Materialized;
+pub use materialized::{KeyValueStoreBuilder, Materialized};
 pub use named::Named;
 pub use produced::Produced;
 pub use repartitioned::Repartitioned;

@@ -24,6 +24,15 @@ impl<K: Data, V: Data> KStream<K, V> {
         I: IntoIterator<Item = V2>,
         F: Fn(V) -> I + Send + Sync + 'static,
     {
+        self.flat_map_values_with_key(move |_, value| mapper(value))
+    }
+
+    /// Replaces each record by one for each value of `mapper(&key, value)`, with the same key.
+    pub fn flat_map_values_with_key<V2: Data, I, F>(&self, mapper: F) -> KStream<K, V2>
+    where
+        I: IntoIterator<Item = V2>,
+        F: Fn(&K, V) -> I + Send + Sync + 'static,
+    {
         let mapper = Arc::new(mapper);
         self.add("KSTREAM-FLATMAPVALUES-", false, move |b, id| {
             let out = b.downstream(id)?;
@@ -40,11 +49,11 @@ struct FlatMapValues<K, V2, F> {
 impl<K: Data, V, V2: Data, I, F> Node<K, V> for FlatMapValues<K, V2, F>
 where
     I: IntoIterator<Item = V2>,
-    F: Fn(V) -> I,
+    F: Fn(&K, V) -> I,
 {
     fn process(&mut self, ctx: &mut Context<'_>, record: Record<K, V>) -> Result<(), TaskError> {
         let Record { key, value, timestamp, headers } = record;
-        for value in (self.mapper)(value) {
+        for value in (self.mapper)(&key, value) {
             let record = Record { key: key.clone(), value, timestamp, headers: headers.clone() };
             self.out.forward(ctx, record)?;
         }

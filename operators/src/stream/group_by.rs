@@ -1,16 +1,11 @@
 //! `group_by` and `group_by_key`: what aggregations work on.
 
-use std::sync::Arc;
-
-use oncestream_core::Record;
-use oncestream_core::error::TaskError;
 use oncestream_core::serde::HasSerde;
-use oncestream_core::task::{Context, Downstream, Node};
 
 use super::KStream;
 use crate::dsl::Data;
 use crate::grouped::KGroupedStream;
-use crate::options::Grouped;
+use crate::options::{Grouped, Named};
 
 impl<K: Data, V: Data> KStream<K, V> {
     /// Groups by a new key. The records go through a repartition topic.
@@ -33,12 +28,10 @@ impl<K: Data, V: Data> KStream<K, V> {
         K2: Data,
         F: Fn(&K, &V) -> K2 + Send + Sync + 'static,
     {
-        let selector = Arc::new(selector);
-        let keyed = self.add("KSTREAM-KEY-SELECT-", true, move |b, id| {
-            let out = b.downstream(id)?;
-            Ok(Box::new(SelectKey { selector: selector.clone(), out }))
-        });
-        KGroupedStream { stream: keyed, grouped }
+        // As in Kafka Streams, the grouping's name is the node's.
+        let named = grouped.name.as_deref().map(Named::new).or_else(|| self.next_name.clone());
+        let keyed = KStream { next_name: named, ..self.clone() }.select_key(selector);
+        KGroupedStream::new(keyed, grouped)
     }
 
     /// Groups by the key. The records go through a repartition topic if an operator before may
@@ -53,18 +46,6 @@ impl<K: Data, V: Data> KStream<K, V> {
 
     /// Groups by the key, with a name and serdes for the repartition topic.
     pub fn group_by_key_with(&self, grouped: Grouped<K, V>) -> KGroupedStream<K, V> {
-        KGroupedStream { stream: self.clone(), grouped }
-    }
-}
-
-pub(super) struct SelectKey<K2, V, F> {
-    pub(super) selector: Arc<F>,
-    pub(super) out: Downstream<K2, V>,
-}
-
-impl<K, V: Data, K2: Data, F: Fn(&K, &V) -> K2> Node<K, V> for SelectKey<K2, V, F> {
-    fn process(&mut self, ctx: &mut Context<'_>, record: Record<K, V>) -> Result<(), TaskError> {
-        let key = (self.selector)(&record.key, &record.value);
-        self.out.forward(ctx, record.with_key(key))
+        KGroupedStream::new(self.clone(), grouped)
     }
 }

@@ -1,10 +1,22 @@
 //! [`KStream`]: a stream of records. Each operator is a file of this folder.
 
+mod convert;
 mod filter;
+mod flat_map;
 mod flat_map_values;
+mod for_each;
 mod group_by;
+mod map;
 mod map_values;
+mod merge;
+mod peek;
+mod process;
+mod process_values;
+mod repartition;
+mod select_key;
+mod split;
 mod to;
+mod to_table;
 
 use std::marker::PhantomData;
 
@@ -14,6 +26,9 @@ use oncestream_core::task::{Node, TaskBuilder};
 
 use crate::dsl::{Data, Dsl};
 use crate::options::Named;
+
+pub(crate) use repartition::{Hop, burn_names, through_topic};
+pub use split::BranchedKStream;
 
 /// A stream of records: each stands for itself.
 ///

@@ -1,21 +1,24 @@
 //! [`KTable`]: the latest value per key. Each operator is a file of this folder.
 
+mod change_serde;
+mod filter;
+mod group_by;
+mod map_values;
+mod source;
+mod store;
 mod to_stream;
 
-use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use oncestream_core::Record;
-use oncestream_core::error::TaskError;
-use oncestream_core::graph::{GraphBuilder, NodeId};
-use oncestream_core::state::KeyValueStore;
-use oncestream_core::task::{Context, Downstream};
+use oncestream_core::graph::NodeId;
 
-use crate::dsl::{Data, Dsl, StoreKey};
-use crate::options::{Materialized, Named};
+pub use change_serde::ChangeSerde;
+pub(crate) use store::{TableSpec, TableStore};
+
+use crate::dsl::{Data, Dsl};
+use crate::options::Named;
 
 /// What happened to one key of a table: its new value, and its old one where an operator
 /// downstream needs it. `None` is "no value": a deletion, or a key that was not there.
@@ -87,34 +90,4 @@ impl<K: Data, V: Data> KTable<K, V> {
     pub fn named(&self, name: impl Into<Named>) -> Self {
         Self { next_name: Some(name.into()), ..self.clone() }
     }
-}
-
-impl<K: StoreKey, V: Data> Materialized<K, V> {
-    /// Adds the store to the graph.
-    pub(crate) fn add_to(self, graph: &mut GraphBuilder) {
-        let Self { name, key_serde, value_serde, changelog, .. } = self;
-        graph.add_store(&name, changelog, move |init| {
-            KeyValueStore::new(init, key_serde.clone(), value_serde.clone())
-        });
-    }
-}
-
-/// Forwards each key that changed in this commit once. The store is not borrowed meanwhile.
-pub(crate) fn forward_emissions<K: StoreKey, V: Data>(
-    store: &Rc<RefCell<KeyValueStore<K, V>>>,
-    out: &mut Downstream<K, Change<V>>,
-    ctx: &mut Context<'_>,
-) -> Result<(), TaskError> {
-    let emissions = store.borrow_mut().take_emissions();
-    for emission in emissions {
-        let change = Change { new: emission.update.new, old: emission.update.old };
-        let record = Record {
-            key: emission.key,
-            value: change,
-            timestamp: emission.update.timestamp,
-            headers: emission.headers,
-        };
-        out.forward(ctx, record)?;
-    }
-    Ok(())
 }

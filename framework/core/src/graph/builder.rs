@@ -154,7 +154,10 @@ impl GraphBuilder {
             self.fail(TopologyError::DuplicateName { kind: "node", name: name.to_string() });
         }
         for parent in parents {
-            self.nodes[parent.0].children.push(id);
+            match self.nodes.get_mut(parent.0) {
+                Some(parent) => parent.children.push(id),
+                None => self.fail(TopologyError::ForeignHandle { node: name.to_string() }),
+            }
         }
         self.nodes.push(NodeDef {
             name,
@@ -190,7 +193,7 @@ impl GraphBuilder {
         }
         one_source_per_topic(&self.nodes)?;
         no_cycle(&self.nodes)?;
-        Ok(Topology::new(self.nodes, self.stores, self.repartitions))
+        Topology::new(self.nodes, self.stores, self.repartitions)
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`GraphBuilder::build`] checks it and cuts it into sub-topologies: [`Topology`].
 
 mod builder;
+mod describe;
 mod plan;
 mod topology;
 

@@ -41,8 +41,7 @@ impl Topology {
         format!("{application_id}-{store}-changelog").into()
     }
 
-    /// Computes the internal topics from the partition counts of the users' source topics, by
-    /// their names on the broker. `matching` gives the topics that match a pattern.
+    /// Computes the internal topics from the partition counts of the broker's topics.
     ///
     /// # Errors
     /// A source topic that is missing, inputs that are not co-partitioned, a repartition topic
@@ -51,9 +50,12 @@ impl Topology {
         &self,
         application_id: &str,
         counts: &BTreeMap<Arc<str>, i32>,
-        matching: &dyn Fn(&str) -> Vec<Arc<str>>,
     ) -> Result<InternalTopics, TopologyError> {
         let mut counts = counts.clone();
+        // What is there of our own is not asked: the sources decide.
+        for def in self.repartitions() {
+            counts.remove(&TopicRef::Repartition(def.name.clone()).resolve(application_id));
+        }
         for sub in self.sub_topologies() {
             for topic in self.source_topics(sub) {
                 if let TopicRef::User(name) = &topic
@@ -63,10 +65,10 @@ impl Topology {
                 }
             }
         }
-        let repartitions = self.repartition_counts(application_id, &mut counts, matching)?;
+        let repartitions = self.repartition_counts(application_id, &mut counts)?;
         let mut changelogs = Vec::new();
         for sub in self.sub_topologies() {
-            let inputs = self.input_counts(sub, application_id, &counts, matching);
+            let inputs = self.input_counts(sub, application_id, &counts);
             let partitions = inputs.iter().map(|(_, n)| *n).max().unwrap_or(0);
             if !sub.stores.is_empty() && inputs.iter().any(|(_, n)| *n != partitions) {
                 let topics = inputs.into_iter().map(|(t, n)| (t.to_string(), n)).collect();
@@ -89,11 +91,11 @@ impl Topology {
         sub: &SubTopology,
         application_id: &str,
         counts: &BTreeMap<Arc<str>, i32>,
-        matching: &dyn Fn(&str) -> Vec<Arc<str>>,
     ) -> Vec<(Arc<str>, i32)> {
-        let named = self.source_topics(sub).into_iter().map(|t| t.resolve(application_id));
-        let matched = self.source_patterns(sub).into_iter().flat_map(|(_, p)| matching(&p));
-        named.chain(matched).filter_map(|t| counts.get(&t).map(|n| (t, *n))).collect()
+        let reads = |topic: &str| {
+            self.reader_of(application_id, topic).is_some_and(|(_, node)| sub.nodes.contains(&node))
+        };
+        counts.iter().filter(|(t, _)| reads(t)).map(|(t, n)| (t.clone(), *n)).collect()
     }
 
     /// Upstream first: a repartition topic is known once all inputs of its writers are known.
@@ -101,7 +103,6 @@ impl Topology {
         &self,
         application_id: &str,
         counts: &mut BTreeMap<Arc<str>, i32>,
-        matching: &dyn Fn(&str) -> Vec<Arc<str>>,
     ) -> Result<Vec<RepartitionTopic>, TopologyError> {
         let mut open = Vec::new();
         for def in self.repartitions() {
@@ -116,15 +117,12 @@ impl Topology {
             open.retain(|topic| {
                 let mut partitions = 0;
                 for sub in self.sub_topologies().iter().filter(|s| self.writes(s, topic)) {
-                    let inputs = self.input_counts(sub, application_id, counts, matching);
-                    let known = inputs.len()
-                        == self.source_topics(sub).len()
-                            + self
-                                .source_patterns(sub)
-                                .iter()
-                                .map(|(_, p)| matching(p).len())
-                                .sum::<usize>();
-                    if !known {
+                    let inputs = self.input_counts(sub, application_id, counts);
+                    let all_known = self
+                        .source_topics(sub)
+                        .iter()
+                        .all(|t| counts.contains_key(&t.resolve(application_id)));
+                    if !all_known {
                         return true;
                     }
                     partitions = partitions.max(inputs.iter().map(|(_, n)| *n).max().unwrap_or(0));

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use regex::Regex;
+
 use super::{NodeDef, NodeId, NodeKind, RepartitionDef, SourceTopics, StoreDef, TopicRef};
+use crate::SubTopologyId;
+use crate::error::TopologyError;
 
 /// Nodes that run together in one task: connected by forwarding or by a shared store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +28,7 @@ pub struct Topology {
 
 struct Inner {
     nodes: Vec<NodeDef>,
+    patterns: Vec<(NodeId, Regex)>,
     stores: Vec<StoreDef>,
     repartitions: Vec<RepartitionDef>,
     sub_topologies: Vec<SubTopology>,
@@ -42,9 +47,36 @@ impl Topology {
         nodes: Vec<NodeDef>,
         stores: Vec<StoreDef>,
         repartitions: Vec<RepartitionDef>,
-    ) -> Self {
+    ) -> Result<Self, TopologyError> {
         let sub_topologies = cut(&nodes, &stores);
-        Self { inner: Arc::new(Inner { nodes, stores, repartitions, sub_topologies }) }
+        let mut patterns = Vec::new();
+        for (at, node) in nodes.iter().enumerate() {
+            let NodeKind::Source(SourceTopics::Pattern(pattern)) = &node.kind else { continue };
+            let regex = Regex::new(&format!("^(?:{pattern})$")).map_err(|e| {
+                TopologyError::InvalidPattern {
+                    pattern: pattern.to_string(),
+                    message: e.to_string(),
+                }
+            })?;
+            patterns.push((NodeId(at), regex));
+        }
+        let inner = Inner { nodes, patterns, stores, repartitions, sub_topologies };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// The source that reads a topic of the broker, and its sub-topology. Sources that name the
+    /// topic come before those whose pattern matches it.
+    pub fn reader_of(&self, application_id: &str, topic: &str) -> Option<(SubTopologyId, NodeId)> {
+        let named = self.inner.nodes.iter().position(|node| match &node.kind {
+            NodeKind::Source(SourceTopics::Topics(topics)) => {
+                topics.iter().any(|t| &*t.resolve(application_id) == topic)
+            }
+            _ => false,
+        });
+        let matched = || self.inner.patterns.iter().find(|(_, regex)| regex.is_match(topic));
+        let node = named.map(NodeId).or_else(|| matched().map(|(id, _)| *id))?;
+        let sub = self.inner.sub_topologies.iter().position(|s| s.nodes.contains(&node))?;
+        Some((SubTopologyId(sub), node))
     }
 
     /// All nodes; a [`NodeId`] is an index here.
@@ -101,8 +133,9 @@ impl Topology {
     }
 }
 
-/// Groups nodes that forward to each other or share a store. Groups are numbered by the names of
-/// their sources in alphabetical order, as Kafka Streams does (`makeNodeGroups`).
+/// Groups nodes that forward to each other or share a store. Groups are numbered in the order of
+/// their first nodes, so that upstream comes before downstream, as in Kafka Streams
+/// (`makeNodeGroups`).
 fn cut(nodes: &[NodeDef], stores: &[StoreDef]) -> Vec<SubTopology> {
     let mut groups = Groups::new(nodes.len());
     let mut first_user: BTreeMap<&str, usize> = BTreeMap::new();
@@ -115,11 +148,8 @@ fn cut(nodes: &[NodeDef], stores: &[StoreDef]) -> Vec<SubTopology> {
             groups.join(first, at);
         }
     }
-    let mut sources: Vec<usize> =
-        (0..nodes.len()).filter(|n| matches!(nodes[*n].kind, NodeKind::Source(_))).collect();
-    sources.sort_by(|a, b| nodes[*a].name.cmp(&nodes[*b].name));
     let mut roots: Vec<usize> = Vec::new();
-    for at in sources {
+    for at in 0..nodes.len() {
         let root = groups.root(at);
         if !roots.contains(&root) {
             roots.push(root);

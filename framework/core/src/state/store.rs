@@ -90,6 +90,11 @@ impl StoreInstance {
         Self { typed: Rc::new(store.clone()), store }
     }
 
+    /// The store without its types, for restoring it and for checkpoints.
+    pub fn state(&self) -> std::cell::Ref<'_, dyn StateStore> {
+        self.store.borrow()
+    }
+
     /// The store as what it is, or `None` for another type.
     pub fn downcast<S: 'static>(&self) -> Option<Rc<RefCell<S>>> {
         self.typed.downcast_ref::<Rc<RefCell<S>>>().cloned()

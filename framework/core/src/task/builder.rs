@@ -205,6 +205,17 @@ impl<'t> TaskBuilder<'t> {
             })
     }
 
+    /// All stores that `node` is connected to, by name, for a node that learns their types later.
+    pub fn connected_stores(&self, node: NodeId) -> Vec<(Arc<str>, StoreInstance)> {
+        let names = &self.topology.node(node).stores;
+        names.iter().filter_map(|n| Some((n.clone(), self.stores.get(n)?.clone()))).collect()
+    }
+
+    /// The names of the children of `node`, in the order of [`Self::downstream`].
+    pub fn child_names(&self, node: NodeId) -> Vec<Arc<str>> {
+        self.topology.node(node).children.iter().map(|c| self.node_name(*c)).collect()
+    }
+
     /// The node's name.
     pub fn node_name(&self, node: NodeId) -> Arc<str> {
         self.topology.node(node).name.clone()

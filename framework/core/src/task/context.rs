@@ -77,6 +77,11 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// The same context for a shorter time, for a context that wraps this one.
+    pub fn reborrow(&mut self) -> Context<'_> {
+        Context { state: self.state, collector: self.collector }
+    }
+
     /// The task that runs.
     pub fn task_id(&self) -> TaskId {
         self.state.task

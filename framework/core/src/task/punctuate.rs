@@ -66,6 +66,10 @@ impl Schedules {
         self.list.is_empty()
     }
 
+    pub(crate) fn is_due(&self, kind: PunctuationType, now: TimestampMs) -> bool {
+        self.list.iter().any(|s| s.kind == kind && s.next <= now)
+    }
+
     /// The due schedule with the earliest time, moved on to its next time.
     pub(crate) fn take_due(
         &mut self,

@@ -6,6 +6,7 @@
 //!   overlays, queues and the users' own processors all go back to what was committed.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::builder::{BuildError, SharedFlush, SharedLifecycle, TaskBuilder};
 use super::context::{ChangelogId, Collector, Context, TaskState};
@@ -13,7 +14,7 @@ use super::punctuate::{PunctuationType, Schedules};
 use super::source::{RawRecord, SourceInstance};
 use super::{OffsetMetadata, TaskConfig};
 use crate::error::TaskError;
-use crate::graph::{NodeId, NodeKind, SourceTopics, Topology};
+use crate::graph::{NodeId, Topology};
 use crate::record::TimestampMs;
 use crate::state::{Backend, CacheBudget, StoreInstance, WriteBatch};
 use crate::{TaskId, TopicPartition};
@@ -103,16 +104,9 @@ impl Task {
     }
 
     fn add_input(&mut self, topology: &Topology, partition: &TopicPartition) {
-        let source = self.sources.iter().position(|(node, _)| {
-            let NodeKind::Source(topics) = &topology.node(*node).kind else { return false };
-            match topics {
-                SourceTopics::Topics(topics) => {
-                    topics.iter().any(|t| t.resolve(&self.config.application_id) == partition.topic)
-                }
-                // The runtime has matched the pattern; named topics are asked first.
-                SourceTopics::Pattern(_) => true,
-            }
-        });
+        let reader = topology.reader_of(&self.config.application_id, &partition.topic);
+        let source =
+            reader.and_then(|(_, reader)| self.sources.iter().position(|(id, _)| *id == reader));
         let Some(source) = source else { return };
         let queue = self.inputs.iter().filter(|i| i.source == source).count();
         self.sources[source].1.0.add_queue();
@@ -134,6 +128,25 @@ impl Task {
     /// Its input partitions, in the order of their [`InputId`].
     pub fn inputs(&self) -> impl Iterator<Item = (InputId, &TopicPartition)> {
         self.state.inputs.iter().enumerate().map(|(at, tp)| (InputId(at), tp))
+    }
+
+    /// How many input partitions it has.
+    pub fn input_count(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// Whether users' processors run in it.
+    pub fn has_processors(&self) -> bool {
+        !self.lifecycles.is_empty()
+    }
+
+    /// The changelog of each store that has one, with the store's keyspace.
+    pub fn changelogs(&self) -> Vec<(ChangelogId, Arc<str>)> {
+        let of = |s: &StoreInstance| {
+            let store = s.state();
+            store.changelog().map(|c| (c.id, store.keyspace_name().clone()))
+        };
+        self.stores.iter().filter_map(of).collect()
     }
 
     /// Its stores.
@@ -281,6 +294,11 @@ impl Task {
         self.queued(input) >= self.config.buffered_records_per_partition
     }
 
+    /// Whether so few records wait for an input that its partition may flow again.
+    pub fn is_half_empty(&self, input: InputId) -> bool {
+        self.queued(input) <= self.config.buffered_records_per_partition / 2
+    }
+
     /// How many records wait for one input.
     pub fn queued(&self, input: InputId) -> usize {
         let at = &self.inputs[input.0];
@@ -289,6 +307,11 @@ impl Task {
 
     fn punctuate_stream_time(&mut self, collector: &mut dyn Collector) -> Result<(), TaskError> {
         self.punctuate(PunctuationType::StreamTime, self.state.stream_time, collector)
+    }
+
+    /// Whether a wall-clock punctuation is due.
+    pub fn is_punctuation_due(&self, now_ms: TimestampMs) -> bool {
+        self.state.schedules.is_due(PunctuationType::WallClockTime, now_ms)
     }
 
     /// Runs the wall-clock punctuations that are due.
@@ -324,6 +347,14 @@ impl Task {
             node.borrow_mut().punctuate(&mut ctx, schedule, now)?;
         }
         Ok(())
+    }
+
+    /// Forgets the records that wait: their partitions are given up, or read again from the
+    /// committed offset. Call it after a commit.
+    pub fn clear_queues(&mut self) {
+        for input in &mut self.inputs {
+            self.sources[input.source].1.0.clear(input.queue);
+        }
     }
 
     /// True when something was processed since the last commit.

@@ -1,0 +1,242 @@
+//! The comparison itself: inputs once, then every cell in turn, each run in a process of its own.
+//!
+//! Contenders of one (job, guarantee) run one after the other and repeats are the outermost
+//! loop, so that noise that comes and goes hits all alike. Every run gets a fresh application
+//! id, output topic and state directory, and leaves nothing behind.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::check::check;
+use crate::child::{Child, EXIT_NOT_BUILT};
+use crate::job::{Contender, Job, Named, RunSpec};
+use crate::kafka::{Filler, Progress, Topics};
+use crate::kafka_streams::KafkaStreams;
+use crate::measure::{Figures, SAMPLE_INTERVAL, Sample, figures};
+use crate::options::Options;
+use crate::report::{Cell, Outcome};
+use crate::workload::{self, Tally};
+
+/// Runs everything that `options` ask for on the Kafka at `bootstrap_servers`.
+///
+/// # Errors
+/// When the comparison itself cannot work; a contender that fails is a result.
+pub(crate) fn compare(options: &Options, bootstrap_servers: &str) -> Result<Vec<Cell>> {
+    let build_dir = build_dir()?;
+    fs::create_dir_all(&build_dir)?;
+    let kafka_streams = if options.contenders.contains(&Contender::KafkaStreams) {
+        let jars = options.jars.as_deref();
+        Some(KafkaStreams::prepare(&build_dir, jars, &options.jvm_flags)?)
+    } else {
+        None
+    };
+    // Beside the build, not in the system's temporary directory, which may lie in memory.
+    let work_dir = tempfile::Builder::new().prefix("run-").tempdir_in(&build_dir)?;
+    let comparison = Comparison {
+        options,
+        bootstrap_servers,
+        topics: Topics::new(bootstrap_servers)?,
+        kafka_streams,
+        work_dir: work_dir.path().to_owned(),
+        prefix: format!("compare-{}", std::process::id()),
+    };
+    let result = comparison.run();
+    // Also after an error, and for the inputs as well; the first error is the one to show.
+    let cleaned = comparison.topics.delete_with_prefix(&comparison.prefix);
+    let cells = result?;
+    cleaned?;
+    Ok(cells)
+}
+
+/// Cargo's target directory, as the place of this program tells it.
+fn build_dir() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let target = program.ancestors().nth(2).context("this program lies in no target directory")?;
+    Ok(target.join("compare"))
+}
+
+struct Comparison<'a> {
+    options: &'a Options,
+    bootstrap_servers: &'a str,
+    topics: Topics,
+    kafka_streams: Option<KafkaStreams>,
+    work_dir: PathBuf,
+    /// Starts the name of every topic and group of this comparison.
+    prefix: String,
+}
+
+/// An input topic with the right answer to a job on it.
+#[derive(Clone)]
+struct Input {
+    topic: String,
+    total: u64,
+    expected: Tally,
+}
+
+impl Comparison<'_> {
+    fn run(&self) -> Result<Vec<Cell>> {
+        let inputs = self.fill()?;
+        let mut cells: Vec<Cell> = Vec::new();
+        for job in &self.options.jobs {
+            for guarantee in &self.options.guarantees {
+                for contender in &self.options.contenders {
+                    let (job, guarantee, contender) = (*job, *guarantee, *contender);
+                    cells.push(Cell { job, guarantee, contender, runs: Vec::new() });
+                }
+            }
+        }
+        for round in 1..=self.options.repeat {
+            for cell in &mut cells {
+                let input = &inputs[cell.job as usize];
+                let input = input.as_ref().context("the job has no input")?;
+                let outcome = self.one_run(cell, input, round)?;
+                eprintln!(
+                    "{} {} {} #{round}: {}",
+                    cell.job.name(),
+                    cell.guarantee.name(),
+                    cell.contender.name(),
+                    describe(&outcome)
+                );
+                cell.runs.push(outcome);
+            }
+        }
+        Ok(cells)
+    }
+
+    /// Fills the inputs that the jobs need; by job, in the order of [`Job::ALL`].
+    fn fill(&self) -> Result<[Option<Input>; 3]> {
+        let mut inputs = [None, None, None];
+        if self.options.jobs.iter().any(|job| *job != Job::WordCount) {
+            let (topic, total) = (format!("{}-records", self.prefix), self.options.records);
+            eprintln!("filling {topic} with {total} records");
+            let filler = self.filler(&topic)?;
+            let (map, count) =
+                workload::records(total, |key, value| filler.send(Some(key), value))?;
+            filler.finish()?;
+            let input = |expected| Some(Input { topic: topic.clone(), total, expected });
+            inputs[Job::Map as usize] = input(map);
+            inputs[Job::Count as usize] = input(count);
+        }
+        if self.options.jobs.contains(&Job::WordCount) {
+            let (topic, total) = (format!("{}-lines", self.prefix), self.options.lines);
+            eprintln!("filling {topic} with {total} lines");
+            let filler = self.filler(&topic)?;
+            let expected = workload::lines(total, |line| filler.send(None, line))?;
+            filler.finish()?;
+            inputs[Job::WordCount as usize] = Some(Input { topic, total, expected });
+        }
+        Ok(inputs)
+    }
+
+    fn filler(&self, topic: &str) -> Result<Filler> {
+        self.topics.create(topic, &[])?;
+        Filler::new(self.bootstrap_servers, topic)
+    }
+
+    fn one_run(&self, cell: &Cell, input: &Input, round: usize) -> Result<Outcome> {
+        let (job, guarantee, contender) =
+            (cell.job.name(), cell.guarantee.name(), cell.contender.name());
+        // Ends in a word of its own, so that no run's id is the start of another's.
+        let application_id = format!("{}-{job}-{guarantee}-{contender}-{round}-app", self.prefix);
+        let spec = RunSpec {
+            job: cell.job,
+            guarantee: cell.guarantee,
+            bootstrap_servers: self.bootstrap_servers.to_owned(),
+            output: format!("{application_id}-out"),
+            input: input.topic.clone(),
+            state_dir: self.work_dir.join(&application_id),
+            application_id,
+        };
+        self.create_topics(&spec, cell.contender)?;
+        fs::create_dir_all(&spec.state_dir)?;
+        let outcome = match self.measure(&spec, cell.contender, input) {
+            Ok(outcome) => outcome,
+            Err(error) => Outcome::Failed(format!("{error:#}")),
+        };
+        fs::remove_dir_all(&spec.state_dir)?;
+        self.topics.delete_with_prefix(&spec.application_id)?;
+        Ok(outcome)
+    }
+
+    fn create_topics(&self, spec: &RunSpec, contender: Contender) -> Result<()> {
+        self.topics.create(&spec.output, &[])?;
+        // The others create their internal topics themselves.
+        if contender == Contender::Raw && spec.job != Job::Map {
+            self.topics.create(&spec.changelog(), &[("cleanup.policy", "compact")])?;
+        }
+        if contender == Contender::Raw && spec.job == Job::WordCount {
+            self.topics.create(&spec.repartition(), &[])?;
+        }
+        Ok(())
+    }
+
+    fn command(&self, spec: &RunSpec, contender: Contender) -> Result<Command> {
+        if contender == Contender::KafkaStreams {
+            let program = self.kafka_streams.as_ref().context("Kafka Streams is not prepared")?;
+            return Ok(program.command(spec));
+        }
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("contender").arg(contender.name()).args(spec.to_args());
+        Ok(command)
+    }
+
+    /// Errors here are the contender's.
+    fn measure(&self, spec: &RunSpec, contender: Contender, input: &Input) -> Result<Outcome> {
+        let progress = Progress::new(spec, input.total)?;
+        progress.check_input()?;
+        let log = self.work_dir.join(format!("{}.log", spec.application_id));
+        let mut child = Child::start(self.command(spec, contender)?, &log)?;
+        let Watched::Done(samples) = watch(&mut child, &progress, self.options.timeout)? else {
+            return Ok(Outcome::Skipped(child.last_words()));
+        };
+        child.stop()?;
+        check(spec, input.expected)?;
+        let figures = figures(&samples, input.total)
+            .ok_or_else(|| anyhow!("too short to measure; use more records"))?;
+        Ok(Outcome::Measured(figures))
+    }
+}
+
+enum Watched {
+    Done(Vec<Sample>),
+    NotBuilt,
+}
+
+/// Samples the child until the group has committed everything.
+fn watch(child: &mut Child, progress: &Progress<'_>, timeout: Duration) -> Result<Watched> {
+    let mut samples: Vec<Sample> = Vec::new();
+    loop {
+        if let Some(status) = child.exited()? {
+            if status.code() == Some(i32::from(EXIT_NOT_BUILT)) {
+                return Ok(Watched::NotBuilt);
+            }
+            bail!("ended with {status}: {}", child.last_words());
+        }
+        let (committed, done) = progress.look()?;
+        // A child that ends between the two looks shows at the next turn.
+        if let (Ok(cpu), Ok(peak_rss_bytes)) = (child.cpu(), child.peak_rss_bytes()) {
+            samples.push(Sample { at: child.age(), committed, cpu, peak_rss_bytes, done });
+            if done {
+                return Ok(Watched::Done(samples));
+            }
+        }
+        if child.age() > timeout {
+            bail!("committed {committed} records in {timeout:?}: {}", child.last_words());
+        }
+        std::thread::sleep(SAMPLE_INTERVAL);
+    }
+}
+
+fn describe(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Measured(Figures { records_per_second, records_per_cpu_second, .. }) => {
+            format!("{records_per_second:.0} records/s, {records_per_cpu_second:.0} per CPU-second")
+        }
+        Outcome::Failed(why) => format!("FAILED: {why}"),
+        Outcome::Skipped(why) => format!("skipped: {why}"),
+    }
+}

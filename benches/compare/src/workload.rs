@@ -1,0 +1,224 @@
+//! The inputs and what every contender must make of them.
+//!
+//! Deterministic: the same sizes give the same bytes on every machine. While the input is
+//! produced the right answer is worked out beside it, by plain code that shares nothing with any
+//! contender. Knows no Kafka client: records go to a closure.
+
+use std::hash::Hasher;
+
+use anyhow::Result;
+use rustc_hash::FxHasher;
+
+/// Distinct keys of the input of `map` and `count`.
+pub(crate) const KEYS: usize = 1_000_000;
+/// Distinct words of the input of `wordcount`.
+pub(crate) const VOCABULARY: usize = 100_000;
+/// Words of a line.
+pub(crate) const WORDS_PER_LINE: usize = 10;
+/// Bytes of a value.
+pub(crate) const VALUE_BYTES: usize = 100;
+
+/// What a correct output adds up to.
+///
+/// `digest` is a sum over all records (or over the last value of every key), so the order in
+/// which partitions are read does not matter, while one wrong or missing byte does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Records, or the sum of the counts.
+    pub(crate) total: u64,
+    /// The sum of the hashes of all (key, value) pairs, modulo 2^64.
+    pub(crate) digest: u64,
+}
+
+impl Tally {
+    /// Adds a pair of key and value that stands for `total` units.
+    pub(crate) fn add(&mut self, key: &[u8], value: &[u8], total: u64) {
+        let mut hasher = FxHasher::default();
+        hasher.write(key);
+        hasher.write_u8(0xff);
+        hasher.write(value);
+        self.total = self.total.wrapping_add(total);
+        self.digest = self.digest.wrapping_add(hasher.finish());
+    }
+
+    fn add_counts(&mut self, key_of: impl Fn(usize) -> String, counts: &[u64]) {
+        for (id, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            self.add(key_of(id).as_bytes(), &count.to_be_bytes(), count);
+        }
+    }
+}
+
+/// Hands out the records of `map` and `count`: text keys of 8 bytes, zipf (s = 1) over
+/// [`KEYS`], and values of [`VALUE_BYTES`] lower-case letters. Returns the answers to `map` and
+/// `count`.
+///
+/// # Errors
+/// Those of `emit`.
+pub(crate) fn records(
+    n: u64,
+    mut emit: impl FnMut(&[u8], &[u8]) -> Result<()>,
+) -> Result<(Tally, Tally)> {
+    let zipf = Zipf::new(KEYS);
+    let mut random = Random(0x0005_eed0_fbec_0de5);
+    let mut counts = vec![0_u64; KEYS];
+    let (mut map, mut count) = (Tally::default(), Tally::default());
+    let mut value = [0_u8; VALUE_BYTES];
+    for _ in 0..n {
+        let id = zipf.draw(&mut random);
+        counts[id] += 1;
+        for chunk in value.chunks_mut(8) {
+            for (byte, bits) in chunk.iter_mut().zip(random.next().to_le_bytes()) {
+                *byte = b'a' + bits % 26;
+            }
+        }
+        let key = key(id);
+        map.add(key.as_bytes(), &value.to_ascii_uppercase(), 1);
+        emit(key.as_bytes(), &value)?;
+    }
+    count.add_counts(key, &counts);
+    Ok((map, count))
+}
+
+/// Hands out the lines of `wordcount`: [`WORDS_PER_LINE`] words, zipf (s = 1) over
+/// [`VOCABULARY`]. Returns the answer.
+///
+/// # Errors
+/// Those of `emit`.
+pub(crate) fn lines(n: u64, mut emit: impl FnMut(&[u8]) -> Result<()>) -> Result<Tally> {
+    let zipf = Zipf::new(VOCABULARY);
+    let mut random = Random(0x0011_ae50_f7ec_0de5);
+    let mut counts = vec![0_u64; VOCABULARY];
+    let mut line = String::new();
+    for _ in 0..n {
+        line.clear();
+        for _ in 0..WORDS_PER_LINE {
+            let id = zipf.draw(&mut random);
+            counts[id] += 1;
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(&word(id));
+        }
+        emit(line.as_bytes())?;
+    }
+    let mut tally = Tally::default();
+    tally.add_counts(word, &counts);
+    Ok(tally)
+}
+
+fn key(id: usize) -> String {
+    format!("{id:08}")
+}
+
+/// A word of three syllables; 105^3 of them are distinct, more than the vocabulary.
+fn word(id: usize) -> String {
+    const CONSONANTS: &[u8] = b"bcdfghjklmnpqrstvwxyz";
+    const VOWELS: &[u8] = b"aeiou";
+    let mut rest = id;
+    let mut word = String::with_capacity(6);
+    for _ in 0..3 {
+        word.push(char::from(CONSONANTS[rest % 21]));
+        rest /= 21;
+        word.push(char::from(VOWELS[rest % 5]));
+        rest /= 5;
+    }
+    word
+}
+
+/// splitmix64: enough for a workload, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Evenly in [0, 1).
+    fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// Ranks with probability proportional to 1 / (rank + 1), by the table of sums.
+struct Zipf {
+    sums: Vec<f64>,
+}
+
+impl Zipf {
+    fn new(n: usize) -> Self {
+        let mut sum = 0.0;
+        let sums = (1..=n)
+            .map(|rank| {
+                sum += 1.0 / rank as f64;
+                sum
+            })
+            .collect();
+        Self { sums }
+    }
+
+    fn draw(&self, random: &mut Random) -> usize {
+        let total = self.sums.last().copied().unwrap_or(0.0);
+        let at = random.unit() * total;
+        self.sums.partition_point(|&sum| sum <= at).min(self.sums.len() - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{HashMap, HashSet};
+
+    #[test]
+    fn the_answers_are_those_of_a_plain_count() {
+        let mut counts: HashMap<Vec<u8>, u64> = HashMap::new();
+        let mut upper = Tally::default();
+        let (map, count) = records(20_000, |key, value| {
+            assert_eq!((key.len(), value.len()), (8, VALUE_BYTES));
+            *counts.entry(key.to_vec()).or_default() += 1;
+            upper.add(key, &value.to_ascii_uppercase(), 1);
+            Ok(())
+        })
+        .unwrap();
+        let mut plain = Tally::default();
+        for (key, count) in &counts {
+            plain.add(key, &count.to_be_bytes(), *count);
+        }
+        assert_eq!((map, count), (upper, plain));
+        assert_eq!(count.total, 20_000);
+    }
+
+    #[test]
+    fn a_digest_sees_one_changed_count() {
+        let (mut right, mut wrong) = (Tally::default(), Tally::default());
+        right.add_counts(key, &[2, 2]);
+        wrong.add_counts(key, &[1, 3]);
+        assert_eq!(right.total, wrong.total);
+        assert_ne!(right.digest, wrong.digest);
+    }
+
+    #[test]
+    fn words_are_distinct_and_lines_have_ten() {
+        let words: HashSet<_> = (0..VOCABULARY).map(word).collect();
+        assert_eq!(words.len(), VOCABULARY);
+        let tally = lines(50, |line| {
+            let line = std::str::from_utf8(line)?;
+            assert_eq!(line.split_whitespace().count(), WORDS_PER_LINE);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(tally.total, 500);
+    }
+
+    #[test]
+    fn zipf_gives_the_first_key_its_share() {
+        let zipf = Zipf::new(KEYS);
+        let mut random = Random(7);
+        let first = (0..100_000).filter(|_| zipf.draw(&mut random) == 0).count();
+        // 1 / H(1 M) = 6.95 %; five standard deviations are 0.4 %.
+        assert!((6_550..=7_350).contains(&first), "{first}");
+    }
+}

@@ -1,0 +1,256 @@
+//! The group consumer of a worker, and the consumer of changelogs.
+//!
+//! A rebalance is not handled inside the client's callback, where the worker's tasks cannot be
+//! reached, but queued there and handled right after the poll that brought it. librdkafka waits
+//! for the assign or unassign call meanwhile, and the member keeps its generation, so that the
+//! last commit before a revocation is still its own.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use oncestream_core::task::{OffsetMetadata, RawRecord};
+use oncestream_core::{Header, Headers, TopicPartition};
+use rdkafka::consumer::{
+    BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata, RebalanceProtocol,
+};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message};
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+
+use super::client_config;
+use crate::config::ClientSettings;
+
+/// What the group decided about this member.
+#[derive(Debug)]
+pub(crate) enum Rebalance {
+    /// These partitions are its own from now on.
+    Assign(Vec<TopicPartition>),
+    /// These partitions must be given up; what was processed can still be committed.
+    Revoke(Vec<TopicPartition>),
+    /// These partitions are gone; nothing can be committed.
+    Lost(Vec<TopicPartition>),
+}
+
+#[derive(Default)]
+pub(crate) struct RebalanceContext {
+    events: Mutex<VecDeque<Rebalance>>,
+    /// The consumer is being closed: nobody will handle events any more.
+    closing: AtomicBool,
+}
+
+impl ClientContext for RebalanceContext {}
+
+impl ConsumerContext for RebalanceContext {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        err: RDKafkaRespErr,
+        partitions: &mut TopicPartitionList,
+    ) {
+        if self.closing.load(Ordering::Acquire) {
+            let done = match consumer.rebalance_protocol() {
+                RebalanceProtocol::Cooperative => consumer.incremental_unassign(partitions),
+                _ => consumer.unassign(),
+            };
+            if let Err(e) = done {
+                tracing::warn!(error = %e, "cannot give partitions up while closing");
+            }
+            return;
+        }
+        let list = partitions
+            .elements()
+            .iter()
+            .map(|e| TopicPartition::new(e.topic(), e.partition()))
+            .collect();
+        let event = if err == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            Rebalance::Assign(list)
+        } else if consumer.assignment_lost() {
+            Rebalance::Lost(list)
+        } else {
+            Rebalance::Revoke(list)
+        };
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).push_back(event);
+    }
+}
+
+/// A committed offset.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Committed {
+    pub(crate) offset: i64,
+    pub(crate) metadata: OffsetMetadata,
+}
+
+/// The consumer that is a member of the application's group.
+pub(crate) struct GroupConsumer {
+    client: BaseConsumer<RebalanceContext>,
+}
+
+impl GroupConsumer {
+    /// Makes the client and subscribes; it joins the group when it is polled.
+    pub(crate) fn subscribe(
+        settings: &ClientSettings,
+        topics: &[String],
+    ) -> Result<Self, KafkaError> {
+        let client: BaseConsumer<RebalanceContext> =
+            client_config(settings).create_with_context(RebalanceContext::default())?;
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        client.subscribe(&topics)?;
+        Ok(Self { client })
+    }
+
+    /// The next record, or an error of the client. A rebalance may be queued meanwhile.
+    pub(crate) fn poll(
+        &self,
+        timeout: Duration,
+    ) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
+        self.client.poll(timeout)
+    }
+
+    /// The oldest rebalance not handled yet.
+    pub(crate) fn next_rebalance(&self) -> Option<Rebalance> {
+        self.client.context().events.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// The group metadata of the current generation. Only meaningful after an assignment; the
+    /// worker asks at each commit and only while it has tasks.
+    pub(crate) fn group_metadata(&self) -> Option<ConsumerGroupMetadata> {
+        self.client.group_metadata()
+    }
+
+    pub(crate) fn is_cooperative(&self) -> bool {
+        matches!(self.client.rebalance_protocol(), RebalanceProtocol::Cooperative)
+    }
+
+    /// What is committed for partitions, stable: a pending transaction's offsets are waited for.
+    pub(crate) fn committed(
+        &self,
+        partitions: &[TopicPartition],
+        timeout: Duration,
+    ) -> Result<Vec<Option<Committed>>, KafkaError> {
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.client.committed_offsets(list(partitions.iter()), timeout)?;
+        partitions
+            .iter()
+            .map(|p| {
+                let Some(e) = found.find_partition(&p.topic, p.partition) else { return Ok(None) };
+                e.error()?;
+                Ok(match e.offset() {
+                    Offset::Offset(offset) => {
+                        Some(Committed { offset, metadata: OffsetMetadata::decode(e.metadata()) })
+                    }
+                    _ => None,
+                })
+            })
+            .collect()
+    }
+
+    /// Takes partitions at the given offsets; those without start by `auto.offset.reset`.
+    pub(crate) fn assign(
+        &self,
+        partitions: &[(TopicPartition, Option<i64>)],
+        incremental: bool,
+    ) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for (p, offset) in partitions {
+            let offset = offset.map_or(Offset::Stored, Offset::Offset);
+            list.add_partition_offset(&p.topic, p.partition, offset)?;
+        }
+        if incremental { self.client.incremental_assign(&list) } else { self.client.assign(&list) }
+    }
+
+    /// Gives partitions up: all, or with an incremental protocol these.
+    pub(crate) fn unassign(&self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
+        if self.is_cooperative() {
+            self.client.incremental_unassign(&list(partitions.iter()))
+        } else {
+            self.client.unassign()
+        }
+    }
+
+    pub(crate) fn pause<'a>(
+        &self,
+        partitions: impl Iterator<Item = &'a TopicPartition>,
+    ) -> Result<(), KafkaError> {
+        let list = list(partitions);
+        if list.count() == 0 { Ok(()) } else { self.client.pause(&list) }
+    }
+
+    pub(crate) fn resume<'a>(
+        &self,
+        partitions: impl Iterator<Item = &'a TopicPartition>,
+    ) -> Result<(), KafkaError> {
+        let list = list(partitions);
+        if list.count() == 0 { Ok(()) } else { self.client.resume(&list) }
+    }
+
+    /// Commits positions to the group, outside any transaction, and waits for the answer.
+    pub(crate) fn commit(&self, positions: &TopicPartitionList) -> Result<(), KafkaError> {
+        self.client.commit(positions, rdkafka::consumer::CommitMode::Sync)
+    }
+}
+
+impl Drop for GroupConsumer {
+    fn drop(&mut self) {
+        // The client's own close polls until the group has let it go.
+        self.client.context().closing.store(true, Ordering::Release);
+        self.client.unsubscribe();
+    }
+}
+
+fn list<'a>(partitions: impl Iterator<Item = &'a TopicPartition>) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for p in partitions {
+        list.add_partition(&p.topic, p.partition);
+    }
+    list
+}
+
+/// A consumer for changelogs: assigned by hand, tells the end of a partition.
+pub(crate) fn restore_consumer(settings: &ClientSettings) -> Result<Arc<BaseConsumer>, KafkaError> {
+    Ok(Arc::new(client_config(settings).create()?))
+}
+
+/// A record of the client's, borrowed, as the engine takes it.
+pub(crate) fn raw_record<'a>(message: &'a BorrowedMessage<'_>) -> RawRecord<'a> {
+    RawRecord {
+        offset: message.offset(),
+        timestamp: message.timestamp().to_millis().unwrap_or(-1),
+        key: message.key(),
+        value: message.payload(),
+        headers: message.headers().map_or_else(Headers::default, |headers| {
+            headers
+                .iter()
+                .map(|h| Header { key: h.key.to_owned(), value: h.value.map(<[u8]>::to_vec) })
+                .collect()
+        }),
+    }
+}
+
+/// Errors that a consumer gets over by itself.
+pub(crate) fn is_transient(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::BrokerTransportFailure
+                | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::Resolve
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::RequestTimedOut
+                | RDKafkaErrorCode::NotCoordinator
+                | RDKafkaErrorCode::CoordinatorLoadInProgress
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+                | RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::PollExceeded
+                | RDKafkaErrorCode::UnstableOffsetCommit
+                | RDKafkaErrorCode::RebalanceInProgress
+                | RDKafkaErrorCode::IllegalGeneration
+                | RDKafkaErrorCode::UnknownMemberId
+        )
+    )
+}

@@ -1,0 +1,26 @@
+//! The Kafka clients of a worker: everything the rest of the runtime knows of rdkafka.
+
+mod admin;
+mod consumer;
+mod disposition;
+mod producer;
+
+pub(crate) use admin::Admin;
+pub(crate) use consumer::{
+    Committed, GroupConsumer, Rebalance, is_transient, raw_record, restore_consumer,
+};
+pub(crate) use disposition::{Step, disposition};
+pub(crate) use producer::WorkerProducer;
+
+use rdkafka::ClientConfig;
+
+use crate::config::ClientSettings;
+
+/// librdkafka's configuration from ours.
+fn client_config(settings: &ClientSettings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (key, value) in settings.iter() {
+        config.set(key, value);
+    }
+    config
+}

@@ -1,0 +1,230 @@
+//! The producer of a worker, with its transaction, and what became of its records.
+//!
+//! Every transactional call is bounded in time. Deliveries are awaited by polling here, before
+//! the client's own flush and commit: those poll in steps of 100 ms.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use oncestream_core::error::BoxError;
+use oncestream_core::task::{ChangelogId, Collector, Origin, Outgoing};
+use rdkafka::consumer::ConsumerGroupMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
+use rdkafka::{ClientContext, TopicPartitionList};
+
+use super::client_config;
+use crate::config::ClientSettings;
+
+/// How often the client is asked for acknowledgements while records are sent.
+const POLL_EVERY: u32 = 256;
+/// The step in which acknowledgements are awaited. librdkafka's clock has milliseconds.
+const STEP: Duration = Duration::from_millis(1);
+
+/// The first record that could not be delivered.
+#[derive(Debug, Clone)]
+pub(crate) struct DeliveryFailure {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    pub(crate) error: KafkaError,
+}
+
+#[derive(Default)]
+struct Deliveries {
+    failure: Option<DeliveryFailure>,
+    /// The next offset of each changelog, after its last acknowledged record.
+    changelogs: HashMap<ChangelogId, i64>,
+}
+
+#[derive(Default)]
+pub(crate) struct DeliveryContext {
+    deliveries: Mutex<Deliveries>,
+}
+
+impl DeliveryContext {
+    fn lock(&self) -> MutexGuard<'_, Deliveries> {
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for DeliveryContext {}
+
+impl ProducerContext for DeliveryContext {
+    /// 0 for a sink's record, the changelog's id plus one for a store's.
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, origin: usize) {
+        match result {
+            // Nothing to remember, and nothing to lock: the common case.
+            Ok(_) if origin == 0 => {}
+            Ok(message) => {
+                let next = message.offset() + 1;
+                let id = ChangelogId((origin - 1) as u32);
+                let mut deliveries = self.lock();
+                let known = deliveries.changelogs.entry(id).or_insert(next);
+                *known = next.max(*known);
+            }
+            Err((error, message)) => {
+                self.lock().failure.get_or_insert_with(|| DeliveryFailure {
+                    topic: message.topic().to_owned(),
+                    partition: message.partition(),
+                    error: error.clone(),
+                });
+            }
+        }
+    }
+}
+
+/// A producer, transactional under exactly once.
+pub(crate) struct WorkerProducer {
+    client: BaseProducer<DeliveryContext>,
+    sent: u32,
+    /// Records handed over since the last call of [`Self::take_sent`].
+    records: u64,
+    /// Partition counts, for custom partitioners. A topic that grows is seen after a restart.
+    partitions: HashMap<String, i32>,
+}
+
+impl WorkerProducer {
+    pub(crate) fn new(settings: &ClientSettings) -> Result<Self, KafkaError> {
+        let client = client_config(settings).create_with_context(DeliveryContext::default())?;
+        Ok(Self { client, sent: 0, records: 0, partitions: HashMap::new() })
+    }
+
+    /// Settles what an earlier producer with this transactional id left open, and fences it.
+    pub(crate) fn init(&self, timeout: Duration) -> Result<(), KafkaError> {
+        self.client.init_transactions(timeout)
+    }
+
+    pub(crate) fn begin(&self) -> Result<(), KafkaError> {
+        self.client.begin_transaction()
+    }
+
+    pub(crate) fn send_offsets(
+        &self,
+        offsets: &TopicPartitionList,
+        group: &ConsumerGroupMetadata,
+        timeout: Duration,
+    ) -> Result<(), KafkaError> {
+        self.client.send_offsets_to_transaction(offsets, group, timeout)
+    }
+
+    /// Commits. Taking the permit by value means: once per transaction, and only if all went well.
+    pub(crate) fn commit(
+        &self,
+        permit: oncestream_core::commit::CommitPermit,
+        timeout: Duration,
+    ) -> Result<(), KafkaError> {
+        let result = self.client.commit_transaction(timeout);
+        drop(permit);
+        result
+    }
+
+    /// Aborts. What was not sent yet is thrown away first, or the call would wait for it.
+    pub(crate) fn abort(&self, timeout: Duration) -> Result<(), KafkaError> {
+        self.client.purge(PurgeConfig::default().queue().inflight());
+        let _ = self.await_deliveries(timeout);
+        self.client.abort_transaction(timeout)?;
+        *self.client.context().lock() = Deliveries::default();
+        Ok(())
+    }
+
+    /// Serves acknowledgements without waiting.
+    pub(crate) fn poll(&self) {
+        self.client.poll(Duration::ZERO);
+    }
+
+    /// Waits until no record is without an acknowledgement or failure. False after `timeout`.
+    pub(crate) fn await_deliveries(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        while self.client.in_flight_count() > 0 {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            self.client.poll(STEP);
+        }
+        true
+    }
+
+    /// The first failed delivery of the transaction.
+    pub(crate) fn failure(&self) -> Option<DeliveryFailure> {
+        self.client.context().lock().failure.clone()
+    }
+
+    /// The changelog positions of the transaction that was just committed.
+    pub(crate) fn take_changelogs(&self) -> HashMap<ChangelogId, i64> {
+        std::mem::take(&mut *self.client.context().lock()).changelogs
+    }
+
+    /// The client's own fatal error.
+    pub(crate) fn fatal(&self) -> Option<RDKafkaErrorCode> {
+        self.client.client().fatal_error().map(|(code, _)| code)
+    }
+
+    pub(crate) fn take_sent(&mut self) -> u64 {
+        std::mem::take(&mut self.records)
+    }
+
+    /// Hands a record to the client; waits while its queue is full.
+    fn produce(&mut self, record: &Outgoing<'_>) -> Result<(), BoxError> {
+        let origin = match record.origin {
+            Origin::Sink => 0,
+            Origin::Changelog(id) => id.0 as usize + 1,
+        };
+        let mut next: BaseRecord<'_, [u8], [u8], usize> =
+            BaseRecord::with_opaque_to(record.topic, origin).timestamp(record.timestamp);
+        next.partition = record.partition;
+        next.key = record.key;
+        next.payload = record.value;
+        if !record.headers.is_empty() {
+            next.headers = Some(owned_headers(record.headers));
+        }
+        loop {
+            match self.client.send(next) {
+                Ok(()) => break,
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    next = back;
+                    self.client.poll(STEP);
+                    if let Some(failure) = self.failure() {
+                        return Err(Box::new(failure.error));
+                    }
+                }
+                Err((error, _)) => return Err(Box::new(error)),
+            }
+        }
+        self.records += 1;
+        self.sent += 1;
+        if self.sent >= POLL_EVERY {
+            self.sent = 0;
+            self.poll();
+        }
+        Ok(())
+    }
+}
+
+fn owned_headers(headers: &oncestream_core::Headers) -> OwnedHeaders {
+    headers.iter().fold(OwnedHeaders::new(), |list, h| {
+        list.insert(Header { key: &h.key, value: h.value.as_ref() })
+    })
+}
+
+impl Collector for WorkerProducer {
+    fn send(&mut self, record: &Outgoing<'_>) -> Result<(), BoxError> {
+        self.produce(record)
+    }
+
+    fn partition_count(&mut self, topic: &str) -> Result<i32, BoxError> {
+        if let Some(count) = self.partitions.get(topic) {
+            return Ok(*count);
+        }
+        let metadata = self.client.client().fetch_metadata(Some(topic), Duration::from_secs(10))?;
+        let count = metadata.topics().first().map_or(0, |t| t.partitions().len()) as i32;
+        if count == 0 {
+            return Err(format!("topic {topic} does not exist; create it").into());
+        }
+        self.partitions.insert(topic.to_owned(), count);
+        Ok(count)
+    }
+}

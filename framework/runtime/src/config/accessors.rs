@@ -1,0 +1,137 @@
+//! Reading a [`StreamsConfig`], one method a key. Nothing is computed here.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::StreamsConfig;
+use super::values::{
+    AutoOffsetReset, DeserializationHandler, GroupProtocol, ProcessingGuarantee, StateBackendKind,
+};
+
+impl StreamsConfig {
+    /// `application.id`: also the consumer group.
+    pub fn application_id(&self) -> &str {
+        &self.application_id
+    }
+
+    /// `bootstrap.servers`, separated by commas.
+    pub fn bootstrap_servers(&self) -> &str {
+        &self.bootstrap_servers
+    }
+
+    /// `processing.guarantee`.
+    pub fn processing_guarantee(&self) -> ProcessingGuarantee {
+        self.guarantee
+    }
+
+    /// Whether the guarantee is exactly once.
+    pub fn is_exactly_once(&self) -> bool {
+        self.guarantee.is_exactly_once()
+    }
+
+    /// `num.stream.threads`, at least 1.
+    pub fn num_stream_threads(&self) -> usize {
+        self.num_stream_threads
+    }
+
+    /// `commit.interval.ms`; its default depends on the guarantee.
+    pub fn commit_interval(&self) -> Duration {
+        self.commit_interval
+    }
+
+    /// `poll.ms`: how long a worker waits for records at most.
+    pub fn poll(&self) -> Duration {
+        self.poll
+    }
+
+    /// `state.dir`, which all applications may share.
+    pub fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// `state.backend`.
+    pub fn state_backend(&self) -> StateBackendKind {
+        self.state_backend
+    }
+
+    /// `statestore.cache.max.bytes`, for the whole instance; 0 is no caching.
+    pub fn cache_max_bytes(&self) -> u64 {
+        self.cache_max_bytes
+    }
+
+    /// `statestore.uncommitted.max.bytes`, for the whole instance; `None` is no bound.
+    pub fn uncommitted_max_bytes(&self) -> Option<u64> {
+        self.uncommitted_max_bytes
+    }
+
+    /// `replication.factor`; -1 is the broker's default.
+    pub fn replication_factor(&self) -> i32 {
+        self.replication_factor
+    }
+
+    /// `max.task.idle.ms`: -1 never waits, 0 waits for what the broker has, else milliseconds.
+    pub fn max_task_idle_ms(&self) -> i64 {
+        self.max_task_idle_ms
+    }
+
+    /// `buffered.records.per.partition`, at least 1.
+    pub fn buffered_records_per_partition(&self) -> usize {
+        self.buffered_records_per_partition
+    }
+
+    /// `instance.id`, if configured or found (see [`with_instance_id`](Self::with_instance_id)).
+    pub fn instance_id(&self) -> Option<&str> {
+        self.instance_id.as_deref()
+    }
+
+    /// `group.instance.id`, without the worker's index.
+    pub fn group_instance_id(&self) -> Option<&str> {
+        self.group_instance_id.as_deref()
+    }
+
+    /// `group.protocol`.
+    pub fn group_protocol(&self) -> GroupProtocol {
+        self.group_protocol
+    }
+
+    /// `auto.offset.reset`.
+    pub fn auto_offset_reset(&self) -> AutoOffsetReset {
+        self.auto_offset_reset
+    }
+
+    /// `max.poll.interval.ms`.
+    pub fn max_poll_interval(&self) -> Duration {
+        self.max_poll_interval
+    }
+
+    /// `session.timeout.ms`.
+    pub fn session_timeout(&self) -> Duration {
+        self.session_timeout
+    }
+
+    /// `heartbeat.interval.ms`.
+    pub fn heartbeat_interval(&self) -> Duration {
+        self.heartbeat_interval
+    }
+
+    /// `transaction.timeout.ms`; with exactly once, between the commit interval and the session
+    /// timeout.
+    pub fn transaction_timeout(&self) -> Duration {
+        self.transaction_timeout
+    }
+
+    /// `repartition.purge.interval.ms`.
+    pub fn repartition_purge_interval(&self) -> Duration {
+        self.repartition_purge_interval
+    }
+
+    /// `shutdown.timeout.ms`.
+    pub fn shutdown_timeout(&self) -> Duration {
+        self.shutdown_timeout
+    }
+
+    /// `deserialization.exception.handler`.
+    pub fn deserialization_handler(&self) -> DeserializationHandler {
+        self.deserialization_handler
+    }
+}

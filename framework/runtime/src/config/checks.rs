@@ -1,0 +1,269 @@
+//! What goes together and what does not. Each check is one function of plain values; `resolve.rs`
+//! calls them all.
+//!
+//! Knows neither files nor clients. Invariant: a configuration that passed cannot make a commit
+//! outlive its transaction, or a transaction its owner's session.
+
+use super::error::{ConfigError, shown};
+use super::names::Client;
+use super::values::{GroupProtocol, ProcessingGuarantee};
+
+/// When a rule holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    Always,
+    ExactlyOnce,
+}
+
+/// A client setting that only some values may override, or none.
+struct Fixed {
+    clients: &'static [Client],
+    setting: &'static str,
+    /// The values that may be given; none means that it may not be given at all.
+    allowed: &'static [&'static str],
+    when: When,
+    reason: &'static str,
+}
+
+const EVERY: &[Client] = &Client::ALL;
+const CONSUMERS: &[Client] = &[Client::Consumer, Client::MainConsumer, Client::RestoreConsumer];
+const RESTORE: &[Client] = &[Client::RestoreConsumer];
+const PRODUCERS: &[Client] = &[Client::Producer];
+
+#[rustfmt::skip]
+const FIXED: &[Fixed] = &[
+    Fixed { clients: EVERY, setting: "bootstrap.servers", allowed: &[], when: When::Always,
+        reason: "all clients of an application use one cluster; set `bootstrap.servers`" },
+    Fixed { clients: EVERY, setting: "client.id", allowed: &[], when: When::Always,
+        reason: "each client needs its own; set `client.id`, which begins all of them" },
+    Fixed { clients: CONSUMERS, setting: "group.id", allowed: &[], when: When::Always,
+        reason: "the group is named by `application.id`" },
+    Fixed { clients: CONSUMERS, setting: "enable.auto.commit", allowed: &["false"], when: When::Always,
+        reason: "the runtime commits offsets together with what they stand for" },
+    Fixed { clients: CONSUMERS, setting: "enable.auto.offset.store", allowed: &["false"], when: When::Always,
+        reason: "the runtime commits offsets together with what they stand for" },
+    Fixed { clients: CONSUMERS, setting: "isolation.level", allowed: &["read_committed"], when: When::ExactlyOnce,
+        reason: "exactly once must not read what an aborted transaction wrote" },
+    Fixed { clients: CONSUMERS, setting: "partition.assignment.strategy", allowed: &["range"], when: When::Always,
+        reason: "only `range` assigns co-partitioned topics together" },
+    Fixed { clients: CONSUMERS, setting: "group.remote.assignor", allowed: &["range"], when: When::Always,
+        reason: "only `range` assigns co-partitioned topics together" },
+    Fixed { clients: RESTORE, setting: "enable.partition.eof", allowed: &["true"], when: When::Always,
+        reason: "the end of a partition is how a restore ends" },
+    Fixed { clients: RESTORE, setting: "auto.offset.reset", allowed: &["error"], when: When::Always,
+        reason: "a changelog that lost the wanted offset needs a rebuild, not a jump" },
+    Fixed { clients: RESTORE, setting: "group.instance.id", allowed: &[], when: When::Always,
+        reason: "restoring is not done as a member of the group" },
+    Fixed { clients: PRODUCERS, setting: "transactional.id", allowed: &[], when: When::Always,
+        reason: "each worker needs its own; set `instance.id`, which is part of it" },
+    Fixed { clients: PRODUCERS, setting: "enable.idempotence", allowed: &["true"], when: When::ExactlyOnce,
+        reason: "exactly once needs the idempotent producer" },
+    Fixed { clients: PRODUCERS, setting: "acks", allowed: &["all", "-1"], when: When::ExactlyOnce,
+        reason: "exactly once needs every in-sync replica's word" },
+    Fixed { clients: PRODUCERS, setting: "partitioner", allowed: &["murmur2", "murmur2_random"], when: When::Always,
+        reason: "other partitioners break co-partitioning with Java producers and with repartition topics" },
+];
+
+/// Refuses an override of a client setting that the runtime cannot live with.
+pub(super) fn check_override(
+    client: Client,
+    setting: &str,
+    value: &str,
+    guarantee: ProcessingGuarantee,
+) -> Result<(), ConfigError> {
+    let broken = FIXED.iter().find(|fixed| {
+        let holds = fixed.when == When::Always || guarantee.is_exactly_once();
+        let concerned = fixed.clients.contains(&client) && fixed.setting == setting;
+        holds && concerned && !fixed.allowed.contains(&value)
+    });
+    let Some(fixed) = broken else { return Ok(()) };
+    let key = format!("{}{setting}", client.prefix());
+    let value = shown(&key, value);
+    Err(ConfigError::Forbidden { key, value, reason: fixed.reason })
+}
+
+/// The commit interval is the life of a transaction, so the transaction must be allowed to live
+/// longer.
+pub(super) fn check_commit_interval(
+    guarantee: ProcessingGuarantee,
+    commit_interval_ms: i64,
+    transaction_timeout_ms: i64,
+) -> Result<(), ConfigError> {
+    if !guarantee.is_exactly_once() || transaction_timeout_ms > commit_interval_ms {
+        return Ok(());
+    }
+    Err(ConfigError::Contradiction {
+        key: "transaction.timeout.ms",
+        value: transaction_timeout_ms,
+        rule: "must be above",
+        other: "commit.interval.ms",
+        other_value: commit_interval_ms,
+        reason: "the broker would abort every transaction before its commit",
+    })
+}
+
+/// A crashed worker's transaction must be settled by the time its partitions move.
+pub(super) fn check_transaction_timeout(
+    guarantee: ProcessingGuarantee,
+    transaction_timeout_ms: i64,
+    session_timeout_ms: i64,
+) -> Result<(), ConfigError> {
+    if !guarantee.is_exactly_once() || transaction_timeout_ms < session_timeout_ms {
+        return Ok(());
+    }
+    Err(ConfigError::Contradiction {
+        key: "transaction.timeout.ms",
+        value: transaction_timeout_ms,
+        rule: "must be below",
+        other: "session.timeout.ms",
+        other_value: session_timeout_ms,
+        reason: "the next owner of a crashed worker's partitions would wait for its transaction",
+    })
+}
+
+/// A session that ends before the first heartbeat is no session.
+pub(super) fn check_heartbeat(
+    protocol: GroupProtocol,
+    heartbeat_interval_ms: i64,
+    session_timeout_ms: i64,
+) -> Result<(), ConfigError> {
+    if protocol == GroupProtocol::Consumer || heartbeat_interval_ms < session_timeout_ms {
+        return Ok(());
+    }
+    Err(ConfigError::Contradiction {
+        key: "heartbeat.interval.ms",
+        value: heartbeat_interval_ms,
+        rule: "must be below",
+        other: "session.timeout.ms",
+        other_value: session_timeout_ms,
+        reason: "the session would end between two heartbeats",
+    })
+}
+
+/// librdkafka's own condition, told before a client is made.
+pub(super) fn check_poll_interval(
+    protocol: GroupProtocol,
+    max_poll_interval_ms: i64,
+    session_timeout_ms: i64,
+) -> Result<(), ConfigError> {
+    if protocol == GroupProtocol::Consumer || max_poll_interval_ms >= session_timeout_ms {
+        return Ok(());
+    }
+    Err(ConfigError::Contradiction {
+        key: "max.poll.interval.ms",
+        value: max_poll_interval_ms,
+        rule: "must not be below",
+        other: "session.timeout.ms",
+        other_value: session_timeout_ms,
+        reason: "a worker is given at least one session between polls",
+    })
+}
+
+/// A record that is still being sent when its transaction times out can only be lost; 0 means
+/// for ever.
+pub(super) fn check_message_timeout(
+    guarantee: ProcessingGuarantee,
+    message_timeout_ms: i64,
+    transaction_timeout_ms: i64,
+) -> Result<(), ConfigError> {
+    let fits = (1..=transaction_timeout_ms).contains(&message_timeout_ms);
+    if !guarantee.is_exactly_once() || fits {
+        return Ok(());
+    }
+    Err(ConfigError::Contradiction {
+        key: "producer.message.timeout.ms",
+        value: message_timeout_ms,
+        rule: "must be above 0 and not above",
+        other: "transaction.timeout.ms",
+        other_value: transaction_timeout_ms,
+        reason: "a record must arrive, or be given up, within its transaction",
+    })
+}
+
+/// librdkafka's own condition, told before a client is made.
+pub(super) fn check_socket_timeout(
+    guarantee: ProcessingGuarantee,
+    socket_timeout_ms: i64,
+    transaction_timeout_ms: i64,
+) -> Result<(), ConfigError> {
+    if !guarantee.is_exactly_once() || socket_timeout_ms <= transaction_timeout_ms + 100 {
+        return Ok(());
+    }
+    Err(ConfigError::Contradiction {
+        key: "producer.socket.timeout.ms",
+        value: socket_timeout_ms,
+        rule: "must not be more than 100 ms above",
+        other: "transaction.timeout.ms",
+        other_value: transaction_timeout_ms,
+        reason: "a request must be answered, or given up, within its transaction",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use ProcessingGuarantee::{AtLeastOnce, ExactlyOnce};
+
+    use super::*;
+
+    #[test]
+    fn a_transaction_outlives_the_commit_interval() {
+        assert!(check_commit_interval(ExactlyOnce, 100, 101).is_ok());
+        assert!(check_commit_interval(ExactlyOnce, 100, 100).is_err());
+        assert!(check_commit_interval(AtLeastOnce, 100, 100).is_ok());
+    }
+
+    #[test]
+    fn a_transaction_ends_before_the_session() {
+        assert!(check_transaction_timeout(ExactlyOnce, 9_999, 10_000).is_ok());
+        assert!(check_transaction_timeout(ExactlyOnce, 10_000, 10_000).is_err());
+        assert!(check_transaction_timeout(AtLeastOnce, 10_000, 10_000).is_ok());
+    }
+
+    #[test]
+    fn a_heartbeat_fits_in_the_session() {
+        assert!(check_heartbeat(GroupProtocol::Classic, 999, 1000).is_ok());
+        assert!(check_heartbeat(GroupProtocol::Classic, 1000, 1000).is_err());
+        assert!(check_heartbeat(GroupProtocol::Consumer, 1000, 1000).is_ok());
+    }
+
+    #[test]
+    fn the_poll_interval_spans_a_session() {
+        assert!(check_poll_interval(GroupProtocol::Classic, 1000, 1000).is_ok());
+        assert!(check_poll_interval(GroupProtocol::Classic, 999, 1000).is_err());
+        assert!(check_poll_interval(GroupProtocol::Consumer, 999, 1000).is_ok());
+    }
+
+    #[test]
+    fn a_record_is_settled_within_its_transaction() {
+        assert!(check_message_timeout(ExactlyOnce, 1000, 1000).is_ok());
+        assert!(check_message_timeout(ExactlyOnce, 1001, 1000).is_err());
+        assert!(check_message_timeout(ExactlyOnce, 0, 1000).is_err());
+        assert!(check_message_timeout(AtLeastOnce, 0, 1000).is_ok());
+    }
+
+    #[test]
+    fn a_request_is_settled_within_its_transaction() {
+        assert!(check_socket_timeout(ExactlyOnce, 1100, 1000).is_ok());
+        assert!(check_socket_timeout(ExactlyOnce, 1101, 1000).is_err());
+        assert!(check_socket_timeout(AtLeastOnce, 1101, 1000).is_ok());
+    }
+
+    #[test]
+    fn every_fixed_setting_is_refused_in_its_scope_alone() {
+        for fixed in FIXED {
+            for client in Client::ALL {
+                let wrong = |guarantee| check_override(client, fixed.setting, "wrong", guarantee);
+                let concerned = fixed.clients.contains(&client);
+                let others = FIXED
+                    .iter()
+                    .any(|other| other.setting == fixed.setting && other.clients.contains(&client));
+                assert_eq!(wrong(ExactlyOnce).is_err(), others, "{}", fixed.setting);
+                let always = fixed.when == When::Always;
+                assert!(!concerned || wrong(AtLeastOnce).is_err() == always, "{}", fixed.setting);
+                for allowed in fixed.allowed.iter().filter(|_| concerned) {
+                    assert!(check_override(client, fixed.setting, allowed, ExactlyOnce).is_ok());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The configuration: Kafka's own dotted keys from a builder, a properties or TOML text, or the
+//! environment, checked as a whole before anything starts.
+//!
+//! - `keys.rs` is the table of keys; `names.rs` says where any name belongs, or what was meant.
+//! - `parse.rs` reads the texts; `builder.rs` merges them, the later wins.
+//! - `resolve.rs` fills in defaults and types; `checks.rs` refuses contradictions.
+//! - `clients.rs` tells each Kafka client's settings.
+//!
+//! It knows no Kafka client and starts nothing. Invariants: a [`StreamsConfig`] has passed all
+//! checks; neither its `Debug` nor any error shows a secret.
+
+mod accessors;
+mod builder;
+mod checks;
+mod clients;
+mod error;
+mod keys;
+mod names;
+mod parse;
+mod resolve;
+mod suggest;
+mod values;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use builder::StreamsConfigBuilder;
+pub use clients::ClientSettings;
+pub use error::ConfigError;
+pub use keys::Key;
+pub use values::{
+    AutoOffsetReset, DeserializationHandler, GroupProtocol, ProcessingGuarantee, StateBackendKind,
+};
+
+/// The checked configuration of an application.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use oncestream_runtime::config::{ProcessingGuarantee, StreamsConfig};
+///
+/// let config = StreamsConfig::builder("word-count", "localhost:9092")
+///     .processing_guarantee(ProcessingGuarantee::ExactlyOnce)
+///     .num_stream_threads(2)
+///     .set("consumer.fetch.max.bytes", "1000000")?
+///     .build()?;
+/// assert_eq!(config.commit_interval(), Duration::from_millis(100));
+/// # Ok::<(), oncestream_runtime::config::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct StreamsConfig {
+    application_id: String,
+    bootstrap_servers: String,
+    guarantee: ProcessingGuarantee,
+    num_stream_threads: usize,
+    commit_interval: Duration,
+    poll: Duration,
+    state_dir: PathBuf,
+    state_backend: StateBackendKind,
+    cache_max_bytes: u64,
+    uncommitted_max_bytes: Option<u64>,
+    replication_factor: i32,
+    max_task_idle_ms: i64,
+    buffered_records_per_partition: usize,
+    instance_id: Option<String>,
+    group_instance_id: Option<String>,
+    group_protocol: GroupProtocol,
+    auto_offset_reset: AutoOffsetReset,
+    max_poll_interval: Duration,
+    session_timeout: Duration,
+    heartbeat_interval: Duration,
+    transaction_timeout: Duration,
+    repartition_purge_interval: Duration,
+    client_id: Option<String>,
+    shutdown_timeout: Duration,
+    deserialization_handler: DeserializationHandler,
+    /// What was given, for the settings that pass to clients.
+    raw: builder::Raw,
+}
+
+impl StreamsConfig {
+    /// A builder with the two required keys, `application.id` and `bootstrap.servers`.
+    pub fn builder(
+        application_id: impl Into<String>,
+        bootstrap_servers: impl Into<String>,
+    ) -> StreamsConfigBuilder {
+        StreamsConfigBuilder::with_required(application_id.into(), bootstrap_servers.into())
+    }
+
+    /// From a text in Java `.properties` syntax.
+    ///
+    /// ```
+    /// use oncestream_runtime::config::StreamsConfig;
+    ///
+    /// let config = StreamsConfig::from_properties(
+    ///     "application.id = word-count\nbootstrap.servers: localhost:9092",
+    /// )?;
+    /// assert_eq!(config.application_id(), "word-count");
+    /// # Ok::<(), oncestream_runtime::config::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`StreamsConfigBuilder::properties`] and [`StreamsConfigBuilder::build`].
+    pub fn from_properties(text: &str) -> Result<Self, ConfigError> {
+        StreamsConfigBuilder::new().properties(text)?.build()
+    }
+
+    /// From a `.properties` file, in UTF-8.
+    ///
+    /// # Errors
+    /// As [`StreamsConfigBuilder::properties_file`] and [`StreamsConfigBuilder::build`].
+    pub fn from_properties_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        StreamsConfigBuilder::new().properties_file(path)?.build()
+    }
+
+    /// From a TOML text.
+    ///
+    /// # Errors
+    /// As [`StreamsConfigBuilder::toml`] and [`StreamsConfigBuilder::build`].
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        StreamsConfigBuilder::new().toml(text)?.build()
+    }
+
+    /// From the environment: `ONCESTREAM_APPLICATION_ID` and so on.
+    ///
+    /// # Errors
+    /// As [`StreamsConfigBuilder::env`] and [`StreamsConfigBuilder::build`].
+    pub fn from_env() -> Result<Self, ConfigError> {
+        StreamsConfigBuilder::new().env()?.build()
+    }
+
+    /// All keys, with defaults and what they do, in the order of the documentation.
+    pub fn keys() -> &'static [Key] {
+        keys::KEYS
+    }
+
+    /// The same with `instance.id` set to one found in the state directory, unless one was
+    /// configured.
+    pub fn with_instance_id(mut self, id: impl Into<String>) -> Self {
+        self.instance_id.get_or_insert(id.into());
+        self
+    }
+}

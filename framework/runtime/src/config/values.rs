@@ -1,0 +1,140 @@
+//! The values with a fixed set of words: each enum, its words, and what each promises.
+//!
+//! Invariant: the words here and in the key table (`keys.rs`) are the same slices.
+
+/// What a record's effects are worth after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessingGuarantee {
+    /// Every record is processed; after a failure some are processed again.
+    AtLeastOnce,
+    /// Results, state and input offsets change together, in one Kafka transaction.
+    ExactlyOnce,
+}
+
+/// Where stores keep their data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateBackendKind {
+    /// fjall, an LSM tree: the default.
+    Fjall,
+    /// sled 0.34.
+    Sled,
+    /// Memory alone: every start restores from the changelogs.
+    Memory,
+}
+
+/// Which group protocol the consumers speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupProtocol {
+    /// Members assign partitions; works with every broker.
+    Classic,
+    /// The broker assigns partitions (KIP-848); the session timeout is the broker's too.
+    Consumer,
+}
+
+/// Where to begin on a partition without a committed offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AutoOffsetReset {
+    /// At the oldest record.
+    Earliest,
+    /// After the newest record.
+    Latest,
+    /// Nowhere: it is an error.
+    None,
+}
+
+/// What to do with a record that cannot be deserialised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeserializationHandler {
+    /// Log it and stop.
+    Fail,
+    /// Log it and go on with the next.
+    Continue,
+}
+
+pub(super) const GUARANTEES: &[&str] = &["at_least_once", "exactly_once", "exactly_once_v2"];
+pub(super) const BACKENDS: &[&str] = &["fjall", "sled", "memory"];
+pub(super) const GROUP_PROTOCOLS: &[&str] = &["classic", "consumer"];
+pub(super) const OFFSET_RESETS: &[&str] = &["earliest", "latest", "none"];
+pub(super) const HANDLERS: &[&str] = &["fail", "continue"];
+
+impl ProcessingGuarantee {
+    /// The word for it in a configuration file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AtLeastOnce => "at_least_once",
+            Self::ExactlyOnce => "exactly_once",
+        }
+    }
+
+    /// Whether it is exactly once.
+    pub const fn is_exactly_once(self) -> bool {
+        matches!(self, Self::ExactlyOnce)
+    }
+
+    /// `exactly_once_v2` is Kafka Streams' name for what is the only exactly once here.
+    pub(super) fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "at_least_once" => Some(Self::AtLeastOnce),
+            "exactly_once" | "exactly_once_v2" => Some(Self::ExactlyOnce),
+            _ => None,
+        }
+    }
+}
+
+impl StateBackendKind {
+    /// The word for it in a configuration file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fjall => "fjall",
+            Self::Sled => "sled",
+            Self::Memory => "memory",
+        }
+    }
+
+    pub(super) fn from_word(word: &str) -> Option<Self> {
+        [Self::Fjall, Self::Sled, Self::Memory].into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+impl GroupProtocol {
+    /// The word for it in a configuration file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+        }
+    }
+
+    pub(super) fn from_word(word: &str) -> Option<Self> {
+        [Self::Classic, Self::Consumer].into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+impl AutoOffsetReset {
+    /// The word for it in a configuration file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Earliest => "earliest",
+            Self::Latest => "latest",
+            Self::None => "none",
+        }
+    }
+
+    pub(super) fn from_word(word: &str) -> Option<Self> {
+        [Self::Earliest, Self::Latest, Self::None].into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+impl DeserializationHandler {
+    /// The word for it in a configuration file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fail => "fail",
+            Self::Continue => "continue",
+        }
+    }
+
+    pub(super) fn from_word(word: &str) -> Option<Self> {
+        [Self::Fail, Self::Continue].into_iter().find(|kind| kind.as_str() == word)
+    }
+}

@@ -1,0 +1,157 @@
+//! What can go wrong in an application, by what it is about and what to do.
+
+use std::time::Duration;
+
+use oncestream_core::TaskId;
+use oncestream_core::error::{TaskError, TopologyError};
+use oncestream_core::state::BackendError;
+use oncestream_core::task::BuildError;
+use rdkafka::error::KafkaError;
+
+use crate::config::ConfigError;
+
+/// An application that could not start, or had to stop.
+///
+/// Under exactly once, nothing of the transaction in which an error occurred becomes visible.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamsError {
+    /// The configuration is at fault.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The topology does not fit itself or the topics.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// A task failed.
+    #[error("task {task}: {source}")]
+    Task {
+        /// The task.
+        task: TaskId,
+        /// What went wrong.
+        source: TaskError,
+    },
+    /// No broker answers.
+    #[error(
+        "no broker at {bootstrap_servers} answered within {waited:?}: {source}; check bootstrap.servers, the network and the security settings"
+    )]
+    BrokerUnreachable {
+        /// What was configured.
+        bootstrap_servers: String,
+        /// For how long it was tried.
+        waited: Duration,
+        /// What the client said last.
+        source: KafkaError,
+    },
+    /// An internal topic is there with another number of partitions.
+    #[error(
+        "internal topic {topic} has {actual} partitions and needs {expected}; the number of partitions of an input has changed: reset the application, or restore the old number"
+    )]
+    PartitionCount {
+        /// The topic.
+        topic: String,
+        /// What the topology needs.
+        expected: i32,
+        /// What the broker has.
+        actual: i32,
+    },
+    /// An internal topic could not be created.
+    #[error(
+        "cannot create internal topic {topic}: {message}; create it by hand or grant the right to create topics"
+    )]
+    CreateTopic {
+        /// The topic.
+        topic: String,
+        /// What the broker said.
+        message: String,
+    },
+    /// Another process works in the state directory.
+    #[error(
+        "state directory {path} is in use by another process; give each instance its own state.dir"
+    )]
+    StateDirInUse {
+        /// The directory.
+        path: String,
+    },
+    /// The state directory cannot be used.
+    #[error(
+        "state directory {path}: {source}; check that it exists or can be made, and its permissions"
+    )]
+    StateDir {
+        /// The directory.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The state backend failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// A record was refused by the broker for good.
+    #[error(
+        "a record for {topic}-{partition} cannot be produced: {source}; raise max.message.bytes of the topic and producer.message.max.bytes if it is too large"
+    )]
+    Produce {
+        /// The topic.
+        topic: String,
+        /// Its partition; -1 where none was chosen.
+        partition: i32,
+        /// What the client said.
+        source: KafkaError,
+    },
+    /// A Kafka client failed for good.
+    #[error("{action}: {source}")]
+    Client {
+        /// What was being done, with the name of the thing.
+        action: String,
+        /// What the client said.
+        source: KafkaError,
+    },
+    /// Another producer uses the same transactional id.
+    #[error(
+        "transactional id {transactional_id} is used by another producer; give each instance its own instance.id and state.dir"
+    )]
+    Fenced {
+        /// The id.
+        transactional_id: String,
+    },
+    /// A call did not end in time.
+    #[error("{action} did not end within {waited:?}")]
+    TimedOut {
+        /// What was waited for.
+        action: String,
+        /// For how long.
+        waited: Duration,
+    },
+    /// A user's function panicked.
+    #[error("worker {worker} panicked: {message}; its transaction was aborted")]
+    Panicked {
+        /// The worker.
+        worker: usize,
+        /// What the panic said.
+        message: String,
+    },
+    /// The call does not fit the state of the application.
+    #[error("the application is {state}; {hint}")]
+    InvalidState {
+        /// The state it is in.
+        state: crate::state::ClientState,
+        /// What is possible.
+        hint: &'static str,
+    },
+}
+
+impl StreamsError {
+    pub(crate) fn client(action: impl Into<String>, source: KafkaError) -> Self {
+        Self::Client { action: action.into(), source }
+    }
+
+    pub(crate) fn build(task: TaskId, source: BuildError) -> Self {
+        match source {
+            BuildError::Topology(e) => Self::Topology(e),
+            BuildError::Store(source) => Self::Task { task, source },
+            other => Self::Client {
+                action: format!("task {task}: {other}"),
+                source: KafkaError::Canceled,
+            },
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The state directory of an instance: its lock, its id, and who of its workers owns which task.
+//!
+//! Invariants:
+//! - One process at a time works in a directory.
+//! - A worker's commit is applied to a task's stores only while the worker owns the task.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fs4::fs_std::FileExt;
+use oncestream_core::TaskId;
+use oncestream_core::state::{Backend, WriteBatch};
+use oncestream_stores::MemoryBackend;
+
+use crate::config::{StateBackendKind, StreamsConfig};
+use crate::error::StreamsError;
+
+/// `<state.dir>/<application.id>`, locked.
+pub(crate) struct StateDir {
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) instance_id: String,
+    owners: Mutex<HashMap<TaskId, usize>>,
+    /// Held open: the lock ends with the process, however it ends.
+    _lock: Option<File>,
+}
+
+impl StateDir {
+    /// Locks the directory, reads or makes the instance id, opens the backend.
+    pub(crate) fn open(config: &StreamsConfig) -> Result<Self, StreamsError> {
+        let path = config.state_dir().join(config.application_id());
+        let failed = |source| StreamsError::StateDir { path: path.display().to_string(), source };
+        if config.state_backend() == StateBackendKind::Memory {
+            // Nothing on disk, so nothing to lock; the id is new at each start.
+            return Ok(Self {
+                backend: Arc::new(MemoryBackend::new()),
+                instance_id: config.instance_id().map_or_else(new_id, str::to_owned),
+                owners: Mutex::default(),
+                _lock: None,
+            });
+        }
+        fs::create_dir_all(&path).map_err(failed)?;
+        let lock = File::create(path.join("lock")).map_err(failed)?;
+        if !FileExt::try_lock_exclusive(&lock).map_err(failed)? {
+            return Err(StreamsError::StateDirInUse { path: path.display().to_string() });
+        }
+        let instance_id = match config.instance_id() {
+            Some(id) => id.to_owned(),
+            None => persisted_id(&path.join("instance-id")).map_err(failed)?,
+        };
+        let backend = open_backend(config.state_backend(), &path)?;
+        Ok(Self { backend, instance_id, owners: Mutex::default(), _lock: Some(lock) })
+    }
+
+    /// Makes a worker the owner of a task, whoever it was before.
+    pub(crate) fn claim(&self, task: TaskId, worker: usize) {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner).insert(task, worker);
+    }
+
+    /// Applies a worker's batch if it still owns all the tasks in it. False if it does not: then
+    /// nothing is written, and the stores follow the changelog where they are now.
+    pub(crate) fn apply(
+        &self,
+        worker: usize,
+        tasks: impl Iterator<Item = TaskId>,
+        batch: &WriteBatch,
+    ) -> Result<bool, StreamsError> {
+        // Held while writing, so that a claim waits for the batch or the batch sees the claim.
+        let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        for task in tasks {
+            if owners.get(&task) != Some(&worker) {
+                return Ok(false);
+            }
+        }
+        self.backend.commit(batch)?;
+        Ok(true)
+    }
+}
+
+fn open_backend(kind: StateBackendKind, path: &Path) -> Result<Arc<dyn Backend>, StreamsError> {
+    let data: PathBuf = path.join("stores");
+    match kind {
+        StateBackendKind::Memory => Ok(Arc::new(MemoryBackend::new())),
+        #[cfg(feature = "fjall")]
+        StateBackendKind::Fjall => Ok(Arc::new(oncestream_stores::FjallBackend::open(
+            &data,
+            &oncestream_stores::FjallOptions::default(),
+        )?)),
+        #[cfg(feature = "sled")]
+        StateBackendKind::Sled => Ok(Arc::new(oncestream_stores::SledBackend::open(
+            &data,
+            &oncestream_stores::SledOptions::default(),
+        )?)),
+        #[allow(unreachable_patterns)] // Reached when a backend's feature is off.
+        other => Err(StreamsError::StateDir {
+            path: data.display().to_string(),
+            source: io::Error::other(format!(
+                "state.backend={other:?} needs the cargo feature of that name"
+            )),
+        }),
+    }
+}
+
+/// The id in the file, or a new one written to it.
+fn persisted_id(file: &Path) -> io::Result<String> {
+    match fs::read_to_string(file) {
+        Ok(id) if !id.trim().is_empty() => return Ok(id.trim().to_owned()),
+        Ok(_) => {}
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(e),
+    }
+    let id = new_id();
+    let partial = file.with_extension("partial");
+    fs::write(&partial, &id)?;
+    fs::rename(partial, file)?;
+    Ok(id)
+}
+
+fn new_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}

@@ -1,0 +1,261 @@
+//! [`Streams`]: an application, from the service that embeds it.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use oncestream_core::graph::Topology;
+use tokio::sync::watch;
+
+use crate::clients::Admin;
+use crate::config::StreamsConfig;
+use crate::error::StreamsError;
+use crate::state::ClientState;
+use crate::state_dir::StateDir;
+use crate::worker::{self, Shared, WorkerState};
+
+/// A running application: a topology, its worker threads and its state. Cheap to clone; every
+/// clone is a handle on the same application.
+///
+/// ```no_run
+/// # async fn example(topology: oncestream_core::graph::Topology) -> Result<(), Box<dyn std::error::Error>> {
+/// use oncestream_runtime::{ProcessingGuarantee, Streams, StreamsConfig, shutdown_signal};
+///
+/// let config = StreamsConfig::builder("word-count", "localhost:9092")
+///     .processing_guarantee(ProcessingGuarantee::ExactlyOnce)
+///     .build()?;
+/// Streams::new(topology, config)?.run_until(shutdown_signal()).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Streams {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    topology: Topology,
+    config: StreamsConfig,
+    state: Arc<StateCell>,
+    stop: Arc<AtomicBool>,
+    workers: Mutex<Vec<JoinHandle<()>>>,
+    shared: Mutex<Option<Arc<Shared>>>,
+}
+
+/// The state of the application, the first error, and who listens.
+struct StateCell {
+    state: watch::Sender<ClientState>,
+    error: Mutex<Option<StreamsError>>,
+    running: Mutex<Vec<bool>>,
+}
+
+impl StateCell {
+    fn become_state(&self, next: ClientState) -> bool {
+        self.state.send_if_modified(|state| {
+            let allowed = state.may_become(next);
+            if allowed {
+                tracing::info!(from = %state, to = %next, "state");
+                *state = next;
+            }
+            allowed
+        })
+    }
+
+    fn worker(&self, index: usize, state: WorkerState) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running[index] = state == WorkerState::Running;
+        let all = running.iter().all(|r| *r);
+        let next = if all { ClientState::Running } else { ClientState::Rebalancing };
+        self.become_state(next);
+    }
+}
+
+impl Streams {
+    /// An application that is not started yet. Talks to no broker.
+    ///
+    /// # Errors
+    /// None yet; a topology and a configuration that were built are valid on their own.
+    pub fn new(topology: Topology, config: StreamsConfig) -> Result<Self, StreamsError> {
+        let state = StateCell {
+            state: watch::Sender::new(ClientState::Created),
+            error: Mutex::new(None),
+            running: Mutex::new(vec![false; config.num_stream_threads()]),
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                topology,
+                config,
+                state: Arc::new(state),
+                stop: Arc::new(AtomicBool::new(false)),
+                workers: Mutex::default(),
+                shared: Mutex::default(),
+            }),
+        })
+    }
+
+    /// Where the application stands now.
+    pub fn state(&self) -> ClientState {
+        *self.inner.state.state.borrow()
+    }
+
+    /// The changes of the state. The receiver sees the latest state, not each one in between.
+    pub fn state_changes(&self) -> watch::Receiver<ClientState> {
+        self.inner.state.state.subscribe()
+    }
+
+    /// Opens the state directory, checks topics, creates the internal ones, starts the workers.
+    /// Returns when they run; records flow as soon as the group has assigned partitions.
+    ///
+    /// # Errors
+    /// Anything that can be known before a record is touched: no broker, a source topic that is
+    /// missing, inputs that are not co-partitioned, an internal topic with another number of
+    /// partitions, a state directory in use. The application is then in `ERROR`.
+    pub async fn start(&self) -> Result<(), StreamsError> {
+        if !self.inner.state.become_state(ClientState::Rebalancing) {
+            return Err(StreamsError::InvalidState {
+                state: self.state(),
+                hint: "an application is started once; make a new one",
+            });
+        }
+        let started = self.start_workers().await;
+        if started.is_err() {
+            self.inner.state.become_state(ClientState::PendingError);
+            self.inner.state.become_state(ClientState::Error);
+        }
+        started
+    }
+
+    async fn start_workers(&self) -> Result<(), StreamsError> {
+        let inner = &self.inner;
+        let (config, topology) = (inner.config.clone(), inner.topology.clone());
+        let opened = tokio::task::spawn_blocking(move || {
+            let state_dir = StateDir::open(&config)?;
+            let config = config.with_instance_id(state_dir.instance_id.clone());
+            let admin = Admin::new(&config.admin_settings(), config.bootstrap_servers())?;
+            let there = admin.topics()?;
+            let wanted = topology.internal_topics(config.application_id(), &there)?;
+            Ok::<_, StreamsError>((state_dir, config, admin, wanted))
+        });
+        let (state_dir, config, admin, wanted) = opened.await.map_err(joined)??;
+        admin.ensure(&wanted, config.replication_factor()).await?;
+        let threads = config.num_stream_threads();
+        let state = inner.state.clone();
+        let shared = Arc::new(Shared {
+            topology: inner.topology.clone(),
+            state_dir,
+            admin,
+            stop: inner.stop.clone(),
+            runtime: tokio::runtime::Handle::current(),
+            on_worker_state: Box::new(move |index, s| state.worker(index, s)),
+            config,
+        });
+        for index in 0..threads {
+            let worker = self.spawn_worker(index, shared.clone())?;
+            inner.workers.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
+        }
+        *inner.shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(shared);
+        Ok(())
+    }
+
+    fn spawn_worker(
+        &self,
+        index: usize,
+        shared: Arc<Shared>,
+    ) -> Result<JoinHandle<()>, StreamsError> {
+        let path = shared.config.state_dir().display().to_string();
+        let (state, stop) = (self.inner.state.clone(), self.inner.stop.clone());
+        std::thread::Builder::new()
+            .name(format!("oncestream-{index}"))
+            .spawn(move || {
+                if let Err(error) = worker::run(index, shared) {
+                    tracing::error!(worker = index, %error, "the worker stopped");
+                    let mut first = state.error.lock().unwrap_or_else(PoisonError::into_inner);
+                    first.get_or_insert(error);
+                    drop(first);
+                    // One worker's fault stops the client, as Kafka Streams does by default.
+                    stop.store(true, Ordering::Release);
+                    state.become_state(ClientState::PendingError);
+                }
+            })
+            .map_err(|source| StreamsError::StateDir { path, source })
+    }
+
+    /// Commits what was processed and stops. Ends within `shutdown.timeout.ms`.
+    ///
+    /// # Errors
+    /// The error that stopped the application, if one did; or that it did not stop in time.
+    pub async fn shutdown(&self) -> Result<(), StreamsError> {
+        let inner = &self.inner;
+        inner.state.become_state(ClientState::PendingShutdown);
+        inner.stop.store(true, Ordering::Release);
+        let workers =
+            std::mem::take(&mut *inner.workers.lock().unwrap_or_else(PoisonError::into_inner));
+        let shared = inner.shared.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let timeout = inner.config.shutdown_timeout();
+        let joined_all = tokio::task::spawn_blocking(move || {
+            for worker in workers {
+                // A worker catches its own panics.
+                let _ = worker.join();
+            }
+            match shared {
+                Some(shared) => shared.state_dir.backend.persist().map_err(StreamsError::from),
+                None => Ok(()),
+            }
+        });
+        let persisted = match tokio::time::timeout(timeout, joined_all).await {
+            Ok(done) => done.map_err(joined)?,
+            Err(_) => {
+                Err(StreamsError::TimedOut { action: "the shutdown".into(), waited: timeout })
+            }
+        };
+        let error = inner.state.error.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let failed = self.state() == ClientState::PendingError;
+        inner.state.become_state(if failed { ClientState::Error } else { ClientState::NotRunning });
+        match error {
+            Some(error) => Err(error),
+            None => persisted,
+        }
+    }
+
+    /// Starts, runs until `signal` completes or an error stops the application, and shuts down.
+    ///
+    /// # Errors
+    /// Those of [`Self::start`] and [`Self::shutdown`].
+    pub async fn run_until<F: Future>(&self, signal: F) -> Result<(), StreamsError> {
+        self.start().await?;
+        let mut changes = self.state_changes();
+        tokio::select! {
+            _ = signal => {}
+            _ = changes.wait_for(|s| s.is_final() || *s == ClientState::PendingError) => {}
+        }
+        self.shutdown().await
+    }
+}
+
+impl Drop for Inner {
+    /// The last handle is gone: the workers commit and end by themselves.
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}
+
+fn joined(error: tokio::task::JoinError) -> StreamsError {
+    StreamsError::Panicked { worker: 0, message: error.to_string() }
+}
+
+/// Completes at SIGINT or, on Unix, SIGTERM.
+pub async fn shutdown_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

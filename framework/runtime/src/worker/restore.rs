@@ -1,0 +1,294 @@
+//! Stores follow their changelogs: from the checkpoint to the end, before their task runs.
+//!
+//! The end is the high watermark when the restore begins. Records are read committed, so the
+//! last stable offset must have reached that end first; then the client's end-of-partition event
+//! tells that everything up to it was read, transaction markers included. Comparing positions
+//! with the end would wait for ever behind a marker.
+
+use std::time::{Duration, Instant};
+
+use std::sync::Arc;
+
+use oncestream_core::state::{CHECKPOINTS, Checkpoint, StoreInstance, WriteBatch};
+use oncestream_core::{TaskId, TopicPartition};
+use rdkafka::consumer::base_consumer::PartitionQueue;
+use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::tasks::Phase;
+use super::{Worker, wall_clock_ms};
+use crate::clients::{is_transient, raw_record, restore_consumer};
+use crate::error::StreamsError;
+use crate::metrics::RestoreMetrics;
+
+/// So many records go into one batch of the backend.
+const BATCH: usize = 20_000;
+/// So many bytes end a batch before it is full.
+const BATCH_BYTES: usize = 8 << 20;
+/// How long one step may take before the group consumer is polled again.
+const STEP: Duration = Duration::from_millis(100);
+/// Kafka's default for `delete.retention.ms`: tombstones older than this may be compacted away.
+const DELETE_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// One store on its way to the end of its changelog.
+struct Restore {
+    task: TaskId,
+    store: StoreInstance,
+    partition: TopicPartition,
+    /// Where to begin; the first record not in the store yet.
+    from: i64,
+    /// The high watermark when the restore began.
+    target: i64,
+    queue: Option<PartitionQueue<DefaultConsumerContext>>,
+    metrics: RestoreMetrics,
+}
+
+/// The restores of a worker.
+#[derive(Default)]
+pub(super) struct Restorer {
+    consumer: Option<Arc<BaseConsumer>>,
+    /// Waiting for the last stable offset to reach the target.
+    unstable: Vec<Restore>,
+    active: Vec<Restore>,
+}
+
+impl Restorer {
+    pub(super) fn is_active(&self) -> bool {
+        !self.active.is_empty() || !self.unstable.is_empty()
+    }
+
+    pub(super) fn is_restoring(&self, task: TaskId) -> bool {
+        self.active.iter().chain(&self.unstable).any(|r| r.task == task)
+    }
+
+    /// Forgets what was to be restored. What was applied stays, with its checkpoint.
+    pub(super) fn cancel(&mut self) {
+        self.unstable.clear();
+        self.active.clear();
+    }
+
+    /// Assigns everything active to the consumer, at the offsets reached.
+    fn assign(&mut self, consumer: &Arc<BaseConsumer>) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::new();
+        for r in &mut self.active {
+            r.queue = None;
+            let p = &r.partition;
+            list.add_partition_offset(&p.topic, p.partition, Offset::Offset(r.from))?;
+        }
+        consumer.assign(&list)?;
+        for r in &mut self.active {
+            r.queue = consumer.split_partition_queue(&r.partition.topic, r.partition.partition);
+        }
+        Ok(())
+    }
+}
+
+/// What reading one changelog for a step gave.
+enum Progress {
+    More,
+    Finished,
+}
+
+impl Worker {
+    /// The checkpoint of a store of a task.
+    fn checkpoint(&self, keyspace: &str) -> Result<Option<Checkpoint>, StreamsError> {
+        let checkpoints = self.shared.state_dir.backend.keyspace(CHECKPOINTS)?;
+        let mut found = None;
+        checkpoints.get(keyspace.as_bytes(), &mut |bytes| found = Checkpoint::read(bytes))?;
+        Ok(found)
+    }
+
+    /// Empties the stores of a task that cannot be brought up to date from where they are: no
+    /// checkpoint, one past the changelog's end (the topic was deleted), one before its
+    /// beginning, or one so old that tombstones may be missing. Call it before the task is made.
+    pub(super) fn discard_stale_stores(&self, id: TaskId) -> Result<(), StreamsError> {
+        let shared = &self.shared;
+        let sub = &shared.topology.sub_topologies()[id.sub_topology.0];
+        for def in sub.stores.iter().filter_map(|name| shared.topology.store(name)) {
+            let Some(changelog) = &def.changelog else { continue };
+            let keyspace = id.keyspace_name(&def.name);
+            let retention_ms = changelog
+                .topic_settings
+                .get("delete.retention.ms")
+                .and_then(|v| v.parse().ok())
+                .unwrap_or(DELETE_RETENTION_MS);
+            let reason = match self.checkpoint(&keyspace)? {
+                None => "it has no checkpoint",
+                Some(c) => {
+                    let application_id = shared.config.application_id();
+                    let topic = oncestream_core::graph::Topology::changelog_topic(
+                        application_id,
+                        &def.name,
+                    );
+                    let partition = TopicPartition::new(topic, id.partition);
+                    let (low, high) = self.watermarks(&partition)?;
+                    if c.offset > high {
+                        "its checkpoint lies past the end of its changelog"
+                    } else if c.offset < low {
+                        "its changelog begins after its checkpoint"
+                    } else if wall_clock_ms().saturating_sub(c.written_at_ms) > retention_ms
+                        && c.offset < high
+                    {
+                        "its checkpoint is older than the changelog's delete.retention.ms"
+                    } else {
+                        continue;
+                    }
+                }
+            };
+            tracing::info!(store = %def.name, task = %id, reason, "the store is restored from the beginning");
+            shared.state_dir.backend.drop_keyspace(&keyspace)?;
+            let mut batch = WriteBatch::default();
+            shared.state_dir.backend.keyspace(CHECKPOINTS)?;
+            batch.delete(CHECKPOINTS, keyspace.as_bytes());
+            shared.state_dir.backend.commit(&batch)?;
+        }
+        Ok(())
+    }
+
+    fn watermarks(&self, partition: &TopicPartition) -> Result<(i64, i64), StreamsError> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            match self.shared.admin.watermarks(partition) {
+                Ok(found) => return Ok(found),
+                Err(e) if is_transient(&e) && Instant::now() < deadline => {}
+                Err(e) => {
+                    return Err(StreamsError::client(format!("reading the end of {partition}"), e));
+                }
+            }
+        }
+    }
+
+    /// Finds what the restoring tasks have to read.
+    pub(super) fn start_restore(&mut self) -> Result<(), StreamsError> {
+        self.restorer.cancel();
+        let mut found = Vec::new();
+        for entry in self.tasks.entries().iter().filter(|e| e.phase == Phase::Restoring) {
+            for store in entry.task.stores() {
+                let state = store.state();
+                let Some(changelog) = state.changelog() else { continue };
+                let partition = TopicPartition::new(changelog.topic.clone(), changelog.partition);
+                let (low, high) = self.watermarks(&partition)?;
+                let checkpoint = self.checkpoint(state.keyspace_name())?;
+                let from = checkpoint.map_or(low, |c| c.offset).max(low);
+                if from >= high {
+                    continue;
+                }
+                found.push(Restore {
+                    task: entry.task.id(),
+                    store: store.clone(),
+                    from,
+                    target: high,
+                    queue: None,
+                    metrics: RestoreMetrics::new(state.name(), partition.partition),
+                    partition,
+                });
+            }
+        }
+        self.restorer.unstable = found;
+        Ok(())
+    }
+
+    /// Brings restoring stores a step further, and starts tasks that are through.
+    pub(super) fn restore_step(&mut self) -> Result<(), StreamsError> {
+        if self.restorer.is_active() {
+            self.activate_stable()?;
+            let until = Instant::now() + STEP;
+            let mut at = 0;
+            while at < self.restorer.active.len() {
+                match self.restore_one(at, until)? {
+                    Progress::Finished => drop(self.restorer.active.swap_remove(at)),
+                    Progress::More => at += 1,
+                }
+            }
+        }
+        if self.tasks.entries().iter().any(|e| e.phase == Phase::Restoring)
+            || self.state != Some(super::WorkerState::Running)
+        {
+            self.start_restored()?;
+        }
+        Ok(())
+    }
+
+    /// Moves restores on whose last stable offset has reached their target: what a commit under
+    /// way wrote is then readable, and what an abort left is known to be void.
+    fn activate_stable(&mut self) -> Result<(), StreamsError> {
+        if self.restorer.unstable.is_empty() {
+            return Ok(());
+        }
+        let consumer = match &self.restorer.consumer {
+            Some(consumer) => consumer.clone(),
+            None => restore_consumer(&self.shared.config.restore_consumer_settings(self.index))
+                .map_err(|e| StreamsError::client("creating the restore consumer", e))?,
+        };
+        self.restorer.consumer = Some(consumer.clone());
+        let mut stable = Vec::new();
+        let mut unstable = Vec::new();
+        for r in std::mem::take(&mut self.restorer.unstable) {
+            let p = &r.partition;
+            // Read committed: the end it tells is the last stable offset.
+            match consumer.fetch_watermarks(&p.topic, p.partition, Duration::from_secs(15)) {
+                Ok((_, last_stable)) if last_stable >= r.target => stable.push(r),
+                Ok(_) => unstable.push(r),
+                Err(e) if is_transient(&e) => unstable.push(r),
+                Err(e) => return Err(StreamsError::client(format!("reading the end of {p}"), e)),
+            }
+        }
+        self.restorer.unstable = unstable;
+        if stable.is_empty() {
+            return Ok(());
+        }
+        for r in &stable {
+            tracing::info!(changelog = %r.partition, from = r.from, to = r.target, "restoring");
+        }
+        self.restorer.active.extend(stable);
+        self.restorer.assign(&consumer).map_err(|e| StreamsError::client("reading changelogs", e))
+    }
+
+    /// Reads one changelog until nothing is at hand, the time is over or the end is reached.
+    fn restore_one(&mut self, at: usize, until: Instant) -> Result<Progress, StreamsError> {
+        let r = &mut self.restorer.active[at];
+        let mut batch = WriteBatch::default();
+        let mut records = 0_u64;
+        let mut finished = false;
+        let mut next = r.from;
+        if let Some(queue) = &r.queue {
+            while (records as usize) < BATCH && batch.byte_len() < BATCH_BYTES {
+                match queue.poll(Duration::ZERO) {
+                    None => break,
+                    Some(Ok(message)) => {
+                        let raw = raw_record(&message);
+                        if let Some(key) = raw.key {
+                            r.store.state().restore(key, raw.value, raw.timestamp, &mut batch);
+                        }
+                        records += 1;
+                        next = message.offset() + 1;
+                        finished = next >= r.target;
+                    }
+                    Some(Err(KafkaError::PartitionEOF(_))) => {
+                        finished = true;
+                        next = next.max(r.target);
+                    }
+                    Some(Err(e)) if is_transient(&e) => break,
+                    Some(Err(e)) => {
+                        let action = format!("reading changelog {}", r.partition);
+                        return Err(StreamsError::client(action, e));
+                    }
+                }
+                if finished || Instant::now() >= until {
+                    break;
+                }
+            }
+        }
+        if next > r.from {
+            let checkpoint = Checkpoint { offset: next, written_at_ms: wall_clock_ms() };
+            checkpoint.write(r.store.state().keyspace_name(), &mut batch);
+            self.shared.state_dir.backend.commit(&batch)?;
+            r.from = next;
+        }
+        r.metrics.records.increment(records);
+        r.metrics.remaining.set((r.target - r.from).max(0) as f64);
+        Ok(if finished { Progress::Finished } else { Progress::More })
+    }
+}

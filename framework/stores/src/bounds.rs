@@ -1,0 +1,23 @@
+//! Bounds of ranges over byte keys: to own them, and to see that nothing lies between them.
+//!
+//! Backends ask first, because their libraries panic or disagree on crossed bounds.
+
+use std::ops::Bound;
+
+/// Bounds that outlive their borrow.
+pub(crate) type OwnedBounds = (Bound<Vec<u8>>, Bound<Vec<u8>>);
+
+/// Copies a pair of bounds.
+pub(crate) fn owned(from: Bound<&[u8]>, to: Bound<&[u8]>) -> OwnedBounds {
+    (from.map(<[u8]>::to_vec), to.map(<[u8]>::to_vec))
+}
+
+/// True when the bounds meet or cross, so that no key can lie between them.
+pub(crate) fn is_empty(from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
+    match (from, to) {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+        (Bound::Included(from), Bound::Included(to)) => from > to,
+        (Bound::Included(from) | Bound::Excluded(from), Bound::Excluded(to))
+        | (Bound::Excluded(from), Bound::Included(to)) => from >= to,
+    }
+}

@@ -1,0 +1,74 @@
+//! A look into a key-value store, over all tasks that have a part of it.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::marker::PhantomData;
+use std::rc::Rc;
+
+use oncestream_core::TaskId;
+use oncestream_core::state::{KeyValueStore, ValueAndTimestamp};
+
+use super::{DriverError, TopologyTestDriver};
+
+/// A key-value store as the tasks see it, with what is not committed yet.
+///
+/// It borrows the driver, so that it never shows what a later crash has thrown away.
+pub struct TestStore<'a, K, V> {
+    parts: Vec<(TaskId, Rc<RefCell<KeyValueStore<K, V>>>)>,
+    driver: PhantomData<&'a TopologyTestDriver>,
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> TestStore<'_, K, V> {
+    pub(super) fn new(parts: Vec<(TaskId, Rc<RefCell<KeyValueStore<K, V>>>)>) -> Self {
+        Self { parts, driver: PhantomData }
+    }
+
+    /// The value of a key, in whichever partition it is.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails.
+    pub fn get(&self, key: &K) -> Result<Option<V>, DriverError> {
+        Ok(self.get_with_timestamp(key)?.map(|found| found.value))
+    }
+
+    /// The value of a key and its event time.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails.
+    pub fn get_with_timestamp(&self, key: &K) -> Result<Option<ValueAndTimestamp<V>>, DriverError> {
+        for (task, part) in &self.parts {
+            let found = part.borrow_mut().get(key);
+            if let Some(found) =
+                found.map_err(|source| DriverError::Task { task: *task, source })?
+            {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Every entry: partition by partition, each in the order of its keys' bytes.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails.
+    pub fn all(&self) -> Result<Vec<(K, ValueAndTimestamp<V>)>, DriverError> {
+        let mut all = Vec::new();
+        for (task, part) in &self.parts {
+            let failed = |source| DriverError::Task { task: *task, source };
+            let part = part.borrow();
+            for entry in part.all().map_err(failed)? {
+                all.push(entry.map_err(failed)?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Every key with its value.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails.
+    pub fn to_map(&self) -> Result<HashMap<K, V>, DriverError> {
+        Ok(self.all()?.into_iter().map(|(key, found)| (key, found.value)).collect())
+    }
+}

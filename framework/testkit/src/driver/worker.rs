@@ -1,0 +1,358 @@
+//! The driver's one worker: its tasks, its producer, and the execution of the commit machine.
+//!
+//! As in the runtime, all tasks share one transaction, which begins at the first thing there is
+//! to commit. Dropping the worker is a crash: tasks, overlays and the machine go; what is in the
+//! broker and in the backend stays.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use oncestream_core::TopicPartition;
+use oncestream_core::commit::{Action, CommitMachine, Disposition, Fact, Guarantee};
+use oncestream_core::error::BoxError;
+use oncestream_core::state::{Backend, CHECKPOINTS, CacheBudget, Checkpoint, WriteBatch};
+use oncestream_core::task::{
+    ChangelogId, Collector, OffsetMetadata, Origin, Outgoing, RawRecord, Task,
+};
+
+use super::broker::Broker;
+use super::crash::{CommitStep, CrashPlan};
+use super::plan::Plan;
+use super::{DriverError, Sabotage};
+
+/// Sends what tasks write, and opens the transaction when there is something to send.
+struct Producer {
+    broker: Rc<RefCell<Broker>>,
+    machine: CommitMachine,
+    guarantee: Guarantee,
+    /// The offset after the last acknowledged record of each changelog.
+    changelog_ends: HashMap<ChangelogId, i64>,
+}
+
+impl Producer {
+    /// There is something to commit.
+    fn work(&mut self) {
+        if self.machine.on(Fact::Work) == Action::Begin {
+            self.broker.borrow_mut().begin();
+            self.machine.on(Fact::Done);
+        }
+    }
+
+    fn transactional(&self) -> bool {
+        self.guarantee == Guarantee::ExactlyOnce
+    }
+}
+
+impl Collector for Producer {
+    fn send(&mut self, record: &Outgoing<'_>) -> Result<(), BoxError> {
+        self.work();
+        let offset = self.broker.borrow_mut().append(record, self.transactional())?;
+        if let Origin::Changelog(id) = record.origin {
+            self.changelog_ends.insert(id, offset + 1);
+        }
+        Ok(())
+    }
+
+    fn partition_count(&mut self, topic: &str) -> Result<i32, BoxError> {
+        Ok(self.broker.borrow_mut().partition_count(topic))
+    }
+}
+
+/// What the worker needs of the driver's settings.
+pub(super) struct WorkerEnv<'a> {
+    pub(super) broker: &'a Rc<RefCell<Broker>>,
+    pub(super) backend: &'a Arc<dyn Backend>,
+    pub(super) plan: &'a Plan,
+    pub(super) guarantee: Guarantee,
+    pub(super) sabotage: Option<Sabotage>,
+    pub(super) cache_max_bytes: usize,
+    pub(super) now_ms: i64,
+}
+
+pub(super) struct Worker {
+    tasks: Vec<Task>,
+    /// The next offset to fetch, by task and input.
+    fetched: Vec<Vec<i64>>,
+    producer: Producer,
+    backend: Arc<dyn Backend>,
+    sabotage: Option<Sabotage>,
+    last_commit_ms: i64,
+    dropped: u64,
+    restored: BTreeMap<String, u64>,
+}
+
+impl Worker {
+    /// Settles what an earlier worker left open, makes the tasks, restores their stores and goes
+    /// to the committed offsets.
+    pub(super) fn start(env: &WorkerEnv<'_>) -> Result<Self, DriverError> {
+        env.broker.borrow_mut().abort();
+        env.backend.keyspace(CHECKPOINTS)?;
+        let producer = Producer {
+            broker: env.broker.clone(),
+            machine: CommitMachine::new(env.guarantee),
+            guarantee: env.guarantee,
+            changelog_ends: HashMap::new(),
+        };
+        let mut worker = Self {
+            tasks: Vec::new(),
+            fetched: Vec::new(),
+            producer,
+            backend: env.backend.clone(),
+            sabotage: env.sabotage,
+            last_commit_ms: env.now_ms,
+            dropped: 0,
+            restored: BTreeMap::new(),
+        };
+        let budget = Rc::new(CacheBudget::new(env.cache_max_bytes));
+        let mut first_changelog = 0;
+        for (id, inputs) in &env.plan.tasks {
+            let task = Task::new(
+                &env.plan.topology,
+                *id,
+                inputs,
+                &env.plan.config,
+                &**env.backend,
+                &budget,
+                ChangelogId(first_changelog),
+            )?;
+            first_changelog += task.stores().len() as u32;
+            worker.restore(&task)?;
+            worker.add(task, env.now_ms)?;
+        }
+        Ok(worker)
+    }
+
+    /// Brings the stores of a task from their checkpoints to the end of their changelogs.
+    fn restore(&mut self, task: &Task) -> Result<(), DriverError> {
+        let checkpoints = self.backend.keyspace(CHECKPOINTS)?;
+        for instance in task.stores() {
+            let store = instance.state();
+            let Some(target) = store.changelog() else { continue };
+            let mut found = None;
+            checkpoints.get(store.keyspace_name().as_bytes(), &mut |bytes| {
+                found = Checkpoint::read(bytes);
+            })?;
+            let found = found.filter(|_| self.sabotage != Some(Sabotage::NoCheckpoints));
+            let mut from = found.map_or(0, |c| c.offset);
+            let broker = self.producer.broker.borrow();
+            let mut batch = WriteBatch::default();
+            while let Some(record) = broker.next_committed(&target.topic, target.partition, from) {
+                from = record.offset + 1;
+                let key = record.key.as_deref().unwrap_or_default();
+                store.restore(key, record.value.as_deref(), record.timestamp, &mut batch);
+                *self.restored.entry(store.name().to_string()).or_default() += 1;
+            }
+            if !batch.is_empty() {
+                // Markers behind the last record need no second look.
+                let offset = broker.end_offset(&target.topic, target.partition);
+                Checkpoint { offset, written_at_ms: self.last_commit_ms }
+                    .write(store.keyspace_name(), &mut batch);
+                self.backend.commit(&batch)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, mut task: Task, now_ms: i64) -> Result<(), DriverError> {
+        let inputs: Vec<_> = task.inputs().map(|(id, tp)| (id, tp.clone())).collect();
+        let mut fetched = Vec::new();
+        for (id, partition) in inputs {
+            let committed = self.producer.broker.borrow().committed_offset(&partition).cloned();
+            let (offset, metadata) = match committed {
+                Some((offset, text)) => (Some(offset), OffsetMetadata::decode(&text)),
+                None => (None, OffsetMetadata { partition_time: -1 }),
+            };
+            task.set_committed(id, offset, metadata);
+            fetched.push(offset.unwrap_or(0));
+        }
+        let id = task.id();
+        task.init(now_ms, &mut self.producer)
+            .map_err(|source| DriverError::Task { task: id, source })?;
+        self.tasks.push(task);
+        self.fetched.push(fetched);
+        Ok(())
+    }
+
+    pub(super) fn tasks(&self) -> &[Task] {
+        &self.tasks
+    }
+
+    pub(super) fn restored(&self) -> &BTreeMap<String, u64> {
+        &self.restored
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    pub(super) fn is_commit_due(&self, now_ms: i64, interval_ms: i64) -> bool {
+        now_ms - self.last_commit_ms >= interval_ms
+    }
+
+    /// Lets one task process at most one record. True if it did; true as well when it asks for a
+    /// commit is told by [`Self::take_commit_request`].
+    pub(super) fn process_one(&mut self, at: usize, now_ms: i64) -> Result<bool, DriverError> {
+        let inputs: Vec<_> = self.tasks[at].inputs().map(|(id, tp)| (id, tp.clone())).collect();
+        let single = inputs.len() == 1;
+        let mut took = false;
+        let mut processed = false;
+        for (input, (id, partition)) in inputs.into_iter().enumerate() {
+            while !self.tasks[at].is_full(id) {
+                let from = self.fetched[at][input];
+                let Some(record) = self.fetch(&partition, from) else { break };
+                self.fetched[at][input] = record.offset + 1;
+                took = true;
+                let raw = RawRecord {
+                    offset: record.offset,
+                    timestamp: record.timestamp,
+                    key: record.key.as_deref(),
+                    value: record.value.as_deref(),
+                    headers: record.headers,
+                };
+                let task = &mut self.tasks[at];
+                task.add_record(id, raw, now_ms, &mut self.producer)
+                    .map_err(|source| DriverError::Task { task: task.id(), source })?;
+                if single {
+                    processed = true;
+                    break;
+                }
+            }
+        }
+        let task = &mut self.tasks[at];
+        if !single {
+            processed = task
+                .process_ready(1, now_ms, &mut self.producer)
+                .map_err(|source| DriverError::Task { task: task.id(), source })?
+                > 0;
+        }
+        self.dropped += task.take_dropped();
+        if task.needs_commit() {
+            self.producer.work();
+        }
+        Ok(processed || (took && task.needs_commit()))
+    }
+
+    fn fetch(&self, partition: &TopicPartition, from: i64) -> Option<super::StoredRecord> {
+        let broker = self.producer.broker.borrow();
+        broker.next_committed(&partition.topic, partition.partition, from).cloned()
+    }
+
+    /// True once after a processor of any task asked for a commit.
+    pub(super) fn take_commit_request(&mut self) -> bool {
+        self.tasks.iter_mut().fold(false, |asked, task| task.take_commit_request() || asked)
+    }
+
+    pub(super) fn punctuate_wall_clock(&mut self, now_ms: i64) -> Result<(), DriverError> {
+        for task in &mut self.tasks {
+            task.punctuate_wall_clock(now_ms, &mut self.producer)
+                .map_err(|source| DriverError::Task { task: task.id(), source })?;
+            if task.needs_commit() {
+                self.producer.work();
+            }
+        }
+        Ok(())
+    }
+
+    /// True while there is something that is not committed.
+    pub(super) fn is_open(&self) -> bool {
+        self.producer.machine.is_open()
+    }
+
+    /// Executes what the commit machine asks for, until the commit is over.
+    pub(super) fn commit(
+        &mut self,
+        crashes: &mut CrashPlan,
+        now_ms: i64,
+    ) -> Result<(), DriverError> {
+        let mut batch = WriteBatch::default();
+        let mut action = self.producer.machine.on(Fact::CommitDue);
+        self.last_commit_ms = now_ms;
+        while action != Action::Nothing {
+            let fact = match action {
+                Action::Flush => self.flush(&mut batch, crashes)?,
+                Action::SendOffsets => {
+                    crashes.pass(CommitStep::BeforeOffsets)?;
+                    self.send_offsets(&batch, now_ms)?
+                }
+                Action::Commit(permit) => {
+                    crashes.pass(CommitStep::BeforeCommit)?;
+                    self.commit_transaction(permit)
+                }
+                Action::Apply => {
+                    crashes.pass(CommitStep::AfterCommit)?;
+                    self.apply(&mut batch, now_ms)?;
+                    crashes.pass(CommitStep::AfterApply)?;
+                    Fact::Done
+                }
+                // No call of this driver fails halfway, so that nothing else is asked for.
+                _ => Fact::Failed(Disposition::Fatal),
+            };
+            action = self.producer.machine.on(fact);
+            if action == Action::Stop {
+                return Err(DriverError::Down);
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(
+        &mut self,
+        batch: &mut WriteBatch,
+        crashes: &mut CrashPlan,
+    ) -> Result<Fact, DriverError> {
+        crashes.pass(CommitStep::BeforeFlush)?;
+        for task in &mut self.tasks {
+            task.flush(&mut self.producer, batch)
+                .map_err(|source| DriverError::Task { task: task.id(), source })?;
+            crashes.pass(CommitStep::MidFlush)?;
+        }
+        Ok(Fact::Done)
+    }
+
+    fn send_offsets(&mut self, batch: &WriteBatch, now_ms: i64) -> Result<Fact, DriverError> {
+        let mut positions: Vec<_> = self.tasks.iter().flat_map(Task::positions).collect();
+        if positions.is_empty() {
+            positions.extend(self.tasks.iter().flat_map(Task::known_positions).take(1));
+        }
+        let inside = self.producer.transactional()
+            && self.sabotage != Some(Sabotage::OffsetsOutsideTransaction);
+        self.producer.broker.borrow_mut().send_offsets(positions, inside);
+        if self.sabotage == Some(Sabotage::ApplyBeforeCommit) {
+            self.backend.commit(batch)?;
+            let mut checkpoints = WriteBatch::default();
+            self.write_checkpoints(&mut checkpoints, now_ms);
+            self.backend.commit(&checkpoints)?;
+        }
+        Ok(Fact::Done)
+    }
+
+    fn commit_transaction(&mut self, permit: oncestream_core::commit::CommitPermit) -> Fact {
+        drop(permit);
+        self.producer.broker.borrow_mut().commit();
+        Fact::Done
+    }
+
+    /// Stores and checkpoints go down in one batch.
+    fn apply(&mut self, batch: &mut WriteBatch, now_ms: i64) -> Result<(), DriverError> {
+        if self.sabotage != Some(Sabotage::ApplyBeforeCommit) {
+            self.write_checkpoints(batch, now_ms);
+            self.backend.commit(batch)?;
+        }
+        for task in &mut self.tasks {
+            task.committed();
+        }
+        Ok(())
+    }
+
+    fn write_checkpoints(&mut self, batch: &mut WriteBatch, now_ms: i64) {
+        for instance in self.tasks.iter().flat_map(Task::stores) {
+            let store = instance.state();
+            let end = store.changelog().and_then(|t| self.producer.changelog_ends.remove(&t.id));
+            if let Some(offset) = end {
+                Checkpoint { offset, written_at_ms: now_ms }.write(store.keyspace_name(), batch);
+            }
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The DSL's results are those of Kafka Streams: each topology of `data/golden_topologies.tsv`
+//! gets the same inputs here, and must give the same outputs after each of them.
+//!
+//! What a driver of another shape would hide (several partitions, a commit interval, a restart)
+//! is tested by hand below.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::hash::Hash;
+
+use oncestream_core::graph::Topology;
+use oncestream_core::state::ValueAndTimestamp;
+use oncestream_core::{Header, Headers, Record};
+use oncestream_operators::{Consumed, KStream, Materialized, Produced, StreamsBuilder};
+use oncestream_testkit::TopologyTestDriver;
+use oncestream_testkit::driver::{DriverError, TestOutput};
+
+type Text = Option<String>;
+
+const GOLDEN: &str = include_str!("data/golden_topologies.tsv");
+
+// ---- the topologies, by the names of GoldenTopologies.java ----
+
+fn topology(case: &str) -> Topology {
+    let b = StreamsBuilder::new();
+    match case {
+        "stateless" => stateless(&b),
+        "word_count" => word_count(&b),
+        "count_same_key" => count_same_key(&b),
+        "aggregate" => aggregate(&b),
+        "group_by_null_key" => group_by_null_key(&b),
+        "dynamic_topic" => dynamic_topic(&b),
+        other => panic!("no topology for the golden case {other}"),
+    }
+    b.build().unwrap()
+}
+
+fn upper(v: Text) -> Text {
+    Some(v.map_or_else(|| "was null".to_owned(), |v| v.to_uppercase()))
+}
+
+/// Java's `split(" ")` of a text without trailing blanks, with null for null.
+fn words(v: Text) -> Vec<Text> {
+    match v {
+        None => vec![None],
+        Some(v) => v.split(' ').map(|w| Some(w.to_owned())).collect(),
+    }
+}
+
+fn show(count: Option<i64>) -> Text {
+    count.map(|n| n.to_string())
+}
+
+fn stateless(b: &StreamsBuilder) {
+    let long = |_: &Text, v: &Text| v.as_ref().is_none_or(|v| v.len() > 1);
+    let input: KStream<Text, Text> = b.stream("in");
+    input.filter(long).map_values(upper).to("kept");
+    input
+        .filter_not(long)
+        .map_values_with_key(|k, v| {
+            let null = || "null".to_owned();
+            Some(format!("{}/{}", k.clone().unwrap_or_else(null), v.unwrap_or_else(null)))
+        })
+        .to("rest");
+    input.flat_map_values(words).to("words");
+}
+
+fn word_count(b: &StreamsBuilder) {
+    b.stream::<Text, String>("lines")
+        .flat_map_values(|v| v.to_lowercase().split(' ').map(str::to_owned).collect::<Vec<_>>())
+        .group_by(|_, word| word.clone())
+        .count(Materialized::named("counts"))
+        .to_stream()
+        .map_values(show)
+        .to("out");
+}
+
+fn count_same_key(b: &StreamsBuilder) {
+    b.stream::<Text, Text>("in")
+        .flat_map_values(words)
+        .group_by_key()
+        .count(Materialized::named("counts"))
+        .to_stream()
+        .map_values(show)
+        .to("out");
+}
+
+fn aggregate(b: &StreamsBuilder) {
+    b.stream::<Text, Text>("in")
+        .group_by_key()
+        .aggregate(
+            String::new,
+            |_, v, agg| agg + &v.unwrap_or_default(),
+            Materialized::named("agg"),
+        )
+        .to_stream()
+        .to("out");
+}
+
+fn group_by_null_key(b: &StreamsBuilder) {
+    b.stream::<Text, Text>("in")
+        .group_by(|_, v| v.clone().filter(|v| v != "none"))
+        .count(Materialized::named("counts"))
+        .to_stream()
+        .map_values(show)
+        .to("out");
+}
+
+fn dynamic_topic(b: &StreamsBuilder) {
+    let choose = |r: &Record<String, String>, _: Option<&_>| {
+        if r.value.starts_with('-') { "bad".to_owned() } else { "good".to_owned() }
+    };
+    b.stream::<String, String>("in").to_chosen(choose, Produced::new());
+}
+
+// ---- the comparison ----
+
+/// Runs one golden case and gives the lines that the Java program printed for it, as they come
+/// out here.
+fn replay(lines: &[&str]) -> Vec<String> {
+    let header: Vec<&str> = lines[0].split('\t').collect();
+    let mut builder = TopologyTestDriver::builder(topology(header[1])).application_id("golden");
+    if header[2] == "no-cache" {
+        builder = builder.cache_max_bytes(0);
+    }
+    let mut driver = builder.build().unwrap();
+    let mut outputs: Vec<(String, TestOutput<Text, Text>)> =
+        header[3].split(',').map(|topic| (topic.to_owned(), driver.output(topic))).collect();
+    let mut actual = vec![lines[0].to_owned()];
+    let mut stores: Vec<String> = Vec::new();
+    for line in &lines[1..] {
+        let fields: Vec<&str> = line.split('\t').collect();
+        match fields[0] {
+            "in" => {
+                let input = driver.input::<Text, Text>(fields[1]);
+                let record = Record {
+                    key: text(fields[2]),
+                    value: text(fields[3]),
+                    timestamp: fields[4].parse().unwrap(),
+                    headers: headers(fields[5]),
+                };
+                driver.pipe_record(&input, &record, None).unwrap();
+            }
+            "wall" => driver.advance_wall_clock(fields[1].parse().unwrap()).unwrap(),
+            "store" if !stores.iter().any(|s| s == fields[1]) => stores.push(fields[1].to_owned()),
+            _ => continue,
+        }
+        if fields[0] != "store" {
+            actual.push((*line).to_owned());
+        }
+        for (topic, output) in &mut outputs {
+            for r in output.read_all().unwrap() {
+                let (key, value) = (untext(&r.key), untext(&r.value));
+                let headers = unheaders(&r.headers);
+                actual.push(format!("out\t{topic}\t{key}\t{value}\t{}\t{headers}", r.timestamp));
+            }
+        }
+    }
+    for store in stores {
+        actual.extend(dump(&driver, &store));
+    }
+    actual
+}
+
+fn text(field: &str) -> Text {
+    (field != "\\N").then(|| field.to_owned())
+}
+
+fn untext(value: &Text) -> &str {
+    value.as_deref().unwrap_or("\\N")
+}
+
+fn headers(field: &str) -> Headers {
+    let pairs = field.split(',').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(k, v)| Header { key: k.into(), value: Some(v.as_bytes().to_vec()) }).collect()
+}
+
+fn unheaders(headers: &Headers) -> String {
+    let one = |h: &Header| {
+        let value = h.value.as_deref().unwrap_or(b"\\N");
+        format!("{}={}", h.key, String::from_utf8_lossy(value))
+    };
+    headers.iter().map(one).collect::<Vec<_>>().join(",")
+}
+
+fn dump(driver: &TopologyTestDriver, store: &str) -> Vec<String> {
+    fn lines<K, V>(
+        driver: &TopologyTestDriver,
+        store: &str,
+        key: impl Fn(&K) -> String,
+        value: impl Fn(&V) -> String,
+    ) -> Result<Vec<String>, DriverError>
+    where
+        K: Hash + Eq + Clone + 'static,
+        V: Clone + 'static,
+    {
+        let line = |(k, v): (K, ValueAndTimestamp<V>)| {
+            format!("store\t{store}\t{}\t{}\t{}", key(&k), value(&v.value), v.timestamp)
+        };
+        Ok(driver.store::<K, V>(store)?.all()?.into_iter().map(line).collect())
+    }
+    let nullable = |k: &Text| untext(k).to_owned();
+    lines(driver, store, String::clone, i64::to_string)
+        .or_else(|_| lines(driver, store, String::clone, String::clone))
+        .or_else(|_| lines(driver, store, nullable, i64::to_string))
+        .or_else(|_| lines(driver, store, nullable, String::clone))
+        .unwrap()
+}
+
+#[test]
+fn every_golden_topology_gives_what_kafka_streams_gives() {
+    let lines: Vec<&str> = GOLDEN.lines().collect();
+    let starts: Vec<usize> =
+        (0..lines.len()).filter(|at| lines[*at].starts_with("case\t")).collect();
+    assert!(starts.len() >= 8, "the golden file is there");
+    let mut faults = Vec::new();
+    for (n, start) in starts.iter().enumerate() {
+        let end = starts.get(n + 1).copied().unwrap_or(lines.len());
+        let expected = &lines[*start..end];
+        let actual = replay(expected);
+        if actual != expected {
+            let at =
+                (0..).find(|i| actual.get(*i).map(String::as_str) != expected.get(*i).copied());
+            let at = at.unwrap_or(0);
+            faults.push(format!(
+                "{}: line {at}: expected {:?}, got {:?}",
+                expected[0],
+                expected.get(at),
+                actual.get(at)
+            ));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+// ---- by hand ----
+
+#[test]
+fn caching_emits_one_update_per_key_and_commit() {
+    let run = |cache| {
+        let b = StreamsBuilder::new();
+        count_same_key(&b);
+        let mut driver = TopologyTestDriver::builder(b.build().unwrap())
+            .commit_interval_ms(100)
+            .cache_max_bytes(cache)
+            .build()
+            .unwrap();
+        let input = driver.input::<Text, Text>("in");
+        let mut out = driver.output::<String, Text>("out");
+        for ts in [5, 9, 7] {
+            driver.pipe(&input, Some("a".into()), Some("x".into()), ts).unwrap();
+        }
+        assert!(out.is_empty(), "nothing is visible before the commit");
+        driver.advance_wall_clock(99).unwrap();
+        assert!(out.is_empty(), "the interval is not over");
+        driver.advance_wall_clock(1).unwrap();
+        let all = out.read_all().unwrap();
+        all.into_iter().map(|r| (r.value.unwrap(), r.timestamp)).collect::<Vec<_>>()
+    };
+    assert_eq!(run(10 << 20), [("3".to_owned(), 9)]);
+    assert_eq!(run(0), [("1".into(), 5), ("2".into(), 9), ("3".into(), 9)]);
+}
+
+#[test]
+fn several_inputs_are_taken_by_the_smallest_timestamp() {
+    let b = StreamsBuilder::new();
+    b.stream_of_topics::<Text, String>(&["one", "two"], Consumed::new()).to("out");
+    let mut driver = TopologyTestDriver::builder(b.build().unwrap()).build().unwrap();
+    let (one, two) = (driver.input::<Text, String>("one"), driver.input::<Text, String>("two"));
+    for (input, value, ts) in [(&one, "1", 10), (&one, "2", 40), (&two, "3", 20), (&two, "4", 30)] {
+        driver.produce(input, &Record::new(None, value.to_owned(), ts), None).unwrap();
+    }
+    driver.run().unwrap();
+    let values: Vec<_> = driver
+        .output::<Text, String>("out")
+        .read_pairs()
+        .unwrap()
+        .into_iter()
+        .map(|p| p.1)
+        .collect();
+    assert_eq!(values, ["1", "3", "4", "2"]);
+}
+
+#[test]
+fn a_task_with_an_empty_input_waits_as_long_as_max_task_idle_says() {
+    let b = StreamsBuilder::new();
+    b.stream_of_topics::<Text, String>(&["one", "two"], Consumed::new()).to("out");
+    let topology = b.build().unwrap();
+    let mut driver = TopologyTestDriver::builder(topology).max_task_idle_ms(50).build().unwrap();
+    let (one, two) = (driver.input::<Text, String>("one"), driver.input::<Text, String>("two"));
+    let mut out = driver.output::<Text, String>("out");
+    driver.pipe(&one, None, "late".into(), 20).unwrap();
+    driver.advance_wall_clock(49).unwrap();
+    assert!(out.is_empty());
+    driver.pipe(&two, None, "early".into(), 10).unwrap();
+    assert_eq!(out.read_record().unwrap().unwrap().value, "early");
+    driver.advance_wall_clock(50).unwrap();
+    assert_eq!(out.read_record().unwrap().unwrap().value, "late");
+}
+
+#[test]
+fn stream_time_survives_a_restart() {
+    let b = StreamsBuilder::new();
+    let consumed = Consumed::<Text, i64>::new().timestamp_extractor(|r, seen| seen.max(r.value));
+    b.stream_with("in", consumed).to("out");
+    let mut driver = TopologyTestDriver::builder(b.build().unwrap()).build().unwrap();
+    let input = driver.input::<Text, i64>("in");
+    driver.pipe(&input, None, 70, 0).unwrap();
+    driver.crash_and_lose_disk().unwrap();
+    driver.recover().unwrap();
+    assert_eq!(driver.tasks()[0].stream_time(), 70);
+    driver.pipe(&input, None, 5, 0).unwrap();
+    let out = driver.output::<Text, i64>("out").read_all().unwrap();
+    assert_eq!(out[1].timestamp, 70, "the extractor is told the partition's time");
+}

@@ -1,0 +1,117 @@
+//! `aggregate`: a value of any type per group. `count` and `reduce` stand on the same node.
+
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use oncestream_core::Record;
+use oncestream_core::error::TaskError;
+use oncestream_core::task::{Context, Node};
+
+use super::KGroupedTable;
+use crate::dsl::{Data, StoreKey};
+use crate::options::Materialized;
+use crate::table::{Change, KTable, OldValues, TableStore};
+
+impl<K: StoreKey, V: Data> KGroupedTable<K, V> {
+    /// Folds the entries of each group into a value: it starts as `initializer()`,
+    /// `adder(&key, value, aggregate)` adds an entry, `subtractor(&key, value, aggregate)` takes
+    /// one out. An entry that changes within its group is taken out, then added.
+    ///
+    /// Under exactly once each change is folded in once.
+    ///
+    /// ```
+    /// use oncestream_operators::{Materialized, StreamsBuilder};
+    /// let builder = StreamsBuilder::new();
+    /// builder
+    ///     .table("stock", Materialized::<String, i64>::named("stock"))
+    ///     .group_by(|item, left| (item.len() as i64, *left))
+    ///     .aggregate(|| 0, |_, v, sum| sum + v, |_, v, sum| sum - v, Materialized::named("sums"));
+    /// ```
+    pub fn aggregate<T: Data, I, A, S>(
+        &self,
+        initializer: I,
+        adder: A,
+        subtractor: S,
+        materialized: Materialized<K, T>,
+    ) -> KTable<K, T>
+    where
+        I: Fn() -> T + Send + Sync + 'static,
+        A: Fn(&K, V, T) -> T + Send + Sync + 'static,
+        S: Fn(&K, V, T) -> T + Send + Sync + 'static,
+    {
+        let add = move |key: &K, value, old: Option<T>| {
+            adder(key, value, old.unwrap_or_else(&initializer))
+        };
+        self.fold("KTABLE-AGGREGATE-", add, subtractor, materialized)
+    }
+
+    /// The node that all aggregations share.
+    pub(super) fn fold<T: Data, A, S>(
+        &self,
+        prefix: &str,
+        add: A,
+        subtract: S,
+        materialized: Materialized<K, T>,
+    ) -> KTable<K, T>
+    where
+        A: Fn(&K, V, Option<T>) -> T + Send + Sync + 'static,
+        S: Fn(&K, V, T) -> T + Send + Sync + 'static,
+    {
+        let (parent, name) = self.partitioned(&materialized.name, prefix);
+        let old_values = OldValues::default();
+        let spec = materialized.spec(&old_values);
+        let (add, subtract) = (Arc::new(add), Arc::new(subtract));
+        let node = self.dsl.graph(|g| {
+            materialized.add_to(g);
+            g.add_processor(&name, &[parent], &spec.stores(), move |b, id| {
+                Ok(Box::new(TableAggregate {
+                    add: add.clone(),
+                    subtract: subtract.clone(),
+                    table: TableStore::instantiate(b, id, &spec)?,
+                    input: PhantomData,
+                }) as Box<dyn Node<K, Change<V>>>)
+            })
+        });
+        KTable::new(self.dsl.clone(), node, old_values)
+    }
+}
+
+struct TableAggregate<K, V, T, A, S> {
+    add: Arc<A>,
+    subtract: Arc<S>,
+    table: Rc<RefCell<TableStore<K, T>>>,
+    input: PhantomData<fn(V)>,
+}
+
+impl<K: StoreKey, V: Data, T: Data, A, S> Node<K, Change<V>> for TableAggregate<K, V, T, A, S>
+where
+    A: Fn(&K, V, Option<T>) -> T,
+    S: Fn(&K, V, T) -> T,
+{
+    fn process(
+        &mut self,
+        ctx: &mut Context<'_>,
+        record: Record<K, Change<V>>,
+    ) -> Result<(), TaskError> {
+        let Record { key, value: Change { new, old }, timestamp, headers } = record;
+        let record = Record { key, value: (), timestamp, headers };
+        self.table.borrow_mut().update(ctx, record, |key, current| {
+            let (current, time) = match current {
+                Some(current) => (Some(current.value), timestamp.max(current.timestamp)),
+                None => (None, timestamp),
+            };
+            // Out first, then in. What was never added is not taken out.
+            let current = match (current, old) {
+                (Some(current), Some(old)) => Some((self.subtract)(key, old, current)),
+                (current, _) => current,
+            };
+            let current = match new {
+                Some(new) => Some((self.add)(key, new, current)),
+                None => current,
+            };
+            (current, time)
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! The store of a table in one task, and what goes downstream from it.
+//!
+//! With caching, each key that a commit changed is forwarded once, at the commit; without, every
+//! update is forwarded at once.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use oncestream_core::Record;
+use oncestream_core::TimestampMs;
+use oncestream_core::error::{TaskError, TopologyError};
+use oncestream_core::graph::{GraphBuilder, NodeId};
+use oncestream_core::state::{KeyValueStore, ValueAndTimestamp};
+use oncestream_core::task::{CacheFlush, Context, Downstream, TaskBuilder};
+
+use super::{Change, OldValues};
+use crate::dsl::{Data, StoreKey};
+use crate::options::Materialized;
+
+/// What a node's factory keeps of a [`Materialized`].
+#[derive(Clone)]
+pub(crate) struct TableSpec {
+    store: Arc<str>,
+    caching: bool,
+    old_values: OldValues,
+}
+
+impl TableSpec {
+    /// The stores of the node.
+    pub(crate) fn stores(&self) -> [Arc<str>; 1] {
+        [self.store.clone()]
+    }
+}
+
+impl<K: StoreKey, V: Data> Materialized<K, V> {
+    /// For [`TableStore::instantiate`].
+    pub(crate) fn spec(&self, old_values: &OldValues) -> TableSpec {
+        TableSpec {
+            store: self.name.as_str().into(),
+            caching: self.caching,
+            old_values: old_values.clone(),
+        }
+    }
+
+    /// Adds the store to the graph.
+    pub(crate) fn add_to(self, graph: &mut GraphBuilder) {
+        let Self { name, key_serde, value_serde, changelog, .. } = self;
+        graph.add_store(&name, changelog, move |init| {
+            KeyValueStore::new(init, key_serde.clone(), value_serde.clone())
+        });
+    }
+}
+
+/// Takes updates and forwards changes.
+pub(crate) struct TableStore<K, V> {
+    store: Rc<RefCell<KeyValueStore<K, V>>>,
+    caching: bool,
+    keep_old: bool,
+    out: Downstream<K, Change<V>>,
+}
+
+impl<K: StoreKey, V: Data> TableStore<K, V> {
+    /// Makes it for one task.
+    pub(crate) fn instantiate(
+        b: &mut TaskBuilder<'_>,
+        id: NodeId,
+        spec: &TableSpec,
+    ) -> Result<Rc<RefCell<Self>>, TopologyError> {
+        let caching = spec.caching && b.caching_enabled();
+        let table = Rc::new(RefCell::new(Self {
+            store: b.store(id, &spec.store)?,
+            caching,
+            keep_old: spec.old_values.wanted(),
+            out: b.downstream(id)?,
+        }));
+        if caching {
+            b.on_flush(id, table.clone());
+        }
+        Ok(table)
+    }
+
+    /// Whether the table has a value for the key.
+    pub(crate) fn contains(&self, key: &K) -> Result<bool, TaskError> {
+        Ok(self.store.borrow_mut().get(key)?.is_some())
+    }
+
+    /// Sets the key of `record` to what `f` makes of the old value; its time is the second of
+    /// what `f` gives.
+    pub(crate) fn update(
+        &mut self,
+        ctx: &mut Context<'_>,
+        record: Record<K, ()>,
+        f: impl FnOnce(&K, Option<ValueAndTimestamp<V>>) -> (Option<V>, TimestampMs),
+    ) -> Result<(), TaskError> {
+        let Record { key, timestamp, headers, .. } = record;
+        let mut store = self.store.borrow_mut();
+        if self.caching {
+            return store.update_cached(&key, self.keep_old, headers, |old| match f(&key, old) {
+                // Kafka Streams' caches forward a deletion with the time of its record.
+                (None, _) => (None, timestamp),
+                update => update,
+            });
+        }
+        let update = store.update(&key, self.keep_old, |old| f(&key, old))?;
+        drop(store);
+        let value = Change { new: update.new, old: update.old };
+        self.out.forward(ctx, Record { key, value, timestamp: update.timestamp, headers })
+    }
+}
+
+impl<K: StoreKey, V: Data> CacheFlush for TableStore<K, V> {
+    fn flush(&mut self, ctx: &mut Context<'_>) -> Result<(), TaskError> {
+        let emissions = self.store.borrow_mut().take_emissions();
+        for emission in emissions {
+            let update = emission.update;
+            let record = Record {
+                key: emission.key,
+                value: Change { new: update.new, old: update.old },
+                timestamp: update.timestamp,
+                headers: emission.headers,
+            };
+            self.out.forward(ctx, record)?;
+        }
+        Ok(())
+    }
+}
