@@ -27,12 +27,17 @@ pub(crate) struct Dsl(Rc<RefCell<State>>);
 
 impl Dsl {
     /// The given name, or the next generated one: `KSTREAM-FILTER-0000000001`, numbered as in
-    /// Kafka Streams. As there, a given name does not use up a number.
+    /// Kafka Streams. As there, a given name uses up a number too, so that naming one operator
+    /// leaves the names of the others as they are.
     pub(crate) fn name(&self, named: Option<&Named>, prefix: &str) -> String {
-        match named {
-            Some(named) => named.as_str().to_owned(),
-            None => self.generated(prefix),
-        }
+        let generated = self.generated(prefix);
+        named.map_or(generated, |named| named.as_str().to_owned())
+    }
+
+    /// The given name with a suffix, or the next generated one.
+    pub(crate) fn suffixed(&self, named: Option<&Named>, suffix: &str, prefix: &str) -> String {
+        let generated = self.generated(prefix);
+        named.map_or(generated, |named| format!("{}{suffix}", named.as_str()))
     }
 
     pub(crate) fn generated(&self, prefix: &str) -> String {

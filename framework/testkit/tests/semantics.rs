@@ -7,11 +7,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::hash::Hash;
+use std::time::Duration;
 
+use oncestream_core::error::BoxError;
 use oncestream_core::graph::Topology;
 use oncestream_core::state::ValueAndTimestamp;
-use oncestream_core::{Header, Headers, Record};
-use oncestream_operators::{Consumed, KStream, Materialized, Produced, StreamsBuilder};
+use oncestream_core::task::{PunctuationType, ScheduleId};
+use oncestream_core::{Header, Headers, Record, TimestampMs};
+use oncestream_operators::processor::{Processor, ProcessorContext, StoreHandle};
+use oncestream_operators::{
+    Consumed, Grouped, KStream, KTable, KeyValueStoreBuilder, Materialized, Produced,
+    StreamsBuilder,
+};
 use oncestream_testkit::TopologyTestDriver;
 use oncestream_testkit::driver::{DriverError, TestOutput};
 
@@ -30,6 +37,13 @@ fn topology(case: &str) -> Topology {
         "aggregate" => aggregate(&b),
         "group_by_null_key" => group_by_null_key(&b),
         "dynamic_topic" => dynamic_topic(&b),
+        "table_source" => table_source(&b),
+        "table_group_by" => table_group_by(&b),
+        "table_operators" => table_operators(&b),
+        "to_table" => to_table(&b),
+        "reduce" => reduce(&b),
+        "merge_and_split" => merge_and_split(&b),
+        "punctuation" => punctuation(&b),
         other => panic!("no topology for the golden case {other}"),
     }
     b.build().unwrap()
@@ -111,6 +125,115 @@ fn dynamic_topic(b: &StreamsBuilder) {
         if r.value.starts_with('-') { "bad".to_owned() } else { "good".to_owned() }
     };
     b.stream::<String, String>("in").to_chosen(choose, Produced::new());
+}
+
+fn table(b: &StreamsBuilder) -> KTable<String, String> {
+    b.table("in", Materialized::named("table"))
+}
+
+fn table_source(b: &StreamsBuilder) {
+    table(b).to_stream().to("out");
+}
+
+fn table_group_by(b: &StreamsBuilder) {
+    let grouped = table(b).group_by_with(|k, v| (v.clone(), k.clone()), Grouped::named("by-value"));
+    grouped
+        .aggregate(
+            String::new,
+            |_, v, agg| format!("{agg}+{v}"),
+            |_, v, agg| format!("{agg}-{v}"),
+            Materialized::named("agg"),
+        )
+        .to_stream()
+        .to("agg");
+    grouped.count(Materialized::named("count")).to_stream().map_values(show).to("count");
+}
+
+fn table_operators(b: &StreamsBuilder) {
+    let table = table(b);
+    let long = |_: &String, v: &String| v.len() > 1;
+    table.filter(long).to_stream().to("filtered");
+    table.filter_not(long).to_stream().to("filtered-not");
+    table.map_values(|v| v.repeat(2)).to_stream().to("mapped");
+    table.filter_materialized(long, Materialized::named("long")).to_stream().to("filtered-stored");
+}
+
+fn to_table(b: &StreamsBuilder) {
+    b.stream::<Text, Text>("in")
+        .map_values(|v| v.map(|v| v + "!"))
+        .to_table(Materialized::<Text, String>::named("table"))
+        .to_stream()
+        .to("out");
+}
+
+fn reduce(b: &StreamsBuilder) {
+    b.stream::<Text, String>("in")
+        .select_key(|_, v| v[..1].to_owned())
+        .group_by_key()
+        .reduce(|a, c| a + "," + &c, Materialized::named("reduced"))
+        .to_stream()
+        .to("out");
+}
+
+fn merge_and_split(b: &StreamsBuilder) {
+    let one = b.stream::<Text, String>("one");
+    let two = b.stream::<Text, String>("two");
+    let mut split = one.map_values(|v| format!("1:{v}")).merge(&two).split();
+    split.branch(|_, v| v.ends_with('a')).to("a");
+    split.branch(|_, v| v.starts_with('1')).to("first");
+    split.default_branch().to("rest");
+}
+
+/// The `Counter` of `GoldenTopologies.java`.
+#[derive(Default)]
+struct Counter {
+    seen: Option<StoreHandle<String, String>>,
+    by_stream_time: Option<ScheduleId>,
+}
+
+impl Counter {
+    fn seen(&self) -> &StoreHandle<String, String> {
+        self.seen.as_ref().unwrap()
+    }
+}
+
+impl Processor<String, String, String, String> for Counter {
+    fn init(&mut self, ctx: &mut ProcessorContext<'_, String, String>) -> Result<(), BoxError> {
+        self.seen = Some(ctx.store("seen")?);
+        let ten_ms = Duration::from_millis(10);
+        self.by_stream_time = Some(ctx.schedule(ten_ms, PunctuationType::StreamTime));
+        ctx.schedule(Duration::from_millis(100), PunctuationType::WallClockTime);
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        ctx: &mut ProcessorContext<'_, String, String>,
+        record: Record<String, String>,
+    ) -> Result<(), BoxError> {
+        let old = self.seen().get(&record.key)?.unwrap_or_default();
+        self.seen().put(record.key.clone(), old + &record.value)?;
+        ctx.forward(record.map_value(|v| format!("got{v}")))?;
+        Ok(())
+    }
+
+    fn punctuate(
+        &mut self,
+        ctx: &mut ProcessorContext<'_, String, String>,
+        schedule: ScheduleId,
+        timestamp: TimestampMs,
+    ) -> Result<(), BoxError> {
+        let clock = if self.by_stream_time == Some(schedule) { "stream" } else { "wall" };
+        for (key, value) in self.seen().all()? {
+            ctx.forward(Record::new(key, format!("{clock}{value}"), timestamp))?;
+        }
+        Ok(())
+    }
+}
+
+fn punctuation(b: &StreamsBuilder) {
+    b.add_state_store(KeyValueStoreBuilder::<String, String>::named("seen"));
+    b.stream::<String, String>("in").process(Counter::default, &["seen"]).to("out");
 }
 
 // ---- the comparison ----

@@ -47,10 +47,8 @@ impl<K: Data, V: Data> KGroupedTable<K, V> {
     /// The source behind the repartition topic, and the name of the aggregation. Names are made
     /// in the order of Kafka Streams.
     fn partitioned(&self, store: &str, prefix: &str) -> (NodeId, String) {
-        let (sink_name, source_name) = match &self.next_name {
-            Some(name) => (format!("{}-sink", name.as_str()), format!("{}-source", name.as_str())),
-            None => (self.dsl.generated("KSTREAM-SINK-"), self.dsl.generated("KSTREAM-SOURCE-")),
-        };
+        let sink_name = self.dsl.suffixed(self.next_name.as_ref(), "-sink", "KSTREAM-SINK-");
+        let source_name = self.dsl.suffixed(self.next_name.as_ref(), "-source", "KSTREAM-SOURCE-");
         let name = self.dsl.name(self.next_name.as_ref(), prefix);
         let named = self.grouped.name.as_deref();
         if let (Some(_), Some(source)) = (named, self.shared.get()) {

@@ -22,7 +22,7 @@ use crate::dsl::{Data, StoreKey};
 pub(crate) struct NodeInfo {
     pub(crate) name: Arc<str>,
     pub(crate) stores: Vec<(Arc<str>, StoreInstance)>,
-    pub(crate) punctuator: Option<PunctuatorId>,
+    pub(crate) punctuator: PunctuatorId,
     /// The time that store handles write with.
     pub(crate) now: Rc<Cell<TimestampMs>>,
 }
@@ -69,9 +69,9 @@ impl ProcessingContext<'_> {
     }
 
     /// Calls `punctuate` each `interval` from now on; less than a millisecond counts as one.
-    pub fn schedule(&mut self, interval: Duration, kind: PunctuationType) -> Option<ScheduleId> {
+    pub fn schedule(&mut self, interval: Duration, kind: PunctuationType) -> ScheduleId {
         let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
-        Some(self.context.schedule(self.node.punctuator?, interval_ms, kind))
+        self.context.schedule(self.node.punctuator, interval_ms, kind)
     }
 
     /// Ends a schedule. One that is gone already is fine.

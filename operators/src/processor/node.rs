@@ -34,23 +34,19 @@ where
         b: &mut TaskBuilder<'_>,
         id: NodeId,
     ) -> Result<Box<dyn Node<KIn, VIn>>, TopologyError> {
+        let out = b.downstream(id)?;
         let node = Rc::new(RefCell::new(Self {
             processor,
             info: NodeInfo {
                 name: b.node_name(id),
                 stores: b.connected_stores(id),
-                punctuator: None,
+                punctuator: b.next_punctuator(),
                 now: Rc::new(Cell::new(-1)),
             },
-            outlet: Outlet {
-                children: b.child_names(id),
-                out: b.downstream(id)?,
-                failure: None,
-            },
+            outlet: Outlet { children: b.child_names(id), out, failure: None },
             input: PhantomData,
         }));
-        let punctuator = b.on_lifecycle(node.clone());
-        node.borrow_mut().info.punctuator = Some(punctuator);
+        b.on_lifecycle(node.clone());
         Ok(Box::new(Shared(node)))
     }
 

@@ -32,7 +32,11 @@ impl<K: Data, V: Data> KStream<K, V> {
         P: Processor<K, V, K2, V2> + 'static,
         S: Fn() -> P + Send + Sync + 'static,
     {
-        let name = self.dsl.name(self.next_name.as_ref(), prefix);
+        // Here alone Kafka Streams uses up no number for a given name.
+        let name = match &self.next_name {
+            Some(name) => name.as_str().to_owned(),
+            None => self.dsl.generated(prefix),
+        };
         let stores: Vec<Arc<str>> = stores.iter().map(|s| Arc::from(*s)).collect();
         let node = self.dsl.graph(|g| {
             g.add_processor(&name, &[self.node], &stores, move |b, id| {

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use oncestream_core::graph::NodeId;
 
 pub use change_serde::ChangeSerde;
-pub(crate) use store::{TableSpec, TableStore};
+pub(crate) use store::TableStore;
 
 use crate::dsl::{Data, Dsl};
 use crate::options::Named;

@@ -46,10 +46,8 @@ impl StreamsBuilder {
         materialized: Materialized<K, V>,
     ) -> KTable<K, V> {
         let dsl = self.dsl.clone();
-        let (source_name, name) = match &consumed.name {
-            Some(name) => (format!("{}-source", name.as_str()), name.as_str().to_owned()),
-            None => (dsl.generated("KSTREAM-SOURCE-"), dsl.generated("KTABLE-SOURCE-")),
-        };
+        let source_name = dsl.suffixed(consumed.name.as_ref(), "-source", "KSTREAM-SOURCE-");
+        let name = dsl.name(consumed.name.as_ref(), "KTABLE-SOURCE-");
         let config = nullable_keys(consumed.config);
         let old_values = OldValues::default();
         let spec = materialized.spec(&old_values);

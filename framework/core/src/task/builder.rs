@@ -246,6 +246,12 @@ impl<'t> TaskBuilder<'t> {
         self.flushers.push((node, cache));
     }
 
+    /// The id that the next call of [`Self::on_lifecycle`] gives, for a node that keeps its own.
+    /// Making children in between takes it.
+    pub fn next_punctuator(&self) -> PunctuatorId {
+        PunctuatorId(self.lifecycles.len())
+    }
+
     /// Tells `node` when the task starts, when a schedule is due, and when the task ends.
     pub fn on_lifecycle(&mut self, node: Rc<RefCell<dyn Lifecycle>>) -> PunctuatorId {
         self.lifecycles.push(node);

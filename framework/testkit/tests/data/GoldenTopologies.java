@@ -46,7 +46,6 @@ public class GoldenTopologies {
         mergeAndSplit();
         dynamicTopic();
         punctuation();
-        streamTable();
     }
 
     // ---- topologies ----
@@ -279,23 +278,6 @@ public class GoldenTopologies {
         wall(250);
         wall(10);
         wall(40);
-        close();
-    }
-
-    static void streamTable() {
-        StreamsBuilder b = new StreamsBuilder();
-        KTable<String, String> table = b.table("table", Materialized.as("table"));
-        KStream<String, String> stream = b.stream("stream");
-        stream.join(table, (v, t) -> v + "+" + t).to("inner");
-        stream.leftJoin(table, (v, t) -> v + "+" + t).to("left");
-        open("stream_table", true, b, List.of("inner", "left"), List.of("table"));
-        in("stream", "a", "1", 5);
-        in("table", "a", "x", 10);
-        in("stream", "a", "2", 6);
-        in("stream", null, "3", 7);
-        in("stream", "a", null, 8);
-        in("table", "a", null, 11);
-        in("stream", "a", "4", 12);
         close();
     }
 

@@ -1,0 +1,56 @@
+//! The bytes of a [`Change`] against those of Kafka's `ChangedSerializer` (`data/Describe.java`).
+
+use oncestream_core::serde::{HasSerde, Serde};
+use oncestream_operators::{Change, ChangeSerde};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+fn part(text: &str) -> Option<String> {
+    (text != "-").then(|| text.trim_matches('\'').to_owned())
+}
+
+#[test]
+fn changes_have_kafkas_bytes_and_read_back() {
+    let serde = ChangeSerde::new(String::serde());
+    let mut cases = 0;
+    for line in include_str!("data/change_serde.txt").lines() {
+        let columns: Vec<&str> = line.split(' ').collect();
+        let change = Change { new: part(columns[0]), old: part(columns[1]) };
+        let mut bytes = Vec::new();
+        serde.serialize(&change, &mut bytes).unwrap();
+        assert_eq!(hex(&bytes), columns[2], "{line}");
+        assert_eq!(serde.deserialize(&bytes).unwrap(), change, "{line}");
+        cases += 1;
+    }
+    assert_eq!(cases, 7);
+}
+
+#[test]
+fn the_formats_with_the_latest_flag_are_read() {
+    let serde = ChangeSerde::new(String::serde());
+    let read = |bytes: &[u8]| serde.deserialize(bytes).unwrap();
+    assert_eq!(read(b"old\x01\x03"), Change { new: None, old: Some("old".into()) });
+    assert_eq!(read(b"new\x00\x04"), Change { new: Some("new".into()), old: None });
+    let both = Change { new: Some("new".into()), old: Some("old".into()) };
+    assert_eq!(read(b"\x06newold\x01\x05"), both);
+}
+
+#[test]
+fn what_is_no_change_is_refused() {
+    let serde = ChangeSerde::new(String::serde());
+    let mut out = Vec::new();
+    assert!(serde.serialize(&Change { new: None, old: None }, &mut out).is_err());
+    for bytes in [&b""[..], b"new\x07", b"new\x02\x04", b"\x08new\x02", b"\x80\x02", b"\x02"] {
+        assert!(serde.deserialize(bytes).is_err(), "{bytes:?}");
+    }
+}
+
+#[test]
+fn a_null_inside_the_change_is_an_absent_half() {
+    let serde = ChangeSerde::new(Option::<String>::serde());
+    let mut out = Vec::new();
+    serde.serialize(&Change { new: Some(None), old: Some(Some("a".into())) }, &mut out).unwrap();
+    assert_eq!(out, b"a\x00");
+}

@@ -1,0 +1,138 @@
+// Prints what describe.rs and change_serde.rs compare with, made by Kafka Streams 4.3.1.
+//
+// To print it again, with the jars of org.apache.kafka:kafka-streams:4.3.1 and its dependencies
+// in JARS:
+//
+//     javac -cp "JARS/*" -d /tmp/describe Describe.java
+//     java -cp "JARS/*:/tmp/describe" Describe operators/tests/data
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import org.apache.kafka.common.header.internals.RecordHeaders;
+import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.common.serialization.StringSerializer;
+import org.apache.kafka.common.utils.Bytes;
+import org.apache.kafka.streams.KeyValue;
+import org.apache.kafka.streams.StreamsBuilder;
+import org.apache.kafka.streams.kstream.*;
+import org.apache.kafka.streams.kstream.internals.Change;
+import org.apache.kafka.streams.kstream.internals.ChangedSerializer;
+import org.apache.kafka.streams.processor.api.FixedKeyProcessor;
+import org.apache.kafka.streams.processor.api.FixedKeyRecord;
+import org.apache.kafka.streams.processor.api.Processor;
+import org.apache.kafka.streams.processor.api.Record;
+import org.apache.kafka.streams.state.KeyValueStore;
+import org.apache.kafka.streams.state.Stores;
+
+public class Describe {
+    static <K, V> Materialized<K, V, KeyValueStore<Bytes, byte[]>> store(String name) {
+        return Materialized.as(name);
+    }
+
+    static StreamsBuilder wordCount() {
+        StreamsBuilder b = new StreamsBuilder();
+        b.<String, String>stream("lines")
+            .flatMapValues(line -> List.of(line.split(" ")))
+            .groupBy((k, word) -> word)
+            .count(store("counts"))
+            .toStream()
+            .to("counts");
+        return b;
+    }
+
+    static StreamsBuilder table() {
+        StreamsBuilder b = new StreamsBuilder();
+        KTable<String, String> users = b.table("users", store("users-store"));
+        users.filter((k, v) -> !v.isEmpty()).mapValues(v -> v.length()).toStream().to("lengths");
+        users.filterNot((k, v) -> v.isEmpty(), Named.as("kept"), store("kept-store"))
+            .mapValues(v -> v.length(), Named.as("long"), store("long-store"))
+            .toStream(Named.as("changes"))
+            .to("changes", Produced.as("changes-sink"));
+        return b;
+    }
+
+    static StreamsBuilder groupTable() {
+        StreamsBuilder b = new StreamsBuilder();
+        KTable<String, String> cities = b.table("user-city", Consumed.as("cities-in"), store("cities"));
+        KGroupedTable<String, String> byCity =
+            cities.groupBy((user, city) -> KeyValue.pair(city, user), Grouped.as("by-city"));
+        byCity.count(store("per-city")).toStream().to("per-city");
+        byCity.reduce((a, v) -> a + v, (a, v) -> a, store("names")).toStream().to("names");
+        cities.groupBy((user, city) -> KeyValue.pair(city.length(), user))
+            .aggregate(() -> 0L, (k, v, n) -> n + 1, (k, v, n) -> n - 1, Named.as("lengths"), store("per-length"));
+        return b;
+    }
+
+    static StreamsBuilder mergeSplit() {
+        StreamsBuilder b = new StreamsBuilder();
+        KStream<String, Long> web = b.stream("web");
+        KStream<String, Long> app = b.stream("app", Consumed.as("app-source"));
+        KStream<String, Long> all = app.merge(web).peek((k, v) -> { });
+        Map<String, KStream<String, Long>> branches = all.split(Named.as("split-"))
+            .branch((k, v) -> v < 0, Branched.as("negative"))
+            .branch((k, v) -> v > 10)
+            .defaultBranch();
+        branches.get("split-negative").to("negative");
+        branches.get("split-2").filter((k, v) -> true).foreach((k, v) -> { });
+        branches.get("split-0").map((k, v) -> KeyValue.pair(v, k)).to((k, v, c) -> "dynamic");
+        all.split().branch((k, v) -> v < 1, Branched.withConsumer(s -> s.to("small")));
+        return b;
+    }
+
+    static class Nothing implements Processor<String, Long, String, Long> {
+        public void process(Record<String, Long> record) { }
+    }
+
+    static class NothingFixed implements FixedKeyProcessor<String, Long, Long> {
+        public void process(FixedKeyRecord<String, Long> record) { }
+    }
+
+    static StreamsBuilder repartition() {
+        StreamsBuilder b = new StreamsBuilder();
+        b.addStateStore(Stores.keyValueStoreBuilder(Stores.inMemoryKeyValueStore("seen"), Serdes.String(), Serdes.Long()));
+        b.addStateStore(Stores.keyValueStoreBuilder(Stores.inMemoryKeyValueStore("also"), Serdes.String(), Serdes.Long()));
+        KStream<String, Long> wide = b.<String, Long>stream("in")
+            .selectKey((k, v) -> k + v)
+            .repartition(Repartitioned.as("wide"));
+        wide.groupByKey().reduce(Long::sum, store("sums")).toStream().to("sums");
+        KStream<String, Long> processed = wide.process(Nothing::new, "seen", "also");
+        processed.processValues(NothingFixed::new, Named.as("fixed"), "seen").toTable(Named.as("last-table"), store("last"));
+        KStream<String, Long> named = wide.flatMap((k, v) -> List.of(KeyValue.pair(k, v)), Named.as("again"));
+        KGroupedStream<String, Long> grouped = named.groupByKey(Grouped.as("shared"));
+        grouped.count(Named.as("counting"), store("count"));
+        grouped.aggregate(() -> 0L, (k, v, n) -> n + v, store("total"));
+        return b;
+    }
+
+    static void print(Path dir, String name, StreamsBuilder builder) throws Exception {
+        Files.writeString(dir.resolve("describe_" + name + ".txt"), builder.build().describe().toString());
+    }
+
+    static String hex(String newValue, String oldValue) {
+        byte[] bytes = new ChangedSerializer<>(new StringSerializer())
+            .serialize("t", new RecordHeaders(), new Change<>(newValue, oldValue));
+        return HexFormat.of().formatHex(bytes);
+    }
+
+    public static void main(String[] args) throws Exception {
+        Path dir = Path.of(args[0]);
+        print(dir, "word_count", wordCount());
+        print(dir, "table", table());
+        print(dir, "group_table", groupTable());
+        print(dir, "merge_split", mergeSplit());
+        print(dir, "repartition", repartition());
+        String nines = "9".repeat(200);
+        StringBuilder golden = new StringBuilder();
+        for (String[] c : new String[][] {
+            {"new", null}, {null, "old"}, {"new", "old"}, {"", "old"}, {"new", ""}, {"", null}, {nines, "old"}
+        }) {
+            golden.append(c[0] == null ? "-" : "'" + c[0] + "'").append(' ')
+                .append(c[1] == null ? "-" : "'" + c[1] + "'").append(' ')
+                .append(hex(c[0], c[1])).append('\n');
+        }
+        Files.writeString(dir.resolve("change_serde.txt"), golden.toString());
+    }
+}
