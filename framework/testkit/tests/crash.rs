@@ -6,11 +6,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use oncestream_core::commit::Guarantee;
 use oncestream_core::graph::Topology;
-use oncestream_core::serde::{HasSerde, Serde};
+use oncestream_core::serde::HasSerde;
 use oncestream_operators::{Materialized, StreamsBuilder};
 use oncestream_testkit::TopologyTestDriver;
 use oncestream_testkit::driver::{CommitStep, DriverError, Sabotage, TestInput};
@@ -23,6 +23,11 @@ struct Case {
     build: fn() -> Topology,
     store: Option<&'static str>,
     expected: fn() -> Counts,
+}
+
+/// The cases that keep exact results through every crash.
+fn all_cases() -> [Case; 4] {
+    [stateless(), count(), word_count(), table_group_by()]
 }
 
 #[derive(Clone, Copy)]
@@ -105,6 +110,35 @@ fn word_count() -> Case {
             let mut counts = Counts::new();
             for word in SCRIPT.iter().flat_map(|(_, v)| v.split(' ')) {
                 *counts.entry(word.to_owned()).or_default() += 1;
+            }
+            counts
+        },
+    }
+}
+
+/// A table regrouped: each change takes a value out of one group and adds it to another, in two
+/// partitions. A lost or doubled half shows as a wrong count for ever.
+fn table_group_by() -> Case {
+    Case {
+        build: || {
+            let b = StreamsBuilder::new();
+            b.table("in", Materialized::<String, String>::named("table"))
+                .group_by(|key, value| (Some(value[..1].to_owned()), key.clone()))
+                .count(Materialized::named("counts"))
+                .to_stream()
+                .to("out");
+            b.build().unwrap()
+        },
+        store: Some("counts"),
+        expected: || {
+            let mut table = BTreeMap::new();
+            let mut counts = Counts::new();
+            for (key, value) in SCRIPT {
+                let Some(key) = key else { continue };
+                if let Some(old) = table.insert(key, &value[..1]) {
+                    *counts.entry(old.to_owned()).or_default() -= 1;
+                }
+                *counts.entry(value[..1].to_owned()).or_default() += 1;
             }
             counts
         },
@@ -247,13 +281,16 @@ impl<'a> Run<'a> {
     }
 }
 
+/// What one run of the script led to.
+struct Outcome {
+    faults: Vec<String>,
+    /// The steps of commits it went through.
+    steps: u64,
+    crashed_at: Vec<CommitStep>,
+}
+
 /// Runs the script with a crash at the n-th step, if any, and checks it.
-fn run(
-    case: &Case,
-    setting: Setting,
-    crash: Option<u64>,
-    again: Option<u64>,
-) -> (Vec<String>, u64) {
+fn run(case: &Case, setting: Setting, crash: Option<u64>, again: Option<u64>) -> Outcome {
     let mut run = Run::new(case, setting);
     run.again_after = again;
     if let Some(n) = crash {
@@ -270,19 +307,21 @@ fn run(
         }
     }
     run.check();
-    (run.faults, steps)
+    let crashed_at = run.crashes.iter().map(|crash| crash.step).collect();
+    Outcome { faults: run.faults, steps, crashed_at }
 }
 
 /// Both passes. Gives every fault, with the step that was crashed at.
 fn enumerate(case: &Case, setting: Setting) -> Vec<String> {
-    let (faults, steps) = run(case, setting, None, None);
-    assert_eq!(faults, Vec::<String>::new(), "without a crash");
-    assert!(steps > 20, "{steps} steps are too few to show anything");
-    let mut all = Vec::new();
+    let whole = run(case, setting, None, None);
+    assert_eq!(whole.faults, none(), "without a crash");
+    let (steps, mut seen, mut all) = (whole.steps, HashSet::new(), Vec::new());
     for n in 1..=steps {
-        let (faults, _) = run(case, setting, Some(n), None);
-        all.extend(faults.into_iter().map(|f| format!("step {n} of {steps}: {f}")));
+        let outcome = run(case, setting, Some(n), None);
+        seen.extend(outcome.crashed_at);
+        all.extend(outcome.faults.into_iter().map(|f| format!("step {n} of {steps}: {f}")));
     }
+    assert_eq!(seen.len(), 6, "every kind of step was crashed at, not only {seen:?}");
     all
 }
 
@@ -292,7 +331,7 @@ fn none() -> Vec<String> {
 
 #[test]
 fn a_crash_at_any_step_of_a_commit_changes_no_result() {
-    for case in [stateless(), count(), word_count()] {
+    for case in all_cases() {
         for commit_interval_ms in [0, 100] {
             for cache_max_bytes in [0, 10 << 20] {
                 let setting = Setting { commit_interval_ms, cache_max_bytes, ..EXACTLY_ONCE };
@@ -304,19 +343,21 @@ fn a_crash_at_any_step_of_a_commit_changes_no_result() {
 
 #[test]
 fn a_second_crash_soon_after_the_first_changes_no_result() {
-    let (case, setting) = (word_count(), Setting { commit_interval_ms: 100, ..EXACTLY_ONCE });
-    let (_, steps) = run(&case, setting, None, None);
-    for n in 1..=steps {
-        for again in 1..=8 {
-            let (faults, _) = run(&case, setting, Some(n), Some(again));
-            assert_eq!(faults, none(), "steps {n} and {again} later");
+    for case in [word_count(), table_group_by()] {
+        let setting = Setting { commit_interval_ms: 100, ..EXACTLY_ONCE };
+        let steps = run(&case, setting, None, None).steps;
+        for n in 1..=steps {
+            for again in 1..=8 {
+                let faults = run(&case, setting, Some(n), Some(again)).faults;
+                assert_eq!(faults, none(), "steps {n} and {again} later");
+            }
         }
     }
 }
 
 #[test]
 fn a_crash_between_any_two_records_changes_no_result() {
-    for case in [stateless(), count(), word_count()] {
+    for case in all_cases() {
         for crash_after in 0..SCRIPT.len() {
             let mut run = Run::new(&case, Setting { commit_interval_ms: 100, ..EXACTLY_ONCE });
             let input = run.driver.input::<Text, String>("in");
@@ -345,7 +386,7 @@ fn a_restore_reads_only_what_lies_after_the_checkpoint() {
     let case = count();
     let setting = Setting { commit_interval_ms: 100, ..EXACTLY_ONCE };
     let mut seen = 0;
-    let (_, steps) = run(&case, setting, None, None);
+    let steps = run(&case, setting, None, None).steps;
     for n in 1..=steps {
         let mut run = Run::new(&case, setting);
         run.driver.crash_at_count(n);
@@ -381,7 +422,7 @@ fn at_least_once_counts_some_records_twice_and_loses_none() {
     for case in [stateless(), count(), word_count()] {
         let setting = Setting { guarantee: Guarantee::AtLeastOnce, ..EXACTLY_ONCE };
         let expected = (case.expected)();
-        let (_, steps) = run(&case, setting, None, None);
+        let steps = run(&case, setting, None, None).steps;
         let mut over = 0;
         for n in 1..=steps {
             let mut run = Run::new(&case, setting);
@@ -401,7 +442,7 @@ fn at_least_once_counts_some_records_twice_and_loses_none() {
 #[test]
 fn offsets_outside_the_transaction_are_noticed() {
     let sabotage = Some(Sabotage::OffsetsOutsideTransaction);
-    for case in [stateless(), count(), word_count()] {
+    for case in all_cases() {
         assert_ne!(enumerate(&case, Setting { sabotage, ..EXACTLY_ONCE }), none());
     }
 }
@@ -417,6 +458,6 @@ fn stores_applied_before_the_commit_are_noticed() {
 #[test]
 fn restores_without_checkpoints_are_noticed() {
     let sabotage = Some(Sabotage::NoCheckpoints);
-    let (faults, _) = run(&count(), Setting { sabotage, ..EXACTLY_ONCE }, None, None);
+    let faults = run(&count(), Setting { sabotage, ..EXACTLY_ONCE }, None, None).faults;
     assert!(faults.iter().any(|f| f.contains("restored after the last commit")), "{faults:?}");
 }

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use oncestream_core::TopicPartition;
-use oncestream_core::commit::{Action, CommitMachine, Disposition, Fact, Guarantee};
+use oncestream_core::commit::{Action, CommitMachine, CommitPermit, Disposition, Fact, Guarantee};
 use oncestream_core::error::BoxError;
 use oncestream_core::state::{Backend, CHECKPOINTS, CacheBudget, Checkpoint, WriteBatch};
 use oncestream_core::task::{
@@ -191,8 +191,8 @@ impl Worker {
         now_ms - self.last_commit_ms >= interval_ms
     }
 
-    /// Lets one task process at most one record. True if it did; true as well when it asks for a
-    /// commit is told by [`Self::take_commit_request`].
+    /// Lets one task take in what is visible and process at most one record. False when it had
+    /// nothing to do.
     pub(super) fn process_one(&mut self, at: usize, now_ms: i64) -> Result<bool, DriverError> {
         let inputs: Vec<_> = self.tasks[at].inputs().map(|(id, tp)| (id, tp.clone())).collect();
         let single = inputs.len() == 1;
@@ -328,7 +328,7 @@ impl Worker {
         Ok(Fact::Done)
     }
 
-    fn commit_transaction(&mut self, permit: oncestream_core::commit::CommitPermit) -> Fact {
+    fn commit_transaction(&mut self, permit: CommitPermit) -> Fact {
         drop(permit);
         self.producer.broker.borrow_mut().commit();
         Fact::Done

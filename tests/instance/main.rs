@@ -1,0 +1,2 @@
+//! One instance.
+fn main() {}
