@@ -14,9 +14,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Pid, Signal};
 
-/// With this code a child says that its contender is not part of this build.
-pub(crate) const EXIT_NOT_BUILT: u8 = 69;
-
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A running contender.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::check::check;
-use crate::child::{Child, EXIT_NOT_BUILT};
+use crate::child::Child;
 use crate::job::{Contender, Job, Named, RunSpec};
 use crate::kafka::{Filler, Progress, Topics};
 use crate::kafka_streams::KafkaStreams;
@@ -190,9 +190,7 @@ impl Comparison<'_> {
         progress.check_input()?;
         let log = self.work_dir.join(format!("{}.log", spec.application_id));
         let mut child = Child::start(self.command(spec, contender)?, &log)?;
-        let Watched::Done(samples) = watch(&mut child, &progress, self.options.timeout)? else {
-            return Ok(Outcome::Skipped(child.last_words()));
-        };
+        let samples = watch(&mut child, &progress, self.options.timeout)?;
         child.stop()?;
         check(spec, input.expected)?;
         let figures = figures(&samples, input.total)
@@ -201,19 +199,11 @@ impl Comparison<'_> {
     }
 }
 
-enum Watched {
-    Done(Vec<Sample>),
-    NotBuilt,
-}
-
 /// Samples the child until the group has committed everything.
-fn watch(child: &mut Child, progress: &Progress<'_>, timeout: Duration) -> Result<Watched> {
+fn watch(child: &mut Child, progress: &Progress<'_>, timeout: Duration) -> Result<Vec<Sample>> {
     let mut samples: Vec<Sample> = Vec::new();
     loop {
         if let Some(status) = child.exited()? {
-            if status.code() == Some(i32::from(EXIT_NOT_BUILT)) {
-                return Ok(Watched::NotBuilt);
-            }
             bail!("ended with {status}: {}", child.last_words());
         }
         let (committed, done) = progress.look()?;
@@ -221,7 +211,7 @@ fn watch(child: &mut Child, progress: &Progress<'_>, timeout: Duration) -> Resul
         if let (Ok(cpu), Ok(peak_rss_bytes)) = (child.cpu(), child.peak_rss_bytes()) {
             samples.push(Sample { at: child.age(), committed, cpu, peak_rss_bytes, done });
             if done {
-                return Ok(Watched::Done(samples));
+                return Ok(samples);
             }
         }
         if child.age() > timeout {
@@ -237,6 +227,5 @@ fn describe(outcome: &Outcome) -> String {
             format!("{records_per_second:.0} records/s, {records_per_cpu_second:.0} per CPU-second")
         }
         Outcome::Failed(why) => format!("FAILED: {why}"),
-        Outcome::Skipped(why) => format!("skipped: {why}"),
     }
 }

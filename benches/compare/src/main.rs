@@ -12,7 +12,7 @@ mod job;
 mod kafka;
 mod kafka_streams;
 mod measure;
-mod oncestream;
+mod jobs;
 mod options;
 mod raw;
 mod report;
@@ -35,10 +35,6 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(code) => code,
-        Err(error) if error.is::<oncestream::NotBuilt>() => {
-            eprintln!("{error}");
-            ExitCode::from(child::EXIT_NOT_BUILT)
-        }
         Err(error) => {
             eprintln!("{error:#}");
             ExitCode::FAILURE
@@ -52,7 +48,7 @@ fn contend(args: &[String]) -> Result<ExitCode> {
     child::end_with_parent();
     match Contender::parse(name)? {
         Contender::Raw => raw::raw(&spec)?,
-        Contender::Oncestream => oncestream::oncestream(&spec)?,
+        Contender::Oncestream => jobs::oncestream(&spec)?,
         Contender::KafkaStreams => bail!("Kafka Streams runs in a JVM, not here"),
     }
     Ok(ExitCode::SUCCESS)

@@ -19,8 +19,6 @@ pub(crate) enum Outcome {
     Measured(Figures),
     /// The output was wrong, or the contender failed or was too slow; in words.
     Failed(String),
-    /// The contender is not part of this build; in words.
-    Skipped(String),
 }
 
 /// All runs of one (job, guarantee, contender).
@@ -40,21 +38,19 @@ pub(crate) struct Cell {
 enum Verdict<'a> {
     Median(Figures),
     Failed(&'a str),
-    Skipped(&'a str),
+    NotRun,
 }
 
 impl Cell {
     fn verdict(&self) -> Verdict<'_> {
         let mut figures = Vec::new();
-        let mut skipped = "not run";
         for run in &self.runs {
             match run {
                 Outcome::Measured(run) => figures.push(*run),
                 Outcome::Failed(why) => return Verdict::Failed(why),
-                Outcome::Skipped(why) => skipped = why,
             }
         }
-        medians(&figures).map_or(Verdict::Skipped(skipped), Verdict::Median)
+        medians(&figures).map_or(Verdict::NotRun, Verdict::Median)
     }
 
     /// Whether any run of the cell failed.
@@ -96,7 +92,7 @@ pub(crate) fn text(options: &Options, cells: &[Cell]) -> String {
                 figures.peak_rss_bytes >> 20
             ),
             Verdict::Failed(why) => writeln!(table, "{head} FAILED: {}", brief(why)),
-            Verdict::Skipped(why) => writeln!(table, "{head} skipped: {}", brief(why)),
+            Verdict::NotRun => writeln!(table, "{head} not run"),
         };
     }
     table
@@ -109,7 +105,7 @@ pub(crate) fn json(options: &Options, cells: &[Cell]) -> Value {
         .map(|cell| {
             let median = match cell.verdict() {
                 Verdict::Median(median) => figures_json(&median),
-                Verdict::Failed(_) | Verdict::Skipped(_) => Value::Null,
+                Verdict::Failed(_) | Verdict::NotRun => Value::Null,
             };
             json!({
                 "job": cell.job.name(),
@@ -143,7 +139,6 @@ fn outcome_json(outcome: &Outcome) -> Value {
     match outcome {
         Outcome::Measured(figures) => figures_json(figures),
         Outcome::Failed(why) => json!({ "failed": why }),
-        Outcome::Skipped(why) => json!({ "skipped": why }),
     }
 }
 
@@ -196,13 +191,5 @@ mod tests {
         assert!(table.contains("FAILED: wrong\n") && !table.contains("1234"), "{table}");
         assert!(bad.failed());
         assert!(json(&options, &[bad])["results"][0]["median"].is_null());
-    }
-
-    #[test]
-    fn what_is_not_built_is_skipped_and_not_failed() {
-        let options = Options::parse(&[]).unwrap().unwrap();
-        let cell = cell(vec![Outcome::Skipped("not built yet".into())]);
-        assert!(!cell.failed());
-        assert!(text(&options, &[cell]).contains("skipped: not built yet"));
     }
 }

@@ -1,0 +1,59 @@
+//! The jobs on Oncestream, one worker thread, otherwise with its defaults.
+//!
+//! Runs in a child process of its own, like the other contenders, until SIGTERM.
+
+use oncestream::Topology;
+use oncestream::prelude::*;
+
+use crate::job::{COMMIT_INTERVAL_MS, Guarantee, Job, Named as _, RunSpec};
+
+fn topology(spec: &RunSpec) -> anyhow::Result<Topology> {
+    let builder = StreamsBuilder::new();
+    let (input, output) = (&spec.input, &spec.output);
+    match spec.job {
+        Job::Map => builder
+            .stream::<Vec<u8>, Vec<u8>>(input)
+            .map_values(|mut value| {
+                value.make_ascii_uppercase();
+                value
+            })
+            .to(output),
+        Job::Count => builder
+            .stream::<String, Vec<u8>>(input)
+            .group_by_key()
+            .count(Materialized::named("counts"))
+            .to_stream()
+            .to(output),
+        Job::WordCount => builder
+            .stream::<Option<Vec<u8>>, String>(input)
+            .flat_map_values(|line| {
+                line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+            })
+            .group_by(|_, word| word.clone())
+            .count(Materialized::named("counts"))
+            .to_stream()
+            .to(output),
+    }
+    Ok(builder.build()?)
+}
+
+/// Runs `spec.job` under `spec.guarantee` until the process is told to stop.
+///
+/// # Errors
+/// Any error fails the run.
+pub(crate) fn oncestream(spec: &RunSpec) -> anyhow::Result<()> {
+    let guarantee = match spec.guarantee {
+        Guarantee::ExactlyOnce => ProcessingGuarantee::ExactlyOnce,
+        Guarantee::AtLeastOnce => ProcessingGuarantee::AtLeastOnce,
+    };
+    let config = StreamsConfig::builder(&spec.application_id, &spec.bootstrap_servers)
+        .processing_guarantee(guarantee)
+        .commit_interval(std::time::Duration::from_millis(COMMIT_INTERVAL_MS))
+        .state_dir(&spec.state_dir)
+        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let streams = Streams::new(topology(spec)?, config)?;
+    runtime.block_on(streams.run_until(shutdown_signal()))?;
+    eprintln!("{} ended", spec.job.name());
+    Ok(())
+}
