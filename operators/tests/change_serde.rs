@@ -1,10 +1,11 @@
 //! The bytes of a [`Change`] against those of Kafka's `ChangedSerializer` (`data/Describe.java`).
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test may panic.
 
 use oncestream_core::serde::{HasSerde, Serde};
 use oncestream_operators::{Change, ChangeSerde};
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    bytes.iter().map(|b| format!("{b:02x}")).collect::<Vec<_>>().concat()
 }
 
 fn part(text: &str) -> Option<String> {

@@ -3,6 +3,7 @@
 //! Two differences cannot be avoided, and are levelled out where `levelled` is used:
 //! - Names on one arrow line stand in the order of a Java hash table there, sorted here.
 //! - A sink that chooses its topic prints the address of a Java lambda there.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test may panic.
 
 use oncestream_core::Record;
 use oncestream_core::error::BoxError;
@@ -71,10 +72,12 @@ fn a_grouped_table_reads_as_in_kafka_streams() {
         cities.group_by_with(|user, city| (city.clone(), user.clone()), Grouped::named("by-city"));
     by_city.count(Materialized::named("per-city")).to_stream().to("per-city");
     by_city.reduce(|a, v| a + &v, |a, _| a, Materialized::named("names")).to_stream().to("names");
-    cities
-        .group_by(|user, city| (city.len() as i64, user.clone()))
-        .named("lengths")
-        .aggregate(|| 0_i64, |_, _, n| n + 1, |_, _, n| n - 1, Materialized::named("per-length"));
+    cities.group_by(|user, city| (city.len() as i64, user.clone())).named("lengths").aggregate(
+        || 0_i64,
+        |_, _, n| n + 1,
+        |_, _, n| n - 1,
+        Materialized::named("per-length"),
+    );
     let text = b.build().unwrap().describe();
     assert_eq!(text, include_str!("data/describe_group_table.txt"));
 }
@@ -136,10 +139,8 @@ fn repartitions_and_processors_read_as_in_kafka_streams() {
         .process_values::<i64, _, _>(|| Nothing, &["seen"])
         .named("last-table")
         .to_table(Materialized::<String, i64>::named("last"));
-    let grouped = wide
-        .named("again")
-        .flat_map(|k, v| [(k, v)])
-        .group_by_key_with(Grouped::named("shared"));
+    let grouped =
+        wide.named("again").flat_map(|k, v| [(k, v)]).group_by_key_with(Grouped::named("shared"));
     grouped.named("counting").count(Materialized::named("count"));
     grouped.aggregate(|| 0_i64, |_, v, n| n + v, Materialized::named("total"));
     let text = b.build().unwrap().describe();

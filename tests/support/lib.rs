@@ -1,1 +1,12 @@
-//! Support of the end-to-end tests.
+//! Support of the end-to-end tests: a Kafka, instances to kill, a feeder, and what is checked.
+//!
+//! It panics where a test would: nothing here can go on without what it asked for.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // This is test code, shared by test binaries.
+
+pub mod app;
+pub mod check;
+pub mod feed;
+pub mod instance;
+pub mod kafka;
+pub mod stores;
+pub mod application;

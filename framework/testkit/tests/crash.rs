@@ -140,9 +140,15 @@ fn table_group_by() -> Case {
                 }
                 *counts.entry(value[..1].to_owned()).or_default() += 1;
             }
-            counts
+            without_zeros(counts)
         },
     }
+}
+
+/// A group that a key entered and left within one commit may have been seen or not.
+fn without_zeros(mut counts: Counts) -> Counts {
+    counts.retain(|_, count| *count != 0);
+    counts
 }
 
 fn by_key(weight: impl Fn(Option<&str>, &str) -> i64) -> Counts {
@@ -263,12 +269,12 @@ impl<'a> Run<'a> {
             let value = r.value.unwrap();
             *total = if self.case.store.is_some() { value } else { *total + value };
         }
-        counts
+        without_zeros(counts)
     }
 
     fn stored(&self, store: &str) -> Counts {
         let entries = self.driver.store::<Text, i64>(store).unwrap().to_map().unwrap();
-        entries.into_iter().map(|(k, v)| (k.unwrap(), v)).collect()
+        without_zeros(entries.into_iter().map(|(k, v)| (k.unwrap(), v)).collect())
     }
 
     fn changelog(&self, store: &str) -> Counts {
@@ -277,7 +283,7 @@ impl<'a> Run<'a> {
             let key = String::serde().deserialize(&r.key.unwrap()).unwrap();
             counts.insert(key, i64::serde().deserialize(&r.value.unwrap()).unwrap());
         }
-        counts
+        without_zeros(counts)
     }
 }
 

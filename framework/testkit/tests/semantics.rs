@@ -49,8 +49,8 @@ fn topology(case: &str) -> Topology {
     b.build().unwrap()
 }
 
-fn upper(v: Text) -> Text {
-    Some(v.map_or_else(|| "was null".to_owned(), |v| v.to_uppercase()))
+fn upper(v: Text) -> String {
+    v.map_or_else(|| "was null".to_owned(), |v| v.to_uppercase())
 }
 
 /// Java's `split(" ")` of a text without trailing blanks, with null for null.
@@ -238,13 +238,29 @@ fn punctuation(b: &StreamsBuilder) {
 
 // ---- the comparison ----
 
+/// What may change without changing a result.
+#[derive(Clone, Copy, PartialEq)]
+enum Variant {
+    /// As in Kafka Streams' driver: one partition.
+    Same,
+    /// Three partitions. What one input led to may come in another order.
+    Partitioned,
+    /// A crash after each input.
+    Crashing,
+    /// A crash after each input that takes the disk with it.
+    LosingDisk,
+}
+
 /// Runs one golden case and gives the lines that the Java program printed for it, as they come
 /// out here.
-fn replay(lines: &[&str]) -> Vec<String> {
+fn replay(lines: &[&str], variant: Variant) -> Vec<String> {
     let header: Vec<&str> = lines[0].split('\t').collect();
     let mut builder = TopologyTestDriver::builder(topology(header[1])).application_id("golden");
     if header[2] == "no-cache" {
         builder = builder.cache_max_bytes(0);
+    }
+    if variant == Variant::Partitioned {
+        builder = builder.default_partitions(3);
     }
     let mut driver = builder.build().unwrap();
     let mut outputs: Vec<(String, TestOutput<Text, Text>)> =
@@ -270,6 +286,14 @@ fn replay(lines: &[&str]) -> Vec<String> {
         }
         if fields[0] != "store" {
             actual.push((*line).to_owned());
+        }
+        match variant {
+            Variant::Same | Variant::Partitioned => {}
+            Variant::Crashing => driver.recover().unwrap(),
+            Variant::LosingDisk => {
+                driver.crash_and_lose_disk().unwrap();
+                driver.recover().unwrap();
+            }
         }
         for (topic, output) in &mut outputs {
             for r in output.read_all().unwrap() {
@@ -330,30 +354,69 @@ fn dump(driver: &TopologyTestDriver, store: &str) -> Vec<String> {
         .unwrap()
 }
 
-#[test]
-fn every_golden_topology_gives_what_kafka_streams_gives() {
+/// Sorts what came out between two inputs.
+fn sorted(lines: impl Iterator<Item = String>) -> Vec<String> {
+    let mut steps: Vec<Vec<String>> = vec![vec![]];
+    for line in lines {
+        if !line.starts_with("out") && !line.starts_with("store") {
+            steps.push(vec![]);
+        }
+        if let Some(step) = steps.last_mut() {
+            step.push(line);
+        }
+    }
+    for step in &mut steps {
+        step.sort();
+    }
+    steps.concat()
+}
+
+/// Compares every case but those named.
+fn compare(variant: Variant, but: &[&str]) {
     let lines: Vec<&str> = GOLDEN.lines().collect();
-    let starts: Vec<usize> =
-        (0..lines.len()).filter(|at| lines[*at].starts_with("case\t")).collect();
-    assert!(starts.len() >= 8, "the golden file is there");
+    let cases: Vec<&[&str]> = lines.chunk_by(|_, line| !line.starts_with("case\t")).collect();
+    assert!(cases.len() >= 18, "the golden file is there");
     let mut faults = Vec::new();
-    for (n, start) in starts.iter().enumerate() {
-        let end = starts.get(n + 1).copied().unwrap_or(lines.len());
-        let expected = &lines[*start..end];
-        let actual = replay(expected);
+    for case in cases {
+        if but.iter().any(|name| case[0].split('\t').nth(1) == Some(name)) {
+            continue;
+        }
+        let mut expected: Vec<String> = case.iter().map(|line| (*line).to_owned()).collect();
+        let mut actual = replay(case, variant);
+        if variant == Variant::Partitioned {
+            expected = sorted(expected.into_iter());
+            actual = sorted(actual.into_iter());
+        }
         if actual != expected {
-            let at =
-                (0..).find(|i| actual.get(*i).map(String::as_str) != expected.get(*i).copied());
-            let at = at.unwrap_or(0);
-            faults.push(format!(
-                "{}: line {at}: expected {:?}, got {:?}",
-                expected[0],
-                expected.get(at),
-                actual.get(at)
-            ));
+            let differ = |i: &usize| actual.get(*i) != expected.get(*i);
+            let at = (0..expected.len()).find(differ).unwrap_or(expected.len());
+            let (expected, got) = (expected.get(at), actual.get(at));
+            faults.push(format!("{}: line {at}: expected {expected:?}, got {got:?}", case[0]));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_golden_topology_gives_what_kafka_streams_gives() {
+    compare(Variant::Same, &[]);
+}
+
+#[test]
+fn partitions_change_no_result() {
+    // Each task has its own clock: punctuations differ by partition, as they should.
+    compare(Variant::Partitioned, &["punctuation"]);
+}
+
+#[test]
+fn a_crash_after_each_input_changes_no_result() {
+    // Schedules start anew with their task, as in Kafka Streams.
+    compare(Variant::Crashing, &["punctuation"]);
+}
+
+#[test]
+fn a_lost_disk_after_each_input_changes_no_result() {
+    compare(Variant::LosingDisk, &["punctuation"]);
 }
 
 // ---- by hand ----
@@ -435,4 +498,43 @@ fn stream_time_survives_a_restart() {
     driver.pipe(&input, None, 5, 0).unwrap();
     let out = driver.output::<Text, i64>("out").read_all().unwrap();
     assert_eq!(out[1].timestamp, 70, "the extractor is told the partition's time");
+}
+
+#[test]
+fn records_that_no_aggregation_can_take_are_counted_as_dropped() {
+    let b = StreamsBuilder::new();
+    count_same_key(&b);
+    let mut driver = TopologyTestDriver::builder(b.build().unwrap()).build().unwrap();
+    let input = driver.input::<Text, Text>("in");
+    driver.pipe(&input, None, Some("no key".into()), 0).unwrap();
+    assert_eq!(driver.dropped_records(), 2, "both words");
+    driver.pipe(&input, Some("k".into()), None, 0).unwrap();
+    assert_eq!(driver.dropped_records(), 3);
+    assert_eq!(driver.committed_offset("in", 0), Some(2));
+}
+
+#[test]
+fn a_processor_sees_its_store_after_a_crash_and_its_schedules_start_anew() {
+    let b = StreamsBuilder::new();
+    punctuation(&b);
+    let topology = b.build().unwrap();
+    let mut driver =
+        TopologyTestDriver::builder(topology).commit_interval_ms(1_000).build().unwrap();
+    let input = driver.input::<String, String>("in");
+    let mut out = driver.output::<String, String>("out");
+    driver.pipe(&input, "a".into(), "1".into(), 5).unwrap();
+    driver.commit().unwrap();
+    driver.pipe(&input, "a".into(), "2".into(), 6).unwrap();
+    driver.advance_wall_clock(60).unwrap();
+    driver.crash();
+    driver.recover().unwrap();
+    driver.advance_wall_clock(60).unwrap();
+    driver.commit().unwrap();
+    let values = |out: &mut TestOutput<String, String>| -> Vec<String> {
+        out.read_pairs().unwrap().into_iter().map(|(_, v)| v).collect()
+    };
+    assert_eq!(values(&mut out), ["got1", "stream1", "got2", "stream12"], "2 came once");
+    driver.advance_wall_clock(40).unwrap();
+    driver.commit().unwrap();
+    assert_eq!(values(&mut out), ["wall12"], "100 ms after the restart");
 }

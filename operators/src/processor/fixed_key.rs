@@ -29,12 +29,7 @@ impl<K, V> FixedKeyRecord<K, V> {
 
     /// The same record with another value.
     pub fn with_value<V2>(self, value: V2) -> FixedKeyRecord<K, V2> {
-        FixedKeyRecord {
-            key: self.key,
-            value,
-            timestamp: self.timestamp,
-            headers: self.headers,
-        }
+        FixedKeyRecord { key: self.key, value, timestamp: self.timestamp, headers: self.headers }
     }
 }
 

@@ -12,8 +12,8 @@ mod store_handle;
 
 pub use context::{ProcessingContext, ProcessorContext};
 pub use error::ProcessorError;
-pub use fixed_key::{FixedKeyProcessor, FixedKeyProcessorContext, FixedKeyRecord};
 pub(crate) use fixed_key::FixedKey;
+pub use fixed_key::{FixedKeyProcessor, FixedKeyProcessorContext, FixedKeyRecord};
 pub(crate) use node::ProcessorNode;
 pub use store_handle::StoreHandle;
 

@@ -4,7 +4,7 @@ use oncestream_core::error::TopologyError;
 use oncestream_core::task::{Node, TaskBuilder};
 
 use super::KStream;
-use super::convert::Convert;
+use super::pass_through::PassThrough;
 use crate::dsl::Data;
 
 impl<K: Data, V: Data> KStream<K, V> {
@@ -27,8 +27,7 @@ impl<K: Data, V: Data> KStream<K, V> {
             }
             g.add_processor(&name, &parents, &[], |b: &mut TaskBuilder<'_>, id| {
                 let out = b.downstream::<K, V>(id)?;
-                Ok(Box::new(Convert { convert: std::convert::identity::<V>, out })
-                    as Box<dyn Node<K, V>>)
+                Ok(Box::new(PassThrough { out }) as Box<dyn Node<K, V>>)
             })
         });
         let repartition_required = self.repartition_required || other.repartition_required;

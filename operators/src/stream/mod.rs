@@ -1,6 +1,5 @@
 //! [`KStream`]: a stream of records. Each operator is a file of this folder.
 
-mod convert;
 mod filter;
 mod flat_map;
 mod flat_map_values;
@@ -9,6 +8,7 @@ mod group_by;
 mod map;
 mod map_values;
 mod merge;
+mod pass_through;
 mod peek;
 mod process;
 mod process_values;

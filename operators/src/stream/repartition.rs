@@ -1,14 +1,16 @@
 //! `repartition`: through a topic of the application's own, partitioned anew. Groupings and
 //! tables go through the same helpers.
 
+use oncestream_core::Record;
+use oncestream_core::error::TaskError;
 use oncestream_core::graph::{NodeId, SinkTopic, SourceTopics, TopicRef};
 use oncestream_core::serde::DynSerde;
 use oncestream_core::task::{
-    Destination, Node, Partitioner, Sink, SourceConfig, SourceInstance, TaskBuilder,
+    Context, Destination, Downstream, Node, Partitioner, Sink, SourceConfig, SourceInstance,
+    TaskBuilder,
 };
 
 use super::KStream;
-use super::convert::Convert;
 use crate::dsl::{Data, Dsl};
 use crate::options::Repartitioned;
 
@@ -20,7 +22,7 @@ impl<K: Data, V: Data> KStream<K, V> {
     /// what is read from it. Everything after it may run in more, or fewer, tasks.
     ///
     /// The topic is the application's: it is created with the first start, and its records are
-    /// part of the transactions.
+    /// part of the transactions. Records with a null key are left out.
     pub fn repartition(&self, options: Repartitioned<K, V>) -> KStream<K, V> {
         burn_names(&self.dsl);
         let node = through_topic(self, options, std::convert::identity);
@@ -36,13 +38,15 @@ pub(crate) fn burn_names(dsl: &Dsl) {
     }
 }
 
-/// Sends a stream through a repartition topic and gives the source behind it.
+/// Sends a stream through a repartition topic and gives the source behind it. Kafka Streams
+/// leaves null keys out here, unless a left or outer join follows.
 pub(crate) fn through_topic<K: Data, V: Data, V2: Data>(
     stream: &KStream<K, V>,
     options: Repartitioned<K, V2>,
     convert: fn(V) -> V2,
 ) -> NodeId {
     let name = options.name.strip_suffix(SUFFIX).unwrap_or(&options.name).to_owned();
+    let key_serde = options.key_serde.clone();
     let (topic, filter) = stream.dsl.graph(|g| {
         let topic = g.add_repartition(&name, options.partitions);
         let filter = g.add_processor(
@@ -51,7 +55,8 @@ pub(crate) fn through_topic<K: Data, V: Data, V2: Data>(
             &[],
             move |b: &mut TaskBuilder<'_>, id| {
                 let out = b.downstream::<K, V2>(id)?;
-                Ok(Box::new(Convert { convert, out }) as Box<dyn Node<K, V>>)
+                let key_serde = key_serde.clone();
+                Ok(Box::new(IntoTopic { key_serde, convert, out }) as Box<dyn Node<K, V>>)
             },
         );
         (topic, filter)
@@ -65,6 +70,22 @@ pub(crate) fn through_topic<K: Data, V: Data, V2: Data>(
         partitioner: options.partitioner,
     };
     hop.add(&stream.dsl, filter)
+}
+
+/// Leaves records with a null key out, without counting them: they cannot be partitioned by it.
+struct IntoTopic<K, V, V2> {
+    key_serde: DynSerde<K>,
+    convert: fn(V) -> V2,
+    out: Downstream<K, V2>,
+}
+
+impl<K: Data, V, V2: Data> Node<K, V> for IntoTopic<K, V, V2> {
+    fn process(&mut self, ctx: &mut Context<'_>, record: Record<K, V>) -> Result<(), TaskError> {
+        if self.key_serde.is_null(&record.key) {
+            return Ok(());
+        }
+        self.out.forward(ctx, record.map_value(self.convert))
+    }
 }
 
 /// Into a topic and out of it again.

@@ -8,7 +8,7 @@ use oncestream_core::graph::NodeId;
 use oncestream_core::task::{Context, Downstream, Node, TaskBuilder};
 
 use super::KStream;
-use super::convert::Convert;
+use super::pass_through::PassThrough;
 use crate::dsl::{Data, Dsl};
 
 type Predicate<K, V> = Arc<dyn Fn(&K, &V) -> bool + Send + Sync>;
@@ -95,8 +95,7 @@ impl<K: Data, V: Data> BranchedKStream<K, V> {
         let node = self.dsl.graph(|g| {
             g.add_processor(&name, &[self.node], &[], |b: &mut TaskBuilder<'_>, id| {
                 let out = b.downstream::<K, V>(id)?;
-                Ok(Box::new(Convert { convert: std::convert::identity::<V>, out })
-                    as Box<dyn Node<K, V>>)
+                Ok(Box::new(PassThrough { out }) as Box<dyn Node<K, V>>)
             })
         });
         KStream::new(self.dsl.clone(), node, self.repartition_required)

@@ -82,11 +82,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         self.keep_materialized(move |key, value| !predicate(key, value), materialized)
     }
 
-    fn keep_materialized<F>(
-        &self,
-        predicate: F,
-        materialized: Materialized<K, V>,
-    ) -> KTable<K, V>
+    fn keep_materialized<F>(&self, predicate: F, materialized: Materialized<K, V>) -> KTable<K, V>
     where
         F: Fn(&K, &V) -> bool + Send + Sync + 'static,
     {

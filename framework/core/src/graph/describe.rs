@@ -92,8 +92,7 @@ fn head(node: &NodeDef) -> String {
     let name = &node.name;
     match &node.kind {
         NodeKind::Source(SourceTopics::Topics(topics)) => {
-            let mut names: Vec<String> =
-                topics.iter().map(super::TopicRef::display_name).collect();
+            let mut names: Vec<String> = topics.iter().map(super::TopicRef::display_name).collect();
             names.sort();
             format!("Source: {name} (topics: [{}])", names.join(", "))
         }

@@ -241,7 +241,8 @@ impl Worker {
 
     /// True once after a processor of any task asked for a commit.
     pub(super) fn take_commit_request(&mut self) -> bool {
-        self.tasks.iter_mut().fold(false, |asked, task| task.take_commit_request() || asked)
+        // Every task is asked: each forgets its request.
+        self.tasks.iter_mut().filter_map(|t| t.take_commit_request().then_some(())).count() > 0
     }
 
     pub(super) fn punctuate_wall_clock(&mut self, now_ms: i64) -> Result<(), DriverError> {
@@ -328,8 +329,8 @@ impl Worker {
         Ok(Fact::Done)
     }
 
-    fn commit_transaction(&mut self, permit: CommitPermit) -> Fact {
-        drop(permit);
+    /// Wants the permit, so that nothing else can commit.
+    fn commit_transaction(&self, _permit: CommitPermit) -> Fact {
         self.producer.broker.borrow_mut().commit();
         Fact::Done
     }

@@ -1,0 +1,159 @@
+//! The engine without Kafka: records per second and core through a task, from bytes to bytes.
+//!
+//!     cargo bench --bench engine
+//!
+//! `pipeline` is source, map_values, filter, sink over records of 100 B. `count_zipf` counts over
+//! a million keys drawn by Zipf's law (s = 1), with the default cache, committing every 100,000
+//! records to the memory backend, as a worker would; `count_zipf_fjall` does so on fjall.
+
+use std::hint::black_box;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use oncestream::prelude::*;
+use oncestream::state::{Backend, CacheBudget, WriteBatch};
+use oncestream::{BoxError, Headers, TaskId, Topology};
+use oncestream_core::TopicPartition;
+use oncestream_core::task::{
+    ChangelogId, Collector, InputId, Outgoing, RawRecord, Task, TaskConfig,
+};
+use oncestream_stores::{FjallBackend, FjallOptions, MemoryBackend};
+use rand::prelude::*;
+
+/// Kafka Streams' default for `statestore.cache.max.bytes`.
+const CACHE_BYTES: usize = 10 << 20;
+const RECORDS: usize = 100_000;
+const KEYS: usize = 1_000_000;
+
+/// Takes what a task sends and looks at it, so that nothing is optimised away.
+#[derive(Default)]
+struct Counting {
+    records: u64,
+}
+
+impl Collector for Counting {
+    fn send(&mut self, record: &Outgoing<'_>) -> Result<(), BoxError> {
+        black_box((record.key, record.value));
+        self.records += 1;
+        Ok(())
+    }
+
+    fn partition_count(&mut self, _topic: &str) -> Result<i32, BoxError> {
+        Ok(1)
+    }
+}
+
+fn task(topology: &Topology, backend: &dyn Backend) -> (Task, InputId) {
+    let config = TaskConfig::new("bench");
+    let budget = Rc::new(CacheBudget::new(CACHE_BYTES));
+    let inputs = [TopicPartition::new("in", 0)];
+    let task =
+        Task::new(topology, TaskId::new(0, 0), &inputs, &config, backend, &budget, ChangelogId(0))
+            .expect("the topology is sound");
+    let input = task.inputs().map(|(id, _)| id).next().expect("one input");
+    (task, input)
+}
+
+fn raw<'a>(offset: i64, key: &'a [u8], value: &'a [u8]) -> RawRecord<'a> {
+    RawRecord {
+        offset,
+        timestamp: offset,
+        key: Some(key),
+        value: Some(value),
+        headers: Headers::default(),
+    }
+}
+
+fn pipeline(c: &mut Criterion) {
+    let builder = StreamsBuilder::new();
+    builder
+        .stream::<Vec<u8>, Vec<u8>>("in")
+        .map_values(|mut value| {
+            value.make_ascii_uppercase();
+            value
+        })
+        .filter(|_, value| value.first() != Some(&b'!'))
+        .to("out");
+    let topology = builder.build().expect("a topology");
+    let (mut task, input) = task(&topology, &MemoryBackend::new());
+    let value = [b'v'; 100];
+    let mut out = Counting::default();
+    let mut group = c.benchmark_group("pipeline");
+    group.throughput(Throughput::Elements(RECORDS as u64));
+    group.bench_function("source_map_values_filter_sink", |b| {
+        b.iter(|| {
+            for offset in 0..RECORDS as i64 {
+                let key = offset.to_be_bytes();
+                task.add_record(input, raw(offset, &key, &value), 0, &mut out).expect("processed");
+            }
+        });
+    });
+    assert!(out.records > 0);
+}
+
+/// Keys by Zipf's law with s = 1, by inverting the harmonic sum.
+fn zipf_keys(count: usize) -> Vec<String> {
+    let mut rng = StdRng::seed_from_u64(7);
+    let mut cumulative = Vec::with_capacity(KEYS);
+    let mut sum = 0.0;
+    for rank in 1..=KEYS {
+        sum += 1.0 / rank as f64;
+        cumulative.push(sum);
+    }
+    (0..count)
+        .map(|_| {
+            let at = rng.random::<f64>() * sum;
+            format!("{:08}", cumulative.partition_point(|c| *c < at))
+        })
+        .collect()
+}
+
+fn count_on(c: &mut Criterion, name: &str, backend: &Arc<dyn Backend>) {
+    let builder = StreamsBuilder::new();
+    builder
+        .stream::<String, Vec<u8>>("in")
+        .group_by_key()
+        .count(Materialized::named("counts"))
+        .to_stream()
+        .to("out");
+    let topology = builder.build().expect("a topology");
+    let (mut task, input) = task(&topology, &**backend);
+    let keys = zipf_keys(20 * RECORDS);
+    let value = [b'v'; 100];
+    let mut out = Counting::default();
+    let mut batch = WriteBatch::default();
+    let mut at = 0;
+    let mut group = c.benchmark_group("count");
+    group.throughput(Throughput::Elements(RECORDS as u64));
+    group.bench_function(name, |b| {
+        b.iter(|| {
+            for _ in 0..RECORDS {
+                let key = keys[at % keys.len()].as_bytes();
+                task.add_record(input, raw(at as i64, key, &value), 0, &mut out).expect("counted");
+                at += 1;
+            }
+            task.flush(&mut out, &mut batch).expect("flushed");
+            backend.commit(&batch).expect("applied");
+            batch.clear();
+            task.committed();
+        });
+    });
+    assert!(out.records > 0);
+}
+
+fn count_zipf(c: &mut Criterion) {
+    let memory: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
+    count_on(c, "count_zipf", &memory);
+    let dir = tempfile::tempdir().expect("a directory");
+    let fjall: Arc<dyn Backend> =
+        Arc::new(FjallBackend::open(dir.path(), &FjallOptions::default()).expect("a database"));
+    count_on(c, "count_zipf_fjall", &fjall);
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(20);
+    targets = pipeline, count_zipf
+}
+criterion_main!(benches);

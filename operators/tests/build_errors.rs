@@ -1,0 +1,139 @@
+//! What is refused, and how it is told.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test may panic.
+
+mod support;
+
+use oncestream_core::error::TopologyError;
+use oncestream_core::graph::{GraphBuilder, SourceTopics, TopicRef};
+use oncestream_core::serde::HasSerde;
+use oncestream_core::task::{BuildError, Destination, Sink, SourceConfig, SourceInstance};
+use oncestream_operators::{Grouped, Materialized, StreamsBuilder};
+
+fn fault(builder: StreamsBuilder) -> TopologyError {
+    builder.build().expect_err("the topology is at fault")
+}
+
+#[test]
+fn two_nodes_of_one_name() {
+    let b = StreamsBuilder::new();
+    let s = b.stream::<String, i64>("in");
+    s.named("same").filter(|_, _| true);
+    s.named("same").peek(|_, _| {});
+    let expected = TopologyError::DuplicateName { kind: "node", name: "same".into() };
+    assert_eq!(fault(b), expected);
+}
+
+#[test]
+fn two_stores_of_one_name() {
+    let b = StreamsBuilder::new();
+    let grouped = b.stream::<String, i64>("in").group_by_key();
+    grouped.count(Materialized::named("same"));
+    grouped.count(Materialized::named("same"));
+    let expected = TopologyError::DuplicateName { kind: "store", name: "same".into() };
+    assert_eq!(fault(b), expected);
+}
+
+#[test]
+fn two_groupings_that_claim_one_repartition_topic() {
+    let b = StreamsBuilder::new();
+    let s = b.stream::<String, i64>("in").map(|k, v| (k, v));
+    for store in ["a", "b"] {
+        s.group_by_key_with(Grouped::named("same")).count(Materialized::named(store));
+    }
+    let expected = TopologyError::DuplicateName { kind: "repartition topic", name: "same".into() };
+    assert_eq!(fault(b), expected);
+}
+
+#[test]
+fn a_named_grouping_shares_its_repartition_topic() {
+    let b = StreamsBuilder::new();
+    let grouped = b
+        .stream::<String, i64>("in")
+        .map(|k, v| (k, v))
+        .group_by_key_with(Grouped::named("shared"));
+    grouped.count(Materialized::named("a"));
+    grouped.count(Materialized::named("b"));
+    assert_eq!(b.build().unwrap().repartitions().len(), 1);
+}
+
+#[test]
+fn a_store_that_nobody_added() {
+    let b = StreamsBuilder::new();
+    b.stream::<String, i64>("in").named("mine").process::<(), (), _, _>(|| Idle, &["gone"]);
+    let expected = TopologyError::UnknownStore { node: "mine".into(), store: "gone".into() };
+    assert_eq!(fault(b), expected);
+}
+
+struct Idle;
+
+impl oncestream_operators::processor::Processor<String, i64, (), ()> for Idle {
+    fn process(
+        &mut self,
+        _ctx: &mut oncestream_operators::processor::ProcessorContext<'_, (), ()>,
+        _record: oncestream_core::Record<String, i64>,
+    ) -> Result<(), oncestream_core::error::BoxError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_way_back_to_its_own_topic() {
+    let b = StreamsBuilder::new();
+    b.stream::<String, i64>("in").filter(|_, _| true).to("in");
+    assert!(matches!(fault(b), TopologyError::Cycle { path } if path.len() == 4));
+}
+
+#[test]
+fn no_source() {
+    assert_eq!(fault(StreamsBuilder::new()), TopologyError::NoSource);
+}
+
+#[test]
+fn a_name_that_no_topic_could_have() {
+    let b = StreamsBuilder::new();
+    b.stream::<String, i64>("in").group_by_key().count(Materialized::named("two words"));
+    assert!(matches!(fault(b), TopologyError::InvalidName { kind: "store", .. }));
+}
+
+#[test]
+fn streams_of_two_builders_do_not_merge() {
+    let (a, b) = (StreamsBuilder::new(), StreamsBuilder::new());
+    let other = b.stream::<String, i64>("b");
+    a.stream::<String, i64>("a").named("both").merge(&other);
+    assert_eq!(fault(a), TopologyError::ForeignHandle { node: "both".into() });
+}
+
+#[test]
+fn a_handle_that_outlives_its_builder_adds_to_nothing() {
+    let b = StreamsBuilder::new();
+    let stream = b.stream::<String, i64>("in");
+    let topology = b.build().unwrap();
+    stream.filter(|_, _| true).group_by_key().count(Materialized::named("late"));
+    assert_eq!(topology.nodes().len(), 1);
+    assert!(topology.stores().is_empty());
+}
+
+#[test]
+fn nodes_that_disagree_on_the_types_between_them() {
+    let mut g = GraphBuilder::default();
+    let topics = SourceTopics::Topics(vec![TopicRef::User("in".into())]);
+    let source = g.add_source("source", topics, |b, id| {
+        let config = SourceConfig {
+            key_serde: String::serde(),
+            value_serde: i64::serde(),
+            timestamp_extractor: None,
+        };
+        SourceInstance::new(b, id, config)
+    });
+    let out = TopicRef::User("out".into());
+    let topic = oncestream_core::graph::SinkTopic::Topic(out.clone());
+    g.add_sink("sink", topic, &[source], move |b, _| {
+        let to = Destination::Topic(b.topic(&out));
+        Ok(Box::new(Sink::new(to, String::serde(), String::serde(), None)))
+    });
+    let made = support::Run::new(&g.build().unwrap());
+    let Err(BuildError::Topology(TopologyError::NodeType { parent, child, .. })) = made else {
+        panic!("a sink of strings took numbers");
+    };
+    assert_eq!((&*parent, &*child), ("source", "sink"));
+}

@@ -1,0 +1,398 @@
+//! Bad input of every kind: a typed error that names the thing and says what to do, and nothing
+//! of it visible in any topic.
+//!
+//! Run with `cargo test -p oncestream-tests --test bad_input -- --include-ignored`; needs Java,
+//! and Maven once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use oncestream::config::ConfigError;
+use oncestream::prelude::*;
+use oncestream::{StreamsError, TaskError, Topology, TopologyError};
+use oncestream_tests::application::*;
+
+/// Well below `transaction.timeout.ms`: an abort was asked for, not waited for.
+const SETTLED: Duration = Duration::from_secs(5);
+
+fn number(n: i64) -> Vec<u8> {
+    n.to_be_bytes().to_vec()
+}
+
+/// Passes numbers through.
+fn numbers(input: &str, output: &str) -> Topology {
+    let builder = StreamsBuilder::new();
+    builder.stream::<Option<String>, i64>(input).to(output);
+    builder.build().unwrap()
+}
+
+/// Passes numbers through, and holds the records after `last` back until what came before is in
+/// the output topic, committed or not. Without this a bad record could stop the application
+/// before there is anything to hide.
+fn numbers_written_before(last: i64, input: &str, output: &str) -> Topology {
+    let builder = StreamsBuilder::new();
+    let written = output.to_owned();
+    builder
+        .stream::<Option<String>, i64>(input)
+        .map_values(move |n| {
+            if n == last {
+                let end = || offsets(&written, "read_uncommitted")[0].1;
+                wait_until("the records before", || end() >= last);
+            }
+            assert!(n >= 0, "{n} is not welcome here");
+            n
+        })
+        .to(output);
+    builder.build().unwrap()
+}
+
+fn counting(input: &str, output: &str) -> Topology {
+    let builder = StreamsBuilder::new();
+    builder
+        .stream::<Option<String>, String>(input)
+        .group_by(|_, v| v.clone())
+        .count(Materialized::named("counts"))
+        .to_stream()
+        .to(output);
+    builder.build().unwrap()
+}
+
+/// What starting fails with.
+async fn refused(streams: &Streams) -> StreamsError {
+    let error = streams.start().await.expect_err("it starts");
+    assert_eq!(streams.state(), ClientState::Error, "{error}");
+    error
+}
+
+// ---- Topologies ----
+
+#[test]
+fn a_name_used_twice_is_told_with_its_kind() {
+    let builder = StreamsBuilder::new();
+    let words = builder.stream::<String, String>("in").group_by_key();
+    words.count(Materialized::named("counts"));
+    words.count(Materialized::named("counts"));
+    let error = builder.build().unwrap_err();
+    assert!(matches!(error, TopologyError::DuplicateName { kind: "store", .. }), "{error:?}");
+    assert_tells(&error, &["store", "`counts`", "another name"]);
+
+    let builder = StreamsBuilder::new();
+    builder.stream::<String, String>("in").to("a");
+    builder.stream::<String, String>("in").to("b");
+    let error = builder.build().unwrap_err();
+    let twice = TopologyError::DuplicateName { kind: "source topic", name: "in".to_owned() };
+    assert_eq!(error, twice);
+}
+
+#[test]
+fn a_cycle_is_told_with_its_path() {
+    let builder = StreamsBuilder::new();
+    builder.stream::<String, String>("in").map_values(|v| v + "!").to("in");
+    let error = builder.build().unwrap_err();
+    assert!(matches!(error, TopologyError::Cycle { .. }), "{error:?}");
+    assert_tells(&error, &["cycle", "KSTREAM-SINK", "->", "a topic that it does not read"]);
+}
+
+#[test]
+fn a_topology_without_a_source_is_refused() {
+    let error = StreamsBuilder::new().build().unwrap_err();
+    assert_eq!(error, TopologyError::NoSource);
+    assert_tells(&error, &["no source", "stream()", "table()"]);
+}
+
+#[test]
+fn a_pattern_that_is_no_regular_expression_is_refused() {
+    let builder = StreamsBuilder::new();
+    builder.stream_of_pattern::<String, String>("in-(a|b", Consumed::new()).to("out");
+    let error = builder.build().unwrap_err();
+    assert!(matches!(error, TopologyError::InvalidPattern { .. }), "{error:?}");
+    assert_tells(&error, &["`in-(a|b`", "not a regular expression", "unclosed group"]);
+}
+
+// ---- Configuration ----
+
+#[test]
+fn an_unknown_key_is_told_with_the_nearest_one() {
+    let set = StreamsConfig::builder("app", "localhost:9092").set("commit.intervall.ms", "100");
+    let error = set.err().expect("it was taken");
+    assert!(matches!(error, ConfigError::UnknownKey { .. }), "{error:?}");
+    assert_tells(&error, &["`commit.intervall.ms`", "did you mean `commit.interval.ms`"]);
+}
+
+#[test]
+fn a_contradiction_is_told_with_both_keys_and_values() {
+    let error = StreamsConfig::builder("app", "localhost:9092")
+        .processing_guarantee(ProcessingGuarantee::ExactlyOnce)
+        .set("commit.interval.ms", "20000")
+        .unwrap()
+        .build()
+        .expect_err("it was taken");
+    assert!(matches!(error, ConfigError::Contradiction { .. }), "{error:?}");
+    assert_tells(
+        &error,
+        &["`transaction.timeout.ms` (10000)", "above `commit.interval.ms` (20000)", "abort"],
+    );
+}
+
+// ---- The state directory ----
+
+#[tokio::test]
+async fn a_state_directory_below_a_file_is_refused() {
+    let dir = new_dir();
+    let file = dir.path().join("a-file");
+    std::fs::write(&file, "").unwrap();
+    let app = Application::new("unwritable");
+    let config = app.config_at("127.0.0.1:9", &file.join("state"));
+    let error = refused(&streams(numbers("in", "out"), config, &[])).await;
+    assert!(matches!(error, StreamsError::StateDir { .. }), "{error:?}");
+    assert_tells(&error, &["state directory", "a-file/state", "permissions"]);
+}
+
+/// The lock is the system's `flock`, so that program stands for another process.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_state_directory_of_another_process_is_refused() {
+    let app = Application::new("locked");
+    let dir = app.state_dir().join(&app.id);
+    std::fs::create_dir_all(&dir).unwrap();
+    let mut other = Command::new("flock")
+        .args(["--exclusive", "--no-fork"])
+        .arg(dir.join("lock"))
+        .args(["cat"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lock = dir.join("lock");
+    wait_until("the lock", || {
+        let tried = Command::new("flock").arg("--nonblock").arg(&lock).arg("true").status();
+        !tried.unwrap().success()
+    });
+    let config = app.config_at("127.0.0.1:9", app.state_dir());
+    let error = refused(&streams(numbers("in", "out"), config, &[])).await;
+    drop(other.stdin.take());
+    other.wait().unwrap();
+    assert!(matches!(error, StreamsError::StateDirInUse { .. }), "{error:?}");
+    assert_tells(&error, &[dir.to_str().unwrap(), "in use", "its own state.dir"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn a_state_directory_is_used_by_one_application_at_a_time() {
+    let app = Application::new("twice");
+    let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+    let first = app.streams(numbers(&input, &output), &[]);
+    start(&first).await;
+    let error = refused(&app.streams(numbers(&input, &output), &[])).await;
+    assert!(matches!(error, StreamsError::StateDirInUse { .. }), "{error:?}");
+    assert_tells(&error, &[app.state_dir().to_str().unwrap(), "its own state.dir"]);
+    stop(&first).await;
+    let next = app.streams(numbers(&input, &output), &[]);
+    start(&next).await;
+    stop(&next).await;
+}
+
+// ---- Brokers and topics, before any record is touched ----
+
+#[tokio::test]
+async fn a_broker_that_cannot_be_reached_is_told_within_30_s() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let servers = format!("127.0.0.1:{port}");
+    let app = Application::new("unreachable");
+    let started = Instant::now();
+    let config = app.config_at(&servers, app.state_dir());
+    let error = refused(&streams(numbers("in", "out"), config, &[])).await;
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    assert!(matches!(error, StreamsError::BrokerUnreachable { .. }), "{error:?}");
+    assert_tells(&error, &["no broker", &servers, "bootstrap.servers"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn a_source_topic_that_does_not_exist_is_named() {
+    let app = Application::new("no-source");
+    let output = app.create("out", 1).await;
+    let input = app.topic("in");
+    let error = refused(&app.streams(numbers(&input, &output), &[])).await;
+    let StreamsError::Topology(TopologyError::MissingSourceTopic { topic }) = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(*topic, input);
+    assert_tells(&error, &[&input, "does not exist", "create it"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn a_sink_topic_that_does_not_exist_is_named() {
+    let app = Application::new("no-sink");
+    let input = app.create("in", 1).await;
+    let output = app.topic("out");
+    let error = refused(&app.streams(numbers(&input, &output), &[])).await;
+    assert!(matches!(error, StreamsError::MissingSinkTopic { .. }), "{error:?}");
+    assert_tells(&error, &[&output, "does not exist", "create it"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn inputs_that_are_not_co_partitioned_are_named_with_their_counts() {
+    let app = Application::new("co-partitioning");
+    let (two, three) = (app.create("two", 2).await, app.create("three", 3).await);
+    let output = app.create("out", 1).await;
+    let builder = StreamsBuilder::new();
+    let other = builder.stream::<String, String>(&three);
+    builder
+        .stream::<String, String>(&two)
+        .merge(&other)
+        .group_by_key()
+        .count(Materialized::named("counts"))
+        .to_stream()
+        .to(&output);
+    let error = refused(&app.streams(builder.build().unwrap(), &[])).await;
+    assert!(
+        matches!(error, StreamsError::Topology(TopologyError::NotCopartitioned { .. })),
+        "{error:?}"
+    );
+    let (two, three) = (format!("`{two}` has 2"), format!("`{three}` has 3"));
+    assert_tells(&error, &[&two, &three, "same number of partitions", "repartition()"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn an_internal_topic_with_another_number_of_partitions_is_refused() {
+    for kind in ["changelog", "repartition"] {
+        let app = Application::new("partitions");
+        let (input, output) = (app.create("in", 2).await, app.create("out", 1).await);
+        let internal = format!("{}-counts-{kind}", app.id);
+        create_topic(&internal, 3, &[]).await;
+        let error = refused(&app.streams(counting(&input, &output), &[])).await;
+        assert!(
+            matches!(error, StreamsError::PartitionCount { expected: 2, actual: 3, .. }),
+            "{error:?}"
+        );
+        assert_tells(&error, &[&internal, "has 3 partitions and needs 2", "reset"]);
+    }
+}
+
+// ---- Records ----
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn a_record_that_cannot_be_deserialised_stops_and_its_transaction_stays_unseen() {
+    let app = Application::new("bad-record");
+    let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+    let good: Vec<_> = (1..=10).map(number).collect();
+    produce(&input, good.iter().map(|n| (None, Some(&n[..]))).chain([(None, Some(&b"bad"[..]))]));
+    let topology = numbers_written_before(10, &input, &output);
+    let error = run_to_error(&app.streams(topology, &[("commit.interval.ms", "9000")])).await;
+    let StreamsError::Task { source: TaskError::Deserialize { topic, partition, offset, .. }, .. } =
+        &error
+    else {
+        panic!("{error:?}");
+    };
+    assert_eq!((topic, *partition, *offset), (&input, 0, 10));
+    let place = format!("value of {input}-0 at offset 10");
+    assert_tells(&error, &["task 0_0", &place, "deserialization.exception.handler=continue"]);
+    assert_settled_within(&output, SETTLED);
+    assert!(offsets(&output, "read_uncommitted")[0].1 > 0, "there was nothing to hide");
+    assert_eq!(visible(&output), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn with_the_handler_continue_a_bad_record_is_skipped_for_good() {
+    let app = Application::new("skip");
+    let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+    let (one, two, three) = (number(1), number(2), number(3));
+    produce(&input, [(None, Some(&one[..])), (None, Some(b"bad")), (None, Some(&two[..]))]);
+    produce(&input, [(None, None), (None, Some(b"bad"))]);
+    let settings = [("deserialization.exception.handler", "continue")];
+    let first = app.streams(numbers(&input, &output), &settings);
+    start(&first).await;
+    wait_until("two numbers", || visible(&output).len() == 2);
+    stop(&first).await;
+    // With the default handler: what was skipped at the end is not read again.
+    let second = app.streams(numbers(&input, &output), &[]);
+    start(&second).await;
+    produce(&input, [(None, Some(&three[..]))]);
+    wait_until("the third number", || visible(&output).len() >= 3);
+    stop(&second).await;
+    assert_eq!(visible(&output), [one, two, three].map(|n| (None, Some(n))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn a_null_value_where_the_type_has_none_is_a_bad_record() {
+    let app = Application::new("null");
+    let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+    produce(&input, [(Some("k"), None)]);
+    let error = run_to_error(&app.streams(numbers(&input, &output), &[])).await;
+    assert!(
+        matches!(
+            error,
+            StreamsError::Task { source: TaskError::Deserialize { offset: 0, .. }, .. }
+        ),
+        "{error:?}"
+    );
+    let place = format!("value of {input}-0 at offset 0");
+    assert_tells(&error, &[&place, "null", "Option<i64>"]);
+    assert_eq!(visible(&output), []);
+}
+
+/// Refused by the client (over `message.max.bytes`) and by the broker (over the topic's
+/// `max.message.bytes`).
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn a_record_too_large_to_produce_stops_and_names_the_topic() {
+    for (who, bytes) in [("client", 2_000_000), ("broker", 20_000)] {
+        let app = Application::new(&format!("large-{who}"));
+        let (input, output) = (app.create("in", 1).await, app.topic("out"));
+        create_topic(&output, 1, &[("max.message.bytes", "10000")]).await;
+        produce_lines(&input, ["small", "large"]);
+        let builder = StreamsBuilder::new();
+        builder
+            .stream::<Option<String>, String>(&input)
+            .map_values(move |v| if v == "large" { "x".repeat(bytes) } else { v })
+            .to(&output);
+        let streams = app.streams(builder.build().unwrap(), &[("commit.interval.ms", "9000")]);
+        let error = run_to_error(&streams).await;
+        let StreamsError::Produce { topic, .. } = &error else { panic!("{who}: {error:?}") };
+        assert_eq!(*topic, output);
+        assert_tells(&error, &[&output, "max.message.bytes", "producer.message.max.bytes"]);
+        assert_settled_within(&output, SETTLED);
+        assert_eq!(visible(&output), []);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn a_topic_chosen_by_a_record_that_does_not_exist_stops_and_is_named() {
+    let app = Application::new("chosen");
+    let (input, missing) = (app.create("in", 1).await, app.topic("missing"));
+    produce_lines(&input, ["a"]);
+    let builder = StreamsBuilder::new();
+    let chosen = missing.clone();
+    builder
+        .stream::<Option<String>, String>(&input)
+        .to_chosen(move |_, _| chosen.clone(), Produced::new());
+    let error = run_to_error(&app.streams(builder.build().unwrap(), &[])).await;
+    let StreamsError::Produce { topic, .. } = &error else { panic!("{error:?}") };
+    assert_eq!(*topic, missing);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn a_panic_in_a_users_function_aborts_and_is_told() {
+    let app = Application::new("panic");
+    let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+    let records: Vec<_> = [1, 2, 3, -1].map(number).into();
+    produce(&input, records.iter().map(|n| (None, Some(&n[..]))));
+    let topology = numbers_written_before(3, &input, &output);
+    let error = run_to_error(&app.streams(topology, &[("commit.interval.ms", "9000")])).await;
+    assert!(matches!(error, StreamsError::Panicked { worker: 0, .. }), "{error:?}");
+    assert_tells(&error, &["panicked", "-1 is not welcome here", "aborted"]);
+    assert_settled_within(&output, SETTLED);
+    assert!(offsets(&output, "read_uncommitted")[0].1 > 0, "there was nothing to hide");
+    assert_eq!(visible(&output), []);
+}
