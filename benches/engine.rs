@@ -89,7 +89,6 @@ fn pipeline(c: &mut Criterion) {
             }
         });
     });
-    assert!(out.records > 0);
 }
 
 /// Keys by Zipf's law with s = 1, by inverting the harmonic sum.
@@ -139,7 +138,6 @@ fn count_on(c: &mut Criterion, name: &str, backend: &Arc<dyn Backend>) {
             task.committed();
         });
     });
-    assert!(out.records > 0);
 }
 
 fn count_zipf(c: &mut Criterion) {

@@ -121,8 +121,12 @@ fn time_ms() -> u128 {
 async fn watch(streams: &Streams, counters: &mut Counters) {
     let (mut state, mut commits) = (ClientState::Created, 0);
     let mut ticks = tokio::time::interval(TICK);
+    let mut changes = streams.state_changes();
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = changes.changed() => {}
+        }
         let now = streams.state();
         counters.take();
         if now != state && now == ClientState::Running {
@@ -153,8 +157,7 @@ async fn main() -> anyhow::Result<()> {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
     recorder.install().map_err(|e| anyhow::anyhow!("installing the recorder: {e}"))?;
-    let mut counters =
-        Counters { snapshotter, totals: BTreeMap::new(), restored: BTreeMap::new() };
+    let mut counters = Counters { snapshotter, totals: BTreeMap::new(), restored: BTreeMap::new() };
 
     let flags = Flags::parse(std::env::args().skip(1))?;
     let streams = Streams::new(flags.topology()?, flags.config()?)?;

@@ -220,7 +220,8 @@ pub fn produce<'a>(
     topic: &str,
     records: impl IntoIterator<Item = (Option<&'a str>, Option<&'a [u8]>)>,
 ) {
-    let created = client().set("enable.idempotence", "true").set("partitioner", "murmur2_random").create();
+    let created =
+        client().set("enable.idempotence", "true").set("partitioner", "murmur2_random").create();
     let producer: ThreadedProducer<_> = created.unwrap_or_else(|e| panic!("{e}"));
     for (key, value) in records {
         let mut record: BaseRecord<'_, str, [u8]> = BaseRecord::to(topic);

@@ -85,9 +85,8 @@ impl Instance {
 
     /// Waits until it runs: the changelog records restored by then, by store and partition.
     pub fn await_running(&self) -> BTreeMap<String, u64> {
-        let event = self.wait("running", 0, |events| {
-            events.iter().find(|e| e["event"] == "running").cloned()
-        });
+        let event = self
+            .wait("running", 0, |events| events.iter().find(|e| e["event"] == "running").cloned());
         serde_json::from_value(event["restored"].clone()).unwrap()
     }
 

@@ -1,6 +1,6 @@
 //! One Apache Kafka for all tests of a binary, and what tests ask it directly.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 /// For anything that ends soon unless it never ends.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_mins(1);
 
 /// The Kafka of this process. It is killed, and its files go, when the process ends.
 pub fn kafka() -> &'static KafkaCluster {
@@ -117,7 +117,7 @@ pub fn for_each_committed(topic: &str, from: &[Option<i64>], mut each: impl FnMu
         list.add_partition_offset(topic, p, offset).unwrap();
     }
     consumer.assign(&list).unwrap();
-    let mut ended = BTreeMap::new();
+    let mut ended = BTreeSet::new();
     let mut heard = Instant::now();
     while ended.len() < from.len() {
         assert!(heard.elapsed() < LIMIT, "reading {topic} stands still; at the end: {ended:?}");
@@ -130,7 +130,7 @@ pub fn for_each_committed(topic: &str, from: &[Option<i64>], mut each: impl FnMu
                 key: m.key().map(<[u8]>::to_vec),
                 value: m.payload().map(<[u8]>::to_vec),
             }),
-            Some(Err(KafkaError::PartitionEOF(p))) => drop(ended.insert(p, ())),
+            Some(Err(KafkaError::PartitionEOF(p))) => drop(ended.insert(p)),
             Some(Err(e)) => panic!("reading {topic}: {e}"),
         }
         heard = Instant::now();

@@ -4,9 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // This is test code, shared by test binaries.
 
 pub mod app;
+pub mod application;
 pub mod check;
 pub mod feed;
 pub mod instance;
 pub mod kafka;
 pub mod stores;
-pub mod application;

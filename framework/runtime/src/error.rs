@@ -42,6 +42,12 @@ pub enum StreamsError {
         /// What the client said last.
         source: KafkaError,
     },
+    /// A topic the topology writes to is not there, and the broker does not create it.
+    #[error("sink topic {topic} does not exist; create it before the application starts")]
+    MissingSinkTopic {
+        /// The topic.
+        topic: String,
+    },
     /// An internal topic is there with another number of partitions.
     #[error(
         "internal topic {topic} has {actual} partitions and needs {expected}; the number of partitions of an input has changed: reset the application, or restore the old number"

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use oncestream_core::graph::Topology;
+use oncestream_core::graph::{NodeKind, SinkTopic, TopicRef, Topology};
 use tokio::sync::watch;
 
 use crate::clients::Admin;
@@ -109,7 +109,7 @@ impl Streams {
     ///
     /// # Errors
     /// Anything that can be known before a record is touched: no broker, a source topic that is
-    /// missing, inputs that are not co-partitioned, an internal topic with another number of
+    /// missing, a sink topic likewise, inputs that are not co-partitioned, an internal topic with another number of
     /// partitions, a state directory in use. The application is then in `ERROR`.
     pub async fn start(&self) -> Result<(), StreamsError> {
         if !self.inner.state.become_state(ClientState::Rebalancing) {
@@ -135,6 +135,9 @@ impl Streams {
             let admin = Admin::new(&config.admin_settings(), config.bootstrap_servers())?;
             let there = admin.topics()?;
             let wanted = topology.internal_topics(config.application_id(), &there)?;
+            let mut sinks = sink_topics(&topology);
+            sinks.retain(|topic| !there.contains_key(topic));
+            admin.check_sinks(&sinks)?;
             Ok::<_, StreamsError>((state_dir, config, admin, wanted))
         });
         let (state_dir, config, admin, wanted) = opened.await.map_err(joined)??;
@@ -238,6 +241,15 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
     }
+}
+
+/// The topics of the user's that sinks name.
+fn sink_topics(topology: &Topology) -> Vec<Arc<str>> {
+    let named = |kind: &NodeKind| match kind {
+        NodeKind::Sink(SinkTopic::Topic(TopicRef::User(topic))) => Some(topic.clone()),
+        _ => None,
+    };
+    topology.nodes().iter().filter_map(|node| named(&node.kind)).collect()
 }
 
 fn joined(error: tokio::task::JoinError) -> StreamsError {

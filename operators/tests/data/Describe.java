@@ -3,8 +3,8 @@
 // To print it again, with the jars of org.apache.kafka:kafka-streams:4.3.1 and its dependencies
 // in JARS:
 //
-//     javac -cp "JARS/*" -d /tmp/describe Describe.java
-//     java -cp "JARS/*:/tmp/describe" Describe operators/tests/data
+//     javac -cp "JARS/*" -d classes Describe.java
+//     java -cp "JARS/*:classes" Describe operators/tests/data
 
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -62,6 +62,24 @@ impl Admin {
             .collect())
     }
 
+    /// Asks for the topics that records will be written to, as a producer does: a broker that
+    /// creates topics by itself creates them now.
+    pub(crate) fn check_sinks(&self, topics: &[Arc<str>]) -> Result<(), StreamsError> {
+        for topic in topics {
+            let client = self.client.inner();
+            let metadata =
+                client.fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(|source| {
+                    StreamsError::client(format!("looking up sink topic {topic}"), source)
+                })?;
+            let unknown = RDKafkaErrorCode::UnknownTopicOrPartition;
+            let error = metadata.topics().first().and_then(|t| t.error());
+            if error.map(RDKafkaErrorCode::from) == Some(unknown) {
+                return Err(StreamsError::MissingSinkTopic { topic: topic.to_string() });
+            }
+        }
+        Ok(())
+    }
+
     /// The first offset and the high watermark of a partition.
     pub(crate) fn watermarks(&self, partition: &TopicPartition) -> Result<(i64, i64), KafkaError> {
         self.lookup.fetch_watermarks(&partition.topic, partition.partition, REQUEST_TIMEOUT)

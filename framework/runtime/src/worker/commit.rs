@@ -68,6 +68,21 @@ pub(super) fn begin(
     Ok(())
 }
 
+/// A record that the client refuses at once is told like one that the broker refuses.
+fn produce_error(error: StreamsError) -> StreamsError {
+    match error {
+        StreamsError::Task { task, source: TaskError::Send { topic, source } } => {
+            match source.downcast::<KafkaError>() {
+                Ok(source) => StreamsError::Produce { topic, partition: -1, source: *source },
+                Err(source) => {
+                    StreamsError::Task { task, source: TaskError::Send { topic, source } }
+                }
+            }
+        }
+        other => other,
+    }
+}
+
 impl Worker {
     /// Opens a transaction if none is open. False if that failed and the tasks were started anew.
     pub(super) fn ensure_open(&mut self) -> Result<bool, StreamsError> {
@@ -399,7 +414,7 @@ impl Worker {
             };
             found = disposition(kafka, step, producer.fatal());
         }
-        self.error = Some(error);
+        self.error = Some(produce_error(error));
         Fact::Failed(found)
     }
 

@@ -57,14 +57,20 @@ pub(crate) enum WorkerState {
 
 /// Runs a worker to its end. Returns when asked to stop, or with the error that stopped it.
 pub(crate) fn run(index: usize, shared: Arc<Shared>) -> Result<(), StreamsError> {
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
+    guarded(index, || {
         let mut worker = Worker::new(index, shared)?;
-        let result = worker.run();
+        // After a panic only the producer is used again, to abort; the tasks are dropped.
+        let result = guarded(index, || worker.run());
         worker.close(result)
-    }));
-    // A panic drops the worker, and with it the producer: the open transaction is aborted by the
-    // broker, or by the next producer with this transactional id.
-    outcome.unwrap_or_else(|panic| {
+    })
+}
+
+/// A panic of a user's function, as an error.
+fn guarded(
+    index: usize,
+    work: impl FnOnce() -> Result<(), StreamsError>,
+) -> Result<(), StreamsError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let message = panic
             .downcast_ref::<&str>()
             .map(ToString::to_string)
@@ -88,6 +94,8 @@ struct Worker {
     /// What the stores of the commit under way will apply.
     batch: WriteBatch,
     assigned: Vec<TopicPartition>,
+    /// The group has decided what is assigned, be it nothing.
+    joined: bool,
     /// A revocation is being handled: tasks that fail are dropped, not started again.
     revoking: bool,
     paused: HashSet<TopicPartition>,
@@ -136,6 +144,7 @@ impl Worker {
             machine: CommitMachine::new(guarantee),
             batch: WriteBatch::default(),
             assigned: Vec::new(),
+            joined: false,
             revoking: false,
             paused: HashSet::new(),
             next_changelog: ChangelogId(0),

@@ -51,6 +51,7 @@ impl Worker {
             }
         }
         self.assigned.retain(|p| !partitions.contains(p));
+        self.joined = !self.assigned.is_empty();
         self.paused.retain(|p| !partitions.contains(p));
         self.consumer
             .unassign(partitions)
@@ -121,6 +122,7 @@ impl Worker {
             .pause(restoring.flat_map(|e| &e.partitions))
             .map_err(|e| StreamsError::client("pausing partitions", e))?;
         self.metrics.tasks.set(self.tasks.entries().len() as f64);
+        self.joined = true;
         self.start_restore()
     }
 
@@ -193,7 +195,7 @@ impl Worker {
                 .map_err(|e| StreamsError::client("resuming partitions", e))?;
             tracing::info!(worker = self.index, task = %id, "task runs");
         }
-        if self.tasks.all_running() && !self.assigned.is_empty() {
+        if self.tasks.all_running() && self.joined {
             self.set_state(WorkerState::Running);
         }
         Ok(())
