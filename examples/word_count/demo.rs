@@ -25,7 +25,7 @@ fn client(servers: &str) -> ClientConfig {
 }
 
 /// Creates topics that are not there yet.
-pub async fn create_topics(servers: &str, topics: &[(&str, i32)]) -> anyhow::Result<()> {
+pub(crate) async fn create_topics(servers: &str, topics: &[(&str, i32)]) -> anyhow::Result<()> {
     let admin: AdminClient<DefaultClientContext> = client(servers).create()?;
     let new: Vec<NewTopic<'_>> = topics
         .iter()
@@ -74,7 +74,8 @@ impl Counts {
     fn read(&mut self, time: Duration) -> anyhow::Result<bool> {
         let until = Instant::now() + time;
         let mut any = false;
-        while let Some(message) = self.consumer.poll(until.saturating_duration_since(Instant::now()))
+        while let Some(message) =
+            self.consumer.poll(until.saturating_duration_since(Instant::now()))
         {
             let message = message?;
             let (Some(Ok(word)), Some(bytes)) = (message.key_view::<str>(), message.payload())
@@ -101,7 +102,12 @@ fn feed(servers: &str, topic: &str) -> anyhow::Result<()> {
 }
 
 /// Feeds the text, shows the progress, prints the most frequent words, stops the application.
-pub async fn run(servers: &str, streams: Streams, input: &str, output: &str) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    servers: &str,
+    streams: Streams,
+    input: &str,
+    output: &str,
+) -> anyhow::Result<()> {
     let (servers, input, output) = (servers.to_owned(), input.to_owned(), output.to_owned());
     let mut counts = Counts::open(&servers, &output)?;
     // A cluster that has seen this before goes on from its counts.

@@ -1,7 +1,7 @@
 //! What operators forward, one record at a time unless a test asks for a cache.
 //!
 //! The expected numbers of tables, table groups, `reduce` and null keys are what Kafka Streams 4.3.1
-//! gave for the same records (TopologyTestDriver, caches off).
+//! gave for the same records (`TopologyTestDriver`, caches off).
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test may panic.
 
 mod support;

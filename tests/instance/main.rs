@@ -148,7 +148,8 @@ async fn watch(streams: &Streams, counters: &mut Counters) {
 async fn main() -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| "info,oncestream=debug".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
+    log.with_writer(std::io::stderr).init();
     std::thread::spawn(|| {
         let mut input = std::io::stdin();
         while matches!(input.read(&mut [0; 64]), Ok(1..)) {}

@@ -14,13 +14,16 @@ use tempfile::TempDir;
 
 use crate::instance::Instance;
 use crate::kafka::{
-    Isolation, committed, consumer, create_topics, ends, eventually, for_each_committed, kafka,
+    Isolation, committed, consumer, create_topics, ends, eventually, for_each, kafka,
 };
 
 /// So many partitions have the topics of an application.
 pub const PARTITIONS: i32 = 4;
 /// So much of each log is shown after a failure.
 const LOG_LINES: usize = 60;
+/// Where every second kill hits a commit; the others hit anything. Flush sends changelogs, and at
+/// Apply Kafka has committed what the stores do not have yet.
+const AIMS: [&str; 5] = ["SendOffsets", "Flush", "Commit", "SendOffsets", "Apply"];
 /// How long an application may take to process what is left when the input has ended.
 const DRAIN: Duration = Duration::from_mins(2);
 
@@ -69,7 +72,8 @@ pub struct App {
     pub output: String,
     binary: PathBuf,
     job: &'static str,
-    guarantee: Guarantee,
+    /// What its instances promise.
+    pub guarantee: Guarantee,
     folder: TempDir,
     starts: AtomicUsize,
 }
@@ -112,6 +116,16 @@ impl App {
         }
     }
 
+    /// All its topics: those it reads and those it writes.
+    pub fn topics(&self) -> Vec<String> {
+        let mut topics = self.sources();
+        topics.push(self.output.clone());
+        if self.job == "word_count" {
+            topics.push(self.changelog("counts"));
+        }
+        topics
+    }
+
     /// Starts an instance in a slot.
     pub fn start(&self, slot: usize) -> Instance {
         let state_dir = self.state_dir(slot).display().to_string();
@@ -134,8 +148,9 @@ impl App {
         Instance::start(&self.binary, &args, log)
     }
 
-    /// Kills one of two running instances `kills` times, at random moments, and starts it again:
-    /// mostly at once, sometimes only after the other has taken its partitions over.
+    /// Kills one of two running instances `kills` times and starts it again: at once, or every
+    /// third time only after the other has taken its partitions over. Moments are random, and
+    /// under exactly once every second one is the next time that a certain step of a commit begins.
     pub fn kill_again_and_again(&self, instances: &mut [Instance; 2], kills: usize, seed: u64) {
         let mut rng = StdRng::seed_from_u64(seed);
         for instance in &*instances {
@@ -147,18 +162,24 @@ impl App {
             std::thread::sleep(Duration::from_millis(wait_ms));
             let victim = rng.random_range(0..2);
             let heard = instances[1 - victim].heard();
+            let aim = (self.guarantee == Guarantee::ExactlyOnce && kill % 2 == 0)
+                .then(|| AIMS[kill / 2 % AIMS.len()]);
+            if let Some(action) = aim {
+                instances[victim].await_action(action);
+            }
             instances[victim].kill();
-            let take_over = rng.random_bool(0.3);
+            let take_over = kill % 3 == 0;
             if take_over {
                 instances[1 - victim].await_progress(heard);
             }
             instances[victim] = self.start(victim);
             instances[victim].await_progress(0);
+            let when = if take_over { "after the other took over" } else { "at once" };
+            let aim = aim.unwrap_or("anything");
             println!(
-                "{}: kill {kill} of {kills}: instance {victim} after {wait_ms} ms, started again \
-                 {}",
-                self.id,
-                if take_over { "after the other took over" } else { "at once" },
+                "{}: kill {kill} of {kills}: instance {victim} after {wait_ms} ms at {aim}, \
+                 started again {when}",
+                self.id
             );
         }
     }
@@ -175,7 +196,7 @@ impl App {
                 // worth it only when the offsets stand still.
                 let settled = now == before && {
                     let mut left = 0;
-                    for_each_committed(&topic, &now, |_| left += 1);
+                    for_each(&topic, Isolation::Committed, &now, |_| left += 1);
                     left == 0
                 };
                 before = now;
@@ -185,12 +206,12 @@ impl App {
     }
 
     /// Stops instances with SIGTERM and checks that they leave no transaction open.
-    pub fn stop(&self, instances: &mut [Instance], topics: &[&str]) {
+    pub fn stop(&self, instances: &mut [Instance]) {
         for instance in instances {
             let end = instance.terminate();
             println!("{}: an instance ended: {}", self.id, end["counters"]);
         }
-        for topic in topics {
+        for topic in &self.topics() {
             // Markers are written soon after the answer to a commit.
             eventually(&format!("no open transaction on {topic}"), Duration::from_secs(10), || {
                 ends(topic, Isolation::Committed) == ends(topic, Isolation::Uncommitted)

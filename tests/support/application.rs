@@ -140,13 +140,9 @@ pub async fn stop(streams: &Streams) {
 
 /// Starts an application that is expected to stop by itself, and gives the error it stops with.
 pub async fn run_to_error(streams: &Streams) -> StreamsError {
-    let never = std::future::pending::<()>();
-    let ended = tokio::time::timeout(DEADLINE, streams.run_until(never)).await;
-    let error = match ended {
-        Ok(Err(error)) => error,
-        Ok(Ok(())) => panic!("it ended without an error"),
-        Err(_) => panic!("it did not stop, but is {}", streams.state()),
-    };
+    streams.start().await.unwrap_or_else(|e| panic!("{e}"));
+    await_state(streams, ClientState::Error).await;
+    let Err(error) = streams.shutdown().await else { panic!("it ended without an error") };
     assert_eq!(streams.state(), ClientState::Error, "{error}");
     error
 }

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -18,10 +18,49 @@ use crate::kafka::eventually;
 /// How long an instance may take for what is asked of it: its own deadlines are shorter.
 const LIMIT: Duration = Duration::from_secs(90);
 
+/// What instances log. The actions of commits are traced: kills are aimed by them.
+const LOG: &str = "info,oncestream=debug,oncestream_runtime::worker::commit=trace";
+
+/// What was heard from an instance so far.
+#[derive(Default)]
+struct Heard {
+    events: Vec<Value>,
+    /// The actions of its commits, in order, by name.
+    actions: Vec<String>,
+    ended: bool,
+}
+
 #[derive(Default)]
 struct Events {
-    list: Mutex<(Vec<Value>, bool)>,
+    heard: Mutex<Heard>,
     changed: Condvar,
+}
+
+impl Events {
+    fn tell(&self, what: impl FnOnce(&mut Heard)) {
+        what(&mut self.heard.lock().unwrap());
+        self.changed.notify_all();
+    }
+
+    fn listen_to_events(&self, stdout: ChildStdout) {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            // A line that a kill cut off is no event.
+            if let Ok(event) = serde_json::from_str(&line) {
+                self.tell(|heard| heard.events.push(event));
+            }
+        }
+        self.tell(|heard| heard.ended = true);
+    }
+
+    fn listen_to_log(&self, stderr: ChildStderr, mut log: File) {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if let Some((_, action)) = line.split_once(" action=") {
+                let name = action.split(|c: char| !c.is_alphanumeric()).next();
+                self.tell(|heard| heard.actions.push(name.unwrap_or_default().to_owned()));
+            }
+            writeln!(log, "{line}").unwrap();
+        }
+    }
 }
 
 /// A running instance. Dropping it kills it.
@@ -30,7 +69,7 @@ pub struct Instance {
     /// Held open: its end tells the process that the test is gone.
     _stdin: ChildStdin,
     events: Arc<Events>,
-    listener: Option<JoinHandle<()>>,
+    listeners: Vec<JoinHandle<()>>,
     name: String,
 }
 
@@ -39,63 +78,67 @@ impl Instance {
     pub fn start(binary: &Path, args: &[String], log: PathBuf) -> Self {
         let mut child = Command::new(binary)
             .args(args)
-            .env("RUST_LOG", "info,oncestream=debug")
+            .env("RUST_LOG", LOG)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(File::create(&log).unwrap())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let stdin = child.stdin.take().unwrap();
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let file = File::create(&log).unwrap();
         let events = Arc::new(Events::default());
-        let told = events.clone();
-        let listener = std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                // A line that a kill cut off is no event.
-                if let Ok(event) = serde_json::from_str(&line) {
-                    told.list.lock().unwrap().0.push(event);
-                    told.changed.notify_all();
-                }
-            }
-            told.list.lock().unwrap().1 = true;
-            told.changed.notify_all();
-        });
+        let (of_events, of_log) = (events.clone(), events.clone());
+        let listeners = vec![
+            std::thread::spawn(move || of_events.listen_to_events(stdout)),
+            std::thread::spawn(move || of_log.listen_to_log(stderr, file)),
+        ];
         let name = log.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Self { child, _stdin: stdin, events, listener: Some(listener), name }
+        Self { child, _stdin: stdin, events, listeners, name }
     }
 
-    /// Waits until `found` finds what it looks for in the events after the first `after`.
-    fn wait<T>(&self, what: &str, after: usize, found: impl Fn(&[Value]) -> Option<T>) -> T {
+    /// Waits until `found` finds what it looks for in what was heard.
+    fn wait<T>(&self, what: &str, found: impl Fn(&Heard) -> Option<T>) -> T {
         let deadline = Instant::now() + LIMIT;
-        let mut list = self.events.list.lock().unwrap();
+        let mut heard = self.events.heard.lock().unwrap();
         loop {
-            if let Some(found) = found(&list.0[after..]) {
+            if let Some(found) = found(&heard) {
                 return found;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            assert!(!list.1, "instance {} ended before {what}", self.name);
+            assert!(!heard.ended, "instance {} ended before {what}", self.name);
             assert!(!left.is_zero(), "instance {}: no {what} within {LIMIT:?}", self.name);
-            list = self.events.changed.wait_timeout(list, left).unwrap().0;
+            heard = self.events.changed.wait_timeout(heard, left).unwrap().0;
         }
+    }
+
+    fn wait_for_event(&self, name: &str) -> Value {
+        self.wait(name, |heard| heard.events.iter().find(|e| e["event"] == name).cloned())
     }
 
     /// How many events came so far.
     pub fn heard(&self) -> usize {
-        self.events.list.lock().unwrap().0.len()
+        self.events.heard.lock().unwrap().events.len()
     }
 
     /// Waits until it runs: the changelog records restored by then, by store and partition.
     pub fn await_running(&self) -> BTreeMap<String, u64> {
-        let event = self
-            .wait("running", 0, |events| events.iter().find(|e| e["event"] == "running").cloned());
-        serde_json::from_value(event["restored"].clone()).unwrap()
+        serde_json::from_value(self.wait_for_event("running")["restored"].clone()).unwrap()
     }
 
     /// Waits until it runs and has committed since then, counting events after the first `after`.
     pub fn await_progress(&self, after: usize) {
-        self.wait("a commit while running", after, |events| {
+        self.wait("a commit while running", |heard| {
+            let events = &heard.events[after..];
             let running = events.iter().position(|e| e["event"] == "running")?;
             events[running..].iter().find(|e| e["event"] == "commit").map(drop)
         });
+    }
+
+    /// Waits until its next commit begins this action; it may be over when this returns.
+    pub fn await_action(&self, name: &str) {
+        let before = self.events.heard.lock().unwrap().actions.len();
+        self.wait(name, |heard| heard.actions[before..].iter().find(|a| *a == name).map(drop));
     }
 
     /// SIGKILL, and waits for the end.
@@ -115,14 +158,14 @@ impl Instance {
         });
         let status = status.unwrap();
         assert!(status.success(), "{} ended with {status}", self.name);
-        self.wait("end", 0, |events| events.iter().find(|e| e["event"] == "end").cloned())
+        self.wait_for_event("end")
     }
 
     fn end(&mut self) {
         // An error means that it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if let Some(listener) = self.listener.take() {
+        for listener in self.listeners.drain(..) {
             let _ = listener.join();
         }
     }

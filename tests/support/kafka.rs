@@ -107,10 +107,15 @@ pub struct Read {
     pub value: Option<Vec<u8>>,
 }
 
-/// Hands every committed record to `each`, from the given offsets on (`None`: the beginning), up
-/// to the end there is now. Each partition comes in order.
-pub fn for_each_committed(topic: &str, from: &[Option<i64>], mut each: impl FnMut(Read)) {
-    let consumer = consumer("reader", Isolation::Committed);
+/// Hands every record to `each`, from the given offsets on (`None`: the beginning), up to the end
+/// there is now. Each partition comes in order.
+pub fn for_each(
+    topic: &str,
+    isolation: Isolation,
+    from: &[Option<i64>],
+    mut each: impl FnMut(Read),
+) {
+    let consumer = consumer("reader", isolation);
     let mut list = TopicPartitionList::new();
     for (p, from) in (0..).zip(from) {
         let offset = from.map_or(Offset::Beginning, Offset::Offset);
@@ -137,12 +142,23 @@ pub fn for_each_committed(topic: &str, from: &[Option<i64>], mut each: impl FnMu
     }
 }
 
+/// All records of a topic.
+pub fn read(topic: &str, isolation: Isolation) -> Vec<Read> {
+    let count = partitions(&consumer("reader", isolation), topic);
+    let mut all = Vec::new();
+    for_each(topic, isolation, &vec![None; count as usize], |record| all.push(record));
+    all
+}
+
 /// All committed records of a topic.
 pub fn read_committed(topic: &str) -> Vec<Read> {
-    let count = partitions(&consumer("reader", Isolation::Committed), topic);
-    let mut all = Vec::new();
-    for_each_committed(topic, &vec![None; count as usize], |record| all.push(record));
-    all
+    read(topic, Isolation::Committed)
+}
+
+/// How many records of a settled topic belong to aborted transactions. What was purged or
+/// compacted is not counted.
+pub fn count_aborted(topic: &str) -> usize {
+    read(topic, Isolation::Uncommitted).len() - read_committed(topic).len()
 }
 
 /// Waits for something, looking every 50 ms.

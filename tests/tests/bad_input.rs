@@ -286,8 +286,9 @@ async fn a_record_that_cannot_be_deserialised_stops_and_its_transaction_stays_un
     produce(&input, good.iter().map(|n| (None, Some(&n[..]))).chain([(None, Some(&b"bad"[..]))]));
     let topology = numbers_written_before(10, &input, &output);
     let error = run_to_error(&app.streams(topology, &[("commit.interval.ms", "9000")])).await;
-    let StreamsError::Task { source: TaskError::Deserialize { topic, partition, offset, .. }, .. } =
-        &error
+    let StreamsError::Task {
+        source: TaskError::Deserialize { topic, partition, offset, .. }, ..
+    } = &error
     else {
         panic!("{error:?}");
     };
@@ -306,7 +307,7 @@ async fn with_the_handler_continue_a_bad_record_is_skipped_for_good() {
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
     let (one, two, three) = (number(1), number(2), number(3));
     produce(&input, [(None, Some(&one[..])), (None, Some(b"bad")), (None, Some(&two[..]))]);
-    produce(&input, [(None, None), (None, Some(b"bad"))]);
+    produce(&input, [(None, None), (None, Some(&b"bad"[..]))]);
     let settings = [("deserialization.exception.handler", "continue")];
     let first = app.streams(numbers(&input, &output), &settings);
     start(&first).await;

@@ -26,9 +26,7 @@ fn topology(spec: &RunSpec) -> anyhow::Result<Topology> {
             .to(output),
         Job::WordCount => builder
             .stream::<Option<Vec<u8>>, String>(input)
-            .flat_map_values(|line| {
-                line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
-            })
+            .flat_map_values(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
             .group_by(|_, word| word.clone())
             .count(Materialized::named("counts"))
             .to_stream()

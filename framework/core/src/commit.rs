@@ -156,9 +156,6 @@ impl CommitMachine {
         match (self.state, fact) {
             (S::Stopped, _) => Action::Stop,
             (S::Idle, Fact::Work) => self.begin(),
-            (S::Idle, Fact::CommitDue | Fact::Done) | (S::Open, Fact::Work | Fact::Done) => {
-                Action::Nothing
-            }
             (S::Open, Fact::CommitDue) => self.enter(S::Flushing, Action::Flush),
             (S::Flushing, Fact::Done) => self.enter(S::SendingOffsets, Action::SendOffsets),
             (S::SendingOffsets, Fact::Done) => match self.guarantee {
@@ -178,10 +175,11 @@ impl CommitMachine {
             }
             (_, Fact::Failed(disposition)) => self.failed(disposition),
             // What is committed is applied, whoever has the partitions now: the apply checks.
-            (S::Applying, Fact::Lost) => Action::Nothing,
+            (S::Applying, Fact::Lost)
+            // Nothing to commit, or already at it.
+            | (_, Fact::Work | Fact::CommitDue)
+            | (S::Idle | S::Open, Fact::Done) => Action::Nothing,
             (_, Fact::Lost) => self.enter(S::Aborting, Action::AbortAndDrop),
-            // A commit is under way already.
-            (_, Fact::Work | Fact::CommitDue) => Action::Nothing,
         }
     }
 

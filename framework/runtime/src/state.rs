@@ -27,9 +27,9 @@ impl ClientState {
         use ClientState as S;
         matches!(
             (self, next),
-            (S::Created, S::Rebalancing | S::PendingShutdown | S::PendingError)
-                | (S::Rebalancing, S::Running | S::PendingShutdown | S::PendingError)
-                | (S::Running, S::Rebalancing | S::PendingShutdown | S::PendingError)
+            (S::Created | S::Running, S::Rebalancing)
+                | (S::Rebalancing, S::Running)
+                | (S::Created | S::Rebalancing | S::Running, S::PendingShutdown | S::PendingError)
                 | (S::PendingShutdown, S::NotRunning)
                 | (S::PendingError, S::Error)
         )

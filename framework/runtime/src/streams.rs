@@ -1,7 +1,7 @@
 //! [`Streams`]: an application, from the service that embeds it.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -48,12 +48,18 @@ struct StateCell {
     state: watch::Sender<ClientState>,
     error: Mutex<Option<StreamsError>>,
     running: Mutex<Vec<bool>>,
+    /// Workers that have not ended.
+    alive: AtomicUsize,
 }
 
 impl StateCell {
     fn become_state(&self, next: ClientState) -> bool {
+        self.change_state(next, |state| state.may_become(next))
+    }
+
+    fn change_state(&self, next: ClientState, allowed: impl Fn(ClientState) -> bool) -> bool {
         self.state.send_if_modified(|state| {
-            let allowed = state.may_become(next);
+            let allowed = allowed(*state);
             if allowed {
                 tracing::info!(from = %state, to = %next, "state");
                 *state = next;
@@ -81,6 +87,7 @@ impl Streams {
             state: watch::Sender::new(ClientState::Created),
             error: Mutex::new(None),
             running: Mutex::new(vec![false; config.num_stream_threads()]),
+            alive: AtomicUsize::new(config.num_stream_threads()),
         };
         Ok(Self {
             inner: Arc::new(Inner {
@@ -112,7 +119,9 @@ impl Streams {
     /// missing, a sink topic likewise, inputs that are not co-partitioned, an internal topic with another number of
     /// partitions, a state directory in use. The application is then in `ERROR`.
     pub async fn start(&self) -> Result<(), StreamsError> {
-        if !self.inner.state.become_state(ClientState::Rebalancing) {
+        // Not every change to REBALANCING is a start: a running application makes it too.
+        let state = &self.inner.state;
+        if !state.change_state(ClientState::Rebalancing, |s| s == ClientState::Created) {
             return Err(StreamsError::InvalidState {
                 state: self.state(),
                 hint: "an application is started once; make a new one",
@@ -147,7 +156,7 @@ impl Streams {
         let shared = Arc::new(Shared {
             topology: inner.topology.clone(),
             state_dir,
-            admin,
+            admin: Arc::new(admin),
             stop: inner.stop.clone(),
             runtime: tokio::runtime::Handle::current(),
             on_worker_state: Box::new(move |index, s| state.worker(index, s)),
@@ -179,6 +188,10 @@ impl Streams {
                     // One worker's fault stops the client, as Kafka Streams does by default.
                     stop.store(true, Ordering::Release);
                     state.become_state(ClientState::PendingError);
+                }
+                if state.alive.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    // Only after an error; a shutdown has its own end.
+                    state.become_state(ClientState::Error);
                 }
             })
             .map_err(|source| StreamsError::StateDir { path, source })

@@ -32,6 +32,7 @@
 //! # Ok::<(), oncestream_core::state::BackendError>(())
 //! ```
 
+mod batch;
 mod bounds;
 #[cfg(feature = "fjall")]
 mod fjall;

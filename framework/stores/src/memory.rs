@@ -5,6 +5,7 @@
 //! of their names, so no read of a keyspace sees half of its writes and two commits never deadlock.
 //! No lock is held while the caller of a range looks at a pair.
 
+use crate::batch::last_writes;
 use crate::bounds::{self, OwnedBounds};
 use crate::not_open;
 use oncestream_core::state::{Backend, BackendError, Keyspace, Pair, PairIter, WriteBatch};
@@ -80,11 +81,13 @@ impl Backend for MemoryBackend {
         // Each map stays locked until all are written.
         let mut written = Vec::with_capacity(locked.len());
         for (mut map, ops) in locked {
-            for op in ops {
-                match op.value {
-                    Some(value) => map.insert(op.key.to_vec(), value.into()),
-                    None => map.remove(op.key),
-                };
+            for op in last_writes(ops) {
+                match (op.value, map.get_mut(op.key)) {
+                    (Some(value), Some(known)) => *known = value.into(),
+                    (Some(value), None) => drop(map.insert(op.key.to_vec(), value.into())),
+                    (None, Some(_)) => drop(map.remove(op.key)),
+                    (None, None) => {}
+                }
             }
             written.push(map);
         }

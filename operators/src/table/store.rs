@@ -111,8 +111,11 @@ impl<K: StoreKey, V: Data> TableStore<K, V> {
 
 impl<K: StoreKey, V: Data> CacheFlush for TableStore<K, V> {
     fn flush(&mut self, ctx: &mut Context<'_>) -> Result<(), TaskError> {
-        let emissions = self.store.borrow_mut().take_emissions();
-        for emission in emissions {
+        let pending = self.store.borrow_mut().take_pending();
+        for change in pending {
+            // Not borrowed while the record is forwarded: a node below may use the store.
+            let emission = self.store.borrow().emission(change);
+            let Some(emission) = emission else { continue };
             let update = emission.update;
             let record = Record {
                 key: emission.key,

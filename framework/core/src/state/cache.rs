@@ -49,7 +49,7 @@ impl EntrySize {
 
     /// Slot, index cell and the mean of the serialised bytes.
     pub(crate) fn estimate<S>(&self) -> usize {
-        let mean = if self.count == 0 { 0 } else { (self.bytes / self.count) as usize };
-        size_of::<S>() + size_of::<u64>() + mean
+        let mean = self.bytes.checked_div(self.count).unwrap_or(0);
+        size_of::<S>() + size_of::<u64>() + mean as usize
     }
 }

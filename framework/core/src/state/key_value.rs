@@ -39,9 +39,10 @@ pub struct Update<V> {
     pub timestamp: TimestampMs,
 }
 
-/// A change of this commit that was not forwarded yet.
+/// A change of this commit that was not forwarded yet. Valid until the commit is sealed: its
+/// slot is dirty until then.
 #[derive(Debug)]
-struct Pending<V> {
+pub struct Pending<V> {
     slot: SlotId,
     old: Option<V>,
     existed: bool,
@@ -138,7 +139,7 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
         Ok(Update { old, existed, new: slot.value.clone(), timestamp: slot.timestamp })
     }
 
-    /// Like [`Self::update`], but the change is remembered for [`Self::take_emissions`].
+    /// Like [`Self::update`], but the change is remembered for [`Self::take_pending`].
     ///
     /// # Errors
     /// When the backend or a serde fails.
@@ -167,30 +168,31 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
         Ok(())
     }
 
-    /// The changes since the last call, each key once, in the order of their first change. A key
-    /// that was absent before and is absent now is left out.
-    pub fn take_emissions(&mut self) -> Vec<Emission<K, V>> {
-        let pending = std::mem::take(&mut self.pending);
-        pending
-            .into_iter()
-            .filter_map(|p| {
-                self.pending_of[p.slot as usize] = 0;
-                let slot = self.overlay.slot(p.slot);
-                if !p.existed && slot.value.is_none() {
-                    return None;
-                }
-                Some(Emission {
-                    key: slot.key()?.clone(),
-                    update: Update {
-                        old: p.old,
-                        existed: p.existed,
-                        new: slot.value.clone(),
-                        timestamp: slot.timestamp,
-                    },
-                    headers: p.headers,
-                })
-            })
-            .collect()
+    /// The changes since the last call, each key once, in the order of their first change. Ask
+    /// [`Self::emission`] for each; the store is free to be used in between.
+    pub fn take_pending(&mut self) -> Vec<Pending<V>> {
+        for pending in &self.pending {
+            self.pending_of[pending.slot as usize] = 0;
+        }
+        std::mem::take(&mut self.pending)
+    }
+
+    /// What to forward for a change; nothing for a key that was absent before and is absent now.
+    pub fn emission(&self, pending: Pending<V>) -> Option<Emission<K, V>> {
+        let slot = self.overlay.slot(pending.slot);
+        if !pending.existed && slot.value.is_none() {
+            return None;
+        }
+        Some(Emission {
+            key: slot.key()?.clone(),
+            update: Update {
+                old: pending.old,
+                existed: pending.existed,
+                new: slot.value.clone(),
+                timestamp: slot.timestamp,
+            },
+            headers: pending.headers,
+        })
     }
 
     fn apply(

@@ -72,7 +72,7 @@ impl Admin {
                     StreamsError::client(format!("looking up sink topic {topic}"), source)
                 })?;
             let unknown = RDKafkaErrorCode::UnknownTopicOrPartition;
-            let error = metadata.topics().first().and_then(|t| t.error());
+            let error = metadata.topics().first().and_then(rdkafka::metadata::MetadataTopic::error);
             if error.map(RDKafkaErrorCode::from) == Some(unknown) {
                 return Err(StreamsError::MissingSinkTopic { topic: topic.to_string() });
             }

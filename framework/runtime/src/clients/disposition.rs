@@ -38,8 +38,11 @@ pub(crate) fn disposition(error: &KafkaError, step: Step, fatal: Option<Code>) -
     }
     match step {
         Step::Transaction => Disposition::OutcomeUnknown,
-        Step::TransactionalDelivery => Disposition::AbortTransaction,
-        Step::PlainDelivery | Step::GroupCommit => Disposition::RestoreTask,
+        // The partitions are still this member's: their tasks must start again, or nobody would
+        // process them.
+        Step::TransactionalDelivery | Step::PlainDelivery | Step::GroupCommit => {
+            Disposition::AbortTransaction
+        }
     }
 }
 
@@ -98,6 +101,14 @@ mod tests {
             delivery(Code::MessageTimedOut, Step::TransactionalDelivery),
             Disposition::AbortTransaction
         );
+    }
+
+    #[test]
+    fn at_least_once_a_failure_that_no_rebalance_follows_starts_the_tasks_again() {
+        for step in [Step::PlainDelivery, Step::GroupCommit] {
+            assert_eq!(delivery(Code::MessageTimedOut, step), Disposition::AbortTransaction);
+            assert_eq!(delivery(Code::IllegalGeneration, step), Disposition::RestoreTask);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod admin;
 mod consumer;
 mod disposition;
+mod pattern;
 mod producer;
 
 pub(crate) use admin::Admin;
@@ -10,6 +11,7 @@ pub(crate) use consumer::{
     Committed, GroupConsumer, Rebalance, is_transient, raw_record, restore_consumer,
 };
 pub(crate) use disposition::{Step, disposition};
+pub(crate) use pattern::to_posix;
 pub(crate) use producer::WorkerProducer;
 
 use rdkafka::ClientConfig;

@@ -117,9 +117,8 @@ impl WorkerProducer {
         permit: oncestream_core::commit::CommitPermit,
         timeout: Duration,
     ) -> Result<(), KafkaError> {
-        let result = self.client.commit_transaction(timeout);
-        drop(permit);
-        result
+        tracing::trace!(transaction = permit.transaction(), "committing");
+        self.client.commit_transaction(timeout)
     }
 
     /// Aborts. What was not sent yet is thrown away first, or the call would wait for it.

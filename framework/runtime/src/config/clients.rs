@@ -109,6 +109,9 @@ impl StreamsConfig {
             settings.put("transactional.id", id);
             settings.put("transaction.timeout.ms", timeout_ms);
             settings.put("message.timeout.ms", timeout_ms);
+            // A topic that does not exist is told as such before its record times out, which
+            // would be tried again for ever.
+            settings.put("topic.metadata.propagation.max.ms", timeout_ms / 2);
             // Room for one more request before the transaction times out.
             settings.put("socket.timeout.ms", (timeout_ms - 100).clamp(900, MAX_SOCKET_TIMEOUT_MS));
         }

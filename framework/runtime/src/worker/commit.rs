@@ -455,8 +455,8 @@ impl Worker {
             .map(|p| (p.partition, p.offset))
             .collect();
         if !before.is_empty() {
-            let shared = self.shared.clone();
-            self.shared.runtime.spawn(async move { shared.admin.purge(before).await });
+            let admin = self.shared.admin.clone();
+            self.shared.runtime.spawn(async move { admin.purge(before).await });
         }
     }
 

@@ -40,7 +40,8 @@ pub(crate) struct Shared {
     pub(crate) config: StreamsConfig,
     pub(crate) topology: Topology,
     pub(crate) state_dir: StateDir,
-    pub(crate) admin: Admin,
+    /// Shared with purges under way, which outlive a shutdown and its lock on the state.
+    pub(crate) admin: Arc<Admin>,
     pub(crate) stop: Arc<AtomicBool>,
     /// Runs what is asynchronous: purging.
     pub(crate) runtime: tokio::runtime::Handle,
@@ -117,7 +118,7 @@ impl Worker {
     fn new(index: usize, shared: Arc<Shared>) -> Result<Self, StreamsError> {
         let config = &shared.config;
         let producer = commit::new_producer(&shared, index)?;
-        let topics = tasks::subscription(&shared.topology, config.application_id());
+        let topics = tasks::subscription(&shared.topology, config.application_id())?;
         let consumer = GroupConsumer::subscribe(&config.consumer_settings(index), &topics)
             .map_err(|e| StreamsError::client(format!("subscribing to {topics:?}"), e))?;
         let guarantee =

@@ -3,20 +3,27 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use oncestream_core::error::TopologyError;
 use oncestream_core::graph::Topology;
 use oncestream_core::task::{InputId, Task};
 use oncestream_core::{TaskId, TopicPartition};
 
+use crate::clients::to_posix;
+
 /// What the group consumer subscribes to: topics by name, patterns with librdkafka's `^`.
-pub(super) fn subscription(topology: &Topology, application_id: &str) -> Vec<String> {
+pub(super) fn subscription(
+    topology: &Topology,
+    application_id: &str,
+) -> Result<Vec<String>, TopologyError> {
     let mut topics = Vec::new();
     for sub in topology.sub_topologies() {
         let named = topology.source_topics(sub);
         topics.extend(named.iter().map(|t| t.resolve(application_id).to_string()));
-        let patterns = topology.source_patterns(sub);
-        topics.extend(patterns.iter().map(|(_, pattern)| format!("^({pattern})$")));
+        for (_, pattern) in topology.source_patterns(sub) {
+            topics.push(to_posix(&pattern)?);
+        }
     }
-    topics
+    Ok(topics)
 }
 
 /// The tasks that a set of partitions makes, each with its partitions in order.

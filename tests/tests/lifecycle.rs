@@ -1,0 +1,454 @@
+//! The life of an application: its states, restarts, rebalances, backends, and what it does on
+//! the side (purging, punctuating, metrics).
+//!
+//! Run with `cargo test -p oncestream-tests --test lifecycle -- --include-ignored`; needs Java,
+//! and Maven once.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::ThreadId;
+use std::time::Duration;
+
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use oncestream::prelude::*;
+use oncestream::processor::{Processor, ProcessorContext, StoreHandle};
+use oncestream::{BoxError, PunctuationType, ScheduleId, StreamsError, TimestampMs, Topology};
+use oncestream_tests::application::*;
+
+fn count(calls: &AtomicUsize) {
+    calls.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Passes texts through and counts the calls.
+fn pass(input: &str, output: &str, calls: &Arc<AtomicUsize>) -> Topology {
+    let builder = StreamsBuilder::new();
+    let calls = calls.clone();
+    builder.stream::<Option<String>, String>(input).peek(move |_, _| count(&calls)).to(output);
+    builder.build().unwrap()
+}
+
+fn numbered(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|n| format!("{n:05}")).collect()
+}
+
+fn lines(texts: &[String]) -> impl Iterator<Item = &str> {
+    texts.iter().map(String::as_str)
+}
+
+// ---- States ----
+
+#[test]
+fn a_handle_can_be_shared_between_threads() {
+    fn is_shareable<T: Clone + Send + Sync + 'static>() {}
+    is_shareable::<Streams>();
+    is_shareable::<StreamsConfig>();
+}
+
+#[tokio::test]
+async fn a_shutdown_before_the_start_is_final() {
+    let app = Application::new("never");
+    let topology = pass("in", "out", &Arc::default());
+    let config = app.config_at("127.0.0.1:9", app.state_dir());
+    let streams = streams(topology, config, &[]);
+    assert_eq!(streams.state(), ClientState::Created);
+    stop(&streams).await;
+    let error = streams.start().await.unwrap_err();
+    assert!(
+        matches!(error, StreamsError::InvalidState { state: ClientState::NotRunning, .. }),
+        "{error:?}"
+    );
+    assert_tells(&error, &["NOT_RUNNING", "make a new one"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn states_follow_each_other_from_created_to_not_running() {
+    let app = Application::new("states");
+    let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+    let streams = app.streams(pass(&input, &output, &Arc::default()), &[]);
+    let mut changes = streams.state_changes();
+    let mut seen = vec![*changes.borrow_and_update()];
+    let watching = tokio::spawn(async move {
+        while !seen.last().unwrap().is_final() {
+            changes.changed().await.unwrap();
+            seen.push(*changes.borrow_and_update());
+        }
+        seen
+    });
+    start(&streams).await;
+    let error = streams.start().await.unwrap_err();
+    assert_tells(&error, &["RUNNING", "started once"]);
+    assert_eq!(streams.state(), ClientState::Running, "a refused start leaves the state alone");
+    stop(&streams).await;
+    use ClientState as S;
+    let wanted = [S::Created, S::Rebalancing, S::Running, S::PendingShutdown, S::NotRunning];
+    assert_eq!(watching.await.unwrap(), wanted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn a_worker_without_partitions_does_not_keep_the_application_from_running() {
+    let app = Application::new("spare");
+    let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+    let topology = pass(&input, &output, &Arc::default());
+    let streams = app.streams(topology, &[("num.stream.threads", "3")]);
+    start(&streams).await;
+    stop(&streams).await;
+}
+
+// ---- Shutdown and restart ----
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn a_shutdown_commits_what_was_processed_and_the_next_run_repeats_none_of_it() {
+    let app = Application::new("shutdown");
+    let (input, output) = (app.create("in", 2).await, app.create("out", 1).await);
+    let calls = Arc::new(AtomicUsize::new(0));
+    let (texts, more) = (numbered(0..500), numbered(500..600));
+    produce_lines(&input, lines(&texts));
+    // The shutdown alone can commit: the interval is far away.
+    let late = [("commit.interval.ms", "30000"), ("transaction.timeout.ms", "40000")];
+    let first = app.streams(pass(&input, &output, &calls), &late);
+    start(&first).await;
+    wait_until("all to be processed", || calls.load(Ordering::SeqCst) == texts.len());
+    assert_eq!(visible(&output), [], "committed before the shutdown");
+    stop(&first).await;
+    assert_eq!(visible_texts(&output), texts);
+
+    produce_lines(&input, lines(&more));
+    let second = app.streams(pass(&input, &output, &calls), &late);
+    start(&second).await;
+    wait_until("the rest", || calls.load(Ordering::SeqCst) >= texts.len() + more.len());
+    stop(&second).await;
+    assert_eq!(calls.load(Ordering::SeqCst), texts.len() + more.len(), "processed twice");
+    assert_eq!(visible_texts(&output), [texts, more].concat());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn at_least_once_loses_nothing_over_a_restart() {
+    let app = Application::new("at-least-once");
+    let (input, output) = (app.create("in", 2).await, app.create("out", 2).await);
+    let settings = [("processing.guarantee", "at_least_once"), ("commit.interval.ms", "100")];
+    for round in 1..=2 {
+        let streams = app.streams(word_count(&input, &output), &settings);
+        start(&streams).await;
+        produce_lines(&input, ["a b a", "c a"]);
+        // Nothing failed, so nothing was repeated.
+        await_counts(&output, &[("a", 3 * round), ("b", round), ("c", round)]);
+        stop(&streams).await;
+    }
+}
+
+/// The topic is missing until the record has failed once.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn at_least_once_repeats_a_record_whose_delivery_timed_out() {
+    let app = Application::new("redelivery");
+    let (input, later) = (app.create("in", 1).await, app.topic("later"));
+    let calls = Arc::new(AtomicUsize::new(0));
+    let builder = StreamsBuilder::new();
+    let (counted, chosen) = (calls.clone(), later.clone());
+    builder
+        .stream::<Option<String>, String>(&input)
+        .peek(move |_, _| count(&counted))
+        .to_chosen(move |_, _| chosen.clone(), Produced::new());
+    produce_lines(&input, ["a"]);
+    let settings = [
+        ("processing.guarantee", "at_least_once"),
+        ("commit.interval.ms", "100"),
+        ("producer.message.timeout.ms", "1000"),
+    ];
+    let streams = app.streams(builder.build().unwrap(), &settings);
+    start(&streams).await;
+    wait_until("a second try", || calls.load(Ordering::SeqCst) >= 2);
+    create_topic(&later, 1, &[]).await;
+    wait_until("the record", || visible_texts(&later) == ["a"]);
+    stop(&streams).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn a_static_member_restarts_without_a_rebalance_of_the_others() {
+    let app = Application::new("static");
+    let (input, output) = (app.create("in", 4).await, app.create("out", 2).await);
+    let other_dir = new_dir();
+    let one = || app.streams(word_count(&input, &output), &[("group.instance.id", "one")]);
+    let other = streams(
+        word_count(&input, &output),
+        app.config_at(servers(), other_dir.path()),
+        &[("group.instance.id", "other")],
+    );
+    let first = one();
+    start(&first).await;
+    start(&other).await;
+    await_state(&first, ClientState::Running).await;
+    produce_lines(&input, ["a b c d e f", "a b c d e f"]);
+    let all = |n| ["a", "b", "c", "d", "e", "f"].map(|word| (word, n));
+    await_counts(&output, &all(2));
+
+    let mut changes = other.state_changes();
+    assert_eq!(*changes.borrow_and_update(), ClientState::Running);
+    stop(&first).await;
+    produce_lines(&input, ["a b c d e f"]);
+    let again = one();
+    start(&again).await;
+    produce_lines(&input, ["a b c d e f"]);
+    await_counts(&output, &all(4));
+    assert!(!changes.has_changed().unwrap(), "the other was rebalanced: {}", other.state());
+    stop(&again).await;
+    stop(&other).await;
+}
+
+// ---- Rebalances ----
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn workers_share_the_tasks_and_counts_stay_exact_while_these_move() {
+    const WORDS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let app = Application::new("moving");
+    let (input, output) = (app.create("in", 4).await, app.create("out", 2).await);
+    let workers: Arc<Mutex<HashSet<ThreadId>>> = Arc::default();
+    let topology = |workers: &Arc<Mutex<HashSet<ThreadId>>>| {
+        let (builder, workers) = (StreamsBuilder::new(), workers.clone());
+        builder
+            .stream::<Option<String>, String>(&input)
+            .peek(move |_, _| {
+                workers.lock().unwrap().insert(std::thread::current().id());
+            })
+            .group_by(|_, word| word.clone())
+            .count(Materialized::named("counts"))
+            .to_stream()
+            .to(&output);
+        builder.build().unwrap()
+    };
+    let feed = || produce_lines(&input, (0..800).map(|n| WORDS[n % WORDS.len()]));
+    let two = [("num.stream.threads", "2")];
+    let first = app.streams(topology(&workers), &two);
+    start(&first).await;
+    feed();
+    wait_until("two workers at work", || workers.lock().unwrap().len() == 2);
+
+    let (other_dir, others) = (new_dir(), Arc::default());
+    let config = app.config_at(servers(), other_dir.path());
+    let second = streams(topology(&others), config, &two);
+    feed();
+    start(&second).await;
+    feed();
+    wait_until("the second instance at work", || !others.lock().unwrap().is_empty());
+    feed();
+    stop(&second).await;
+    feed();
+    await_counts(&output, &WORDS.map(|word| (word, 500)));
+    stop(&first).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn a_pattern_takes_in_a_topic_that_is_created_later() {
+    // Classes as Rust and Java know them.
+    let app = Application::new("pattern");
+    let (early, output) = (app.create("in-1", 1).await, app.create("out", 1).await);
+    let builder = StreamsBuilder::new();
+    let pattern = app.topic(r"in-(?:\d+)").replace('.', "[.]");
+    builder.stream_of_pattern::<Option<String>, String>(&pattern, Consumed::new()).to(&output);
+    let settings = [
+        ("consumer.topic.metadata.refresh.interval.ms", "200"),
+        ("consumer.metadata.max.age.ms", "1000"),
+    ];
+    let streams = app.streams(builder.build().unwrap(), &settings);
+    start(&streams).await;
+    produce_lines(&early, ["early"]);
+    wait_until("the first topic", || visible_texts(&output) == ["early"]);
+    let (late, wrong) = (app.create("in-22", 2).await, app.create("in-x", 1).await);
+    produce_lines(&wrong, ["wrong"]);
+    produce_lines(&late, ["late"]);
+    produce_lines(&early, ["more"]);
+    wait_until("the new topic", || visible_texts(&output).len() >= 3);
+    assert_eq!(visible_texts(&output), ["early", "late", "more"]);
+    stop(&streams).await;
+}
+
+// ---- Internal topics and stores ----
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn repartition_topics_are_purged_up_to_what_is_committed() {
+    let app = Application::new("purge");
+    let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+    let settings = [("repartition.purge.interval.ms", "200")];
+    let streams = app.streams(word_count(&input, &output), &settings);
+    start(&streams).await;
+    produce_lines(&input, ["a a a"]);
+    await_counts(&output, &[("a", 3)]);
+    let repartition = format!("{}-counts-repartition", app.id);
+    wait_until("the purge", || offsets(&repartition, "read_uncommitted")[0].0 >= 3);
+    // Without it the state directory would stay locked by a purge still under way.
+    stop(&streams).await;
+    let again = app.streams(word_count(&input, &output), &settings);
+    start(&again).await;
+    produce_lines(&input, ["a"]);
+    await_counts(&output, &[("a", 4)]);
+    stop(&again).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn every_backend_counts_on_after_a_restart() {
+    for backend in ["fjall", "sled", "memory"] {
+        let app = Application::new(backend);
+        let (input, output) = (app.create("in", 2).await, app.create("out", 1).await);
+        for round in 1..=2 {
+            let topology = word_count(&input, &output);
+            let streams = app.streams(topology, &[("state.backend", backend)]);
+            start(&streams).await;
+            produce_lines(&input, ["x y", "x"]);
+            await_counts(&output, &[("x", 2 * round), ("y", round)]);
+            stop(&streams).await;
+        }
+    }
+}
+
+/// The changelog is deleted, and made anew by the next start: the store's checkpoint lies past
+/// its end. Were the store kept, the count would go on from 3.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn a_store_whose_changelog_was_deleted_is_rebuilt_from_what_is_there() {
+    let app = Application::new("stale");
+    let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+    let first = app.streams(word_count(&input, &output), &[]);
+    start(&first).await;
+    produce_lines(&input, ["a a a"]);
+    await_counts(&output, &[("a", 3)]);
+    stop(&first).await;
+    delete_topic(&format!("{}-counts-changelog", app.id)).await;
+    let second = app.streams(word_count(&input, &output), &[]);
+    start(&second).await;
+    produce_lines(&input, ["b"]);
+    await_counts(&output, &[("a", 3), ("b", 1)]);
+    produce_lines(&input, ["a"]);
+    await_counts(&output, &[("a", 1), ("b", 1)]);
+    stop(&second).await;
+}
+
+// ---- Processors ----
+
+/// Keeps the last value of each key, and tells all of them each time the wall clock says so.
+#[derive(Default)]
+struct Latest {
+    store: Option<StoreHandle<String, String>>,
+}
+
+impl Processor<String, String, String, String> for Latest {
+    fn init(&mut self, ctx: &mut ProcessorContext<'_, String, String>) -> Result<(), BoxError> {
+        self.store = Some(ctx.store("latest")?);
+        ctx.schedule(Duration::from_millis(100), PunctuationType::WallClockTime);
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        _ctx: &mut ProcessorContext<'_, String, String>,
+        record: Record<String, String>,
+    ) -> Result<(), BoxError> {
+        let store = self.store.as_ref().ok_or("init comes first")?;
+        Ok(store.put(record.key, record.value)?)
+    }
+
+    fn punctuate(
+        &mut self,
+        ctx: &mut ProcessorContext<'_, String, String>,
+        _schedule: ScheduleId,
+        timestamp: TimestampMs,
+    ) -> Result<(), BoxError> {
+        let store = self.store.as_ref().ok_or("init comes first")?;
+        for (key, value) in store.all()? {
+            ctx.forward(Record::new(key.clone(), value, timestamp))?;
+            store.delete(&key)?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn the_wall_clock_punctuates_without_any_further_record() {
+    let app = Application::new("punctuation");
+    let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+    let builder = StreamsBuilder::new();
+    builder.add_state_store(Materialized::<String, String>::named("latest"));
+    builder.stream::<String, String>(&input).process(Latest::default, &["latest"]).to(&output);
+    let streams = app.streams(builder.build().unwrap(), &[]);
+    start(&streams).await;
+    for value in ["one", "two"] {
+        produce(&input, [(Some("k"), Some(value.as_bytes()))]);
+        let told = (Some("k".to_owned()), Some(value.as_bytes().to_vec()));
+        wait_until("the punctuation", || visible(&output).last() == Some(&told));
+    }
+    assert_eq!(visible(&output).len(), 2, "told again after it was deleted");
+    stop(&streams).await;
+}
+
+// ---- Metrics ----
+
+/// Worker threads ask for the recorder of the process, so all tests here share one.
+fn recorder() -> &'static Snapshotter {
+    static RECORDER: OnceLock<Snapshotter> = OnceLock::new();
+    RECORDER.get_or_init(|| {
+        let recorder = DebuggingRecorder::new();
+        let snapshotter = recorder.snapshotter();
+        recorder.install().unwrap();
+        snapshotter
+    })
+}
+
+/// The names and kinds in the table of the documentation.
+fn documented() -> BTreeSet<(String, String)> {
+    include_str!("../../framework/runtime/src/metrics.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | `oncestream_"))
+        .map(|row| {
+            let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+            (format!("oncestream_{}", cells[0].trim_end_matches('`')), cells[1].to_owned())
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven"]
+async fn every_documented_metric_is_told_and_no_other() {
+    let recorder = recorder();
+    let app = Application::new("metrics");
+    let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+    // The second run restores: memory keeps nothing.
+    for round in 1..=2 {
+        let streams = app.streams(word_count(&input, &output), &[("state.backend", "memory")]);
+        start(&streams).await;
+        produce_lines(&input, ["a b a"]);
+        await_counts(&output, &[("a", 2 * round), ("b", round)]);
+        stop(&streams).await;
+    }
+    let mut told = BTreeSet::new();
+    let mut idle = Vec::new();
+    for (key, _, _, value) in recorder.snapshot().into_vec() {
+        let name = key.key().name().to_owned();
+        let (kind, moved) = match value {
+            DebugValue::Counter(n) => ("counter", n > 0),
+            DebugValue::Gauge(_) => ("gauge", true),
+            DebugValue::Histogram(values) => ("histogram", !values.is_empty()),
+        };
+        let worker = key.key().labels().find(|l| l.key() == "worker").map(|l| l.value().to_owned());
+        if worker.as_deref() == Some("0") && !moved {
+            idle.push(name.clone());
+        }
+        told.insert((name, kind.to_owned()));
+    }
+    assert!(documented().len() > 5, "the table was not found");
+    assert_eq!(told, documented());
+    // Nothing was dropped, and nothing had to be aborted; other tests here may do either.
+    idle.retain(|n| !n.contains("dropped") && !n.contains("aborts"));
+    assert!(idle.is_empty(), "never moved: {idle:?}");
+}
