@@ -10,66 +10,19 @@
 // A benchmark that cannot run says so and ends.
 #![allow(clippy::expect_used)]
 
-use std::hint::black_box;
-use std::rc::Rc;
+mod support;
+
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use oncestream::prelude::*;
-use oncestream::state::{Backend, CacheBudget, WriteBatch};
-use oncestream::{BoxError, Headers, TaskId, Topology};
-use oncestream_core::TopicPartition;
-use oncestream_core::task::{
-    ChangelogId, Collector, InputId, Outgoing, RawRecord, Task, TaskConfig,
-};
+use oncestream::state::{Backend, WriteBatch};
 use oncestream_stores::{FjallBackend, FjallOptions, MemoryBackend};
-use rand::prelude::*;
+use support::{Counting, DEFAULT_CACHE, raw, task, zipf_keys};
 
-/// Kafka Streams' default for `statestore.cache.max.bytes`.
-const DEFAULT_CACHE: usize = 10 << 20;
 /// Holds all keys of `count`.
 const WIDE_CACHE: usize = 512 << 20;
 const RECORDS: usize = 200_000;
-const KEYS: usize = 1_000_000;
-
-/// Takes what a task sends and looks at it, so that nothing is optimised away.
-#[derive(Default)]
-struct Counting {
-    records: u64,
-}
-
-impl Collector for Counting {
-    fn send(&mut self, record: &Outgoing<'_>) -> Result<(), BoxError> {
-        black_box((record.key, record.value));
-        self.records += 1;
-        Ok(())
-    }
-
-    fn partition_count(&mut self, _topic: &str) -> Result<i32, BoxError> {
-        Ok(1)
-    }
-}
-
-fn task(topology: &Topology, backend: &dyn Backend, cache: usize) -> (Task, InputId) {
-    let config = TaskConfig::new("bench");
-    let budget = Rc::new(CacheBudget::new(cache));
-    let inputs = [TopicPartition::new("in", 0)];
-    let task =
-        Task::new(topology, TaskId::new(0, 0), &inputs, &config, backend, &budget, ChangelogId(0))
-            .expect("the topology is sound");
-    let input = task.inputs().map(|(id, _)| id).next().expect("one input");
-    (task, input)
-}
-
-fn raw<'a>(offset: i64, key: &'a [u8], value: &'a [u8]) -> RawRecord<'a> {
-    RawRecord {
-        offset,
-        timestamp: offset,
-        key: Some(key),
-        value: Some(value),
-        headers: Headers::default(),
-    }
-}
 
 fn pipeline(c: &mut Criterion) {
     let builder = StreamsBuilder::new();
@@ -95,23 +48,6 @@ fn pipeline(c: &mut Criterion) {
             }
         });
     });
-}
-
-/// Keys by Zipf's law with s = 1, by inverting the harmonic sum.
-fn zipf_keys(count: usize) -> Vec<String> {
-    let mut rng = StdRng::seed_from_u64(7);
-    let mut cumulative = Vec::with_capacity(KEYS);
-    let mut sum = 0.0;
-    for rank in 1..=KEYS {
-        sum += 1.0 / rank as f64;
-        cumulative.push(sum);
-    }
-    (0..count)
-        .map(|_| {
-            let at = rng.random::<f64>() * sum;
-            format!("{:08}", cumulative.partition_point(|c| *c < at))
-        })
-        .collect()
 }
 
 fn count_on(c: &mut Criterion, name: &str, backend: &Arc<dyn Backend>, cache: usize) {

@@ -18,6 +18,10 @@ use oncestream::processor::{Processor, ProcessorContext, StoreHandle};
 use oncestream::{BoxError, PunctuationType, ScheduleId, StreamsError, TimestampMs, Topology};
 use oncestream_tests::application::*;
 
+fn counter() -> Arc<AtomicUsize> {
+    Arc::default()
+}
+
 fn count(calls: &AtomicUsize) {
     calls.fetch_add(1, Ordering::SeqCst);
 }
@@ -50,7 +54,7 @@ fn a_handle_can_be_shared_between_threads() {
 #[tokio::test]
 async fn a_shutdown_before_the_start_is_final() {
     let app = Application::new("never");
-    let topology = pass("in", "out", &Arc::default());
+    let topology = pass("in", "out", &counter());
     let config = app.config_at("127.0.0.1:9", app.state_dir());
     let streams = streams(topology, config, &[]);
     assert_eq!(streams.state(), ClientState::Created);
@@ -66,26 +70,44 @@ async fn a_shutdown_before_the_start_is_final() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Apache Kafka from Maven"]
 async fn states_follow_each_other_from_created_to_not_running() {
+    use ClientState as S;
     let app = Application::new("states");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
-    let streams = app.streams(pass(&input, &output, &Arc::default()), &[]);
-    let mut changes = streams.state_changes();
-    let mut seen = vec![*changes.borrow_and_update()];
+    let seen: Arc<Mutex<Vec<ClientState>>> = Arc::default();
+    let has_seen = |state| {
+        let seen = seen.clone();
+        move || seen.lock().unwrap().last() == Some(&state)
+    };
+    // A receiver sees the latest state alone: each one is held until it was seen.
+    let (builder, ending, calls) = (StreamsBuilder::new(), has_seen(S::PendingShutdown), counter());
+    let called = calls.clone();
+    builder
+        .stream::<Option<String>, String>(&input)
+        .peek(move |_, _| {
+            count(&called);
+            wait_until("the shutdown", &ending);
+        })
+        .to(&output);
+    let streams = app.streams(builder.build().unwrap(), &[]);
+    let (mut changes, watched) = (streams.state_changes(), seen.clone());
+    watched.lock().unwrap().push(*changes.borrow_and_update());
     let watching = tokio::spawn(async move {
-        while !seen.last().unwrap().is_final() {
+        while !watched.lock().unwrap().last().unwrap().is_final() {
             changes.changed().await.unwrap();
-            seen.push(*changes.borrow_and_update());
+            watched.lock().unwrap().push(*changes.borrow_and_update());
         }
-        seen
     });
     start(&streams).await;
+    wait_until("the watcher", has_seen(S::Running));
     let error = streams.start().await.unwrap_err();
     assert_tells(&error, &["RUNNING", "started once"]);
-    assert_eq!(streams.state(), ClientState::Running, "a refused start leaves the state alone");
+    assert_eq!(streams.state(), S::Running, "a refused start leaves the state alone");
+    produce_lines(&input, ["a"]);
+    wait_until("the record", || calls.load(Ordering::SeqCst) == 1);
     stop(&streams).await;
-    use ClientState as S;
+    watching.await.unwrap();
     let wanted = [S::Created, S::Rebalancing, S::Running, S::PendingShutdown, S::NotRunning];
-    assert_eq!(watching.await.unwrap(), wanted);
+    assert_eq!(*seen.lock().unwrap(), wanted);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +115,7 @@ async fn states_follow_each_other_from_created_to_not_running() {
 async fn a_worker_without_partitions_does_not_keep_the_application_from_running() {
     let app = Application::new("spare");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
-    let topology = pass(&input, &output, &Arc::default());
+    let topology = pass(&input, &output, &counter());
     let streams = app.streams(topology, &[("num.stream.threads", "3")]);
     start(&streams).await;
     stop(&streams).await;
@@ -106,7 +128,7 @@ async fn a_worker_without_partitions_does_not_keep_the_application_from_running(
 async fn a_shutdown_commits_what_was_processed_and_the_next_run_repeats_none_of_it() {
     let app = Application::new("shutdown");
     let (input, output) = (app.create("in", 2).await, app.create("out", 1).await);
-    let calls = Arc::new(AtomicUsize::new(0));
+    let calls = counter();
     let (texts, more) = (numbered(0..500), numbered(500..600));
     produce_lines(&input, lines(&texts));
     // The shutdown alone can commit: the interval is far away.
@@ -149,7 +171,7 @@ async fn at_least_once_loses_nothing_over_a_restart() {
 async fn at_least_once_repeats_a_record_whose_delivery_timed_out() {
     let app = Application::new("redelivery");
     let (input, later) = (app.create("in", 1).await, app.topic("later"));
-    let calls = Arc::new(AtomicUsize::new(0));
+    let calls = counter();
     let builder = StreamsBuilder::new();
     let (counted, chosen) = (calls.clone(), later.clone());
     builder
