@@ -18,7 +18,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tempfile::TempDir;
 
@@ -29,6 +29,12 @@ const LOOK: Duration = Duration::from_millis(20);
 
 static KAFKA: LazyLock<KafkaCluster> =
     LazyLock::new(|| KafkaCluster::start().unwrap_or_else(|e| panic!("no Kafka: {e}")));
+
+static PRODUCER: LazyLock<ThreadedProducer<DefaultProducerContext>> = LazyLock::new(|| {
+    let mut config = client();
+    config.set("enable.idempotence", "true").set("partitioner", "murmur2_random");
+    config.create().unwrap_or_else(|e| panic!("{e}"))
+});
 
 /// The brokers that all tests of this binary share. The first call starts them.
 pub fn servers() -> &'static str {
@@ -49,6 +55,9 @@ impl Application {
     /// A new name that begins with `name`, and a new directory.
     pub fn new(name: &str) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
+        // `RUST_LOG=debug` shows what an application does; only the first call counts.
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         let id = format!("{name}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         Self { id, state_dir: new_dir() }
     }
@@ -100,7 +109,7 @@ pub fn streams(
     settings: &[(&str, &str)],
 ) -> Streams {
     for (key, value) in settings {
-        config = config.set(key, *value).unwrap_or_else(|e| panic!("{key}={value}: {e}"));
+        config = config.set(key, value).unwrap_or_else(|e| panic!("{key}={value}: {e}"));
     }
     let config = config.build().unwrap_or_else(|e| panic!("{e}"));
     Streams::new(topology, config).unwrap_or_else(|e| panic!("{e}"))
@@ -216,16 +225,13 @@ pub fn produce<'a>(
     topic: &str,
     records: impl IntoIterator<Item = (Option<&'a str>, Option<&'a [u8]>)>,
 ) {
-    let created =
-        client().set("enable.idempotence", "true").set("partitioner", "murmur2_random").create();
-    let producer: ThreadedProducer<_> = created.unwrap_or_else(|e| panic!("{e}"));
     for (key, value) in records {
         let mut record: BaseRecord<'_, str, [u8]> = BaseRecord::to(topic);
         record.key = key;
         record.payload = value;
-        producer.send(record).unwrap_or_else(|(e, _)| panic!("{e}"));
+        PRODUCER.send(record).unwrap_or_else(|(e, _)| panic!("{e}"));
     }
-    producer.flush(DEADLINE).unwrap_or_else(|e| panic!("{e}"));
+    PRODUCER.flush(DEADLINE).unwrap_or_else(|e| panic!("{e}"));
 }
 
 /// Writes lines without keys.

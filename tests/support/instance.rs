@@ -79,6 +79,8 @@ impl Instance {
         let mut child = Command::new(binary)
             .args(args)
             .env("RUST_LOG", LOG)
+            // An error in the log says what is wrong; thirty lines of stack hide what led to it.
+            .env("RUST_LIB_BACKTRACE", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -27,7 +27,7 @@ pub fn client() -> ClientConfig {
     config
 }
 
-/// Creates topics with so many partitions.
+/// Creates topics with so many partitions and waits until the broker tells of them.
 pub fn create_topics(topics: &[&str], partitions: i32) {
     let admin: AdminClient<DefaultClientContext> = client().create().unwrap();
     let new: Vec<NewTopic<'_>> =
@@ -36,6 +36,15 @@ pub fn create_topics(topics: &[&str], partitions: i32) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let created = runtime.block_on(admin.create_topics(&new, &options)).unwrap();
     assert!(created.iter().all(Result::is_ok), "{created:?}");
+    eventually(&format!("the creation of {topics:?}"), LIMIT, || {
+        let all = admin.inner().fetch_metadata(None, LIMIT).unwrap();
+        topics.iter().all(|wanted| {
+            let found = all.topics().iter().find(|t| t.name() == *wanted);
+            found.is_some_and(|t| {
+                t.partitions().iter().filter(|p| p.leader() >= 0).count() == partitions as usize
+            })
+        })
+    });
 }
 
 /// How records of open and aborted transactions are treated.

@@ -29,7 +29,7 @@ fn numbers(input: &str, output: &str) -> Topology {
     builder.build().unwrap()
 }
 
-/// Passes numbers through, and holds the records after `last` back until what came before is in
+/// Passes the numbers 1, 2 and so on through, and holds `last` back until those before it are in
 /// the output topic, committed or not. Without this a bad record could stop the application
 /// before there is anything to hide.
 fn numbers_written_before(last: i64, input: &str, output: &str) -> Topology {
@@ -40,7 +40,7 @@ fn numbers_written_before(last: i64, input: &str, output: &str) -> Topology {
         .map_values(move |n| {
             if n == last {
                 let end = || offsets(&written, "read_uncommitted")[0].1;
-                wait_until("the records before", || end() >= last);
+                wait_until("the records before", || end() == last - 1);
             }
             assert!(n >= 0, "{n} is not welcome here");
             n
@@ -117,7 +117,7 @@ fn a_pattern_that_is_no_regular_expression_is_refused() {
 #[test]
 fn an_unknown_key_is_told_with_the_nearest_one() {
     let set = StreamsConfig::builder("app", "localhost:9092").set("commit.intervall.ms", "100");
-    let error = set.err().expect("it was taken");
+    let error = set.expect_err("it was taken");
     assert!(matches!(error, ConfigError::UnknownKey { .. }), "{error:?}");
     assert_tells(&error, &["`commit.intervall.ms`", "did you mean `commit.interval.ms`"]);
 }
