@@ -3,6 +3,7 @@
 //! Every transactional call is bounded in time. Deliveries are awaited by polling here, before
 //! the client's own flush and commit: those poll in steps of 100 ms.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -80,6 +81,8 @@ impl ProducerContext for DeliveryContext {
 /// A producer, transactional under exactly once.
 pub(crate) struct WorkerProducer {
     client: BaseProducer<DeliveryContext>,
+    /// A transaction was begun, and neither committed nor aborted.
+    open: Cell<bool>,
     sent: u32,
     /// Records handed over since the last call of [`Self::take_sent`].
     records: u64,
@@ -90,7 +93,7 @@ pub(crate) struct WorkerProducer {
 impl WorkerProducer {
     pub(crate) fn new(settings: &ClientSettings) -> Result<Self, KafkaError> {
         let client = client_config(settings).create_with_context(DeliveryContext::default())?;
-        Ok(Self { client, sent: 0, records: 0, partitions: HashMap::new() })
+        Ok(Self { client, open: Cell::new(false), sent: 0, records: 0, partitions: HashMap::new() })
     }
 
     /// Settles what an earlier producer with this transactional id left open, and fences it.
@@ -99,7 +102,9 @@ impl WorkerProducer {
     }
 
     pub(crate) fn begin(&self) -> Result<(), KafkaError> {
-        self.client.begin_transaction()
+        self.client.begin_transaction()?;
+        self.open.set(true);
+        Ok(())
     }
 
     pub(crate) fn send_offsets(
@@ -118,14 +123,21 @@ impl WorkerProducer {
         timeout: Duration,
     ) -> Result<(), KafkaError> {
         tracing::trace!(transaction = permit.transaction(), "committing");
-        self.client.commit_transaction(timeout)
+        self.client.commit_transaction(timeout)?;
+        self.open.set(false);
+        Ok(())
     }
 
-    /// Aborts. What was not sent yet is thrown away first, or the call would wait for it.
+    /// Aborts what is open. What was not sent yet is thrown away first, or the call would wait
+    /// for it.
     pub(crate) fn abort(&self, timeout: Duration) -> Result<(), KafkaError> {
+        if !self.open.get() {
+            return Ok(());
+        }
         self.client.purge(PurgeConfig::default().queue().inflight());
         let _ = self.await_deliveries(timeout);
         self.client.abort_transaction(timeout)?;
+        self.open.set(false);
         *self.client.context().lock() = Deliveries::default();
         Ok(())
     }
