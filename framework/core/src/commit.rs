@@ -31,7 +31,7 @@ pub enum Disposition {
     AbortTransaction,
     /// Nobody knows what happened; replace the producer and start the tasks again.
     OutcomeUnknown,
-    /// The tasks' partitions or generation are gone; drop the tasks and wait for an assignment.
+    /// The tasks' generation is gone, or their stores are behind; start them again.
     RestoreTask,
     /// Another producer with this transactional id has taken over.
     Fenced,
@@ -200,8 +200,8 @@ impl CommitMachine {
     fn failed(&mut self, disposition: Disposition) -> Action {
         use CommitState as S;
         // Broker and store may disagree once a commit has succeeded and its apply has not; only
-        // a restart, which follows the changelog, may go on from here.
-        if self.state == S::Applying {
+        // tasks that follow the changelog again may go on from here.
+        if self.state == S::Applying && disposition != Disposition::RestoreTask {
             return self.enter(S::Stopped, Action::Stop);
         }
         match disposition {
@@ -210,8 +210,9 @@ impl CommitMachine {
             Disposition::AbortTransaction if self.state == S::Aborting => {
                 self.enter(S::OutcomeUnknown, Action::ReplaceAndRestart)
             }
-            Disposition::AbortTransaction => self.enter(S::Aborting, Action::AbortAndRestart),
-            Disposition::RestoreTask => self.enter(S::Aborting, Action::AbortAndDrop),
+            Disposition::AbortTransaction | Disposition::RestoreTask => {
+                self.enter(S::Aborting, Action::AbortAndRestart)
+            }
             Disposition::OutcomeUnknown => self.enter(S::OutcomeUnknown, Action::ReplaceAndRestart),
             Disposition::Fenced => {
                 self.fenced += 1;

@@ -91,6 +91,16 @@ pub enum StreamsError {
     /// The state backend failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// A partition without a committed offset, and nowhere to begin.
+    #[error(
+        "{topic}-{partition} has no committed offset and auto.offset.reset=none; commit one, or set auto.offset.reset to earliest or latest"
+    )]
+    NoCommittedOffset {
+        /// The topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+    },
     /// A record was refused by the broker for good.
     #[error(
         "a record for {topic}-{partition} cannot be produced: {source}; raise max.message.bytes of the topic and producer.message.max.bytes if it is too large"

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use oncestream_runtime::config::{
-    AutoOffsetReset, ClientSettings, ConfigError, DeserializationHandler, GroupProtocol,
-    ProcessingGuarantee, StateBackendKind, StreamsConfig, StreamsConfigBuilder,
+    AutoOffsetReset, ClientSettings, ConfigError, DeserializationHandler, ProcessingGuarantee,
+    StateBackendKind, StreamsConfig, StreamsConfigBuilder,
 };
 use rdkafka::ClientConfig;
 use rdkafka::admin::AdminClient;
@@ -56,7 +56,6 @@ fn defaults_are_those_of_kafka_streams() {
     assert_eq!(config.max_task_idle_ms(), 0);
     assert_eq!(config.buffered_records_per_partition(), 1000);
     assert_eq!(config.instance_id(), None);
-    assert_eq!(config.group_protocol(), GroupProtocol::Classic);
     assert_eq!(config.auto_offset_reset(), AutoOffsetReset::Earliest);
     assert_eq!(config.max_poll_interval(), Duration::from_mins(5));
     assert_eq!(config.session_timeout(), Duration::from_secs(45));
@@ -100,7 +99,6 @@ fn every_key_of_the_table_reaches_the_configuration() {
         ("buffered.records.per.partition", "80"),
         ("instance.id", "i-1"),
         ("group.instance.id", "g-1"),
-        ("group.protocol", "consumer"),
         ("auto.offset.reset", "none"),
         ("max.poll.interval.ms", "81000"),
         ("session.timeout.ms", "46000"),
@@ -117,7 +115,8 @@ fn every_key_of_the_table_reaches_the_configuration() {
         shown.split(", raw: ").next().map(str::to_owned)
     };
     let before = typed(builder().build().unwrap());
-    for key in StreamsConfig::keys() {
+    // A key with one value alone has nothing to change.
+    for key in StreamsConfig::keys().iter().filter(|key| key.name != "group.protocol") {
         let (_, value) = other_than_default.iter().find(|(name, _)| *name == key.name).unwrap();
         let config = with(builder(), &[(key.name, value)]).unwrap();
         assert_ne!(typed(config), before, "{} has no effect", key.name);
@@ -407,6 +406,9 @@ fn overrides_that_break_the_runtime_are_refused() {
         ("consumer.enable.auto.offset.store", "true"),
         ("consumer.partition.assignment.strategy", "cooperative-sticky"),
         ("consumer.group.remote.assignor", "uniform"),
+        ("consumer.group.remote.assignor", "range"),
+        ("consumer.enable.partition.eof", "true"),
+        ("main.consumer.enable.partition.eof", "true"),
         ("restore.consumer.enable.partition.eof", "false"),
         ("restore.consumer.auto.offset.reset", "earliest"),
         ("producer.transactional.id", "mine"),
@@ -432,11 +434,36 @@ fn overrides_that_break_the_runtime_are_refused() {
     for (key, value) in [
         ("consumer.enable.auto.commit", "false"),
         ("consumer.partition.assignment.strategy", "range"),
+        ("main.consumer.enable.partition.eof", "false"),
+        ("restore.consumer.enable.partition.eof", "true"),
         ("producer.partitioner", "murmur2"),
         ("producer.acks", "all"),
     ] {
         with(exactly_once(), &[(key, value)]).unwrap();
     }
+}
+
+#[test]
+fn only_the_classic_group_protocol_is_taken() {
+    let keys = ["", "consumer.", "main.consumer.", "restore.consumer."]
+        .map(|prefix| format!("{prefix}group.protocol"));
+    for key in &keys {
+        for value in ["consumer", "Consumer", "classic,consumer", ""] {
+            let error = with(builder(), &[(key, value)]).unwrap_err();
+            assert!(matches!(error, ConfigError::Forbidden { .. }), "{key}: {error}");
+            let said = format!(
+                "`{key}` cannot be `{value}`: only the `classic` group protocol with range \
+                 assignment is supported"
+            );
+            assert_eq!(error.to_string(), said);
+        }
+        let config = with(builder(), &[(key, "classic")]).unwrap();
+        assert_eq!(config.consumer_settings(0).get("group.protocol"), Some("classic"));
+    }
+    let from_file = StreamsConfig::from_toml("group.protocol = \"consumer\"").unwrap_err();
+    assert!(matches!(from_file, ConfigError::Forbidden { .. }), "{from_file}");
+    let from_env = builder().variables([("ONCESTREAM_GROUP_PROTOCOL", "consumer")]).unwrap_err();
+    assert!(matches!(from_env, ConfigError::Forbidden { .. }), "{from_env}");
 }
 
 #[test]
@@ -525,7 +552,11 @@ fn the_clients_get_what_exactly_once_needs() {
             ("enable.auto.commit", "false"),
             ("enable.auto.offset.store", "false"),
             ("isolation.level", "read_committed"),
+            ("group.protocol", "classic"),
             ("partition.assignment.strategy", "range"),
+            ("enable.partition.eof", "false"),
+            ("session.timeout.ms", "45000"),
+            ("heartbeat.interval.ms", "3000"),
             ("auto.offset.reset", "earliest"),
             ("fetch.queue.backoff.ms", "5"),
         ],
@@ -577,7 +608,7 @@ fn a_restore_keeps_its_ways_whatever_the_consumers_are_told() {
         ("consumer.auto.offset.reset", "latest"),
         ("consumer.enable.partition.eof", "false"),
         ("consumer.group.instance.id", "g"),
-        ("consumer.group.protocol", "consumer"),
+        ("consumer.group.protocol", "classic"),
     ];
     let config = with(builder(), &pairs).unwrap();
     let restore = config.restore_consumer_settings(0);
@@ -591,15 +622,14 @@ fn a_restore_keeps_its_ways_whatever_the_consumers_are_told() {
 /// librdkafka checks names, limits and combinations when a client is made.
 #[test]
 fn librdkafka_takes_the_settings_of_every_client() {
-    let bases: [&[(&str, &str)]; 8] = [
+    let bases: [&[(&str, &str)]; 7] = [
         &[],
         &[("processing.guarantee", "exactly_once")],
         &[("processing.guarantee", "exactly_once"), ("transaction.timeout.ms", "1000")],
         &[("transaction.timeout.ms", "900000")],
         &[("session.timeout.ms", "1000"), ("max.poll.interval.ms", "1000")],
         &[("auto.offset.reset", "none"), ("group.instance.id", "g")],
-        &[("group.protocol", "consumer"), ("consumer.session.timeout.ms", "6000")],
-        &[("group.protocol", "consumer"), ("consumer.partition.assignment.strategy", "range")],
+        &[("group.protocol", "classic"), ("consumer.partition.assignment.strategy", "range")],
     ];
     for pairs in bases {
         let config = with(builder(), pairs).unwrap();

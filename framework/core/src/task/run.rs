@@ -179,6 +179,8 @@ impl Task {
         collector: &mut dyn Collector,
     ) -> Result<(), TaskError> {
         self.state.wall_clock_ms = now_ms;
+        // A processor may write while it starts.
+        self.dirty |= self.has_processors();
         for node in &self.lifecycles {
             let mut ctx = Context { state: &mut self.state, collector };
             node.borrow_mut().init(&mut ctx)?;
@@ -347,14 +349,6 @@ impl Task {
             node.borrow_mut().punctuate(&mut ctx, schedule, now)?;
         }
         Ok(())
-    }
-
-    /// Forgets the records that wait: their partitions are given up, or read again from the
-    /// committed offset. Call it after a commit.
-    pub fn clear_queues(&mut self) {
-        for input in &mut self.inputs {
-            self.sources[input.source].1.0.clear(input.queue);
-        }
     }
 
     /// True when something was processed since the last commit.

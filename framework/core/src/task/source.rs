@@ -86,8 +86,6 @@ pub(crate) trait SourceNode {
     fn head(&self, queue: usize) -> Option<TimestampMs>;
     /// How many records wait.
     fn queued(&self, queue: usize) -> usize;
-    /// Empties a queue.
-    fn clear(&mut self, queue: usize);
     /// Takes the head of a queue out and processes it.
     fn process_head(&mut self, ctx: &mut Context<'_>, queue: usize) -> Result<(), TaskError>;
     /// The largest time seen on a partition; -1 before the first record.
@@ -239,12 +237,6 @@ impl<K: Clone, V: Clone> SourceNode for Source<K, V> {
 
     fn queued(&self, queue: usize) -> usize {
         self.queues[queue].records.len()
-    }
-
-    fn clear(&mut self, queue: usize) {
-        let queue = &mut self.queues[queue];
-        queue.records.clear();
-        queue.seen_time = queue.processed_time;
     }
 
     fn process_head(&mut self, ctx: &mut Context<'_>, queue: usize) -> Result<(), TaskError> {

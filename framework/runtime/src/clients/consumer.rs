@@ -12,9 +12,7 @@ use std::time::Duration;
 
 use oncestream_core::task::{OffsetMetadata, RawRecord};
 use oncestream_core::{Header, Headers, TopicPartition};
-use rdkafka::consumer::{
-    BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata, RebalanceProtocol,
-};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message};
 use rdkafka::types::RDKafkaRespErr;
@@ -51,11 +49,7 @@ impl ConsumerContext for RebalanceContext {
         partitions: &mut TopicPartitionList,
     ) {
         if self.closing.load(Ordering::Acquire) {
-            let done = match consumer.rebalance_protocol() {
-                RebalanceProtocol::Cooperative => consumer.incremental_unassign(partitions),
-                _ => consumer.unassign(),
-            };
-            if let Err(e) = done {
+            if let Err(e) = consumer.unassign() {
                 tracing::warn!(error = %e, "cannot give partitions up while closing");
             }
             return;
@@ -120,10 +114,6 @@ impl GroupConsumer {
         self.client.group_metadata()
     }
 
-    pub(crate) fn is_cooperative(&self) -> bool {
-        matches!(self.client.rebalance_protocol(), RebalanceProtocol::Cooperative)
-    }
-
     /// What is committed for partitions, stable: a pending transaction's offsets are waited for.
     pub(crate) fn committed(
         &self,
@@ -149,27 +139,24 @@ impl GroupConsumer {
             .collect()
     }
 
-    /// Takes partitions at the given offsets; those without start by `auto.offset.reset`.
-    pub(crate) fn assign(
-        &self,
-        partitions: &[(TopicPartition, Option<i64>)],
-        incremental: bool,
-    ) -> Result<(), KafkaError> {
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for (p, offset) in partitions {
-            let offset = offset.map_or(Offset::Stored, Offset::Offset);
-            list.add_partition_offset(&p.topic, p.partition, offset)?;
+    /// Takes partitions at the given offsets. What was fetched for them before is void.
+    pub(crate) fn assign(&self, positions: &[(TopicPartition, i64)]) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(positions.len());
+        for (p, offset) in positions {
+            list.add_partition_offset(&p.topic, p.partition, Offset::Offset(*offset))?;
         }
-        if incremental { self.client.incremental_assign(&list) } else { self.client.assign(&list) }
+        self.client.assign(&list)
     }
 
-    /// Gives partitions up: all, or with an incremental protocol these.
-    pub(crate) fn unassign(&self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
-        if self.is_cooperative() {
-            self.client.incremental_unassign(&list(partitions.iter()))
-        } else {
-            self.client.unassign()
-        }
+    /// Gives all partitions up.
+    pub(crate) fn unassign(&self) -> Result<(), KafkaError> {
+        self.client.unassign()
+    }
+
+    /// Whether the assignment is gone, or changes with an event that was not handled yet.
+    pub(crate) fn is_rebalancing(&self) -> bool {
+        let events = self.client.context().events.lock().unwrap_or_else(PoisonError::into_inner);
+        !events.is_empty() || self.client.assignment_lost()
     }
 
     pub(crate) fn pause<'a>(
@@ -196,8 +183,12 @@ impl GroupConsumer {
 
 impl Drop for GroupConsumer {
     fn drop(&mut self) {
-        // The client's own close polls until the group has let it go.
+        // The client's own close polls until the group has let it go. It never does if a
+        // rebalance is still waiting for its answer.
         self.client.context().closing.store(true, Ordering::Release);
+        if let Err(error) = self.client.unassign() {
+            tracing::debug!(%error, "giving partitions up while closing");
+        }
         self.client.unsubscribe();
     }
 }
@@ -251,6 +242,14 @@ pub(crate) fn is_transient(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::RebalanceInProgress
                 | RDKafkaErrorCode::IllegalGeneration
                 | RDKafkaErrorCode::UnknownMemberId
+                | RDKafkaErrorCode::OffsetNotAvailable
+                | RDKafkaErrorCode::ReplicaNotAvailable
+                | RDKafkaErrorCode::KafkaStorageError
+                | RDKafkaErrorCode::FencedLeaderEpoch
+                | RDKafkaErrorCode::UnknownLeaderEpoch
+                // A broker that restarts cuts handshakes; wrong credentials show at the start.
+                | RDKafkaErrorCode::SSL
+                | RDKafkaErrorCode::Authentication
         )
     )
 }

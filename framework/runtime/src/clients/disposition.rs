@@ -24,11 +24,13 @@ pub(crate) fn disposition(error: &KafkaError, step: Step, fatal: Option<Code>) -
         return special;
     }
     if fatal.is_some() {
-        return Disposition::Fatal;
+        // Sequence errors, an expired producer id: a new producer gets over them. The worker
+        // bounds how often.
+        return Disposition::OutcomeUnknown;
     }
     if let KafkaError::Transaction(e) = error {
         if e.is_fatal() {
-            return Disposition::Fatal;
+            return Disposition::OutcomeUnknown;
         }
         if e.txn_requires_abort() {
             return Disposition::AbortTransaction;
@@ -121,11 +123,11 @@ mod tests {
     }
 
     #[test]
-    fn a_fatal_client_error_without_a_name_stops() {
+    fn a_fatal_client_error_without_a_name_wants_a_new_producer() {
         let error = KafkaError::MessageProduction(Code::Fatal);
         assert_eq!(
             disposition(&error, Step::TransactionalDelivery, Some(Code::OutOfOrderSequenceNumber)),
-            Disposition::Fatal
+            Disposition::OutcomeUnknown
         );
     }
 }

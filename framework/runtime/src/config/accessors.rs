@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::StreamsConfig;
 use super::values::{
-    AutoOffsetReset, DeserializationHandler, GroupProtocol, ProcessingGuarantee, StateBackendKind,
+    AutoOffsetReset, DeserializationHandler, ProcessingGuarantee, StateBackendKind,
 };
 
 impl StreamsConfig {
@@ -87,11 +87,6 @@ impl StreamsConfig {
     /// `group.instance.id`, without the worker's index.
     pub fn group_instance_id(&self) -> Option<&str> {
         self.group_instance_id.as_deref()
-    }
-
-    /// `group.protocol`.
-    pub fn group_protocol(&self) -> GroupProtocol {
-        self.group_protocol
     }
 
     /// `auto.offset.reset`.

@@ -5,8 +5,9 @@
 //! outlive its transaction, or a transaction its owner's session.
 
 use super::error::{ConfigError, shown};
+use super::keys::ONLY_CLASSIC;
 use super::names::Client;
-use super::values::{GroupProtocol, ProcessingGuarantee};
+use super::values::ProcessingGuarantee;
 
 /// When a rule holds.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,7 @@ struct Fixed {
 
 const EVERY: &[Client] = &Client::ALL;
 const CONSUMERS: &[Client] = &[Client::Consumer, Client::MainConsumer, Client::RestoreConsumer];
+const MEMBER: &[Client] = &[Client::Consumer, Client::MainConsumer];
 const RESTORE: &[Client] = &[Client::RestoreConsumer];
 const PRODUCERS: &[Client] = &[Client::Producer];
 
@@ -46,8 +48,12 @@ const FIXED: &[Fixed] = &[
         reason: "exactly once must not read what an aborted transaction wrote" },
     Fixed { clients: CONSUMERS, setting: "partition.assignment.strategy", allowed: &["range"], when: When::Always,
         reason: "only `range` assigns co-partitioned topics together" },
-    Fixed { clients: CONSUMERS, setting: "group.remote.assignor", allowed: &["range"], when: When::Always,
-        reason: "only `range` assigns co-partitioned topics together" },
+    Fixed { clients: CONSUMERS, setting: "group.remote.assignor", allowed: &[], when: When::Always,
+        reason: ONLY_CLASSIC },
+    Fixed { clients: CONSUMERS, setting: "group.protocol", allowed: &["classic"], when: When::Always,
+        reason: ONLY_CLASSIC },
+    Fixed { clients: MEMBER, setting: "enable.partition.eof", allowed: &["false"], when: When::Always,
+        reason: "a worker would take the end of a partition for an error" },
     Fixed { clients: RESTORE, setting: "enable.partition.eof", allowed: &["true"], when: When::Always,
         reason: "the end of a partition is how a restore ends" },
     Fixed { clients: RESTORE, setting: "auto.offset.reset", allowed: &["error"], when: When::Always,
@@ -123,11 +129,10 @@ pub(super) fn check_transaction_timeout(
 
 /// A session that ends before the first heartbeat is no session.
 pub(super) fn check_heartbeat(
-    protocol: GroupProtocol,
     heartbeat_interval_ms: i64,
     session_timeout_ms: i64,
 ) -> Result<(), ConfigError> {
-    if protocol == GroupProtocol::Consumer || heartbeat_interval_ms < session_timeout_ms {
+    if heartbeat_interval_ms < session_timeout_ms {
         return Ok(());
     }
     Err(ConfigError::Contradiction {
@@ -142,11 +147,10 @@ pub(super) fn check_heartbeat(
 
 /// librdkafka's own condition, told before a client is made.
 pub(super) fn check_poll_interval(
-    protocol: GroupProtocol,
     max_poll_interval_ms: i64,
     session_timeout_ms: i64,
 ) -> Result<(), ConfigError> {
-    if protocol == GroupProtocol::Consumer || max_poll_interval_ms >= session_timeout_ms {
+    if max_poll_interval_ms >= session_timeout_ms {
         return Ok(());
     }
     Err(ConfigError::Contradiction {
@@ -221,16 +225,14 @@ mod tests {
 
     #[test]
     fn a_heartbeat_fits_in_the_session() {
-        assert!(check_heartbeat(GroupProtocol::Classic, 999, 1000).is_ok());
-        assert!(check_heartbeat(GroupProtocol::Classic, 1000, 1000).is_err());
-        assert!(check_heartbeat(GroupProtocol::Consumer, 1000, 1000).is_ok());
+        assert!(check_heartbeat(999, 1000).is_ok());
+        assert!(check_heartbeat(1000, 1000).is_err());
     }
 
     #[test]
     fn the_poll_interval_spans_a_session() {
-        assert!(check_poll_interval(GroupProtocol::Classic, 1000, 1000).is_ok());
-        assert!(check_poll_interval(GroupProtocol::Classic, 999, 1000).is_err());
-        assert!(check_poll_interval(GroupProtocol::Consumer, 999, 1000).is_ok());
+        assert!(check_poll_interval(1000, 1000).is_ok());
+        assert!(check_poll_interval(999, 1000).is_err());
     }
 
     #[test]

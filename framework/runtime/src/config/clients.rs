@@ -11,7 +11,7 @@ use std::fmt;
 use super::StreamsConfig;
 use super::error::shown;
 use super::names::{self, Client, Place};
-use super::values::{AutoOffsetReset, GroupProtocol};
+use super::values::AutoOffsetReset;
 
 /// librdkafka caps `socket.timeout.ms` here.
 const MAX_SOCKET_TIMEOUT_MS: u128 = 300_000;
@@ -163,22 +163,11 @@ impl StreamsConfig {
         }
     }
 
-    /// How partitions are assigned, and who decides that a member is dead. With the `consumer`
-    /// protocol both are the broker's, and librdkafka refuses the settings of the other.
+    /// How partitions are assigned, and when a member counts as dead.
     fn membership(&self, settings: &mut ClientSettings) {
-        settings.put("group.protocol", self.group_protocol.as_str());
-        match self.group_protocol {
-            GroupProtocol::Classic => {
-                settings.0.remove("group.remote.assignor");
-                settings.put("partition.assignment.strategy", "range");
-                settings.put("session.timeout.ms", self.session_timeout.as_millis());
-                settings.put("heartbeat.interval.ms", self.heartbeat_interval.as_millis());
-            }
-            GroupProtocol::Consumer => {
-                settings.0.remove("partition.assignment.strategy");
-                settings.put("group.remote.assignor", "range");
-            }
-        }
+        settings.put_all(MEMBER);
+        settings.put("session.timeout.ms", self.session_timeout.as_millis());
+        settings.put("heartbeat.interval.ms", self.heartbeat_interval.as_millis());
     }
 }
 
@@ -191,6 +180,15 @@ const CONSUMER: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "5"),
     ("queued.min.messages", "100000"),
     ("queued.max.messages.kbytes", "65536"),
+];
+
+/// What a member of the group has whatever was passed.
+const MEMBER: &[(&str, &str)] = &[
+    // The worker's rebalance is eager: all partitions are given up before any are assigned.
+    ("group.protocol", "classic"),
+    ("partition.assignment.strategy", "range"),
+    // The worker would take the end of a partition for an error.
+    ("enable.partition.eof", "false"),
 ];
 
 const RESTORE_CONSUMER: &[(&str, &str)] = &[
@@ -216,3 +214,29 @@ const TRANSACTIONAL: &[(&str, &str)] = &[
     ("retry.backoff.ms", "2"),
     ("retry.backoff.max.ms", "10"),
 ];
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    /// `checks.rs` refuses these; here they have slipped past it.
+    #[test]
+    fn what_a_member_depends_on_wins_over_what_was_passed() {
+        let mut config = StreamsConfig::builder("a", "b:1").build().unwrap();
+        for prefix in ["consumer.", "main.consumer."] {
+            for (setting, value) in [
+                ("enable.partition.eof", "true"),
+                ("group.protocol", "consumer"),
+                ("partition.assignment.strategy", "cooperative-sticky"),
+            ] {
+                config.raw.0.insert(format!("{prefix}{setting}"), value.to_owned());
+            }
+        }
+        let settings = config.consumer_settings(0);
+        for (setting, value) in MEMBER {
+            assert_eq!(settings.get(setting), Some(*value), "{setting}");
+        }
+    }
+}

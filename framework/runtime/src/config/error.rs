@@ -43,10 +43,10 @@ pub enum ConfigError {
         /// What the key takes.
         allowed: String,
     },
-    /// A client setting that the runtime depends on cannot be overridden like this.
+    /// A setting that the runtime depends on cannot be overridden like this.
     #[error("`{key}` cannot be `{value}`: {reason}")]
     Forbidden {
-        /// The key, with its prefix.
+        /// The key, with its prefix if it has one.
         key: String,
         /// The value, redacted for a secret key.
         value: String,

@@ -7,7 +7,7 @@
 
 use super::error::{ConfigError, shown};
 use super::names::Client;
-use super::values::{BACKENDS, GROUP_PROTOCOLS, GUARANTEES, HANDLERS, OFFSET_RESETS};
+use super::values::{BACKENDS, GUARANTEES, HANDLERS, OFFSET_RESETS};
 
 /// A key of the configuration, as the documentation shows it.
 #[derive(Clone, Copy, Debug)]
@@ -34,12 +34,17 @@ pub(super) enum Kind {
     Path,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// One value alone, and why no other: a key that Kafka users know and may have set.
+    Only(&'static str, &'static str),
     /// A whole number within bounds, both included.
     Whole(i64, i64),
 }
 
 const MAX_MS: i64 = i32::MAX as i64;
 const MAX_BYTES: i64 = i64::MAX;
+/// Why the `consumer` group protocol is refused, wherever it is asked for.
+pub(super) const ONLY_CLASSIC: &str =
+    "only the `classic` group protocol with range assignment is supported";
 
 const fn key(name: &'static str, default: &'static str, kind: Kind, doc: &'static str) -> Key {
     Key { name, default, doc, kind, client: None }
@@ -66,7 +71,7 @@ pub(super) static KEYS: &[Key] = &[
     key("buffered.records.per.partition", "1000", Kind::Whole(1, MAX_MS), "Records queued per partition before its fetching pauses."),
     key("instance.id", "(made once, kept in `state.dir`)", Kind::Name, "Names this instance in transactional ids. Two running instances never share one."),
     of(Client::MainConsumer, key("group.instance.id", "", Kind::Name, "Static membership: a restart within the session timeout keeps its partitions. Each worker adds its index.")),
-    of(Client::MainConsumer, key("group.protocol", "classic", Kind::OneOf(GROUP_PROTOCOLS), "The group protocol. With `consumer` the broker owns the session timeout and the heartbeats.")),
+    of(Client::MainConsumer, key("group.protocol", "classic", Kind::Only("classic", ONLY_CLASSIC), "The group protocol: `classic` with range assignment. The broker's own assignment (`consumer`, KIP-848) is refused.")),
     of(Client::MainConsumer, key("auto.offset.reset", "earliest", Kind::OneOf(OFFSET_RESETS), "Where to begin on a partition without a committed offset.")),
     of(Client::MainConsumer, key("max.poll.interval.ms", "300000", Kind::Whole(1, 86_400_000), "A worker that does not poll for this long loses its partitions.")),
     of(Client::MainConsumer, key("session.timeout.ms", "45000", Kind::Whole(1, 3_600_000), "A worker whose heartbeats fail to arrive for this long loses its partitions.")),
@@ -86,6 +91,7 @@ impl Key {
             Kind::Servers => "`host:port`, several separated by commas".to_owned(),
             Kind::Path => "a path, in UTF-8".to_owned(),
             Kind::OneOf(words) => words.join(" | "),
+            Kind::Only(word, _) => word.to_owned(),
             Kind::Whole(min, i64::MAX) => format!("a whole number from {min}"),
             Kind::Whole(min, max) => format!("a whole number from {min} to {max}"),
         }
@@ -99,6 +105,11 @@ impl Key {
             // The replacement character is what a path that is not UTF-8 was turned into.
             Kind::Path => !value.is_empty() && !value.contains('\u{FFFD}'),
             Kind::OneOf(words) => words.contains(&value),
+            Kind::Only(word, reason) if value != word => {
+                let (key, value) = (given.to_owned(), shown(given, value));
+                return Err(ConfigError::Forbidden { key, value, reason });
+            }
+            Kind::Only(..) => true,
             Kind::Whole(min, max) => {
                 value.parse::<i64>().is_ok_and(|number| (min..=max).contains(&number))
             }

@@ -28,9 +28,7 @@ pub use builder::StreamsConfigBuilder;
 pub use clients::ClientSettings;
 pub use error::ConfigError;
 pub use keys::Key;
-pub use values::{
-    AutoOffsetReset, DeserializationHandler, GroupProtocol, ProcessingGuarantee, StateBackendKind,
-};
+pub use values::{AutoOffsetReset, DeserializationHandler, ProcessingGuarantee, StateBackendKind};
 
 /// The checked configuration of an application.
 ///
@@ -64,7 +62,6 @@ pub struct StreamsConfig {
     buffered_records_per_partition: usize,
     instance_id: Option<String>,
     group_instance_id: Option<String>,
-    group_protocol: GroupProtocol,
     auto_offset_reset: AutoOffsetReset,
     max_poll_interval: Duration,
     session_timeout: Duration,

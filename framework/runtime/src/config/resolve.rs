@@ -12,7 +12,7 @@ use super::error::ConfigError;
 use super::keys::Key;
 use super::names::{self, Client, Place};
 use super::values::{
-    AutoOffsetReset, DeserializationHandler, GroupProtocol, ProcessingGuarantee, StateBackendKind,
+    AutoOffsetReset, DeserializationHandler, ProcessingGuarantee, StateBackendKind,
 };
 
 pub(super) fn resolve(raw: Raw) -> Result<StreamsConfig, ConfigError> {
@@ -38,7 +38,6 @@ pub(super) fn resolve(raw: Raw) -> Result<StreamsConfig, ConfigError> {
         buffered_records_per_partition: raw.unsigned("buffered.records.per.partition")?,
         instance_id: raw.text("instance.id")?,
         group_instance_id: raw.text("group.instance.id")?,
-        group_protocol: raw.word("group.protocol", GroupProtocol::from_word)?,
         auto_offset_reset: raw.word("auto.offset.reset", AutoOffsetReset::from_word)?,
         max_poll_interval: millis(raw.whole("max.poll.interval.ms")?),
         session_timeout: millis(session_ms),
@@ -62,13 +61,12 @@ fn check(config: &StreamsConfig) -> Result<(), ConfigError> {
             checks::check_override(client, setting, value, guarantee)?;
         }
     }
-    let protocol = config.group_protocol;
     let session_ms = whole_ms(config.session_timeout);
     let transaction_ms = whole_ms(config.transaction_timeout);
     checks::check_commit_interval(guarantee, whole_ms(config.commit_interval), transaction_ms)?;
     checks::check_transaction_timeout(guarantee, transaction_ms, session_ms)?;
-    checks::check_heartbeat(protocol, whole_ms(config.heartbeat_interval), session_ms)?;
-    checks::check_poll_interval(protocol, whole_ms(config.max_poll_interval), session_ms)?;
+    checks::check_heartbeat(whole_ms(config.heartbeat_interval), session_ms)?;
+    checks::check_poll_interval(whole_ms(config.max_poll_interval), session_ms)?;
     if let Some(ms) = config.raw.passed_ms("producer.message.timeout.ms")? {
         checks::check_message_timeout(guarantee, ms, transaction_ms)?;
     }

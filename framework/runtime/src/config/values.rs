@@ -22,15 +22,6 @@ pub enum StateBackendKind {
     Memory,
 }
 
-/// Which group protocol the consumers speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GroupProtocol {
-    /// Members assign partitions; works with every broker.
-    Classic,
-    /// The broker assigns partitions (KIP-848); the session timeout is the broker's too.
-    Consumer,
-}
-
 /// Where to begin on a partition without a committed offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AutoOffsetReset {
@@ -53,7 +44,6 @@ pub enum DeserializationHandler {
 
 pub(super) const GUARANTEES: &[&str] = &["at_least_once", "exactly_once", "exactly_once_v2"];
 pub(super) const BACKENDS: &[&str] = &["fjall", "sled", "memory"];
-pub(super) const GROUP_PROTOCOLS: &[&str] = &["classic", "consumer"];
 pub(super) const OFFSET_RESETS: &[&str] = &["earliest", "latest", "none"];
 pub(super) const HANDLERS: &[&str] = &["fail", "continue"];
 
@@ -93,20 +83,6 @@ impl StateBackendKind {
 
     pub(super) fn from_word(word: &str) -> Option<Self> {
         [Self::Fjall, Self::Sled, Self::Memory].into_iter().find(|kind| kind.as_str() == word)
-    }
-}
-
-impl GroupProtocol {
-    /// The word for it in a configuration file.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Classic => "classic",
-            Self::Consumer => "consumer",
-        }
-    }
-
-    pub(super) fn from_word(word: &str) -> Option<Self> {
-        [Self::Classic, Self::Consumer].into_iter().find(|kind| kind.as_str() == word)
     }
 }
 

@@ -5,6 +5,7 @@
 //! - The stores' batch is applied only for [`Action::Apply`], and cleared on every way back.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use oncestream_core::commit::{Action, CommitMachine, CommitPermit, Disposition, Fact};
@@ -20,9 +21,11 @@ use crate::clients::{Step, WorkerProducer, disposition};
 use crate::error::StreamsError;
 
 /// Longer than the coordinator may take to settle a transaction that a crash left open.
-const INIT_TIMEOUT: Duration = Duration::from_secs(60);
-/// At least once: how long acknowledgements may take.
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(330);
+const INIT_TIMEOUT: Duration = Duration::from_secs(300);
+/// The step in which that is tried; the worker can be stopped in between.
+const INIT_STEP: Duration = Duration::from_secs(5);
+/// A producer that fails for good so many times in a row, without a commit, stops the worker.
+const MAX_FATAL: u32 = 5;
 /// The longest pause before tasks that keep failing are started again.
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
@@ -45,11 +48,30 @@ pub(super) fn new_producer(
         StreamsError::client(format!("creating the producer of worker {worker}"), e)
     })?;
     if let Some(id) = id {
-        producer
-            .init(INIT_TIMEOUT)
-            .map_err(|e| StreamsError::client(format!("initialising transactional id {id}"), e))?;
+        init(shared, &producer, &id)?;
     }
     Ok(producer)
+}
+
+fn init(shared: &Shared, producer: &WorkerProducer, id: &str) -> Result<(), StreamsError> {
+    let deadline = Instant::now() + INIT_TIMEOUT;
+    loop {
+        match producer.init(INIT_STEP) {
+            Ok(()) => return Ok(()),
+            // The same call may be resumed after a time-out.
+            Err(KafkaError::Transaction(e))
+                if e.is_retriable()
+                    && Instant::now() < deadline
+                    && !shared.stop.load(Ordering::Acquire) =>
+            {
+                tracing::info!(error = %e, id, "waiting for the transaction coordinator");
+            }
+            Err(e) => {
+                let action = format!("initialising transactional id {id}");
+                return Err(StreamsError::client(action, e));
+            }
+        }
+    }
 }
 
 /// Opens a transaction for the first record of it. An error comes back as the fact to report.
@@ -177,7 +199,8 @@ impl Worker {
         let limit = if self.shared.config.is_exactly_once() {
             self.shared.config.transaction_timeout()
         } else {
-            DELIVERY_TIMEOUT
+            // Waiting longer would cost the membership in the group.
+            self.shared.config.max_poll_interval() * 4 / 5
         };
         let in_time = producer.await_deliveries(limit);
         self.metrics.records_out.increment(producer.take_sent());
@@ -274,10 +297,8 @@ impl Worker {
                     worker = self.index,
                     "a task moved to another worker during its commit"
                 );
-                self.batch.clear();
-                self.tasks.clear();
-                self.failures = 0;
-                return Fact::Done;
+                // What is committed is committed; the tasks follow their changelogs from here.
+                return Fact::Failed(Disposition::RestoreTask);
             }
             Err(error) => {
                 self.error = Some(error);
@@ -292,6 +313,7 @@ impl Worker {
         }
         self.metrics.records_dropped.increment(dropped);
         self.failures = 0;
+        self.fatal_producers = 0;
         self.committed += 1;
         Fact::Done
     }
@@ -322,14 +344,18 @@ impl Worker {
     }
 
     /// Aborts the open transaction; a fact if that failed. At least once there is none, but
-    /// records without an acknowledgement are waited for, so that none overtakes its repetition.
+    /// records without an acknowledgement are waited for, or given up with their producer, so that
+    /// none overtakes its repetition.
     fn abort_transaction(&mut self) -> Option<Fact> {
         self.metrics.aborts.increment(1);
         let Some(producer) = &self.producer else {
             return Some(Fact::Failed(Disposition::OutcomeUnknown));
         };
         if !self.shared.config.is_exactly_once() {
-            producer.await_deliveries(DELIVERY_TIMEOUT);
+            if !producer.await_deliveries(INIT_STEP) {
+                // What it still holds is dropped with it; the tasks will send it again.
+                return Some(Fact::Failed(Disposition::OutcomeUnknown));
+            }
             drop(producer.take_changelogs());
             return None;
         }
@@ -353,7 +379,8 @@ impl Worker {
     /// committed.
     fn restart_tasks(&mut self) -> Result<(), StreamsError> {
         self.drop_tasks();
-        if self.revoking {
+        // A rebalance that waits to be handled decides what is assigned.
+        if self.revoking || self.consumer.is_rebalancing() {
             return Ok(());
         }
         self.failures += 1;
@@ -386,7 +413,7 @@ impl Worker {
         } else {
             Step::PlainDelivery
         };
-        let fact = Fact::Failed(disposition(&failure.error, step, producer.fatal()));
+        let fact = self.judge(&failure.error, step);
         self.error = Some(StreamsError::Produce {
             topic: failure.topic,
             partition: failure.partition,
@@ -402,25 +429,41 @@ impl Worker {
 
     /// A user's or a serde's fault stops; a producer's is judged by what it said.
     pub(super) fn classify_task_error(&mut self, error: StreamsError) -> Fact {
-        let mut found = Disposition::Fatal;
+        let mut fact = Fact::Failed(Disposition::Fatal);
         if let StreamsError::Task { source: TaskError::Send { source, .. }, .. } = &error
             && let Some(kafka) = source.downcast_ref::<KafkaError>()
-            && let Some(producer) = &self.producer
         {
             let step = if self.shared.config.is_exactly_once() {
                 Step::TransactionalDelivery
             } else {
                 Step::PlainDelivery
             };
-            found = disposition(kafka, step, producer.fatal());
+            fact = self.judge(kafka, step);
         }
         self.error = Some(produce_error(error));
+        fact
+    }
+
+    /// What to do about a client's error, in the light of what happened before.
+    fn judge(&mut self, error: &KafkaError, step: Step) -> Fact {
+        let fatal = self.producer.as_ref().and_then(WorkerProducer::fatal);
+        let mut found = disposition(error, step, fatal);
+        let outlived = self.opened_at.elapsed() >= self.shared.config.transaction_timeout();
+        if found == Disposition::Fenced && outlived {
+            // Its own time-out has ended the transaction, not a rival.
+            found = Disposition::OutcomeUnknown;
+        }
+        if fatal.is_some() && found == Disposition::OutcomeUnknown {
+            self.fatal_producers += 1;
+            if self.fatal_producers > MAX_FATAL {
+                found = Disposition::Fatal;
+            }
+        }
         Fact::Failed(found)
     }
 
     fn client_failed(&mut self, action: &str, error: KafkaError, step: Step) -> Fact {
-        let fatal = self.producer.as_ref().and_then(WorkerProducer::fatal);
-        let fact = Fact::Failed(disposition(&error, step, fatal));
+        let fact = self.judge(&error, step);
         self.error = Some(StreamsError::client(format!("worker {}: {action}", self.index), error));
         fact
     }
@@ -445,13 +488,14 @@ impl Worker {
             return;
         }
         self.next_purge = now + self.shared.config.repartition_purge_interval();
-        let own = format!("{}-", self.shared.config.application_id());
-        let before: Vec<_> = self
+        let known: Vec<_> = self
             .tasks
             .running_tasks()
             .flat_map(|t| t.known_positions().collect::<Vec<_>>())
-            .filter(|p| p.partition.topic.starts_with(&own))
-            .filter(|p| p.partition.topic.ends_with("-repartition"))
+            .collect();
+        let before: Vec<_> = known
+            .into_iter()
+            .filter(|p| self.is_repartition(&p.partition.topic))
             .map(|p| (p.partition, p.offset))
             .collect();
         if !before.is_empty() {

@@ -10,7 +10,7 @@ mod rebalance;
 mod restore;
 mod tasks;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,9 +19,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use oncestream_core::TopicPartition;
 use oncestream_core::commit::{CommitMachine, Fact, Guarantee};
+use oncestream_core::error::TaskError;
 use oncestream_core::graph::Topology;
 use oncestream_core::state::{CacheBudget, WriteBatch};
-use oncestream_core::task::{ChangelogId, DeserializationPolicy, TaskConfig};
+use oncestream_core::task::{ChangelogId, DeserializationPolicy, Task, TaskConfig};
 use rdkafka::message::Message;
 
 use crate::clients::{Admin, GroupConsumer, WorkerProducer, is_transient, raw_record};
@@ -32,8 +33,10 @@ use crate::state_dir::StateDir;
 use restore::Restorer;
 use tasks::TaskSet;
 
-/// So many records are processed before the clock, the commit and the restore are looked at.
+/// At most so many records are processed before the commit and the restore are looked at.
 const BATCH: usize = 500;
+/// How long the consumer is polled while a restore or an empty input is waited for.
+const SHORT_WAIT: Duration = Duration::from_millis(2);
 
 /// What all workers of an instance share.
 pub(crate) struct Shared {
@@ -95,6 +98,8 @@ struct Worker {
     /// What the stores of the commit under way will apply.
     batch: WriteBatch,
     assigned: Vec<TopicPartition>,
+    /// Where partitions without a committed offset began, since the last assignment.
+    first_positions: HashMap<TopicPartition, i64>,
     /// The group has decided what is assigned, be it nothing.
     joined: bool,
     /// A revocation is being handled: tasks that fail are dropped, not started again.
@@ -104,10 +109,14 @@ struct Worker {
     next_commit: Instant,
     next_purge: Instant,
     opened_at: Instant,
+    /// Producers that failed for good in a row, without a commit in between.
+    fatal_producers: u32,
     /// Failures in a row without a commit in between.
     failures: u32,
     /// Commits that succeeded.
     committed: u64,
+    /// The last turn of the loop got something done.
+    busy: bool,
     /// Why the commit failed, for the log or for the end.
     error: Option<StreamsError>,
     state: Option<WorkerState>,
@@ -145,6 +154,7 @@ impl Worker {
             machine: CommitMachine::new(guarantee),
             batch: WriteBatch::default(),
             assigned: Vec::new(),
+            first_positions: HashMap::new(),
             joined: false,
             revoking: false,
             paused: HashSet::new(),
@@ -152,8 +162,10 @@ impl Worker {
             next_commit: now + config.commit_interval(),
             next_purge: now + config.repartition_purge_interval(),
             opened_at: now,
+            fatal_producers: 0,
             failures: 0,
             committed: 0,
+            busy: true,
             error: None,
             state: None,
             metrics: WorkerMetrics::new(index),
@@ -195,10 +207,12 @@ impl Worker {
         result
     }
 
-    /// How long to wait for the first record: not at all while there is other work.
-    fn poll_timeout(&self) -> Duration {
+    /// How long to wait for the first record: not at all while other work goes on, and shortly
+    /// while it waits for something itself.
+    fn poll_timeout(&mut self) -> Duration {
+        let busy = std::mem::take(&mut self.busy);
         if self.restorer.is_active() || self.tasks.has_waiting() {
-            return Duration::ZERO;
+            return if busy { Duration::ZERO } else { SHORT_WAIT };
         }
         let until_commit = self.next_commit.saturating_duration_since(Instant::now());
         let wait = self.shared.config.poll().min(Duration::from_millis(100));
@@ -216,7 +230,8 @@ impl Worker {
         let mut now_ms = -1;
         let mut taken = 0_u64;
         let mut failed = None;
-        while (taken as usize) < BATCH {
+        let mut pace = Pace::new();
+        while (taken as usize) < BATCH && !pace.is_past(self.next_commit) {
             let message = match self.consumer.poll(timeout) {
                 None => break,
                 Some(Ok(message)) => message,
@@ -252,6 +267,7 @@ impl Worker {
             }
             taken += 1;
         }
+        self.busy |= taken > 0;
         self.metrics.records_in.increment(taken);
         match failed.or_else(|| self.delivery_failed()) {
             None => Ok(()),
@@ -269,9 +285,12 @@ impl Worker {
         let mut failed = None;
         if let Some(producer) = &mut self.producer {
             for task in self.tasks.running_tasks() {
-                if let Err(source) = task.process_ready(BATCH, now_ms, producer) {
-                    failed = Some(StreamsError::Task { task: task.id(), source });
-                    break;
+                match process_ready(task, now_ms, self.next_commit, producer) {
+                    Ok(done) => self.busy |= done > 0,
+                    Err(source) => {
+                        failed = Some(StreamsError::Task { task: task.id(), source });
+                        break;
+                    }
                 }
             }
         }
@@ -321,6 +340,53 @@ impl Worker {
             self.state = Some(state);
             (self.shared.on_worker_state)(self.index, state);
         }
+    }
+}
+
+/// Processes waiting records of one task, up to a batch of them or until a commit is due.
+fn process_ready(
+    task: &mut Task,
+    now_ms: i64,
+    next_commit: Instant,
+    producer: &mut WorkerProducer,
+) -> Result<usize, TaskError> {
+    let mut done = 0;
+    let mut pace = Pace::new();
+    while done < BATCH && !pace.is_past(next_commit) {
+        if task.process_ready(1, now_ms, producer)? == 0 {
+            break;
+        }
+        done += 1;
+    }
+    Ok(done)
+}
+
+/// Looks at the clock now and then: seldom while records are quick, at each record while they
+/// are slow, so that slow records do not make a batch outlive its transaction.
+struct Pace {
+    every: u32,
+    left: u32,
+    looked: Instant,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { every: 1, left: 1, looked: Instant::now() }
+    }
+
+    /// Whether `deadline` was over at the last look.
+    fn is_past(&mut self, deadline: Instant) -> bool {
+        self.left -= 1;
+        if self.left > 0 {
+            return false;
+        }
+        let now = Instant::now();
+        let quick = now.duration_since(self.looked) < Duration::from_millis(1);
+        self.every = if quick { (self.every * 2).min(64) } else { 1 };
+        self.left = self.every;
+        self.looked = now;
+        // The first look is before the first record: one is always processed.
+        self.every > 2 && now >= deadline
     }
 }
 

@@ -1,18 +1,21 @@
-//! What the group decides, carried out: commit and suspend, or take and restore.
+//! What the group decides, carried out: commit and give up, or take and restore.
 //!
-//! Order of a revocation: commit, suspend the tasks, then give the partitions up. The member
-//! keeps its generation until the last, so the commit is still its own. Between a revocation and
-//! the next assignment stores stay open, and a task that comes back goes on with a warm cache.
+//! Order of a revocation: commit, end the tasks, then give the partitions up. The member keeps its
+//! generation until the last, so the commit is still its own. Tasks never outlive a revocation:
+//! the member may miss a generation without being told, in which another one changed their
+//! stores. Data on disk stays, and a task that comes back follows its changelog from there.
 
 use std::time::{Duration, Instant};
 
 use oncestream_core::commit::Fact;
-use oncestream_core::task::Task;
+use oncestream_core::graph::TopicRef;
+use oncestream_core::task::{OffsetMetadata, Task};
 use oncestream_core::{TaskId, TopicPartition};
 
 use super::tasks::{Entry, Phase, wanted};
 use super::{Worker, WorkerState, wall_clock_ms};
-use crate::clients::{Rebalance, is_transient};
+use crate::clients::{Committed, Rebalance, is_transient};
+use crate::config::AutoOffsetReset;
 use crate::error::StreamsError;
 
 /// How long the committed offsets may be waited for: a transaction that a crashed instance left
@@ -35,95 +38,96 @@ impl Worker {
         self.revoking = true;
         let done = if lost { self.report(Fact::Lost) } else { self.commit() };
         self.revoking = false;
+        self.tasks.close();
+        self.drop_tasks();
+        self.assigned.clear();
+        self.joined = false;
+        // Also after an error: a consumer that owes this call cannot be closed.
+        let given_up = self.consumer.unassign();
         done?;
-        if lost {
-            self.drop_tasks();
-        }
-        self.restorer.cancel();
-        // A task whose restore was cut short starts anew, from its checkpoint.
-        self.tasks.retain(|e| {
-            e.phase == Phase::Running || !e.partitions.iter().any(|p| partitions.contains(p))
-        });
-        for entry in self.tasks.entries_mut() {
-            if entry.partitions.iter().any(|p| partitions.contains(p)) {
-                entry.phase = Phase::Suspended;
-                entry.task.clear_queues();
-            }
-        }
-        self.assigned.retain(|p| !partitions.contains(p));
-        self.joined = !self.assigned.is_empty();
-        self.paused.retain(|p| !partitions.contains(p));
-        self.consumer
-            .unassign(partitions)
-            .map_err(|e| StreamsError::client("giving partitions up", e))
+        given_up.map_err(|e| StreamsError::client("giving partitions up", e))
     }
 
     fn take(&mut self, partitions: Vec<TopicPartition>) -> Result<(), StreamsError> {
         tracing::info!(worker = self.index, ?partitions, "partitions assigned");
-        if self.consumer.is_cooperative() {
-            let known = self.assigned.clone();
-            self.assigned.extend(partitions.iter().filter(|p| !known.contains(p)).cloned());
-            // With new partitions a task may get more inputs: commit, then make it anew.
-            self.commit()?;
-            self.restorer.cancel();
-            self.tasks.retain(|e| e.phase == Phase::Running);
-        } else {
-            self.assigned.clone_from(&partitions);
-        }
-        self.assign_and_start(&partitions)
+        self.drop_tasks();
+        self.first_positions.clear();
+        self.assigned = partitions;
+        self.start_tasks()
     }
 
-    /// Starts the tasks of everything assigned, from what is committed.
+    /// Takes what is assigned at the committed offsets and makes its tasks. Between a failure
+    /// and this call there are no tasks.
     pub(super) fn start_tasks(&mut self) -> Result<(), StreamsError> {
         let partitions = self.assigned.clone();
-        if self.consumer.is_cooperative() {
-            self.consumer
-                .unassign(&partitions)
-                .map_err(|e| StreamsError::client("reading partitions again", e))?;
+        let committed = self.committed(&partitions)?;
+        let mut positions = Vec::with_capacity(partitions.len());
+        for (partition, committed) in partitions.iter().zip(&committed) {
+            let offset = match committed {
+                Some(committed) => committed.offset,
+                None => self.first_position(partition)?,
+            };
+            positions.push((partition.clone(), offset));
         }
-        self.assign_and_start(&partitions)
-    }
-
-    /// Takes `partitions` at their committed offsets and makes the tasks of all that is assigned.
-    fn assign_and_start(&mut self, partitions: &[TopicPartition]) -> Result<(), StreamsError> {
-        let committed = self.committed(partitions)?;
-        let positions: Vec<_> = partitions
-            .iter()
-            .zip(&committed)
-            .map(|(p, c)| (p.clone(), c.map(|c| c.offset)))
-            .collect();
         let application_id = self.shared.config.application_id().to_owned();
-        let wanted = wanted(&self.shared.topology, &application_id, &self.assigned);
-        self.tasks.retain(|e| wanted.get(&e.task.id()) == Some(&e.partitions));
-        for (id, inputs) in wanted {
+        for (id, inputs) in wanted(&self.shared.topology, &application_id, &partitions) {
             self.shared.state_dir.claim(id, self.index);
-            if self.tasks.find(id).is_none() {
-                self.make_task(id, inputs)?;
-            }
+            self.make_task(id, inputs)?;
         }
         for entry in self.tasks.entries_mut() {
-            if entry.phase == Phase::Suspended {
-                entry.phase = Phase::Running;
-            }
             let inputs: Vec<_> = entry.task.inputs().map(|(i, p)| (i, p.clone())).collect();
             for (input, partition) in inputs {
-                let at = partitions.iter().position(|p| *p == partition);
-                if let Some(Some(c)) = at.map(|at| committed[at]) {
-                    entry.task.set_committed(input, Some(c.offset), c.metadata);
-                }
+                let Some(at) = partitions.iter().position(|p| *p == partition) else { continue };
+                let metadata =
+                    committed[at].map_or(OffsetMetadata { partition_time: -1 }, |c| c.metadata);
+                entry.task.set_committed(input, Some(positions[at].1), metadata);
             }
         }
-        let incremental = self.consumer.is_cooperative();
         self.consumer
-            .assign(&positions, incremental)
+            .assign(&positions)
             .map_err(|e| StreamsError::client("taking partitions", e))?;
-        let restoring = self.tasks.entries().iter().filter(|e| e.phase == Phase::Restoring);
+        let restoring = self.tasks.entries().iter().flat_map(|e| &e.partitions);
         self.consumer
-            .pause(restoring.flat_map(|e| &e.partitions))
+            .pause(restoring)
             .map_err(|e| StreamsError::client("pausing partitions", e))?;
         self.metrics.tasks.set(self.tasks.entries().len() as f64);
         self.joined = true;
         self.start_restore()
+    }
+
+    /// Where a partition without a committed offset begins. Asked once per assignment: until
+    /// something is committed, a failure must lead back to the same record, not to a newer end.
+    fn first_position(&mut self, partition: &TopicPartition) -> Result<i64, StreamsError> {
+        if let Some(known) = self.first_positions.get(partition) {
+            return Ok(*known);
+        }
+        let (low, high) = self.watermarks(partition)?;
+        let first = if self.is_repartition(&partition.topic) {
+            // Ours from its first record, whatever is asked of the sources.
+            low
+        } else {
+            match self.shared.config.auto_offset_reset() {
+                AutoOffsetReset::Earliest => low,
+                AutoOffsetReset::Latest => high,
+                AutoOffsetReset::None => {
+                    return Err(StreamsError::NoCommittedOffset {
+                        topic: partition.topic.to_string(),
+                        partition: partition.partition,
+                    });
+                }
+            }
+        };
+        self.first_positions.insert(partition.clone(), first);
+        Ok(first)
+    }
+
+    /// Whether a topic is a repartition topic of this application.
+    pub(super) fn is_repartition(&self, topic: &str) -> bool {
+        let application_id = self.shared.config.application_id();
+        let names = self.shared.topology.repartitions().iter();
+        names
+            .map(|def| TopicRef::Repartition(def.name.clone()))
+            .any(|own| &*own.resolve(application_id) == topic)
     }
 
     fn make_task(
@@ -151,7 +155,7 @@ impl Worker {
     fn committed(
         &mut self,
         partitions: &[TopicPartition],
-    ) -> Result<Vec<Option<crate::clients::Committed>>, StreamsError> {
+    ) -> Result<Vec<Option<Committed>>, StreamsError> {
         let deadline = Instant::now() + OFFSETS_DEADLINE;
         loop {
             match self.consumer.committed(partitions, OFFSETS_STEP) {

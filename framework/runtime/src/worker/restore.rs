@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use std::sync::Arc;
 
+use oncestream_core::commit::{Disposition, Fact};
 use oncestream_core::state::{CHECKPOINTS, Checkpoint, StoreInstance, WriteBatch};
 use oncestream_core::{TaskId, TopicPartition};
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -29,6 +30,10 @@ const BATCH: usize = 20_000;
 const BATCH_BYTES: usize = 8 << 20;
 /// How long one step may take before the group consumer is polled again.
 const STEP: Duration = Duration::from_millis(100);
+/// How often the last stable offset is asked for while it is awaited.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// How long one such request may hold up the tasks that run.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
 /// Kafka's default for `delete.retention.ms`: tombstones older than this may be compacted away.
 const DELETE_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -52,6 +57,7 @@ pub(super) struct Restorer {
     /// Waiting for the last stable offset to reach the target.
     unstable: Vec<Restore>,
     active: Vec<Restore>,
+    next_look: Option<Instant>,
 }
 
 impl Restorer {
@@ -67,21 +73,32 @@ impl Restorer {
     pub(super) fn cancel(&mut self) {
         self.unstable.clear();
         self.active.clear();
+        self.rest();
+    }
+
+    /// Stops the consumer: what nobody reads would pile up in its queues.
+    fn rest(&mut self) {
+        if let Some(consumer) = &self.consumer
+            && let Err(error) = consumer.unassign()
+        {
+            tracing::warn!(%error, "the restore consumer goes on fetching");
+        }
     }
 
     /// Assigns everything active to the consumer, at the offsets reached.
     fn assign(&mut self, consumer: &Arc<BaseConsumer>) -> Result<(), KafkaError> {
         let mut list = TopicPartitionList::new();
         for r in &mut self.active {
-            r.queue = None;
             let p = &r.partition;
+            // Before the assignment, or what is fetched in between would go to the consumer's
+            // own queue, which nobody reads. The client keeps a queue that was split apart.
+            r.queue = consumer.split_partition_queue(&p.topic, p.partition);
+            if r.queue.is_none() {
+                return Err(KafkaError::Subscription(format!("no queue for {p}")));
+            }
             list.add_partition_offset(&p.topic, p.partition, Offset::Offset(r.from))?;
         }
-        consumer.assign(&list)?;
-        for r in &mut self.active {
-            r.queue = consumer.split_partition_queue(&r.partition.topic, r.partition.partition);
-        }
-        Ok(())
+        consumer.assign(&list)
     }
 }
 
@@ -89,6 +106,10 @@ impl Restorer {
 enum Progress {
     More,
     Finished,
+    /// The task belongs to another worker by now.
+    Disowned,
+    /// The changelog begins after the store's end: the store is to be rebuilt.
+    CutOff,
 }
 
 impl Worker {
@@ -129,7 +150,8 @@ impl Worker {
                     } else if c.offset < low {
                         "its changelog begins after its checkpoint"
                     } else if wall_clock_ms().saturating_sub(c.written_at_ms) > retention_ms
-                        && c.offset < high
+                        // The marker of the last transaction alone hides no tombstone.
+                        && c.offset + 1 < high
                     {
                         "its checkpoint is older than the changelog's delete.retention.ms"
                     } else {
@@ -138,16 +160,29 @@ impl Worker {
                 }
             };
             tracing::info!(store = %def.name, task = %id, reason, "the store is restored from the beginning");
+            // The checkpoint first: without it, data of any kind is known to be stale.
+            if !self.forget_checkpoint(id, &keyspace)? {
+                return Ok(());
+            }
+            shared.state_dir.backend.persist()?;
             shared.state_dir.backend.drop_keyspace(&keyspace)?;
-            let mut batch = WriteBatch::default();
-            shared.state_dir.backend.keyspace(CHECKPOINTS)?;
-            batch.delete(CHECKPOINTS, keyspace.as_bytes());
-            shared.state_dir.backend.commit(&batch)?;
         }
         Ok(())
     }
 
-    fn watermarks(&self, partition: &TopicPartition) -> Result<(i64, i64), StreamsError> {
+    /// Deletes a checkpoint, so that the store is restored from the beginning. False if the task
+    /// belongs to another worker.
+    fn forget_checkpoint(&self, task: TaskId, keyspace: &str) -> Result<bool, StreamsError> {
+        let mut batch = WriteBatch::default();
+        self.shared.state_dir.backend.keyspace(CHECKPOINTS)?;
+        batch.delete(CHECKPOINTS, keyspace.as_bytes());
+        self.shared.state_dir.apply(self.index, std::iter::once(task), &batch)
+    }
+
+    pub(super) fn watermarks(
+        &self,
+        partition: &TopicPartition,
+    ) -> Result<(i64, i64), StreamsError> {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             match self.shared.admin.watermarks(partition) {
@@ -197,10 +232,26 @@ impl Worker {
             let until = Instant::now() + STEP;
             let mut at = 0;
             while at < self.restorer.active.len() {
+                let task = self.restorer.active[at].task;
                 match self.restore_one(at, until)? {
-                    Progress::Finished => drop(self.restorer.active.swap_remove(at)),
                     Progress::More => at += 1,
+                    Progress::Finished => drop(self.restorer.active.swap_remove(at)),
+                    Progress::Disowned => {
+                        self.restorer.active.retain(|r| r.task != task);
+                        self.restorer.unstable.retain(|r| r.task != task);
+                        self.tasks.remove(task);
+                        at = 0;
+                    }
+                    Progress::CutOff => {
+                        let keyspace =
+                            self.restorer.active[at].store.state().keyspace_name().clone();
+                        self.forget_checkpoint(task, &keyspace)?;
+                        return self.report(Fact::Failed(Disposition::RestoreTask));
+                    }
                 }
+            }
+            if !self.restorer.is_active() {
+                self.restorer.rest();
             }
         }
         if self.tasks.entries().iter().any(|e| e.phase == Phase::Restoring)
@@ -214,9 +265,11 @@ impl Worker {
     /// Moves restores on whose last stable offset has reached their target: what a commit under
     /// way wrote is then readable, and what an abort left is known to be void.
     fn activate_stable(&mut self) -> Result<(), StreamsError> {
-        if self.restorer.unstable.is_empty() {
+        let now = Instant::now();
+        if self.restorer.unstable.is_empty() || self.restorer.next_look.is_some_and(|at| now < at) {
             return Ok(());
         }
+        self.restorer.next_look = Some(now + LOOK_EVERY);
         let consumer = match &self.restorer.consumer {
             Some(consumer) => consumer.clone(),
             None => restore_consumer(&self.shared.config.restore_consumer_settings(self.index))
@@ -228,7 +281,7 @@ impl Worker {
         for r in std::mem::take(&mut self.restorer.unstable) {
             let p = &r.partition;
             // Read committed: the end it tells is the last stable offset.
-            match consumer.fetch_watermarks(&p.topic, p.partition, Duration::from_secs(15)) {
+            match consumer.fetch_watermarks(&p.topic, p.partition, LOOK_TIMEOUT) {
                 Ok((_, last_stable)) if last_stable >= r.target => stable.push(r),
                 Ok(_) => unstable.push(r),
                 Err(e) if is_transient(&e) => unstable.push(r),
@@ -271,6 +324,7 @@ impl Worker {
                         next = next.max(r.target);
                     }
                     Some(Err(e)) if is_transient(&e) => break,
+                    Some(Err(e)) if is_cut_off(&e) => return Ok(Progress::CutOff),
                     Some(Err(e)) => {
                         let action = format!("reading changelog {}", r.partition);
                         return Err(StreamsError::client(action, e));
@@ -284,11 +338,22 @@ impl Worker {
         if next > r.from {
             let checkpoint = Checkpoint { offset: next, written_at_ms: wall_clock_ms() };
             checkpoint.write(r.store.state().keyspace_name(), &mut batch);
-            self.shared.state_dir.backend.commit(&batch)?;
+            if !self.shared.state_dir.apply(self.index, std::iter::once(r.task), &batch)? {
+                return Ok(Progress::Disowned);
+            }
             r.from = next;
+            self.busy = true;
         }
         r.metrics.records.increment(records);
         r.metrics.remaining.set((r.target - r.from).max(0) as f64);
         Ok(if finished { Progress::Finished } else { Progress::More })
     }
+}
+
+/// The changelog has no record at the offset asked for any more.
+fn is_cut_off(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)
+    )
 }

@@ -51,8 +51,6 @@ pub(super) enum Phase {
     Restoring,
     /// It processes.
     Running,
-    /// Its partitions were given up; its stores stay open until the next assignment.
-    Suspended,
 }
 
 pub(super) struct Entry {
@@ -100,15 +98,16 @@ impl TaskSet {
         self.index();
     }
 
-    /// Drops the tasks that are not wanted.
-    pub(super) fn retain(&mut self, wanted: impl Fn(&Entry) -> bool) {
-        self.entries.retain(wanted);
+    /// Drops a task.
+    pub(super) fn remove(&mut self, id: TaskId) {
+        self.entries.retain(|e| e.task.id() != id);
         self.index();
     }
 
     /// Drops all tasks, and with them everything that is not committed.
     pub(super) fn clear(&mut self) {
-        self.retain(|_| false);
+        self.entries.clear();
+        self.index();
     }
 
     /// Ends the users' processors of all tasks.
