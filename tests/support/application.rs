@@ -220,13 +220,16 @@ pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Writes records; a null key spreads them over partitions.
+/// Writes records. Those with a null key go to the partitions in turn, so that each gets some:
+/// the client itself would stay with one for a while.
 pub fn produce<'a>(
     topic: &str,
     records: impl IntoIterator<Item = (Option<&'a str>, Option<&'a [u8]>)>,
 ) {
-    for (key, value) in records {
+    let partitions = partition_count(topic);
+    for (at, (key, value)) in (0..).zip(records) {
         let mut record: BaseRecord<'_, str, [u8]> = BaseRecord::to(topic);
+        record.partition = key.is_none().then_some(at % partitions);
         record.key = key;
         record.payload = value;
         PRODUCER.send(record).unwrap_or_else(|(e, _)| panic!("{e}"));
