@@ -25,8 +25,6 @@ pub enum Guarantee {
 /// What to do about an error of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Disposition {
-    /// Nothing happened; the same call may be made again.
-    Retry,
     /// The transaction cannot be committed; abort it and start the tasks again.
     AbortTransaction,
     /// Nobody knows what happened; replace the producer and start the tasks again.
@@ -94,8 +92,6 @@ pub enum Action {
     Commit(CommitPermit),
     /// Apply the stores' batch. Report; a failure here is [`Disposition::Fatal`].
     Apply,
-    /// Make the call again after a pause.
-    Retry,
     /// Abort the transaction, drop the tasks, start them again. Report.
     AbortAndRestart,
     /// Replace the producer, drop the tasks, start them again. Report.
@@ -205,7 +201,6 @@ impl CommitMachine {
             return self.enter(S::Stopped, Action::Stop);
         }
         match disposition {
-            Disposition::Retry => Action::Retry,
             // An abort that cannot be made leaves the producer in doubt.
             Disposition::AbortTransaction if self.state == S::Aborting => {
                 self.enter(S::OutcomeUnknown, Action::ReplaceAndRestart)
@@ -231,12 +226,11 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    const FACTS: [Fact; 10] = [
+    const FACTS: [Fact; 9] = [
         Fact::Work,
         Fact::CommitDue,
         Fact::Done,
         Fact::Lost,
-        Fact::Failed(Disposition::Retry),
         Fact::Failed(Disposition::AbortTransaction),
         Fact::Failed(Disposition::OutcomeUnknown),
         Fact::Failed(Disposition::RestoreTask),
@@ -295,7 +289,6 @@ mod tests {
             let mut committed = false;
             for (fact, before, action) in path {
                 match fact {
-                    Fact::Failed(Disposition::Retry) => {}
                     // What is committed stays committed.
                     Fact::Lost if *before == CommitState::Applying => {}
                     Fact::Failed(_) | Fact::Lost => (clean, committed) = (false, false),

@@ -14,6 +14,7 @@
 //! | `oncestream_restored_records_total` | counter | `store`, `partition` | changelog records read to restore a store |
 //! | `oncestream_restore_remaining` | gauge | `store`, `partition` | changelog offsets still to read |
 //! | `oncestream_uncommitted_bytes` | gauge | `worker` | estimate of what stores hold and no commit has written |
+//! | `oncestream_records_lag` | gauge | `topic`, `partition` | records between the position and the end; every `consumer.statistics.interval.ms` (10 s) |
 //! | `oncestream_tasks` | gauge | `worker` | tasks assigned |
 
 use std::time::Duration;
@@ -70,4 +71,11 @@ impl RestoreMetrics {
             remaining: gauge!("oncestream_restore_remaining", "store" => store, "partition" => partition),
         }
     }
+}
+
+/// How far the position on an input partition is behind its end.
+pub(crate) fn record_lag(topic: &str, partition: i32, records: i64) {
+    let (topic, partition) = (topic.to_owned(), partition.to_string());
+    gauge!("oncestream_records_lag", "topic" => topic, "partition" => partition)
+        .set(records as f64);
 }

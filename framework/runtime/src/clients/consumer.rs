@@ -15,11 +15,13 @@ use oncestream_core::{Header, Headers, TopicPartition};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message};
+use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::client_config;
 use crate::config::ClientSettings;
+use crate::metrics::record_lag;
 
 /// What the group decided about this member.
 #[derive(Debug)]
@@ -39,7 +41,21 @@ pub(crate) struct RebalanceContext {
     closing: AtomicBool,
 }
 
-impl ClientContext for RebalanceContext {}
+impl ClientContext for RebalanceContext {
+    fn stats(&self, statistics: Statistics) {
+        for (topic, known) in &statistics.topics {
+            for (partition, known) in &known.partitions {
+                // The client's own lag knows no offsets that a transaction committed. What has
+                // no position yet is before its first record.
+                let position =
+                    if known.app_offset >= 0 { known.app_offset } else { known.next_offset };
+                if known.fetch_state == "active" && position >= 0 && known.ls_offset >= 0 {
+                    record_lag(topic, *partition, (known.ls_offset - position).max(0));
+                }
+            }
+        }
+    }
+}
 
 impl ConsumerContext for RebalanceContext {
     fn rebalance(

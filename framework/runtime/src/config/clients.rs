@@ -62,6 +62,8 @@ impl StreamsConfig {
     pub fn consumer_settings(&self, worker: usize) -> ClientSettings {
         let mut settings = self.common(&format!("-worker-{worker}-consumer"));
         settings.put_all(CONSUMER);
+        // For the lag metric.
+        settings.put("statistics.interval.ms", 10_000);
         settings.put("group.id", &self.application_id);
         settings.put("max.poll.interval.ms", self.max_poll_interval.as_millis());
         settings.put(

@@ -171,8 +171,6 @@ impl Worker {
                 Action::SendOffsets => self.send_offsets(),
                 Action::Commit(permit) => self.commit_transaction(permit),
                 Action::Apply => self.apply(),
-                // Nothing is retried in place: what failed for a moment starts its tasks again.
-                Action::Retry => Fact::Failed(Disposition::AbortTransaction),
                 Action::AbortAndRestart => self.abort_and_restart()?,
                 Action::ReplaceAndRestart => self.replace_and_restart()?,
                 Action::AbortAndDrop => self.abort_and_drop(),
