@@ -6,6 +6,9 @@
 //! executes it.
 
 mod commit;
+mod failure;
+mod poll;
+mod producing;
 mod rebalance;
 mod restore;
 mod tasks;
@@ -15,28 +18,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use oncestream_core::TopicPartition;
 use oncestream_core::commit::{CommitMachine, Fact, Guarantee};
-use oncestream_core::error::TaskError;
 use oncestream_core::graph::Topology;
 use oncestream_core::state::{CacheBudget, WriteBatch};
-use oncestream_core::task::{ChangelogId, DeserializationPolicy, Task, TaskConfig};
-use rdkafka::message::Message;
+use oncestream_core::task::{ChangelogId, DeserializationPolicy, TaskConfig};
 
-use crate::clients::{Admin, GroupConsumer, WorkerProducer, is_transient, raw_record};
+use crate::clients::{Admin, GroupConsumer, WorkerProducer};
 use crate::config::{DeserializationHandler, StreamsConfig};
 use crate::error::StreamsError;
 use crate::metrics::WorkerMetrics;
 use crate::state_dir::StateDir;
 use restore::Restorer;
 use tasks::TaskSet;
-
-/// At most so many records are processed before the commit and the restore are looked at.
-const BATCH: usize = 500;
-/// How long the consumer is polled while a restore or an empty input is waited for.
-const SHORT_WAIT: Duration = Duration::from_millis(2);
 
 /// What all workers of an instance share.
 pub(crate) struct Shared {
@@ -126,7 +122,7 @@ struct Worker {
 impl Worker {
     fn new(index: usize, shared: Arc<Shared>) -> Result<Self, StreamsError> {
         let config = &shared.config;
-        let producer = commit::new_producer(&shared, index)?;
+        let producer = producing::new_producer(&shared, index)?;
         let topics = tasks::subscription(&shared.topology, config.application_id())?;
         let consumer = GroupConsumer::subscribe(&config.consumer_settings(index), &topics)
             .map_err(|e| StreamsError::client(format!("subscribing to {topics:?}"), e))?;
@@ -207,186 +203,11 @@ impl Worker {
         result
     }
 
-    /// How long to wait for the first record: not at all while other work goes on, and shortly
-    /// while it waits for something itself.
-    fn poll_timeout(&mut self) -> Duration {
-        let busy = std::mem::take(&mut self.busy);
-        if self.restorer.is_active() || self.tasks.has_waiting() {
-            return if busy { Duration::ZERO } else { SHORT_WAIT };
-        }
-        let until_commit = self.next_commit.saturating_duration_since(Instant::now());
-        let wait = self.shared.config.poll().min(Duration::from_millis(100));
-        // The client's clock has milliseconds; less would spin.
-        if self.machine.is_open() {
-            wait.min(until_commit.max(Duration::from_millis(1)))
-        } else {
-            wait
-        }
-    }
-
-    /// Takes up to [`BATCH`] records from the consumer and processes them.
-    fn poll(&mut self) -> Result<(), StreamsError> {
-        let mut timeout = self.poll_timeout();
-        let mut now_ms = -1;
-        let mut taken = 0_u64;
-        let mut failed = None;
-        let mut pace = Pace::new();
-        while (taken as usize) < BATCH && !pace.is_past(self.next_commit) {
-            let message = match self.consumer.poll(timeout) {
-                None => break,
-                Some(Ok(message)) => message,
-                Some(Err(error)) if is_transient(&error) => {
-                    tracing::warn!(worker = self.index, %error, "the consumer will try again");
-                    break;
-                }
-                Some(Err(error)) => {
-                    return Err(StreamsError::client("reading input topics", error));
-                }
-            };
-            if timeout > Duration::ZERO || now_ms < 0 {
-                timeout = Duration::ZERO;
-                now_ms = wall_clock_ms();
-            }
-            let Some(route) = self.tasks.route(message.topic(), message.partition()) else {
-                continue;
-            };
-            // A failure to begin starts the tasks again, and this record is read again.
-            let Some(producer) = &mut self.producer else { break };
-            if !self.machine.is_open() {
-                self.opened_at = Instant::now();
-                if let Err(fact) = commit::begin(&mut self.machine, producer, &mut self.error) {
-                    failed = Some(fact);
-                    break;
-                }
-            }
-            let Some(task) = self.tasks.running(route) else { continue };
-            let raw = raw_record(&message);
-            if let Err(source) = task.add_record(route.input, raw, now_ms, producer) {
-                failed = Some(self.task_failed(route, source));
-                break;
-            }
-            taken += 1;
-        }
-        self.busy |= taken > 0;
-        self.metrics.records_in.increment(taken);
-        match failed.or_else(|| self.delivery_failed()) {
-            None => Ok(()),
-            Some(fact) => self.report(fact),
-        }
-    }
-
-    /// Processes the records that wait in tasks with several inputs, and pauses partitions whose
-    /// queue is full.
-    fn process_waiting(&mut self) -> Result<(), StreamsError> {
-        if !self.tasks.has_waiting() || !self.ensure_open()? {
-            return Ok(());
-        }
-        let now_ms = wall_clock_ms();
-        let mut failed = None;
-        if let Some(producer) = &mut self.producer {
-            for task in self.tasks.running_tasks() {
-                match process_ready(task, now_ms, self.next_commit, producer) {
-                    Ok(done) => self.busy |= done > 0,
-                    Err(source) => {
-                        failed = Some(StreamsError::Task { task: task.id(), source });
-                        break;
-                    }
-                }
-            }
-        }
-        if let Some(error) = failed {
-            let fact = self.classify_task_error(error);
-            return self.report(fact);
-        }
-        let (full, ready) = self.tasks.back_pressure(&self.paused);
-        let failed = |e| StreamsError::client("pausing partitions", e);
-        self.consumer.pause(full.iter()).map_err(failed)?;
-        self.consumer.resume(ready.iter()).map_err(failed)?;
-        self.paused.extend(full);
-        for partition in ready {
-            self.paused.remove(&partition);
-        }
-        Ok(())
-    }
-
-    /// Runs the wall-clock punctuations that are due.
-    fn punctuate(&mut self) -> Result<(), StreamsError> {
-        let now_ms = wall_clock_ms();
-        if !self.tasks.running_tasks().any(|t| t.is_punctuation_due(now_ms))
-            || !self.ensure_open()?
-        {
-            return Ok(());
-        }
-        let mut failed = None;
-        if let Some(producer) = &mut self.producer {
-            for task in self.tasks.running_tasks() {
-                if let Err(source) = task.punctuate_wall_clock(now_ms, producer) {
-                    failed = Some(StreamsError::Task { task: task.id(), source });
-                    break;
-                }
-            }
-        }
-        match failed {
-            None => Ok(()),
-            Some(error) => {
-                let fact = self.classify_task_error(error);
-                self.report(fact)
-            }
-        }
-    }
-
     fn set_state(&mut self, state: WorkerState) {
         if self.state != Some(state) {
             self.state = Some(state);
             (self.shared.on_worker_state)(self.index, state);
         }
-    }
-}
-
-/// Processes waiting records of one task, up to a batch of them or until a commit is due.
-fn process_ready(
-    task: &mut Task,
-    now_ms: i64,
-    next_commit: Instant,
-    producer: &mut WorkerProducer,
-) -> Result<usize, TaskError> {
-    let mut done = 0;
-    let mut pace = Pace::new();
-    while done < BATCH && !pace.is_past(next_commit) {
-        if task.process_ready(1, now_ms, producer)? == 0 {
-            break;
-        }
-        done += 1;
-    }
-    Ok(done)
-}
-
-/// Looks at the clock now and then: seldom while records are quick, at each record while they
-/// are slow, so that slow records do not make a batch outlive its transaction.
-struct Pace {
-    every: u32,
-    left: u32,
-    looked: Instant,
-}
-
-impl Pace {
-    fn new() -> Self {
-        Self { every: 1, left: 1, looked: Instant::now() }
-    }
-
-    /// Whether `deadline` was over at the last look.
-    fn is_past(&mut self, deadline: Instant) -> bool {
-        self.left -= 1;
-        if self.left > 0 {
-            return false;
-        }
-        let now = Instant::now();
-        let quick = now.duration_since(self.looked) < Duration::from_millis(1);
-        self.every = if quick { (self.every * 2).min(64) } else { 1 };
-        self.left = self.every;
-        self.looked = now;
-        // The first look is before the first record: one is always processed.
-        self.every > 2 && now >= deadline
     }
 }
 

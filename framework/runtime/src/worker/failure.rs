@@ -1,0 +1,196 @@
+//! The one way back from every failure, and what each failure means.
+//!
+//! Invariant: what is not committed is dropped with its tasks, and what is committed is where they
+//! start again. Nothing is repaired in place.
+
+use std::time::Duration;
+
+use oncestream_core::commit::{Disposition, Fact};
+use oncestream_core::error::TaskError;
+use rdkafka::error::KafkaError;
+
+use super::Worker;
+use super::producing::{INIT_STEP, new_producer, transactional_id};
+use super::tasks::Route;
+use crate::clients::{Step, WorkerProducer, disposition};
+use crate::error::StreamsError;
+
+/// A producer that fails for good so many times in a row, without a commit, stops the worker.
+const MAX_FATAL: u32 = 5;
+/// The longest pause before tasks that keep failing are started again.
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
+
+impl Worker {
+    /// One way back from every failure: nothing of the transaction stays, in Kafka or here.
+    pub(super) fn abort_and_restart(&mut self) -> Result<Fact, StreamsError> {
+        self.log_failure("aborting and starting the tasks again");
+        if let Some(fact) = self.abort_transaction() {
+            return Ok(fact);
+        }
+        self.restart_tasks()?;
+        Ok(Fact::Done)
+    }
+
+    pub(super) fn replace_and_restart(&mut self) -> Result<Fact, StreamsError> {
+        self.log_failure("replacing the producer and starting the tasks again");
+        // Dropped first: two producers with one transactional id never live at a time.
+        self.producer = None;
+        self.producer = Some(new_producer(&self.shared, self.index)?);
+        self.restart_tasks()?;
+        Ok(Fact::Done)
+    }
+
+    pub(super) fn abort_and_drop(&mut self) -> Fact {
+        self.log_failure("aborting: the partitions are gone");
+        self.drop_tasks();
+        self.abort_transaction().unwrap_or(Fact::Done)
+    }
+
+    /// Aborts the open transaction; a fact if that failed. At least once there is none, but
+    /// records without an acknowledgement are waited for, or given up with their producer, so that
+    /// none overtakes its repetition.
+    pub(super) fn abort_transaction(&mut self) -> Option<Fact> {
+        self.metrics.aborts.increment(1);
+        let Some(producer) = &self.producer else {
+            return Some(Fact::Failed(Disposition::OutcomeUnknown));
+        };
+        if !self.shared.config.is_exactly_once() {
+            if !producer.await_deliveries(INIT_STEP) {
+                // What it still holds is dropped with it; the tasks will send it again.
+                return Some(Fact::Failed(Disposition::OutcomeUnknown));
+            }
+            drop(producer.take_changelogs());
+            return None;
+        }
+        match producer.abort(self.call_timeout()) {
+            Ok(()) => None,
+            Err(e) => Some(self.client_failed("aborting a transaction", e, Step::Transaction)),
+        }
+    }
+
+    /// On the way to the end: what is open is aborted if that is possible.
+    pub(super) fn abort_quietly(&mut self) {
+        if self.shared.config.is_exactly_once()
+            && let Some(producer) = &self.producer
+            && let Err(error) = producer.abort(self.call_timeout())
+        {
+            tracing::warn!(worker = self.index, %error, "the open transaction is left to its timeout");
+        }
+    }
+
+    /// Drops the tasks and, unless they are being given up, starts them again from what is
+    /// committed.
+    pub(super) fn restart_tasks(&mut self) -> Result<(), StreamsError> {
+        self.drop_tasks();
+        // A rebalance that waits to be handled decides what is assigned.
+        if self.revoking || self.consumer.is_rebalancing() {
+            return Ok(());
+        }
+        self.failures += 1;
+        if self.failures > 1 {
+            let backoff = Duration::from_millis(20 << self.failures.min(10)).min(MAX_BACKOFF);
+            std::thread::sleep(backoff);
+        }
+        self.start_tasks()
+    }
+
+    pub(super) fn drop_tasks(&mut self) {
+        self.restorer.cancel();
+        self.tasks.clear();
+        self.batch.clear();
+        self.paused.clear();
+    }
+
+    /// The first delivery that failed, as a fact.
+    pub(super) fn delivery_failed(&mut self) -> Option<Fact> {
+        let producer = self.producer.as_ref()?;
+        producer.poll();
+        let failure = producer.failure()?;
+        let step = if self.shared.config.is_exactly_once() {
+            Step::TransactionalDelivery
+        } else {
+            Step::PlainDelivery
+        };
+        let fact = self.judge(&failure.error, step);
+        self.error = Some(StreamsError::Produce {
+            topic: failure.topic,
+            partition: failure.partition,
+            source: failure.error,
+        });
+        Some(fact)
+    }
+
+    pub(super) fn task_failed(&mut self, route: Route, source: TaskError) -> Fact {
+        let error = StreamsError::Task { task: self.tasks.task_id(route), source };
+        self.classify_task_error(error)
+    }
+
+    /// A user's or a serde's fault stops; a producer's is judged by what it said.
+    pub(super) fn classify_task_error(&mut self, error: StreamsError) -> Fact {
+        let mut fact = Fact::Failed(Disposition::Fatal);
+        if let StreamsError::Task { source: TaskError::Send { source, .. }, .. } = &error
+            && let Some(kafka) = source.downcast_ref::<KafkaError>()
+        {
+            let step = if self.shared.config.is_exactly_once() {
+                Step::TransactionalDelivery
+            } else {
+                Step::PlainDelivery
+            };
+            fact = self.judge(kafka, step);
+        }
+        self.error = Some(produce_error(error));
+        fact
+    }
+
+    /// What to do about a client's error, in the light of what happened before.
+    pub(super) fn judge(&mut self, error: &KafkaError, step: Step) -> Fact {
+        let fatal = self.producer.as_ref().and_then(WorkerProducer::fatal);
+        let mut found = disposition(error, step, fatal);
+        let outlived = self.opened_at.elapsed() >= self.shared.config.transaction_timeout();
+        if found == Disposition::Fenced && outlived {
+            // Its own time-out has ended the transaction, not a rival.
+            found = Disposition::OutcomeUnknown;
+        }
+        if fatal.is_some() && found == Disposition::OutcomeUnknown {
+            self.fatal_producers += 1;
+            if self.fatal_producers > MAX_FATAL {
+                found = Disposition::Fatal;
+            }
+        }
+        Fact::Failed(found)
+    }
+
+    pub(super) fn client_failed(&mut self, action: &str, error: KafkaError, step: Step) -> Fact {
+        let fact = self.judge(&error, step);
+        self.error = Some(StreamsError::client(format!("worker {}: {action}", self.index), error));
+        fact
+    }
+
+    pub(super) fn log_failure(&mut self, then: &str) {
+        match self.error.take() {
+            Some(error) => tracing::warn!(worker = self.index, %error, "{then}"),
+            None => tracing::warn!(worker = self.index, "{then}"),
+        }
+    }
+
+    pub(super) fn stop_error(&mut self) -> StreamsError {
+        self.error.take().unwrap_or_else(|| StreamsError::Fenced {
+            transactional_id: transactional_id(&self.shared, self.index),
+        })
+    }
+}
+
+/// A record that the client refuses at once is told like one that the broker refuses.
+fn produce_error(error: StreamsError) -> StreamsError {
+    match error {
+        StreamsError::Task { task, source: TaskError::Send { topic, source } } => {
+            match source.downcast::<KafkaError>() {
+                Ok(source) => StreamsError::Produce { topic, partition: -1, source: *source },
+                Err(source) => {
+                    StreamsError::Task { task, source: TaskError::Send { topic, source } }
+                }
+            }
+        }
+        other => other,
+    }
+}

@@ -1,0 +1,93 @@
+//! The producer of a worker: made, initialised, and its transactions begun.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use oncestream_core::commit::{Action, CommitMachine, Fact};
+use rdkafka::error::KafkaError;
+
+use super::{Shared, Worker};
+use crate::clients::{Step, WorkerProducer, disposition};
+use crate::error::StreamsError;
+
+/// Longer than the coordinator may take to settle a transaction that a crash left open.
+const INIT_TIMEOUT: Duration = Duration::from_secs(300);
+/// The step in which that is tried; the worker can be stopped in between.
+pub(super) const INIT_STEP: Duration = Duration::from_secs(5);
+
+/// The transactional id of a worker: stable across restarts, so that a restart fences what the
+/// crash left open, and of this worker alone.
+pub(super) fn transactional_id(shared: &Shared, worker: usize) -> String {
+    let (app, instance) = (shared.config.application_id(), &shared.state_dir.instance_id);
+    format!("{app}-{instance}-{worker}")
+}
+
+/// Makes a worker's producer; under exactly once it fences and settles its predecessor.
+pub(super) fn new_producer(
+    shared: &Arc<Shared>,
+    worker: usize,
+) -> Result<WorkerProducer, StreamsError> {
+    let exactly_once = shared.config.is_exactly_once();
+    let id = exactly_once.then(|| transactional_id(shared, worker));
+    let settings = shared.config.producer_settings(id.as_deref(), worker);
+    let producer = WorkerProducer::new(&settings).map_err(|e| {
+        StreamsError::client(format!("creating the producer of worker {worker}"), e)
+    })?;
+    if let Some(id) = id {
+        init(shared, &producer, &id)?;
+    }
+    Ok(producer)
+}
+
+fn init(shared: &Shared, producer: &WorkerProducer, id: &str) -> Result<(), StreamsError> {
+    let deadline = Instant::now() + INIT_TIMEOUT;
+    loop {
+        match producer.init(INIT_STEP) {
+            Ok(()) => return Ok(()),
+            // The same call may be resumed after a time-out.
+            Err(KafkaError::Transaction(e))
+                if e.is_retriable()
+                    && Instant::now() < deadline
+                    && !shared.stop.load(Ordering::Acquire) =>
+            {
+                tracing::info!(error = %e, id, "waiting for the transaction coordinator");
+            }
+            Err(e) => {
+                let action = format!("initialising transactional id {id}");
+                return Err(StreamsError::client(action, e));
+            }
+        }
+    }
+}
+
+/// Opens a transaction for the first record of it. An error comes back as the fact to report.
+pub(super) fn begin(
+    machine: &mut CommitMachine,
+    producer: &WorkerProducer,
+    why: &mut Option<StreamsError>,
+) -> Result<(), Fact> {
+    if machine.on(Fact::Work) == Action::Begin
+        && let Err(e) = producer.begin()
+    {
+        let fact = Fact::Failed(disposition(&e, Step::Transaction, producer.fatal()));
+        *why = Some(StreamsError::client("beginning a transaction", e));
+        return Err(fact);
+    }
+    Ok(())
+}
+
+impl Worker {
+    /// Opens a transaction if none is open. False if that failed and the tasks were started anew.
+    pub(super) fn ensure_open(&mut self) -> Result<bool, StreamsError> {
+        if self.machine.is_open() {
+            return Ok(true);
+        }
+        let Some(producer) = &self.producer else { return Ok(false) };
+        self.opened_at = Instant::now();
+        match begin(&mut self.machine, producer, &mut self.error) {
+            Ok(()) => Ok(true),
+            Err(fact) => self.report(fact).map(|()| false),
+        }
+    }
+}
