@@ -18,7 +18,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use oncestream::prelude::*;
 use oncestream::state::{Backend, WriteBatch};
 use oncestream_stores::{FjallBackend, FjallOptions, MemoryBackend};
-use support::{Counting, DEFAULT_CACHE, raw, task, zipf_keys};
+use support::{Counting, DEFAULT_CACHE, count_topology, raw, task, zipf_keys};
 
 /// Holds all keys of `count`.
 const WIDE_CACHE: usize = 512 << 20;
@@ -51,14 +51,7 @@ fn pipeline(c: &mut Criterion) {
 }
 
 fn count_on(c: &mut Criterion, name: &str, backend: &Arc<dyn Backend>, cache: usize) {
-    let builder = StreamsBuilder::new();
-    builder
-        .stream::<String, Vec<u8>>("in")
-        .group_by_key()
-        .count(Materialized::named("counts"))
-        .to_stream()
-        .to("out");
-    let topology = builder.build().expect("a topology");
+    let topology = count_topology();
     let (mut task, input) = task(&topology, &**backend, cache);
     let keys = zipf_keys(20 * RECORDS);
     let value = [b'v'; 100];

@@ -16,7 +16,7 @@ mod support;
 use oncestream::prelude::*;
 use oncestream::state::{Backend, WriteBatch};
 use oncestream_stores::{FjallBackend, FjallOptions, MemoryBackend};
-use support::{Counting, DEFAULT_CACHE, raw, task, zipf_keys};
+use support::{Counting, DEFAULT_CACHE, count_topology, raw, task, zipf_keys};
 
 const COMMIT_EVERY: u64 = 30_000;
 
@@ -66,14 +66,7 @@ fn pipeline(records: u64) -> bool {
 }
 
 fn count(records: u64) -> bool {
-    let builder = StreamsBuilder::new();
-    builder
-        .stream::<String, Vec<u8>>("in")
-        .group_by_key()
-        .count(Materialized::named("counts"))
-        .to_stream()
-        .to("out");
-    let topology = builder.build().expect("a topology");
+    let topology = count_topology();
     let dir = tempfile::tempdir().expect("a directory");
     let backend = FjallBackend::open(dir.path(), &FjallOptions::default()).expect("a database");
     let (mut task, input) = task(&topology, &backend, DEFAULT_CACHE);

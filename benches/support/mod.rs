@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::rc::Rc;
 
+use oncestream::prelude::*;
 use oncestream::state::{Backend, CacheBudget};
 use oncestream::{BoxError, Headers, TaskId, Topology};
 use oncestream_core::TopicPartition;
@@ -72,4 +73,16 @@ pub(crate) fn zipf_keys(count: usize) -> Vec<String> {
             format!("{:08}", cumulative.partition_point(|c| *c < at))
         })
         .collect()
+}
+
+/// Counts the records of each key.
+pub(crate) fn count_topology() -> Topology {
+    let builder = StreamsBuilder::new();
+    builder
+        .stream::<String, Vec<u8>>("in")
+        .group_by_key()
+        .count(Materialized::named("counts"))
+        .to_stream()
+        .to("out");
+    builder.build().expect("a topology")
 }

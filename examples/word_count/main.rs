@@ -9,6 +9,8 @@
 
 mod demo;
 
+use std::process::ExitCode;
+
 use anyhow::Context;
 use clap::Parser;
 use oncestream::Topology;
@@ -48,11 +50,21 @@ fn word_count(input: &str, output: &str) -> anyhow::Result<Topology> {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    let flags = Flags::parse();
+    match run(flags).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(flags: Flags) -> anyhow::Result<()> {
     let filter =
         tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let flags = Flags::parse();
 
     // Both live as long as the run, and are removed after it.
     let mut _kafka = None;
