@@ -83,6 +83,7 @@ impl Worker {
         };
         let mut failed = None;
         for task in self.tasks.running_tasks() {
+            let _span = tracing::debug_span!("task", id = %task.id()).entered();
             if let Err(source) = task.flush(producer, &mut self.batch) {
                 failed = Some(StreamsError::Task { task: task.id(), source });
                 break;

@@ -94,6 +94,7 @@ impl Worker {
         let mut failed = None;
         if let Some(producer) = &mut self.producer {
             for task in self.tasks.running_tasks() {
+                let _span = tracing::debug_span!("task", id = %task.id()).entered();
                 match process_ready(task, now_ms, self.next_commit, producer) {
                     Ok(done) => self.busy |= done > 0,
                     Err(source) => {

@@ -189,10 +189,12 @@ impl Worker {
             else {
                 return Ok(());
             };
+            let span = tracing::debug_span!("task", %id).entered();
             if let Err(source) = entry.task.init(wall_clock_ms(), producer) {
                 let fact = self.classify_task_error(StreamsError::Task { task: id, source });
                 return self.report(fact);
             }
+            drop(span);
             entry.phase = Phase::Running;
             self.consumer
                 .resume(entry.partitions.iter())
