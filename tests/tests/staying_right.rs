@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use oncestream::prelude::*;
@@ -17,9 +17,11 @@ use oncestream::processor::{Processor, ProcessorContext, StoreHandle};
 use oncestream::{BoxError, StreamsError, Topology};
 use oncestream_tests::app::seed;
 use oncestream_tests::application::*;
-use oncestream_tests::check::{Shown, count_words, differences, last_counts};
+use oncestream_tests::check::{Difference, Shown, count_words, differences, last_counts};
 use oncestream_tests::feed::{Feeder, lines};
-use oncestream_tests::kafka::{LIMIT, create_topics, eventually, kafka, read_committed};
+use oncestream_tests::kafka::{
+    LIMIT, count_aborted, create_topics, eventually, kafka, read_committed,
+};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -212,7 +214,25 @@ async fn what_a_processor_writes_in_init_is_committed_without_any_input() {
 
 // ---- An outage ----
 
+/// Waits until there are no differences.
+fn await_none(what: &str, find: impl Fn() -> Vec<Difference>) {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let found = find();
+        if found.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{what}: {}", Shown(&found));
+    }
+}
+
 /// On a Kafka that no other test here uses.
+///
+/// The transaction open at the kill is aborted by its producer, once the broker is back. The
+/// coordinator's own timeout is kept out of it: Kafka 4.3.1 forgets the markers of a transaction
+/// that ends while its partitions have no leader, as they have when the only broker starts ("these
+/// partitions are likely deleted already and hence can be skipped"). What was aborted then becomes
+/// visible with the next commit. For the same reason the kill follows right after a commit.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Apache Kafka from Maven"]
 async fn an_outage_of_all_brokers_is_sat_out_with_exact_counts_or_at_least_none_lost() {
@@ -223,21 +243,24 @@ async fn an_outage_of_all_brokers_is_sat_out_with_exact_counts_or_at_least_none_
     let run = |guarantee: &str, settings: &[(&str, &str)], output: &str| {
         let app = Application::new(guarantee);
         let config = app.config_at(kafka().bootstrap_servers(), app.state_dir());
-        let both = [("processing.guarantee", guarantee), ("commit.interval.ms", "100")];
+        let both = [("processing.guarantee", guarantee), ("commit.interval.ms", "1000")];
         let settings = [&both, settings].concat();
         (streams(word_count(input, output), config, &settings), app)
     };
-    // Shorter than the outage: what was open must be given up.
-    let short = [("transaction.timeout.ms", "4000")];
-    let (exactly, _dir) = run("exactly_once", &short, topics[1]);
-    let (at_least, _dir_too) = run("at_least_once", &[], topics[2]);
+    let impatient = [
+        ("transaction.timeout.ms", "30000"),
+        ("producer.message.timeout.ms", "4000"),
+        ("repartition.purge.interval.ms", "600000"),
+    ];
+    let (exactly, exactly_app) = run("exactly_once", &impatient, topics[1]);
+    let (at_least, _at_least_app) = run("at_least_once", &[], topics[2]);
     start(&exactly).await;
     start(&at_least).await;
 
     let feeder = Feeder::start(input, 300, usize::MAX, lines(seed, 100));
-    for output in &topics[1..] {
-        eventually("counts before the outage", LIMIT, || !read_committed(output).is_empty());
-    }
+    eventually("words at least once", LIMIT, || !read_committed(topics[2]).is_empty());
+    let before = read_committed(topics[1]).len();
+    wait_until("a commit", || read_committed(topics[1]).len() > before);
     kafka().kill_node(1).unwrap();
     // Not a wait for something: the outage itself.
     std::thread::sleep(Duration::from_secs(10));
@@ -245,14 +268,18 @@ async fn an_outage_of_all_brokers_is_sat_out_with_exact_counts_or_at_least_none_
     let written = count_words(&feeder.stop());
 
     let differ = |output| differences(&written, &last_counts(&read_committed(output)));
-    eventually("the counts after the outage", LIMIT, || differ(topics[1]).is_empty());
-    eventually("the words after the outage", LIMIT, || {
-        differ(topics[2]).iter().all(|d| d.actual > d.expected)
+    await_none("exactly once", || differ(topics[1]));
+    await_none("at least once, too low", || {
+        let mut found = differ(topics[2]);
+        found.retain(|d| d.actual < d.expected);
+        found
     });
     stop(&exactly).await;
     stop(&at_least).await;
     let found = differ(topics[1]);
     assert!(found.is_empty(), "{}", Shown(&found));
+    let repartition = format!("{}-counts-repartition", exactly_app.id);
+    assert!(count_aborted(&repartition) > 0, "the outage aborted nothing");
 }
 
 // ---- Several inputs ----
@@ -284,16 +311,18 @@ async fn partitions_paused_by_back_pressure_flow_again_also_after_a_rebalance() 
         builder
             .stream::<Option<String>, String>(&early)
             .merge(&other)
-            .peek(move |_, _| drop(calls.fetch_add(1, Ordering::SeqCst)))
+            .peek(move |_, _| {
+                calls.fetch_add(1, Ordering::SeqCst);
+            })
             .to(&output);
         builder.build().unwrap()
     };
-    let mut fed = 0;
+    let mut sent = 0;
     let mut feed = || {
-        let range = fed..fed + EACH;
-        fed += EACH;
-        produce_at(&early, 1_000_000 + fed as i64, &numbered("early", range.clone()));
-        produce_at(&late, 9_000_000 + fed as i64, &numbered("late", range));
+        let range = sent..sent + EACH;
+        sent += EACH;
+        produce_at(&early, 1_000_000 + sent as i64, &numbered("early", range.clone()));
+        produce_at(&late, 9_000_000 + sent as i64, &numbered("late", range));
     };
     let settings = [("buffered.records.per.partition", "10"), ("max.task.idle.ms", "500")];
     let (calls, calls_too) = (Arc::default(), Arc::new(AtomicUsize::new(0)));
@@ -309,7 +338,7 @@ async fn partitions_paused_by_back_pressure_flow_again_also_after_a_rebalance() 
     wait_until("the second to be at work", || calls_too.load(Ordering::SeqCst) > 0);
     stop(&second).await;
     feed();
-    let all = [numbered("early", 0..fed), numbered("late", 0..fed)].concat();
+    let all = [numbered("early", 0..sent), numbered("late", 0..sent)].concat();
     wait_until("all records", || visible(&output).len() >= all.len());
     stop(&first).await;
     assert_eq!(visible_texts(&output), all);
