@@ -7,8 +7,7 @@
 //! every 100 ms at 2 M/s. Caches flush, changelog records are serialised and the backend is
 //! written, as in a worker. `wide` has a cache that holds all keys, `default` the default 10 MiB.
 
-// A benchmark that cannot run says so and ends.
-#![allow(clippy::expect_used)]
+#![allow(clippy::expect_used)] // A benchmark that cannot run says so and ends.
 
 mod support;
 

@@ -8,8 +8,7 @@
 //! cache and the fjall backend, so what it may keep is bounded by `statestore.cache.max.bytes`
 //! and by fjall's own caches.
 
-// A benchmark that cannot run says so and ends.
-#![allow(clippy::expect_used)]
+#![allow(clippy::expect_used)] // A benchmark that cannot run says so and ends.
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! What the serdes promise: Kafka's own bytes, everything written can be read back, and bytes
 //! that are malformed give an error. Owns `data/kafka_serializers.txt`, printed by Apache Kafka.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used)] // A test may panic.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
