@@ -15,14 +15,13 @@ use anyhow::Context;
 use clap::Parser;
 use oncestream::Topology;
 use oncestream::prelude::*;
-use oncestream_testkit::KafkaCluster;
+use oncestream_broker::Broker;
 
 /// Counts words on Kafka, exactly once.
 #[derive(Parser)]
 #[command(name = "word_count")]
 struct Flags {
-    /// Brokers to join, as host:port,... Without this a Kafka is started for the run; that needs
-    /// Java 17 and Maven.
+    /// Brokers to join, as host:port,... Without this an embedded broker is started for the run.
     #[arg(long, value_name = "SERVERS")]
     bootstrap_servers: Option<String>,
     /// Read this topic until stopped, and feed nothing.
@@ -67,18 +66,18 @@ async fn run(flags: Flags) -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
 
     // Both live as long as the run, and are removed after it.
-    let mut _kafka = None;
+    let mut _broker = None;
     let mut _state_dir = None;
     let mut settings = vec![("processing.guarantee".to_owned(), "exactly_once".to_owned())];
     let servers = match &flags.bootstrap_servers {
         Some(servers) => servers.clone(),
         None => {
-            println!("Starting Apache Kafka for this run ...");
-            let kafka = tokio::task::spawn_blocking(KafkaCluster::start).await??;
-            let servers = kafka.bootstrap_servers().to_owned();
+            println!("Starting an embedded broker for this run.");
+            let broker = Broker::builder().start().await?;
+            let servers = broker.bootstrap_servers().to_owned();
             let state_dir = tempfile::tempdir()?;
             settings.push(("state.dir".to_owned(), state_dir.path().display().to_string()));
-            (_kafka, _state_dir) = (Some(kafka), Some(state_dir));
+            (_broker, _state_dir) = (Some(broker), Some(state_dir));
             servers
         }
     };

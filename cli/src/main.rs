@@ -1,0 +1,38 @@
+//! The `oncestream` command. Each subcommand has a file of its own.
+
+mod broker;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Stream processing on Kafka, exactly once.
+#[derive(Parser)]
+#[command(name = "oncestream", version)]
+struct Flags {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Broker(broker::Flags),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let flags = Flags::parse();
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let outcome = match flags.command {
+        Command::Broker(flags) => broker::run(flags).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

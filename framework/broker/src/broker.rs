@@ -1,0 +1,269 @@
+//! The broker as its user holds it: start, look, disturb, stop.
+
+mod builder;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::oneshot;
+
+pub use builder::BrokerBuilder;
+
+use crate::cluster::CoordinatorOf;
+use crate::error::BrokerError;
+use crate::fault::{Faults, RequestRecord};
+use crate::log::LogRecord;
+use crate::server::{self, Shared};
+use crate::topics::settings::TopicSettings;
+use crate::view::ClusterView;
+
+/// A broker inside this process. It stops when it is dropped; all it holds goes with it.
+///
+/// It has a thread of its own, so it may be used from async and from blocking code alike, and
+/// many of them may live in one process.
+///
+/// # Example
+///
+/// ```
+/// use oncestream_broker::Broker;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), oncestream_broker::BrokerError> {
+/// let broker = Broker::builder().start().await?;
+/// broker.create_topic("lines", 4)?;
+/// println!("bootstrap.servers={}", broker.bootstrap_servers());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Broker {
+    shared: Arc<Shared>,
+    bootstrap_servers: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Broker {
+    /// A broker with options.
+    pub fn builder() -> BrokerBuilder {
+        BrokerBuilder::new()
+    }
+
+    /// Starts the thread that serves these listeners, one for each node.
+    fn run(shared: Shared, listeners: Vec<TcpListener>) -> Result<Self, BrokerError> {
+        let shared = Arc::new(shared);
+        let addresses: Vec<String> = {
+            let cluster = shared.cluster();
+            cluster.nodes.iter().map(|node| format!("{}:{}", node.host, node.port)).collect()
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|source| BrokerError::Thread { source })?;
+        let (stop, stopped) = oneshot::channel();
+        let serving = Arc::clone(&shared);
+        let serve = async move {
+            for (node, listener) in (1..).zip(listeners) {
+                match tokio::net::TcpListener::from_std(listener) {
+                    Ok(listener) => {
+                        tokio::spawn(server::listen(Arc::clone(&serving), node, listener));
+                    }
+                    Err(error) => tracing::error!(node, %error, "this node cannot listen"),
+                }
+            }
+            tokio::spawn(server::keep_time(serving));
+            // Ends when the broker is dropped, too.
+            let _ = stopped.await;
+        };
+        let thread = std::thread::Builder::new()
+            .name("oncestream-broker".to_owned())
+            .spawn(move || runtime.block_on(serve))
+            .map_err(|source| BrokerError::Thread { source })?;
+        Ok(Self {
+            shared,
+            bootstrap_servers: addresses.join(","),
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// The addresses of all nodes, `host:port` with commas between: a client's
+    /// `bootstrap.servers`.
+    pub fn bootstrap_servers(&self) -> &str {
+        &self.bootstrap_servers
+    }
+
+    /// Creates a topic with Kafka's default settings.
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken or no topic may have it.
+    pub fn create_topic(&self, topic: &str, partitions: usize) -> Result<(), BrokerError> {
+        self.create_topic_with(topic, partitions, [])
+    }
+
+    /// Creates a topic with settings, under Kafka's names.
+    ///
+    /// # Errors
+    ///
+    /// When the name is taken, no topic may have it, or a setting is wrong.
+    pub fn create_topic_with<'a>(
+        &self,
+        topic: &str,
+        partitions: usize,
+        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<(), BrokerError> {
+        let failed = |reason| BrokerError::Topic { topic: topic.to_owned(), reason };
+        let settings = settings.into_iter().map(|(name, value)| (name.into(), value.into()));
+        let settings = TopicSettings::new(settings.collect()).map_err(failed)?;
+        let cluster = &mut *self.shared.cluster();
+        cluster.check_new_topic(topic).map_err(|(_, reason)| failed(reason))?;
+        cluster.create_topic(topic, partitions, settings);
+        Ok(())
+    }
+
+    /// The plan of faults.
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
+    /// The log of requests, oldest first: the last 10,000, or as many as
+    /// [`BrokerBuilder::keep_requests`] tells.
+    pub fn requests(&self) -> Vec<RequestRecord> {
+        self.shared.faults.requests()
+    }
+
+    /// How many requests the broker has taken, or has taken since the log was emptied.
+    pub fn request_count(&self) -> u64 {
+        self.shared.faults.request_count()
+    }
+
+    /// Empties the log of requests, and counts them from 1 again.
+    pub fn forget_requests(&self) {
+        self.shared.faults.forget_requests();
+    }
+
+    /// The cluster at this moment.
+    pub fn view(&self) -> ClusterView {
+        ClusterView::of(&self.shared.cluster())
+    }
+
+    /// The records of a partition in the order of their offsets, control records and those of
+    /// aborted transactions among them. Empty if there is no such partition.
+    pub fn records(&self, topic: &str, partition: i32) -> Vec<LogRecord> {
+        let cluster = self.shared.cluster();
+        cluster.partition(topic, partition).map_or_else(Vec::new, |found| found.log.records())
+    }
+
+    /// Cuts all connections of a node, whose state is kept. Groups rejoin.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such node.
+    pub fn restart_node(&self, node: i32) -> Result<(), BrokerError> {
+        self.check_node(node)?;
+        let now = self.shared.now();
+        self.shared.cluster().restart_coordinators(node, now);
+        self.shared.cut(node);
+        Ok(())
+    }
+
+    /// Takes a node down: its connections are cut, new ones are refused, and what it led and
+    /// coordinated goes to the others. With the last node Kafka is away.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such node.
+    pub fn stop_node(&self, node: i32) -> Result<(), BrokerError> {
+        self.check_node(node)?;
+        let now = self.shared.now();
+        self.shared.cluster().take_down(node, now);
+        self.shared.cut(node);
+        self.shared.wake();
+        Ok(())
+    }
+
+    /// Brings a stopped node back.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such node.
+    pub fn start_node(&self, node: i32) -> Result<(), BrokerError> {
+        self.check_node(node)?;
+        self.shared.cluster().bring_up(node);
+        Ok(())
+    }
+
+    fn check_node(&self, node: i32) -> Result<(), BrokerError> {
+        let cluster = self.shared.cluster();
+        match cluster.node(node) {
+            Some(_) => Ok(()),
+            None => Err(BrokerError::Node { node, nodes: cluster.nodes.len() as i32 }),
+        }
+    }
+
+    /// Hands a partition to the next node, with a new leader epoch; on a single node only the
+    /// epoch changes. False if there is no such partition.
+    pub fn move_leader(&self, topic: &str, partition: i32) -> bool {
+        let moved = self.shared.cluster().move_leader(topic, partition);
+        self.shared.wake();
+        moved
+    }
+
+    /// Hands a group to another coordinator; on a single node its members only have to rejoin.
+    pub fn move_group_coordinator(&self, group: &str) {
+        let now = self.shared.now();
+        self.shared.cluster().move_coordinator(CoordinatorOf::Group, group, now);
+    }
+
+    /// Hands a transactional id to another coordinator.
+    pub fn move_transaction_coordinator(&self, transactional_id: &str) {
+        let now = self.shared.now();
+        self.shared.cluster().move_coordinator(CoordinatorOf::Transaction, transactional_id, now);
+    }
+
+    /// Throws a member out of its group, as if its session had timed out. `member` is its member
+    /// id or its instance id. False if there is none.
+    pub fn expire_member(&self, group: &str, member: &str) -> bool {
+        let now = self.shared.now();
+        self.shared.cluster().groups.expire_member(group, member, now.instant)
+    }
+
+    /// Aborts the open transaction of a transactional id and fences its producer, as if its
+    /// timeout had passed. False if none is open.
+    pub fn time_out_transaction(&self, transactional_id: &str) -> bool {
+        let now = self.shared.now();
+        let fenced = {
+            let cluster = &mut *self.shared.cluster();
+            let fenced = cluster.transactions.fence(transactional_id, now.instant);
+            cluster.tick(now);
+            fenced
+        };
+        self.shared.wake();
+        fenced
+    }
+
+    /// Holds back the markers of all transactions that end from now on: they stay in
+    /// `PrepareCommit` or `PrepareAbort`, and new ones are answered with
+    /// `CONCURRENT_TRANSACTIONS`. `false` lets them through.
+    pub fn hold_markers(&self, hold: bool) {
+        self.shared.cluster().transactions.set_hold_markers(hold);
+    }
+
+    /// Removes what retention and compaction let go, now.
+    pub fn clean(&self) {
+        let now = self.shared.now();
+        self.shared.cluster().clean(now.ms);
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // Lets the thread end: the receiver sees it closed.
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What a fault does to a request.
+
+use std::time::Duration;
+
+/// What happens to a request that a [`Fault`](crate::Fault) picks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// The request is lost on its way: it is not applied, and the connection is closed.
+    Disconnect,
+    /// The same, but the connection stays open and silent until the client gives up.
+    Drop,
+    /// The request is applied, and the connection is closed before its answer: a lost
+    /// acknowledgement.
+    LoseAnswer,
+    /// The same, but the connection stays open and silent until the client gives up.
+    HoldAnswer,
+    /// The request is applied after this time.
+    Delay(Duration),
+    /// The request is applied at once, and answered after this time.
+    DelayAnswer(Duration),
+    /// The request is not applied, and answered with this error code of Kafka's.
+    Error(i16),
+    /// The request is applied, and answered with this error code nevertheless, as in
+    /// `NOT_ENOUGH_REPLICAS_AFTER_APPEND` (20) or `REQUEST_TIMED_OUT` (7).
+    ErrorAfter(i16),
+    /// The node is restarted before the request is applied: its state is kept, all its
+    /// connections are lost, and so is the request.
+    RestartNode,
+    /// The partitions of the request get another leader and a new leader epoch; on a single node
+    /// the leader stays, but the request is answered with `NOT_LEADER_OR_FOLLOWER`.
+    MoveLeader,
+    /// The group or transactional id of the request gets another coordinator; on a single node
+    /// it stays, but the request is answered with `NOT_COORDINATOR`.
+    MoveCoordinator,
+    /// The member that sent the request is thrown out of its group, as if its session had timed
+    /// out. Then the request is applied.
+    ExpireMember,
+    /// The transaction of the request's transactional id is aborted and its producer fenced, as
+    /// if its timeout had passed. Then the request is applied.
+    TimeOutTransaction,
+}

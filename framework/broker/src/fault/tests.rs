@@ -1,0 +1,160 @@
+//! Each action does what it says, and a plan with a seed repeats itself.
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use kafka_protocol::messages::{
+    ApiKey, InitProducerIdRequest, MetadataRequest, RequestKind, ResponseKind, TransactionalId,
+};
+use kafka_protocol::protocol::StrBytes;
+
+use super::*;
+use crate::Broker;
+use crate::client::Client;
+
+const NOT_COORDINATOR: i16 = 16;
+
+fn broker() -> Broker {
+    Broker::builder().start_blocking().unwrap()
+}
+
+fn init(client: &mut Client, id: &'static str) -> std::io::Result<(i16, i64, i16)> {
+    let request = InitProducerIdRequest::default()
+        .with_transactional_id(Some(TransactionalId(StrBytes::from_static_str(id))))
+        .with_transaction_timeout_ms(1000)
+        .with_producer_id((-1).into())
+        .with_producer_epoch(-1);
+    let request = RequestKind::InitProducerId(request);
+    match client.call(ApiKey::InitProducerId, 4, &request)? {
+        ResponseKind::InitProducerId(r) => Ok((r.error_code, r.producer_id.0, r.producer_epoch)),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn epoch(broker: &Broker, id: &str) -> Option<i16> {
+    broker.view().transaction(id).map(|transaction| transaction.producer_epoch)
+}
+
+#[test]
+fn what_is_lost_on_its_way_is_not_applied_and_what_is_lost_on_its_way_back_is() {
+    for (action, applied, closed) in [
+        (Action::Disconnect, false, true),
+        (Action::Drop, false, false),
+        (Action::LoseAnswer, true, true),
+        (Action::HoldAnswer, true, false),
+        (Action::RestartNode, false, true),
+    ] {
+        let broker = broker();
+        let fault = broker.faults().add(Fault::on(Api::InitProducerId).then(action));
+        let mut client = Client::connect(&broker);
+        if !closed {
+            client.patience(Duration::from_millis(100));
+        }
+        let error = init(&mut client, "id").unwrap_err().kind();
+        let gone = [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset].contains(&error);
+        assert_eq!(gone, closed, "{action:?}: {error:?}");
+        assert_eq!(epoch(&broker, "id").is_some(), applied, "{action:?}");
+        assert_eq!(broker.faults().fired(fault), 1);
+        let log = broker.requests();
+        let entry = log.iter().find(|r| r.api == Api::InitProducerId).unwrap();
+        assert_eq!(entry.fault, Some(action));
+        assert_eq!(entry.transactional_id.as_deref(), Some("id"));
+        init(&mut Client::connect(&broker), "id").expect("the next one passes");
+    }
+}
+
+#[test]
+fn an_error_may_come_with_or_without_the_effect() {
+    for (action, applied) in [(Action::Error(14), false), (Action::ErrorAfter(14), true)] {
+        let broker = broker();
+        broker.faults().add(Fault::on(Api::InitProducerId).then(action));
+        let mut client = Client::connect(&broker);
+        assert_eq!(init(&mut client, "id").unwrap().0, 14);
+        assert_eq!(epoch(&broker, "id").is_some(), applied, "{action:?}");
+        assert_eq!(broker.requests()[0].error, Some(14));
+        assert_eq!(init(&mut client, "id").unwrap().0, 0);
+    }
+}
+
+#[test]
+fn a_delay_comes_before_the_effect_or_after_it() {
+    let time = Duration::from_millis(60);
+    for action in [Action::Delay(time), Action::DelayAnswer(time)] {
+        let broker = broker();
+        broker.faults().add(Fault::on(Api::InitProducerId).then(action));
+        let begun = Instant::now();
+        assert_eq!(init(&mut Client::connect(&broker), "id").unwrap().0, 0);
+        assert!(begun.elapsed() >= time, "{action:?}");
+    }
+}
+
+#[test]
+fn a_coordinator_that_moves_answers_at_its_new_place() {
+    let broker = Broker::builder().nodes(2).start_blocking().unwrap();
+    let addresses: Vec<String> = broker.bootstrap_servers().split(',').map(str::to_owned).collect();
+    let ask = |node: usize| init(&mut Client::connect_to(&addresses[node]), "id").unwrap().0;
+    let home = usize::from(ask(0) != 0);
+    assert_eq!(ask(1 - home), NOT_COORDINATOR);
+    broker.faults().add(Fault::on(Api::InitProducerId).then(Action::MoveCoordinator));
+    assert_eq!(ask(home), NOT_COORDINATOR);
+    assert_eq!(ask(home), NOT_COORDINATOR);
+    assert_eq!(ask(1 - home), 0);
+    broker.stop_node((1 - home) as i32 + 1).unwrap();
+    assert_eq!(ask(home), 0, "the other one is away");
+}
+
+#[test]
+fn a_leader_that_moves_has_a_new_epoch() {
+    let broker = Broker::builder().nodes(3).start_blocking().unwrap();
+    broker.create_topic("topic", 3).unwrap();
+    let leaders = |broker: &Broker| {
+        let view = broker.view();
+        view.partitions.iter().map(|p| (p.leader, p.leader_epoch)).collect::<Vec<_>>()
+    };
+    assert_eq!(leaders(&broker), [(1, 0), (2, 0), (3, 0)]);
+    assert!(broker.move_leader("topic", 0));
+    broker.stop_node(3).unwrap();
+    assert_eq!(leaders(&broker), [(2, 1), (2, 0), (1, 1)]);
+    broker.start_node(3).unwrap();
+    assert!(!broker.move_leader("topic", 7));
+}
+
+#[test]
+fn the_same_seed_meets_the_same_requests() {
+    let metadata = RequestKind::Metadata(MetadataRequest::default().with_topics(Some(vec![])));
+    let run = |seed| {
+        let broker = Broker::builder().seed(seed).start_blocking().unwrap();
+        let fault = Fault::on(Api::Metadata).probability(0.3).always();
+        broker.faults().add(fault.then(Action::DelayAnswer(Duration::ZERO)));
+        let mut client = Client::connect(&broker);
+        for _ in 0..64 {
+            client.call(ApiKey::Metadata, 9, &metadata).unwrap();
+        }
+        broker.requests().iter().map(|r| r.fault.is_some()).collect::<Vec<_>>()
+    };
+    let first = run(1);
+    assert_eq!(first, run(1));
+    assert_ne!(first, run(2));
+    let met = first.iter().filter(|met| **met).count();
+    assert!((5..40).contains(&met), "{met} of 64");
+}
+
+#[test]
+fn a_fault_picks_by_what_a_request_speaks_of() {
+    let broker = broker();
+    let other = broker.faults().add(Fault::on(Api::InitProducerId).transactional_id("other"));
+    let client = broker.faults().add(Fault::on_any().client_id("nobody").always());
+    let third = broker.faults().add(Fault::on(Api::InitProducerId).nth(3).then(Action::Error(51)));
+    let mut connection = Client::connect(&broker);
+    let codes: Vec<i16> = (0..4).map(|_| init(&mut connection, "id").unwrap().0).collect();
+    assert_eq!(codes, [0, 0, 51, 0]);
+    assert_eq!(broker.faults().fired(other), 0);
+    assert_eq!(broker.faults().fired(client), 0);
+    assert_eq!(broker.faults().fired(third), 1);
+    assert!(init(&mut connection, "other").is_err());
+    assert!(broker.faults().remove(third));
+    assert!(!broker.faults().remove(third));
+    assert_eq!(broker.request_count(), 5);
+    broker.forget_requests();
+    assert_eq!(broker.request_count(), 0);
+}
