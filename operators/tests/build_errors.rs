@@ -127,9 +127,9 @@ fn nodes_that_disagree_on_the_types_between_them() {
     });
     let out = TopicRef::User("out".into());
     let topic = oncestream_core::graph::SinkTopic::Topic(out.clone());
-    g.add_sink("sink", topic, &[source], move |b, _| {
+    g.add_sink("sink", topic, &[source], move |b, id| {
         let to = Destination::Topic(b.topic(&out));
-        Ok(Box::new(Sink::new(to, String::serde(), String::serde(), None)))
+        Ok(Box::new(Sink::new(b.node_name(id), to, String::serde(), String::serde(), None)))
     });
     let made = support::Run::new(&g.build().unwrap());
     let Err(BuildError::Topology(TopologyError::NodeType { parent, child, .. })) = made else {

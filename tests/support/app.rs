@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::instance::Instance;
 use crate::kafka::{
-    Isolation, committed, consumer, create_topics, ends, eventually, for_each, kafka,
+    Isolation, broker, committed, consumer, create_topics, ends, eventually, for_each,
 };
 
 /// So many partitions have the topics of an application.
@@ -130,7 +130,7 @@ impl App {
     pub fn start(&self, slot: usize) -> Instance {
         let state_dir = self.state_dir(slot).display().to_string();
         let mut args: Vec<String> = [
-            ("--bootstrap-servers", kafka().bootstrap_servers()),
+            ("--bootstrap-servers", broker().bootstrap_servers()),
             ("--application-id", &self.id),
             ("--job", self.job),
             ("--input", &self.input),

@@ -1,4 +1,4 @@
-//! What tests of one application in this process share: one Kafka for the test binary, topics,
+//! What tests of one application in this process share: one broker for the test binary, topics,
 //! records in and out, and waiting for things.
 //!
 //! Knows nothing of what an application does. Invariant: nothing here sleeps to wait for
@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use oncestream::config::StreamsConfigBuilder;
 use oncestream::prelude::*;
 use oncestream::{StreamsError, Topology};
-use oncestream_testkit::KafkaCluster;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -22,13 +21,14 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedPr
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tempfile::TempDir;
 
+use crate::broker::TestBroker;
+
 /// How long anything may take.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 /// How often a state that cannot be waited for is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
-static KAFKA: LazyLock<KafkaCluster> =
-    LazyLock::new(|| KafkaCluster::start().unwrap_or_else(|e| panic!("no Kafka: {e}")));
+static BROKER: LazyLock<TestBroker> = LazyLock::new(TestBroker::start);
 
 static PRODUCER: LazyLock<ThreadedProducer<DefaultProducerContext>> = LazyLock::new(|| {
     let mut config = client();
@@ -36,9 +36,11 @@ static PRODUCER: LazyLock<ThreadedProducer<DefaultProducerContext>> = LazyLock::
     config.create().unwrap_or_else(|e| panic!("{e}"))
 });
 
-/// The brokers that all tests of this binary share. The first call starts them.
+/// The address of the broker that most tests of this binary share, of the kind that was chosen for
+/// it and not the one of `kafka::broker`, so that a test may take that one away. The first call
+/// starts it.
 pub fn servers() -> &'static str {
-    KAFKA.bootstrap_servers()
+    BROKER.bootstrap_servers()
 }
 
 /// A record as tests see it: a key in text, a value in bytes.
@@ -79,7 +81,7 @@ impl Application {
         topic
     }
 
-    /// Exactly once, on the shared Kafka, with the state directory of this test.
+    /// Exactly once, on the shared broker, with the state directory of this test.
     pub fn config(&self) -> StreamsConfigBuilder {
         self.config_at(servers(), self.state_dir())
     }

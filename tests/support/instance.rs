@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -76,8 +76,19 @@ pub struct Instance {
 impl Instance {
     /// Starts the binary with these flags; its log goes to the file.
     pub fn start(binary: &Path, args: &[String], log: PathBuf) -> Self {
+        Self::start_with(binary, args, &[], log)
+    }
+
+    /// The same, with variables in its environment.
+    pub fn start_with(
+        binary: &Path,
+        args: &[String],
+        environment: &[(&str, &str)],
+        log: PathBuf,
+    ) -> Self {
         let mut child = Command::new(binary)
             .args(args)
+            .envs(environment.iter().copied())
             .env("RUST_LOG", LOG)
             // An error in the log says what is wrong; thirty lines of stack hide what led to it.
             .env("RUST_LIB_BACKTRACE", "0")
@@ -143,6 +154,34 @@ impl Instance {
         self.wait(name, |heard| heard.actions[before..].iter().find(|a| *a == name).map(drop));
     }
 
+    /// The same for at most so long, and false when it did not begin it.
+    pub fn saw_action(&self, name: &str, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        let mut heard = self.events.heard.lock().unwrap();
+        let before = heard.actions.len();
+        loop {
+            if heard.actions[before..].iter().any(|a| a == name) {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if heard.ended || left.is_zero() {
+                return false;
+            }
+            heard = self.events.changed.wait_timeout(heard, left).unwrap().0;
+        }
+    }
+
+    /// How it ended, if it did.
+    pub fn exit(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Sends a signal, by its name without `SIG`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
     /// SIGKILL, and waits for the end.
     pub fn kill(&mut self) {
         assert!(self.child.try_wait().unwrap().is_none(), "{} had ended by itself", self.name);
@@ -151,8 +190,7 @@ impl Instance {
 
     /// SIGTERM, and waits for the end, which must be a good one: its `end` event.
     pub fn terminate(&mut self) -> Value {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("TERM");
         let mut status = None;
         eventually(&format!("the end of {} after SIGTERM", self.name), LIMIT, || {
             status = self.child.try_wait().unwrap();

@@ -1,4 +1,4 @@
-//! One Apache Kafka for all tests of a binary, and what tests ask it directly.
+//! One broker for all tests of a binary, and what tests ask it directly.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -11,19 +11,40 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
+use crate::broker::TestBroker;
+
 /// For anything that ends soon unless it never ends.
 pub const LIMIT: Duration = Duration::from_mins(1);
 
-/// The Kafka of this process. It is killed, and its files go, when the process ends.
+static BROKER: OnceLock<TestBroker> = OnceLock::new();
+
+/// Makes this the broker of this process, before the first use of it.
+pub fn use_kafka(cluster: KafkaCluster) {
+    let taken = BROKER.set(TestBroker::Apache(cluster));
+    assert!(taken.is_ok(), "the process has its broker already");
+}
+
+/// The broker of this process, of the kind that was chosen for it. All functions here ask it.
+pub fn broker() -> &'static TestBroker {
+    BROKER.get_or_init(TestBroker::start)
+}
+
+/// Apache Kafka, whatever broker was chosen; the same as [`broker`] if that is one. It is killed,
+/// and its files go, when the process ends.
 pub fn kafka() -> &'static KafkaCluster {
-    static KAFKA: OnceLock<KafkaCluster> = OnceLock::new();
-    KAFKA.get_or_init(|| KafkaCluster::start().expect("Apache Kafka starts"))
+    static BESIDE: OnceLock<KafkaCluster> = OnceLock::new();
+    match broker() {
+        TestBroker::Apache(cluster) => cluster,
+        TestBroker::Embedded(_) => {
+            BESIDE.get_or_init(|| KafkaCluster::start().expect("Apache Kafka starts"))
+        }
+    }
 }
 
 /// The settings every client begins with.
 pub fn client() -> ClientConfig {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", kafka().bootstrap_servers());
+    config.set("bootstrap.servers", broker().bootstrap_servers());
     config
 }
 

@@ -5,8 +5,13 @@
 
 pub mod app;
 pub mod application;
+pub mod broker;
 pub mod check;
 pub mod feed;
 pub mod instance;
+pub mod java;
 pub mod kafka;
+pub mod program;
+pub mod raw;
 pub mod stores;
+pub mod target;

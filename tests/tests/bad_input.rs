@@ -1,8 +1,8 @@
 //! Bad input of every kind: a typed error that names the thing and says what to do, and nothing
 //! of it visible in any topic.
 //!
-//! Run with `cargo test -p oncestream-tests --test bad_input -- --include-ignored`; needs Java,
-//! and Maven once.
+//! Run with `cargo test -p oncestream-tests --test bad_input`, on the embedded broker, and with
+//! `ONCESTREAM_TEST_BROKER=apache` on Apache Kafka, which needs Java, and Maven once.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -179,7 +179,6 @@ async fn a_state_directory_of_another_process_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn a_state_directory_is_used_by_one_application_at_a_time() {
     let app = Application::new("twice");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
@@ -210,7 +209,6 @@ async fn a_broker_that_cannot_be_reached_is_told_within_30_s() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn a_source_topic_that_does_not_exist_is_named() {
     let app = Application::new("no-source");
     let output = app.create("out", 1).await;
@@ -224,7 +222,6 @@ async fn a_source_topic_that_does_not_exist_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn a_sink_topic_that_does_not_exist_is_named() {
     let app = Application::new("no-sink");
     let input = app.create("in", 1).await;
@@ -235,7 +232,6 @@ async fn a_sink_topic_that_does_not_exist_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn inputs_that_are_not_co_partitioned_are_named_with_their_counts() {
     let app = Application::new("co-partitioning");
     let (two, three) = (app.create("two", 2).await, app.create("three", 3).await);
@@ -259,7 +255,6 @@ async fn inputs_that_are_not_co_partitioned_are_named_with_their_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn an_internal_topic_with_another_number_of_partitions_is_refused() {
     for kind in ["changelog", "repartition"] {
         let app = Application::new("partitions");
@@ -278,7 +273,6 @@ async fn an_internal_topic_with_another_number_of_partitions_is_refused() {
 // ---- Records ----
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn a_record_that_cannot_be_deserialised_stops_and_its_transaction_stays_unseen() {
     let app = Application::new("bad-record");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
@@ -301,7 +295,6 @@ async fn a_record_that_cannot_be_deserialised_stops_and_its_transaction_stays_un
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn with_the_handler_continue_a_bad_record_is_skipped_for_good() {
     let app = Application::new("skip");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
@@ -323,7 +316,6 @@ async fn with_the_handler_continue_a_bad_record_is_skipped_for_good() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn a_null_value_where_the_type_has_none_is_a_bad_record() {
     let app = Application::new("null");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
@@ -344,7 +336,6 @@ async fn a_null_value_where_the_type_has_none_is_a_bad_record() {
 /// Refused by the client (over `message.max.bytes`) and by the broker (over the topic's
 /// `max.message.bytes`).
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn a_record_too_large_to_produce_stops_and_names_the_topic() {
     for (who, bytes) in [("client", 2_000_000), ("broker", 20_000)] {
         let app = Application::new(&format!("large-{who}"));
@@ -367,7 +358,6 @@ async fn a_record_too_large_to_produce_stops_and_names_the_topic() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn a_topic_chosen_by_a_record_that_does_not_exist_stops_and_is_named() {
     let app = Application::new("chosen");
     let (input, missing) = (app.create("in", 1).await, app.topic("missing"));
@@ -383,7 +373,6 @@ async fn a_topic_chosen_by_a_record_that_does_not_exist_stops_and_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn a_panic_in_a_users_function_aborts_and_is_told() {
     let app = Application::new("panic");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);

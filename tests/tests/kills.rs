@@ -1,8 +1,10 @@
-//! Processes of an application are killed, added and stopped on Apache Kafka while records flow.
+//! Processes of an application are killed, added and stopped while records flow.
 //! What comes out must be exact, and a run without exactly once must not be.
 //!
-//! Run with `cargo test -p oncestream-tests --test kills -- --include-ignored --nocapture`; needs
-//! Java, and Maven once. `ONCESTREAM_TEST_SEED` repeats the choices of a run, though not its timing.
+//! Run with `cargo test -p oncestream-tests --test kills`, on the embedded broker, and with
+//! `ONCESTREAM_TEST_BROKER=apache` on Apache Kafka, which needs Java, and Maven once.
+//! `ONCESTREAM_TEST_SEED` repeats the choices of a run, though not its timing; `-- --nocapture`
+//! shows what was done.
 
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -47,7 +49,6 @@ fn run_with_kills(
 }
 
 #[test]
-#[ignore = "needs Apache Kafka from Maven"]
 fn counts_are_exact_after_ten_kills_of_two_instances() {
     let seed = seed("word count");
     let app = App::new(INSTANCE, "kills-exact", "word_count", Guarantee::ExactlyOnce);
@@ -56,7 +57,6 @@ fn counts_are_exact_after_ten_kills_of_two_instances() {
 }
 
 #[test]
-#[ignore = "needs Apache Kafka from Maven"]
 fn without_exactly_once_the_same_kills_are_seen_as_counts_too_high() {
     let seed = seed("at least once");
     let app = App::new(INSTANCE, "kills-at-least", "word_count", Guarantee::AtLeastOnce);
@@ -73,7 +73,6 @@ fn without_exactly_once_the_same_kills_are_seen_as_counts_too_high() {
 }
 
 #[test]
-#[ignore = "needs Apache Kafka from Maven"]
 fn every_value_passes_once_through_ten_kills_of_two_instances() {
     let seed = seed("pass through");
     let app = App::new(INSTANCE, "kills-pass", "pass_through", Guarantee::ExactlyOnce);
@@ -123,7 +122,6 @@ fn restart(
 }
 
 #[test]
-#[ignore = "needs Apache Kafka from Maven"]
 fn a_killed_instance_restores_only_what_its_checkpoint_lacks() {
     let seed = seed("restore");
     let app = App::new(INSTANCE, "kills-restore", "word_count", Guarantee::ExactlyOnce);
@@ -165,7 +163,6 @@ fn a_killed_instance_restores_only_what_its_checkpoint_lacks() {
 }
 
 #[test]
-#[ignore = "needs Apache Kafka from Maven"]
 fn counts_are_exact_while_instances_come_and_go() {
     let seed = seed("come and go");
     let app = App::new(INSTANCE, "come-and-go", "word_count", Guarantee::ExactlyOnce);

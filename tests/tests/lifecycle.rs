@@ -1,8 +1,8 @@
 //! The life of an application: its states, restarts, rebalances, backends, and what it does on
 //! the side (purging, punctuating, metrics).
 //!
-//! Run with `cargo test -p oncestream-tests --test lifecycle -- --include-ignored`; needs Java,
-//! and Maven once.
+//! Run with `cargo test -p oncestream-tests --test lifecycle`, on the embedded broker, and with
+//! `ONCESTREAM_TEST_BROKER=apache` on Apache Kafka, which needs Java, and Maven once.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -68,7 +68,6 @@ async fn a_shutdown_before_the_start_is_final() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn states_follow_each_other_from_created_to_not_running() {
     use ClientState as S;
     let app = Application::new("states");
@@ -111,7 +110,6 @@ async fn states_follow_each_other_from_created_to_not_running() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn a_worker_without_partitions_does_not_keep_the_application_from_running() {
     let app = Application::new("spare");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
@@ -124,7 +122,6 @@ async fn a_worker_without_partitions_does_not_keep_the_application_from_running(
 // ---- Shutdown and restart ----
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn a_shutdown_commits_what_was_processed_and_the_next_run_repeats_none_of_it() {
     let app = Application::new("shutdown");
     let (input, output) = (app.create("in", 2).await, app.create("out", 1).await);
@@ -150,7 +147,6 @@ async fn a_shutdown_commits_what_was_processed_and_the_next_run_repeats_none_of_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn at_least_once_loses_nothing_over_a_restart() {
     let app = Application::new("at-least-once");
     let (input, output) = (app.create("in", 2).await, app.create("out", 2).await);
@@ -167,7 +163,6 @@ async fn at_least_once_loses_nothing_over_a_restart() {
 
 /// The topic is missing until the record has failed once.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn at_least_once_repeats_a_record_whose_delivery_timed_out() {
     let app = Application::new("redelivery");
     let (input, later) = (app.create("in", 1).await, app.topic("later"));
@@ -193,7 +188,6 @@ async fn at_least_once_repeats_a_record_whose_delivery_timed_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn a_static_member_restarts_without_a_rebalance_of_the_others() {
     let app = Application::new("static");
     let (input, output) = (app.create("in", 4).await, app.create("out", 2).await);
@@ -228,7 +222,6 @@ async fn a_static_member_restarts_without_a_rebalance_of_the_others() {
 // ---- Rebalances ----
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn workers_share_the_tasks_and_counts_stay_exact_while_these_move() {
     const WORDS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
     let app = Application::new("moving");
@@ -269,7 +262,6 @@ async fn workers_share_the_tasks_and_counts_stay_exact_while_these_move() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn a_pattern_takes_in_a_topic_that_is_created_later() {
     // Classes as Rust and Java know them.
     let app = Application::new("pattern");
@@ -297,7 +289,6 @@ async fn a_pattern_takes_in_a_topic_that_is_created_later() {
 // ---- Internal topics and stores ----
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn repartition_topics_are_purged_up_to_what_is_committed() {
     let app = Application::new("purge");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
@@ -318,7 +309,6 @@ async fn repartition_topics_are_purged_up_to_what_is_committed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn every_backend_counts_on_after_a_restart() {
     for backend in ["fjall", "sled", "memory"] {
         let app = Application::new(backend);
@@ -337,7 +327,6 @@ async fn every_backend_counts_on_after_a_restart() {
 /// The changelog is deleted, and made anew by the next start: the store's checkpoint lies past
 /// its end. Were the store kept, the count would go on from 3.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn a_store_whose_changelog_was_deleted_is_rebuilt_from_what_is_there() {
     let app = Application::new("stale");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
@@ -396,7 +385,6 @@ impl Processor<String, String, String, String> for Latest {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn the_wall_clock_punctuates_without_any_further_record() {
     let app = Application::new("punctuation");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
@@ -440,7 +428,6 @@ fn documented() -> BTreeSet<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn every_documented_metric_is_told_and_no_other() {
     let recorder = recorder();
     let app = Application::new("metrics");

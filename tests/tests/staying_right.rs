@@ -1,8 +1,9 @@
 //! An application stays right where nothing crashes: it begins where it should, its transactions
 //! end in time, its stores are rebuilt only when they must be, and an outage is sat out.
 //!
-//! Run with `cargo test -p oncestream-tests --test staying_right -- --include-ignored`; needs Java,
-//! and Maven once. `ONCESTREAM_TEST_SEED` repeats the choices of a run, though not its timing.
+//! Run with `cargo test -p oncestream-tests --test staying_right`, on the embedded broker, and with
+//! `ONCESTREAM_TEST_BROKER=apache` on Apache Kafka, which needs Java, and Maven once.
+//! `ONCESTREAM_TEST_SEED` repeats the choices of a run, though not its timing.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -20,7 +21,7 @@ use oncestream_tests::application::*;
 use oncestream_tests::check::{Difference, Shown, count_words, differences, last_counts};
 use oncestream_tests::feed::{Feeder, lines};
 use oncestream_tests::kafka::{
-    LIMIT, count_aborted, create_topics, eventually, kafka, read_committed,
+    LIMIT, broker, count_aborted, create_topics, eventually, read_committed,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -43,7 +44,7 @@ fn texts(all: &[String]) -> impl Iterator<Item = &str> {
     all.iter().map(String::as_str)
 }
 
-/// A client of the Kafka that most tests here share.
+/// A client of the broker that most tests here share.
 fn client() -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", servers());
@@ -55,7 +56,6 @@ fn client() -> ClientConfig {
 /// What is in the repartition topic before the first start stands for what another instance of
 /// the application wrote there before this one was assigned its partition.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn from_latest_on_nothing_new_is_skipped_and_repartition_topics_begin_at_their_first_record()
 {
     let app = Application::new("latest");
@@ -77,7 +77,6 @@ async fn from_latest_on_nothing_new_is_skipped_and_repartition_topics_begin_at_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn without_a_reset_the_partition_that_has_no_committed_offset_is_named() {
     let app = Application::new("no-reset");
     let (input, output) = (app.create("in", 3).await, app.create("out", 1).await);
@@ -98,7 +97,6 @@ async fn without_a_reset_the_partition_that_has_no_committed_offset_is_named() {
 
 /// One record lasts until the broker has aborted its transaction, which is the first.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn from_latest_on_an_aborted_first_transaction_loses_no_record() {
     let app = Application::new("outlived");
     let (input, output) = (app.create("in", 2).await, app.create("out", 1).await);
@@ -133,7 +131,6 @@ async fn from_latest_on_an_aborted_first_transaction_loses_no_record() {
 
 /// 9 s of work in one go. Whatever is aborted is processed again, so the calls tell of aborts.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn slow_records_do_not_make_a_batch_outlive_its_transaction() {
     let app = Application::new("slow");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
@@ -184,7 +181,6 @@ impl Processor<String, String, String, String> for Early {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn what_a_processor_writes_in_init_is_committed_without_any_input() {
     for (forwards, puts) in [(true, false), (false, true), (true, true)] {
         let app = Application::new("init");
@@ -226,15 +222,14 @@ fn await_none(what: &str, find: impl Fn() -> Vec<Difference>) {
     }
 }
 
-/// On a Kafka that no other test here uses.
+/// On a broker that no other test here uses.
 ///
-/// The transaction open at the kill is aborted by its producer, once the broker is back. The
+/// The transaction open at its end is aborted by its producer, once the broker is back. The
 /// coordinator's own timeout is kept out of it: Kafka 4.3.1 forgets the markers of a transaction
 /// that ends while its partitions have no leader, as they have when the only broker starts ("these
 /// partitions are likely deleted already and hence can be skipped"). What was aborted then becomes
 /// visible with the next commit. For the same reason the kill follows right after a commit.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn an_outage_of_all_brokers_is_sat_out_with_exact_counts_or_at_least_none_lost() {
     let seed = seed("outage");
     let input = "outage-in";
@@ -242,7 +237,7 @@ async fn an_outage_of_all_brokers_is_sat_out_with_exact_counts_or_at_least_none_
     tokio::task::block_in_place(|| create_topics(&topics, 2));
     let run = |guarantee: &str, settings: &[(&str, &str)], output: &str| {
         let app = Application::new(guarantee);
-        let config = app.config_at(kafka().bootstrap_servers(), app.state_dir());
+        let config = app.config_at(broker().bootstrap_servers(), app.state_dir());
         let both = [("processing.guarantee", guarantee), ("commit.interval.ms", "1000")];
         let settings = [&both, settings].concat();
         (streams(word_count(input, output), config, &settings), app)
@@ -261,10 +256,10 @@ async fn an_outage_of_all_brokers_is_sat_out_with_exact_counts_or_at_least_none_
     eventually("words at least once", LIMIT, || !read_committed(topics[2]).is_empty());
     let before = read_committed(topics[1]).len();
     wait_until("a commit", || read_committed(topics[1]).len() > before);
-    kafka().kill_node(1).unwrap();
+    broker().take_away();
     // Not a wait for something: the outage itself.
     std::thread::sleep(Duration::from_secs(10));
-    kafka().start_node(1).unwrap();
+    broker().bring_back();
     let written = count_words(&feeder.stop());
 
     let differ = |output| differences(&written, &last_counts(&read_committed(output)));
@@ -299,7 +294,6 @@ fn produce_at(topic: &str, from_ms: i64, all: &[String]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn partitions_paused_by_back_pressure_flow_again_also_after_a_rebalance() {
     const EACH: usize = 1000;
     let app = Application::new("back-pressure");
@@ -364,7 +358,6 @@ fn restored(snapshotter: &Snapshotter, store: &str) -> u64 {
 /// The store is older than the retention of 1 ms at each restart. Behind its checkpoint lies the
 /// marker of its last commit alone, and later a tombstone from elsewhere.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn a_store_idle_for_longer_than_the_retention_is_rebuilt_only_if_its_changelog_went_on() {
     let recorder = DebuggingRecorder::new();
     let snapshotter = recorder.snapshotter();
@@ -414,7 +407,6 @@ async fn a_store_idle_for_longer_than_the_retention_is_rebuilt_only_if_its_chang
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Apache Kafka from Maven"]
 async fn counts_of_two_workers_stay_exact_over_restarts_at_any_moment_of_a_commit() {
     let mut rng = StdRng::seed_from_u64(seed("restarts"));
     let app = Application::new("restarts");

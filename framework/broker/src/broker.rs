@@ -6,16 +6,22 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::indexmap::IndexMap;
+use kafka_protocol::records::{
+    Compression, NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, Record,
+    RecordBatchEncoder, RecordEncodeOptions, TimestampType,
+};
 use tokio::sync::oneshot;
 
 pub use builder::BrokerBuilder;
 
+use crate::api::topic_settings;
 use crate::cluster::CoordinatorOf;
 use crate::error::BrokerError;
 use crate::fault::{Faults, RequestRecord};
 use crate::log::LogRecord;
 use crate::server::{self, Shared};
-use crate::topics::settings::TopicSettings;
 use crate::view::ClusterView;
 
 /// A broker inside this process. It stops when it is dropped; all it holds goes with it.
@@ -116,8 +122,8 @@ impl Broker {
     ) -> Result<(), BrokerError> {
         let failed = |reason| BrokerError::Topic { topic: topic.to_owned(), reason };
         let settings = settings.into_iter().map(|(name, value)| (name.into(), value.into()));
-        let settings = TopicSettings::new(settings.collect()).map_err(failed)?;
         let cluster = &mut *self.shared.cluster();
+        let settings = topic_settings(&cluster.settings, settings.collect()).map_err(failed)?;
         cluster.check_new_topic(topic).map_err(|(_, reason)| failed(reason))?;
         cluster.create_topic(topic, partitions, settings);
         Ok(())
@@ -154,6 +160,56 @@ impl Broker {
     pub fn records(&self, topic: &str, partition: i32) -> Vec<LogRecord> {
         let cluster = self.shared.cluster();
         cluster.partition(topic, partition).map_or_else(Vec::new, |found| found.log.records())
+    }
+
+    /// Appends records to a partition without a client: key, value and timestamp in milliseconds
+    /// of each. They are plain records, of no producer and no transaction.
+    ///
+    /// ```
+    /// use oncestream_broker::Broker;
+    ///
+    /// let broker = Broker::builder().start_blocking()?;
+    /// broker.create_topic("lines", 1)?;
+    /// broker.append("lines", 0, [(Some("key"), Some("value"), 7)])?;
+    /// assert_eq!(broker.records("lines", 0)[0].timestamp_ms, 7);
+    /// # Ok::<(), oncestream_broker::BrokerError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When there is no such partition, or the topic does not take the records.
+    pub fn append<B: AsRef<[u8]>>(
+        &self,
+        topic: &str,
+        partition: i32,
+        records: impl IntoIterator<Item = (Option<B>, Option<B>, i64)>,
+    ) -> Result<(), BrokerError> {
+        let failed = |reason: String| BrokerError::Append {
+            topic: topic.to_owned(),
+            partition,
+            reason,
+        };
+        let records: Vec<Record> = (0..)
+            .zip(records)
+            .map(|(offset, (key, value, timestamp))| plain_record(offset, key, value, timestamp))
+            .collect();
+        if records.is_empty() {
+            return Ok(());
+        }
+        let mut batch = BytesMut::new();
+        let options = RecordEncodeOptions { version: 2, compression: Compression::None };
+        RecordBatchEncoder::encode(&mut batch, &records, &options)
+            .map_err(|error| failed(error.to_string()))?;
+        {
+            let now = self.shared.now();
+            let cluster = &mut *self.shared.cluster();
+            let (settings, found) =
+                cluster.partition_mut(topic, partition).map_err(|e| failed(e.to_string()))?;
+            let appended = found.log.append(&batch, settings.log(), now.ms);
+            appended.map_err(|e| failed(format!("{} {}", e.error, e.message)))?;
+        }
+        self.shared.wake();
+        Ok(())
     }
 
     /// Cuts all connections of a node, whose state is kept. Groups rejoin.
@@ -255,6 +311,31 @@ impl Broker {
     pub fn clean(&self) {
         let now = self.shared.now();
         self.shared.cluster().clean(now.ms);
+    }
+}
+
+fn plain_record<B: AsRef<[u8]>>(
+    offset: i64,
+    key: Option<B>,
+    value: Option<B>,
+    timestamp: i64,
+) -> Record {
+    let bytes = |bytes: Option<B>| bytes.map(|bytes| Bytes::copy_from_slice(bytes.as_ref()));
+    Record {
+        transactional: false,
+        control: false,
+        delete_horizon: false,
+        partition_leader_epoch: NO_PARTITION_LEADER_EPOCH,
+        producer_id: NO_PRODUCER_ID,
+        producer_epoch: NO_PRODUCER_EPOCH,
+        timestamp_type: TimestampType::Creation,
+        offset,
+        // One batch: the encoder parts records whose sequences do not count with their offsets.
+        sequence: NO_SEQUENCE.wrapping_add(offset as i32),
+        timestamp,
+        key: bytes(key),
+        value: bytes(value),
+        headers: IndexMap::new(),
     }
 }
 

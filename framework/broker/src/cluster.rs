@@ -8,6 +8,7 @@ use std::time::Instant;
 use kafka_protocol::error::ResponseError;
 
 use crate::group::Groups;
+use crate::log::{LogSettings, PartitionLog};
 use crate::settings::BrokerSettings;
 use crate::topics::settings::TopicSettings;
 use crate::topics::{Partition, Topic, Topics, check_name};
@@ -229,8 +230,14 @@ impl Cluster {
         partitions: usize,
         settings: TopicSettings,
     ) -> &mut Topic {
-        let nodes = self.nodes.len() as i32;
-        self.topics.create(name, partitions, settings, nodes)
+        let nodes = self.leaders();
+        self.topics.create(name, partitions, settings, &nodes)
+    }
+
+    /// The nodes that may lead new partitions: those that are up, or all if none is.
+    pub(crate) fn leaders(&self) -> Vec<i32> {
+        let any_up = self.nodes.iter().any(|node| node.up);
+        self.nodes.iter().filter(|node| node.up || !any_up).map(|node| node.id).collect()
     }
 
     /// Deletes a topic, with the offsets that groups have on it.
@@ -271,12 +278,36 @@ impl Cluster {
         self.transactions.complete(transactional_id);
     }
 
-    /// Removes what retention and compaction let go.
+    /// Removes what retention and compaction let go, whether it is due or not.
     pub(crate) fn clean(&mut self, now_ms: i64) {
+        self.each_log(|log, settings| {
+            log.clean(settings, now_ms);
+        });
+    }
+
+    /// Compacts what is due for it.
+    pub(crate) fn compact(&mut self, now_ms: i64) {
+        self.each_log(|log, settings| {
+            if settings.compact {
+                log.compact_if_due(settings, now_ms);
+            }
+        });
+    }
+
+    /// Removes what is too old or too much.
+    pub(crate) fn apply_retention(&mut self, now_ms: i64) {
+        self.each_log(|log, settings| {
+            if settings.delete {
+                log.apply_retention(settings, now_ms);
+            }
+        });
+    }
+
+    fn each_log(&mut self, mut each: impl FnMut(&mut PartitionLog, &LogSettings)) {
         for (_, topic) in self.topics.iter_mut() {
-            let settings = topic.settings.log().clone();
-            for partition in &mut topic.partitions {
-                partition.log.clean(&settings, now_ms);
+            let Topic { settings, partitions, .. } = topic;
+            for partition in partitions {
+                each(&mut partition.log, settings.log());
             }
         }
     }

@@ -46,6 +46,16 @@ pub enum BrokerError {
         /// Why not.
         reason: String,
     },
+    /// Records could not be appended.
+    #[error("cannot append to {topic}-{partition}: {reason}")]
+    Append {
+        /// The topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// Why not.
+        reason: String,
+    },
     /// There is no such node.
     #[error("there is no node {node}: nodes are numbered from 1 to {nodes}")]
     Node {

@@ -14,6 +14,7 @@ pub(crate) struct BrokerSettings {
     pub(crate) transaction_max_timeout: Duration,
     pub(crate) marker_delay: Duration,
     pub(crate) cleaner_backoff: Duration,
+    pub(crate) retention_check_interval: Duration,
     pub(crate) request_max_bytes: usize,
     pub(crate) max_idle: Duration,
     pub(crate) group_initial_rebalance_delay: Duration,
@@ -32,6 +33,7 @@ impl Default for BrokerSettings {
             transaction_max_timeout: Duration::from_mins(15),
             marker_delay: Duration::from_millis(1),
             cleaner_backoff: Duration::from_secs(15),
+            retention_check_interval: Duration::from_mins(5),
             request_max_bytes: 100 << 20,
             max_idle: Duration::from_mins(10),
             group_initial_rebalance_delay: Duration::ZERO,
@@ -44,12 +46,13 @@ impl Default for BrokerSettings {
 }
 
 /// The names [`BrokerSettings::set`] knows.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "auto.create.topics.enable",
     "num.partitions",
     "message.max.bytes",
     "transaction.max.timeout.ms",
     "log.cleaner.backoff.ms",
+    "log.retention.check.interval.ms",
     "socket.request.max.bytes",
     "connections.max.idle.ms",
     "group.initial.rebalance.delay.ms",
@@ -80,6 +83,7 @@ impl BrokerSettings {
             "message.max.bytes" => self.message_max_bytes = Some(number(0)?.to_string()),
             "transaction.max.timeout.ms" => self.transaction_max_timeout = millis()?,
             "log.cleaner.backoff.ms" => self.cleaner_backoff = millis()?,
+            "log.retention.check.interval.ms" => self.retention_check_interval = millis()?,
             "socket.request.max.bytes" => self.request_max_bytes = number(1)? as usize,
             "connections.max.idle.ms" => self.max_idle = millis()?,
             "group.initial.rebalance.delay.ms" => self.group_initial_rebalance_delay = millis()?,

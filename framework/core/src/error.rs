@@ -200,7 +200,7 @@ pub enum TaskError {
         /// What the producer said.
         source: BoxError,
     },
-    /// A user's processor failed.
+    /// A user's processor or fallible operator failed, and so did `processing.exception.handler`.
     #[error("processor {node}: {source}")]
     Processor {
         /// The node.

@@ -2,11 +2,12 @@
 //!
 //! A topology is a graph of typed nodes ([`graph`]); a worker makes it into running tasks
 //! ([`task`]) with typed stores ([`state`]); [`commit`] decides, from observed facts, what an
-//! exactly-once commit does next.
+//! exactly-once commit does next; [`handlers`] decide about records that fail.
 
 pub mod commit;
 pub mod error;
 pub mod graph;
+pub mod handlers;
 mod ids;
 pub mod partitioner;
 mod record;

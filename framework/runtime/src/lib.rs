@@ -11,9 +11,11 @@ pub mod metrics;
 mod state;
 mod state_dir;
 mod streams;
+mod uncaught;
 mod worker;
 
 pub use config::{ProcessingGuarantee, StreamsConfig};
 pub use error::StreamsError;
 pub use state::ClientState;
 pub use streams::{Streams, shutdown_signal};
+pub use uncaught::UncaughtErrorResponse;

@@ -13,6 +13,7 @@ use crate::config::StreamsConfig;
 use crate::error::StreamsError;
 use crate::state::ClientState;
 use crate::state_dir::StateDir;
+use crate::uncaught::{Pauses, UncaughtErrorHandler, UncaughtErrorResponse, respond};
 use crate::worker::{self, Shared, WorkerState};
 
 /// A running application: a topology, its worker threads and its state. Cheap to clone; every
@@ -41,6 +42,7 @@ struct Inner {
     stop: Arc<AtomicBool>,
     workers: Mutex<Vec<JoinHandle<()>>>,
     shared: Mutex<Option<Arc<Shared>>>,
+    uncaught: Mutex<Option<UncaughtErrorHandler>>,
 }
 
 /// The state of the application, the first error, and who listens.
@@ -97,6 +99,7 @@ impl Streams {
                 stop: Arc::new(AtomicBool::new(false)),
                 workers: Mutex::default(),
                 shared: Mutex::default(),
+                uncaught: Mutex::default(),
             }),
         })
     }
@@ -109,6 +112,37 @@ impl Streams {
     /// The changes of the state. The receiver sees the latest state, not each one in between.
     pub fn state_changes(&self) -> watch::Receiver<ClientState> {
         self.inner.state.state.subscribe()
+    }
+
+    /// Decides what happens when a worker ends with an error: a handler that fails, a panic in a
+    /// user's function, a client that cannot go on. Its transaction is aborted by then. Without
+    /// a handler the client stops.
+    ///
+    /// ```
+    /// # fn example(streams: &oncestream_runtime::Streams) -> Result<(), oncestream_runtime::StreamsError> {
+    /// use oncestream_runtime::{StreamsError, UncaughtErrorResponse};
+    /// streams.set_uncaught_error_handler(|error| match error {
+    ///     StreamsError::Panicked { .. } => UncaughtErrorResponse::ReplaceWorker,
+    ///     _ => UncaughtErrorResponse::ShutdownClient,
+    /// })
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`StreamsError::InvalidState`] after the application was started.
+    pub fn set_uncaught_error_handler<F>(&self, handler: F) -> Result<(), StreamsError>
+    where
+        F: Fn(&StreamsError) -> UncaughtErrorResponse + Send + Sync + 'static,
+    {
+        let mut uncaught = self.inner.uncaught.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.state() != ClientState::Created {
+            return Err(StreamsError::InvalidState {
+                state: self.state(),
+                hint: "set the uncaught-error handler before the start",
+            });
+        }
+        *uncaught = Some(Arc::new(handler));
+        Ok(())
     }
 
     /// Opens the state directory, checks topics, creates the internal ones, starts the workers.
@@ -145,6 +179,7 @@ impl Streams {
             let there = admin.topics()?;
             let wanted = topology.internal_topics(config.application_id(), &there)?;
             let mut sinks = sink_topics(&topology);
+            sinks.extend(config.dead_letter_topic().map(Arc::from));
             sinks.retain(|topic| !there.contains_key(topic));
             admin.check_sinks(&sinks)?;
             Ok::<_, StreamsError>((state_dir, config, admin, wanted))
@@ -177,10 +212,11 @@ impl Streams {
     ) -> Result<JoinHandle<()>, StreamsError> {
         let path = shared.config.state_dir().display().to_string();
         let (state, stop) = (self.inner.state.clone(), self.inner.stop.clone());
+        let uncaught = self.inner.uncaught.lock().unwrap_or_else(PoisonError::into_inner).clone();
         std::thread::Builder::new()
             .name(format!("oncestream-{index}"))
             .spawn(move || {
-                if let Err(error) = worker::run(index, shared) {
+                if let Err(error) = run_replacing(index, shared, uncaught.as_ref()) {
                     tracing::error!(worker = index, %error, "the worker stopped");
                     let mut first = state.error.lock().unwrap_or_else(PoisonError::into_inner);
                     first.get_or_insert(error);
@@ -253,6 +289,29 @@ impl Drop for Inner {
     /// The last handle is gone: the workers commit and end by themselves.
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
+    }
+}
+
+/// Runs a worker, and the next in its place as long as the uncaught-error handler says so.
+fn run_replacing(
+    index: usize,
+    shared: Arc<Shared>,
+    uncaught: Option<&UncaughtErrorHandler>,
+) -> Result<(), StreamsError> {
+    let mut pauses = Pauses::new();
+    loop {
+        let Err(error) = worker::run(index, shared.clone()) else { return Ok(()) };
+        // An application that is being stopped has its error told, and is not asked about it.
+        if shared.stop.load(Ordering::Acquire)
+            || respond(uncaught, &error) == UncaughtErrorResponse::ShutdownClient
+        {
+            return Err(error);
+        }
+        tracing::error!(worker = index, %error, "the worker is replaced");
+        (shared.on_worker_state)(index, worker::WorkerState::Rebalancing);
+        if !pauses.pause(&shared.stop) {
+            return Ok(());
+        }
     }
 }
 

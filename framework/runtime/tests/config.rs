@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use oncestream_runtime::config::{
-    AutoOffsetReset, ClientSettings, ConfigError, DeserializationHandler, ProcessingGuarantee,
+    AutoOffsetReset, ClientSettings, ConfigError, ExceptionHandler, ProcessingGuarantee,
     StateBackendKind, StreamsConfig, StreamsConfigBuilder,
 };
 use rdkafka::ClientConfig;
@@ -63,7 +63,7 @@ fn defaults_are_those_of_kafka_streams() {
     assert_eq!(config.transaction_timeout(), Duration::from_secs(10));
     assert_eq!(config.repartition_purge_interval(), Duration::from_secs(30));
     assert_eq!(config.shutdown_timeout(), Duration::from_secs(30));
-    assert_eq!(config.deserialization_handler(), DeserializationHandler::Fail);
+    assert_eq!(config.deserialization_exception_handler(), ExceptionHandler::Fail);
     assert_eq!(exactly_once().build().unwrap().commit_interval(), Duration::from_millis(100));
 }
 
@@ -108,6 +108,9 @@ fn every_key_of_the_table_reaches_the_configuration() {
         ("client.id", "c-1"),
         ("shutdown.timeout.ms", "84"),
         ("deserialization.exception.handler", "continue"),
+        ("processing.exception.handler", "continue"),
+        ("production.exception.handler", "continue"),
+        ("errors.dead.letter.queue.topic.name", "dead"),
     ];
     // `Debug` shows every typed field, and after them what was given: only the former count.
     let typed = |config: StreamsConfig| {

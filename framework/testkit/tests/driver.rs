@@ -4,8 +4,8 @@
 
 use oncestream_core::commit::Guarantee;
 use oncestream_core::graph::Topology;
+use oncestream_core::handlers::{DeserializationExceptionHandler, LogAndContinue, LogAndFail};
 use oncestream_core::partitioner::partition_for_key;
-use oncestream_core::task::DeserializationPolicy;
 use oncestream_core::{Headers, Record};
 use oncestream_operators::{Consumed, Materialized, StreamsBuilder};
 use oncestream_testkit::TopologyTestDriver;
@@ -163,16 +163,20 @@ fn an_open_transaction_holds_back_what_others_write_behind_it() {
 
 #[test]
 fn a_record_that_cannot_be_read_stops_the_driver_or_is_counted() {
-    let run = |policy| {
-        let mut driver =
-            TopologyTestDriver::builder(pass_through()).deserialization(policy).build().unwrap();
+    fn run(
+        handler: impl DeserializationExceptionHandler + 'static,
+    ) -> (Result<(), DriverError>, bool, u64, Option<i64>) {
+        let mut driver = TopologyTestDriver::builder(pass_through())
+            .deserialization_exception_handler(handler)
+            .build()
+            .unwrap();
         let bad = driver.input::<String, String>("in");
         let result = driver.pipe(&bad, "k".into(), "not 8 bytes".into(), 0);
         (result, driver.is_down(), driver.dropped_records(), driver.committed_offset("in", 0))
-    };
-    let (result, down, ..) = run(DeserializationPolicy::Fail);
+    }
+    let (result, down, ..) = run(LogAndFail::default());
     assert!(matches!(result, Err(DriverError::Task { .. })) && down);
-    let (result, down, dropped, committed) = run(DeserializationPolicy::Continue);
+    let (result, down, dropped, committed) = run(LogAndContinue::default());
     assert!(result.is_ok() && !down);
     assert_eq!((dropped, committed), (1, Some(1)), "its offset is committed");
 }

@@ -47,7 +47,7 @@ pub trait FixedKeyProcessor<K, VIn, VOut> {
     /// Handles one record.
     ///
     /// # Errors
-    /// Any; the transaction is aborted.
+    /// As for [`Processor::process`].
     fn process(
         &mut self,
         ctx: &mut FixedKeyProcessorContext<'_, K, VOut>,
@@ -57,7 +57,7 @@ pub trait FixedKeyProcessor<K, VIn, VOut> {
     /// A schedule is due; see [`Processor::punctuate`].
     ///
     /// # Errors
-    /// Any; the transaction is aborted.
+    /// As for [`Processor::process`].
     fn punctuate(
         &mut self,
         _ctx: &mut FixedKeyProcessorContext<'_, K, VOut>,

@@ -85,8 +85,9 @@ pub trait Processor<KIn, VIn, KOut, VOut> {
     /// Handles one record.
     ///
     /// # Errors
-    /// Any; the transaction is aborted. An error of a store or of an operator downstream is best
-    /// passed on with `?`.
+    /// Any; `processing.exception.handler` decides whether the record is dropped or the transaction
+    /// aborted. What was stored and forwarded before the error stays if it is dropped. An error of
+    /// a store or of an operator downstream is best passed on with `?`; it always aborts.
     fn process(
         &mut self,
         ctx: &mut ProcessorContext<'_, KOut, VOut>,
@@ -97,7 +98,7 @@ pub trait Processor<KIn, VIn, KOut, VOut> {
     /// kind of the schedule.
     ///
     /// # Errors
-    /// Any; the transaction is aborted.
+    /// As for [`process`](Self::process).
     fn punctuate(
         &mut self,
         _ctx: &mut ProcessorContext<'_, KOut, VOut>,

@@ -1,4 +1,5 @@
-//! The node around a processor: it gives it its context, and names its errors.
+//! The node around a processor: it gives it its context, names its errors, and leaves those of
+//! the processor's own to the processing handler.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -6,8 +7,8 @@ use std::rc::Rc;
 
 use oncestream_core::error::{BoxError, TaskError, TopologyError};
 use oncestream_core::graph::NodeId;
-use oncestream_core::task::{Context, Lifecycle, Node, ScheduleId, Shared, TaskBuilder};
-use oncestream_core::{Record, TimestampMs};
+use oncestream_core::task::{Context, FailedAt, Lifecycle, Node, ScheduleId, Shared, TaskBuilder};
+use oncestream_core::{Headers, Record, TimestampMs};
 
 use super::context::{NodeInfo, Outlet};
 use super::{Processor, ProcessorContext};
@@ -56,19 +57,45 @@ where
         ctx: &mut Context<'_>,
         now: TimestampMs,
         f: impl FnOnce(&mut P, &mut ProcessorContext<'_, KOut, VOut>) -> Result<(), BoxError>,
-    ) -> Result<(), TaskError> {
+    ) -> Result<(), Failure> {
         self.info.now.set(now);
         let mut context = ProcessorContext::new(ctx.reborrow(), &self.info, &mut self.outlet);
         let result = f(&mut self.processor, &mut context);
         if let Some(failure) = self.outlet.failure.take() {
-            return Err(failure);
+            return Err(Failure::Task(failure));
         }
         result.map_err(|error| match error.downcast::<TaskError>() {
             // A store's error has its own name already.
-            Ok(error) => *error,
-            Err(source) => TaskError::Processor { node: self.info.name.to_string(), source },
+            Ok(error) => Failure::Task(*error),
+            Err(source) => Failure::Own(source),
         })
     }
+
+    /// Leaves the processor's own error to the processing handler.
+    fn handled(
+        &self,
+        ctx: &mut Context<'_>,
+        timestamp: TimestampMs,
+        headers: &Headers,
+        result: Result<(), Failure>,
+    ) -> Result<(), TaskError> {
+        match result {
+            Ok(()) => Ok(()),
+            Err(Failure::Task(error)) => Err(error),
+            Err(Failure::Own(error)) => {
+                let at = FailedAt { node: &self.info.name, timestamp, headers };
+                ctx.processing_failed(at, "std::error::Error", error)
+            }
+        }
+    }
+}
+
+/// Whose error it is.
+enum Failure {
+    /// Of a store, or of an operator downstream whose handler has failed on it.
+    Task(TaskError),
+    /// The processor's own.
+    Own(BoxError),
 }
 
 impl<P, KIn, VIn, KOut, VOut> Node<KIn, VIn> for ProcessorNode<P, KIn, VIn, KOut, VOut>
@@ -84,7 +111,9 @@ where
         ctx: &mut Context<'_>,
         record: Record<KIn, VIn>,
     ) -> Result<(), TaskError> {
-        self.call(ctx, record.timestamp, |p, ctx| p.process(ctx, record))
+        let (timestamp, headers) = (record.timestamp, record.headers.clone());
+        let result = self.call(ctx, timestamp, |p, ctx| p.process(ctx, record));
+        self.handled(ctx, timestamp, &headers, result)
     }
 }
 
@@ -98,7 +127,12 @@ where
 {
     fn init(&mut self, ctx: &mut Context<'_>) -> Result<(), TaskError> {
         let now = ctx.stream_time();
-        self.call(ctx, now, Processor::init)
+        self.call(ctx, now, Processor::init).map_err(|failure| match failure {
+            Failure::Task(error) => error,
+            Failure::Own(source) => {
+                TaskError::Processor { node: self.info.name.to_string(), source }
+            }
+        })
     }
 
     fn punctuate(
@@ -107,7 +141,8 @@ where
         schedule: ScheduleId,
         timestamp: TimestampMs,
     ) -> Result<(), TaskError> {
-        self.call(ctx, timestamp, |p, ctx| p.punctuate(ctx, schedule, timestamp))
+        let result = self.call(ctx, timestamp, |p, ctx| p.punctuate(ctx, schedule, timestamp));
+        self.handled(ctx, timestamp, &Headers::default(), result)
     }
 
     fn close(&mut self) {

@@ -17,6 +17,10 @@ mod select_key;
 mod split;
 mod to;
 mod to_table;
+mod try_filter;
+mod try_flat_map_values;
+mod try_map;
+mod try_map_values;
 
 use std::marker::PhantomData;
 

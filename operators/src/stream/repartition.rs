@@ -109,8 +109,9 @@ impl<K: Data, V: Data> Hop<K, V> {
         };
         let to = topic.clone();
         dsl.graph(|g| {
-            g.add_sink(&sink_name, SinkTopic::Topic(topic.clone()), &[parent], move |b, _| {
+            g.add_sink(&sink_name, SinkTopic::Topic(topic.clone()), &[parent], move |b, id| {
                 Ok(Box::new(Sink::new(
+                    b.node_name(id),
                     Destination::Topic(b.topic(&to)),
                     key_serde.clone(),
                     value_serde.clone(),

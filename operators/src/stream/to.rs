@@ -56,8 +56,9 @@ impl<K: Data, V: Data> KStream<K, V> {
         let Produced { key_serde, value_serde, partitioner, name } = produced;
         let name = self.dsl.name(name.as_ref().or(self.next_name.as_ref()), "KSTREAM-SINK-");
         self.dsl.graph(|g| {
-            g.add_sink(&name, topic, &[self.node], move |b, _| {
+            g.add_sink(&name, topic, &[self.node], move |b, id| {
                 Ok(Box::new(Sink::new(
+                    b.node_name(id),
                     destination(b),
                     key_serde.clone(),
                     value_serde.clone(),

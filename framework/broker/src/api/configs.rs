@@ -64,7 +64,7 @@ fn sentence(mut why: String) -> StrBytes {
 /// # Errors
 ///
 /// Kafka's sentence about a setting that is wrong.
-pub(super) fn topic_settings(
+pub(crate) fn topic_settings(
     broker: &BrokerSettings,
     mut set: BTreeMap<String, String>,
 ) -> Result<TopicSettings, String> {

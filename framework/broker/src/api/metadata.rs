@@ -1,5 +1,7 @@
 //! `ApiVersions`, `Metadata`, `FindCoordinator`, `DescribeCluster`: who answers for what.
 
+use std::collections::BTreeMap;
+
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
@@ -9,29 +11,46 @@ use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use kafka_protocol::messages::{
-    ApiVersionsResponse, BrokerId, DescribeClusterRequest, DescribeClusterResponse,
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerId, DescribeClusterRequest, DescribeClusterResponse,
     FindCoordinatorRequest, FindCoordinatorResponse, MetadataRequest, MetadataResponse, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 
-use super::text;
+use super::{text, topic_settings};
 use crate::cluster::{Cluster, CoordinatorOf, Node};
 use crate::server::Origin;
-use crate::server::apis::APIS;
-use crate::topics::settings::TopicSettings;
+use crate::server::apis::{APIS, Api};
 use crate::topics::{Topic, check_name};
 
-/// The requests there are. A client whose version is not known gets them with the error.
-pub(crate) fn api_versions(error: Option<ResponseError>) -> ApiVersionsResponse {
-    let keys = APIS.iter().map(|api| {
-        ApiVersion::default()
-            .with_api_key(api.key as i16)
-            .with_min_version(api.min)
-            .with_max_version(api.max)
-    });
+/// Answers a version of `ApiVersions` that is not known: with the versions of `ApiVersions` alone,
+/// so that the client can ask again.
+pub(crate) fn unknown_api_versions() -> ApiVersionsResponse {
+    let known = APIS.iter().filter(|api| api.key == ApiKey::ApiVersions).map(version_range);
     ApiVersionsResponse::default()
-        .with_error_code(error.map_or(0, |error| error.code()))
-        .with_api_keys(keys.collect())
+        .with_error_code(ResponseError::UnsupportedVersion.code())
+        .with_api_keys(known.collect())
+}
+
+pub(super) fn api_versions(origin: &Origin, request: &ApiVersionsRequest) -> ApiVersionsResponse {
+    // From version 3 on clients tell their name, which may not be empty.
+    let named = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name.ends_with(|c: char| c.is_ascii_alphanumeric())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c))
+    };
+    let name = &request.client_software_name;
+    if origin.version >= 3 && !(named(name) && named(&request.client_software_version)) {
+        return ApiVersionsResponse::default()
+            .with_error_code(ResponseError::InvalidRequest.code());
+    }
+    ApiVersionsResponse::default().with_api_keys(APIS.iter().map(version_range).collect())
+}
+
+fn version_range(api: &Api) -> ApiVersion {
+    ApiVersion::default()
+        .with_api_key(api.key as i16)
+        .with_min_version(api.min)
+        .with_max_version(api.max)
 }
 
 pub(super) fn metadata(
@@ -84,7 +103,9 @@ fn find(
     let missing = cluster.topics.get(&name.0).is_none();
     if missing && create && cluster.check_new_topic(&name.0).is_ok() {
         let partitions = usize::try_from(cluster.settings.num_partitions).unwrap_or(1);
-        cluster.create_topic(&name.0, partitions, TopicSettings::default());
+        if let Ok(settings) = topic_settings(&cluster.settings, BTreeMap::new()) {
+            cluster.create_topic(&name.0, partitions, settings);
+        }
     }
     match cluster.topics.get(&name.0) {
         Some(topic) => describe(cluster, &name.0, topic),

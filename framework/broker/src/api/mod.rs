@@ -19,7 +19,8 @@ use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{RequestKind, ResponseKind};
 use kafka_protocol::protocol::StrBytes;
 
-pub(crate) use metadata::api_versions;
+pub(crate) use configs::topic_settings;
+pub(crate) use metadata::unknown_api_versions;
 
 use crate::server::{Origin, Shared};
 
@@ -45,7 +46,7 @@ pub(crate) async fn answer(
             shared.wake();
             A::Produce(answer)
         }
-        Q::ApiVersions(_) => A::ApiVersions(api_versions(None)),
+        Q::ApiVersions(r) => A::ApiVersions(metadata::api_versions(origin, &r)),
         Q::Metadata(r) => A::Metadata(metadata::metadata(cluster, origin, r)),
         Q::FindCoordinator(r) => A::FindCoordinator(metadata::find_coordinator(cluster, origin, r)),
         Q::DescribeCluster(r) => A::DescribeCluster(metadata::describe_cluster(cluster, &r)),

@@ -74,13 +74,15 @@ fn verify(
 ) -> Result<(), AppendError> {
     let info = PartitionLog::inspect(records)?;
     let producer = Producer { id: info.producer_id, epoch: info.producer_epoch };
+    let Some(id) = transactional_id else {
+        return Err(plain(ResponseError::TransactionalIdAuthorizationFailed));
+    };
     let open = cluster
         .partition(topic, partition)
         .is_some_and(|partition| partition.log.has_open_transaction(producer.id));
     if open {
         return Ok(());
     }
-    let id = transactional_id.unwrap_or_default();
     cluster.transactions.verify(id, producer, topic, partition).map_err(|error| {
         let (error, message) = match error {
             ResponseError::ProducerFenced => (ResponseError::InvalidProducerEpoch, ""),

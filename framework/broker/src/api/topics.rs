@@ -77,17 +77,11 @@ fn check_assignment(
     }
 }
 
-/// Gives the partitions from `first` on their leaders: those that were assigned, or else some
-/// that are up.
+/// Gives the partitions from `first` on the leaders that the request assigned to them.
 fn place(cluster: &mut Cluster, topic: &str, first: usize, assigned: Option<Vec<i32>>) {
-    let up: Vec<i32> = cluster.nodes.iter().filter(|n| n.up).map(|n| n.id).collect();
     let Some(topic) = cluster.topics.get_mut(topic) else { return };
-    for (index, partition) in topic.partitions.iter_mut().enumerate().skip(first) {
-        if let Some(leader) = assigned.as_ref().and_then(|leaders| leaders.get(index - first)) {
-            partition.leader = *leader;
-        } else if !up.is_empty() && !up.contains(&partition.leader) {
-            partition.leader = up[index % up.len()];
-        }
+    for (partition, leader) in topic.partitions.iter_mut().skip(first).zip(assigned.into_iter().flatten()) {
+        partition.leader = leader;
     }
 }
 

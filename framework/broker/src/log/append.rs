@@ -56,6 +56,7 @@ impl PartitionLog {
         header.set_max_timestamp(&mut data, settings.log_append_time, max_timestamp);
         header.place(&mut data, self.end_offset, self.leader_epoch());
         self.producers.appended(&header);
+        self.segments.wrote(self.end_offset, data.len() as u64, settings, now_ms);
         self.push(header, data.freeze(), now_ms);
         Ok(Appended {
             base_offset: header.base_offset,

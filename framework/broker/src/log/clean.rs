@@ -39,14 +39,14 @@ struct Compaction<'a> {
 
 impl PartitionLog {
     /// Applies retention (`delete`) and compaction (`compact`), as far as the settings ask for them,
-    /// up to the last stable offset.
+    /// up to the last stable offset, whether it is due or not.
     pub(crate) fn clean(&mut self, settings: &LogSettings, now_ms: i64) -> Cleaned {
         let before = (self.record_count(), self.size_bytes());
         if settings.delete {
             self.apply_retention(settings, now_ms);
         }
         if settings.compact {
-            self.compact(settings, now_ms);
+            self.compact(settings, now_ms, self.last_stable_offset());
         }
         Cleaned {
             records_removed: before.0.saturating_sub(self.record_count()),
@@ -58,7 +58,8 @@ impl PartitionLog {
         self.batches.iter().map(|batch| u64::try_from(batch.header.record_count).unwrap_or(0)).sum()
     }
 
-    fn apply_retention(&mut self, settings: &LogSettings, now_ms: i64) {
+    /// Drops what is older or more than the settings allow.
+    pub(crate) fn apply_retention(&mut self, settings: &LogSettings, now_ms: i64) {
         let stable = self.last_stable_offset();
         let mut excess = i128::from(self.size_bytes()) - i128::from(settings.retention_bytes);
         let kept = self.batches.iter().find(|batch| {
@@ -77,8 +78,8 @@ impl PartitionLog {
         self.advance_start(start);
     }
 
-    fn compact(&mut self, settings: &LogSettings, now_ms: i64) {
-        let mut end = self.last_stable_offset();
+    /// Compacts what lies below `end`, which is at most the last stable offset.
+    pub(super) fn compact(&mut self, settings: &LogSettings, now_ms: i64, mut end: i64) {
         if settings.min_compaction_lag_ms > 0 {
             let young = now_ms.saturating_sub(settings.min_compaction_lag_ms);
             let first = self.batches.iter().find(|batch| batch.header.max_timestamp > young);

@@ -14,7 +14,8 @@
 //! Where this differs from Apache Kafka 4.3.1: a compressed batch for a topic that is not compacted
 //! is judged by its header alone, unless its timestamps need a closer look; record offsets that do
 //! not count up from zero are refused, not rewritten; retention works per batch, not per segment,
-//! and stops at the last stable offset; there is no active segment that the cleaner spares.
+//! and stops at the last stable offset; a segment is only an offset, up to which the log is compacted
+//! by itself, and markers do not count towards its size.
 
 mod aborted;
 mod append;
@@ -26,6 +27,7 @@ mod partition;
 mod producers;
 mod read;
 mod records;
+mod segments;
 mod settings;
 mod validate;
 mod view;
@@ -34,11 +36,7 @@ mod view;
 mod tests;
 
 pub(crate) use append::Appended;
-pub(crate) use batch::BatchInfo;
-pub(crate) use clean::Cleaned;
-pub(crate) use compression::Codec;
 pub(crate) use partition::PartitionLog;
-pub(crate) use read::Read;
 pub(crate) use settings::{Isolation, LogSettings};
 pub(crate) use validate::AppendError;
 pub use view::{ControlKind, LogRecord, ProducerView};

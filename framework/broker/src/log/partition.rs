@@ -13,6 +13,7 @@ use super::aborted::AbortedIndex;
 use super::batch::Header;
 use super::epochs::Epochs;
 use super::producers::Producers;
+use super::segments::Segments;
 use super::view::ProducerView;
 
 /// A stored batch.
@@ -41,6 +42,7 @@ pub(crate) struct PartitionLog {
     pub(super) end_offset: i64,
     pub(super) producers: Producers,
     pub(super) aborted: AbortedIndex,
+    pub(super) segments: Segments,
     epochs: Epochs,
 }
 
@@ -53,6 +55,7 @@ impl PartitionLog {
             end_offset: 0,
             producers: Producers::default(),
             aborted: AbortedIndex::default(),
+            segments: Segments::default(),
             epochs: Epochs::new(),
         }
     }

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{ApiKey, RequestKind, ResponseHeader, ResponseKind};
 use kafka_protocol::protocol::Encodable;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -157,7 +156,7 @@ async fn handle(shared: &Shared, origin: &mut Origin, mut frame: Bytes) -> Resul
     let api = Api::find(key).ok_or_else(|| malformed(&format!("request {key} is not known")))?;
     if !api.supports(version) {
         if api.key == ApiKey::ApiVersions {
-            let answer = api::api_versions(Some(ResponseError::UnsupportedVersion));
+            let answer = api::unknown_api_versions();
             return encode(api, 0, correlation, &ResponseKind::ApiVersions(answer));
         }
         return Err(End::Malformed(format!("version {version} of {:?} is not known", api.key)));

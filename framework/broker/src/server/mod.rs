@@ -124,8 +124,11 @@ fn admit(shared: &Arc<Shared>, node: i32, stream: TcpStream, client_host: String
 pub(crate) async fn keep_time(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    let backoff = shared.cluster().settings.cleaner_backoff;
-    let mut cleaned = Instant::now();
+    let (backoff, check) = {
+        let settings = &shared.cluster().settings;
+        (settings.cleaner_backoff, settings.retention_check_interval)
+    };
+    let (mut compacted, mut checked) = (Instant::now(), Instant::now());
     loop {
         ticks.tick().await;
         let now = shared.now();
@@ -133,9 +136,13 @@ pub(crate) async fn keep_time(shared: Arc<Shared>) {
         if changed {
             shared.wake();
         }
-        if cleaned.elapsed() >= backoff {
-            shared.cluster().clean(now.ms);
-            cleaned = Instant::now();
+        if compacted.elapsed() >= backoff {
+            shared.cluster().compact(now.ms);
+            compacted = Instant::now();
+        }
+        if checked.elapsed() >= check {
+            shared.cluster().apply_retention(now.ms);
+            checked = Instant::now();
         }
     }
 }

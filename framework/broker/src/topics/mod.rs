@@ -36,14 +36,11 @@ impl Topic {
         usize::try_from(index).ok().and_then(|index| self.partitions.get(index))
     }
 
-    pub(crate) fn partition_mut(&mut self, index: i32) -> Option<&mut Partition> {
-        usize::try_from(index).ok().and_then(|index| self.partitions.get_mut(index))
-    }
-
-    /// Adds partitions until there are so many. Leaders take turns over the nodes.
-    pub(crate) fn grow(&mut self, count: usize, nodes: i32) {
+    /// Adds partitions until there are so many. The nodes take turns in leading them.
+    pub(crate) fn grow(&mut self, count: usize, nodes: &[i32]) {
         while self.partitions.len() < count {
-            let leader = 1 + (self.partitions.len() as i32) % nodes.max(1);
+            let turn = self.partitions.len() % nodes.len().max(1);
+            let leader = nodes.get(turn).copied().unwrap_or(1);
             self.partitions.push(Partition { log: PartitionLog::new(), leader });
         }
     }
@@ -84,7 +81,7 @@ impl Topics {
         name: &str,
         partitions: usize,
         settings: TopicSettings,
-        nodes: i32,
+        nodes: &[i32],
     ) -> &mut Topic {
         let id = Uuid::new_v4();
         self.names.insert(id, name.to_owned());

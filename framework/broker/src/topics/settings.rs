@@ -114,10 +114,9 @@ impl TopicSettings {
 
     /// A number, which `new` has checked.
     fn number(&self, name: &str) -> i64 {
-        self.get(name).parse().unwrap_or(i64::MAX)
+        self.get(name).trim().parse().unwrap_or(i64::MAX)
     }
 
-    /// How large the part of a log that is never cleaned becomes before it is closed.
     fn derive(&self) -> LogSettings {
         let policies = |policy| self.get("cleanup.policy").split(',').any(|p| p.trim() == policy);
         LogSettings {
@@ -129,6 +128,13 @@ impl TopicSettings {
             retention_bytes: self.number("retention.bytes"),
             delete_retention_ms: self.number("delete.retention.ms"),
             min_compaction_lag_ms: self.number("min.compaction.lag.ms"),
+            segment_bytes: self.number("segment.bytes") as u64,
+            segment_ms: self.number("segment.ms"),
+            min_cleanable_dirty_ratio: self
+                .get("min.cleanable.dirty.ratio")
+                .trim()
+                .parse()
+                .unwrap_or(0.5),
             timestamp_before_max_ms: self.number("message.timestamp.before.max.ms"),
             timestamp_after_max_ms: self.number("message.timestamp.after.max.ms"),
         }

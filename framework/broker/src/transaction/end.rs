@@ -104,10 +104,11 @@ impl Transaction {
         self.markers_due = Some(markers_due);
     }
 
-    /// The new epoch is given to nobody: it only shuts the old one out.
+    /// The new epoch shuts the old one out. Only who shows the old one may have it, if nobody
+    /// else came in between.
     fn fence(&mut self, markers_due: Instant) {
+        self.last_epoch = self.producer.epoch;
         self.producer.epoch = self.producer.epoch.saturating_add(1);
-        self.last_epoch = -1;
         self.prepare(false, markers_due);
     }
 }

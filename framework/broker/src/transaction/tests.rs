@@ -87,6 +87,20 @@ fn a_producer_goes_on_after_an_error_with_the_epoch_it_has() {
 }
 
 #[test]
+fn a_fenced_producer_that_shows_its_epoch_may_go_on_if_nobody_else_came() {
+    let (mut t, now) = new();
+    let first = init(&mut t, now).unwrap();
+    let bump = |t: &mut Transactions, p| t.init_producer_id(Some("id"), TIMEOUT, Some(p), now);
+    add(&mut t, first, now).unwrap();
+    assert_eq!(bump(&mut t, first), Err(ResponseError::ConcurrentTransactions));
+    assert_eq!(write_markers(&mut t, now), 1);
+    assert_eq!(bump(&mut t, first).unwrap().epoch, first.epoch + 1);
+    let second = init(&mut t, now).unwrap();
+    assert_eq!(second.epoch, first.epoch + 2);
+    assert_eq!(bump(&mut t, first), Err(ResponseError::ProducerFenced));
+}
+
+#[test]
 fn when_epochs_run_out_a_new_producer_id_is_taken() {
     let (mut t, now) = new();
     let first = init(&mut t, now).unwrap();

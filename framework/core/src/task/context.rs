@@ -3,8 +3,12 @@
 //! A [`Context`] lives for one record, one punctuation or one flush. It borrows the task's
 //! bookkeeping and the worker's [`Collector`]; it owns nothing.
 
+use std::sync::Arc;
+
+use super::failed::SourceBytes;
 use super::punctuate::{PunctuationType, PunctuatorId, ScheduleId, Schedules};
-use crate::error::{BoxError, TaskError};
+use crate::error::BoxError;
+use crate::handlers::ErrorHandlers;
 use crate::record::{Headers, RecordMetadata, TimestampMs};
 use crate::{TaskId, TopicPartition};
 
@@ -19,6 +23,8 @@ pub enum Origin {
     Sink,
     /// A store; the acknowledged offset is its changelog position.
     Changelog(ChangelogId),
+    /// A handler, about a record that failed.
+    DeadLetter,
 }
 
 /// A record on its way to the producer, as bytes.
@@ -36,7 +42,7 @@ pub struct Outgoing<'a> {
     pub timestamp: TimestampMs,
     /// Headers.
     pub headers: &'a Headers,
-    /// Sink or changelog.
+    /// Who sends it.
     pub origin: Origin,
 }
 
@@ -45,7 +51,8 @@ pub trait Collector {
     /// Hands a record to the producer. It may be buffered; failures of delivery show at commit.
     ///
     /// # Errors
-    /// When the record can never be sent: too large, or a producer that is gone.
+    /// When the record can never be sent: too large, or a producer that is gone. Where the record
+    /// alone is at fault the error is a [`RecordRefused`](super::RecordRefused).
     fn send(&mut self, record: &Outgoing<'_>) -> Result<(), BoxError>;
 
     /// The number of partitions of a topic, for custom partitioners.
@@ -68,18 +75,29 @@ pub(crate) struct TaskState {
     pub(crate) schedules: Schedules,
     pub(crate) dropped: u64,
     pub(crate) commit_requested: bool,
+    pub(crate) handlers: Arc<ErrorHandlers>,
 }
 
 /// What a node may know and do while it handles one record.
 pub struct Context<'a> {
     pub(crate) state: &'a mut TaskState,
     pub(crate) collector: &'a mut dyn Collector,
+    /// The bytes of the record in hand, for handlers: in the client's buffer, or kept in a queue.
+    pub(crate) source: Option<&'a SourceBytes<'a>>,
 }
 
 impl Context<'_> {
     /// The same context for a shorter time, for a context that wraps this one.
     pub fn reborrow(&mut self) -> Context<'_> {
-        Context { state: self.state, collector: self.collector }
+        Context { state: self.state, collector: self.collector, source: self.source }
+    }
+
+    /// The same context with the bytes of the record in hand.
+    pub(crate) fn with_source<'b>(
+        &'b mut self,
+        source: Option<&'b SourceBytes<'b>>,
+    ) -> Context<'b> {
+        Context { state: self.state, collector: self.collector, source }
     }
 
     /// The task that runs.
@@ -129,12 +147,5 @@ impl Context<'_> {
     /// Ends a schedule. One that is gone already is fine.
     pub fn cancel(&mut self, schedule: ScheduleId) {
         self.state.schedules.cancel(schedule);
-    }
-
-    /// Sends bytes; for sinks and stores.
-    pub(crate) fn send(&mut self, record: &Outgoing<'_>) -> Result<(), TaskError> {
-        self.collector
-            .send(record)
-            .map_err(|source| TaskError::Send { topic: record.topic.to_owned(), source })
     }
 }

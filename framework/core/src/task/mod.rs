@@ -2,6 +2,7 @@
 
 mod builder;
 mod context;
+mod failed;
 mod node;
 mod offset_metadata;
 mod punctuate;
@@ -11,6 +12,7 @@ mod source;
 
 pub use builder::{BuildError, NodeHandle, TaskBuilder};
 pub use context::{ChangelogId, Collector, Context, Origin, Outgoing};
+pub use failed::{FailedAt, RecordRefused};
 pub use node::{CacheFlush, Downstream, Lifecycle, Node, Shared};
 pub use offset_metadata::OffsetMetadata;
 pub use punctuate::{PunctuationType, PunctuatorId, ScheduleId};
@@ -18,23 +20,13 @@ pub use run::{InputId, Position, Task};
 pub use sink::{Destination, Partitioner, Sink, TopicNameExtractor};
 pub use source::{RawRecord, SourceConfig, SourceInstance, TimestampExtractor};
 
-/// What to do with a record that cannot be deserialised.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DeserializationPolicy {
-    /// Stop, naming the topic, partition and offset.
-    #[default]
-    Fail,
-    /// Skip the record and count it as dropped.
-    Continue,
-}
-
 /// Settings that tasks depend on.
 #[derive(Clone, Debug)]
 pub struct TaskConfig {
     /// In front of every internal topic's name.
     pub application_id: std::sync::Arc<str>,
-    /// What to do with a record that cannot be deserialised.
-    pub deserialization: DeserializationPolicy,
+    /// What to do with records that fail.
+    pub handlers: std::sync::Arc<crate::handlers::ErrorHandlers>,
     /// How many records wait per partition before it is paused.
     pub buffered_records_per_partition: usize,
     /// How long a task with several inputs waits for an empty one, in milliseconds of wall
@@ -47,7 +39,7 @@ impl TaskConfig {
     pub fn new(application_id: &str) -> Self {
         Self {
             application_id: application_id.into(),
-            deserialization: DeserializationPolicy::Fail,
+            handlers: std::sync::Arc::default(),
             buffered_records_per_partition: 1000,
             max_task_idle_ms: 0,
         }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::builder::{BuildError, SharedFlush, SharedLifecycle, TaskBuilder};
 use super::context::{ChangelogId, Collector, Context, TaskState};
+use super::failed::SourceBytes;
 use super::punctuate::{PunctuationType, Schedules};
 use super::source::{RawRecord, SourceInstance};
 use super::{OffsetMetadata, TaskConfig};
@@ -87,6 +88,7 @@ impl Task {
                 schedules: Schedules::default(),
                 dropped: 0,
                 commit_requested: false,
+                handlers: config.handlers.clone(),
             },
             config: config.clone(),
             sources: built.sources,
@@ -182,7 +184,7 @@ impl Task {
         // A processor may write while it starts.
         self.dirty |= self.has_processors();
         for node in &self.lifecycles {
-            let mut ctx = Context { state: &mut self.state, collector };
+            let mut ctx = Context { state: &mut self.state, collector, source: None };
             node.borrow_mut().init(&mut ctx)?;
         }
         Ok(())
@@ -214,7 +216,8 @@ impl Task {
         self.state.wall_clock_ms = now_ms;
         self.state.current = Some((input.0, raw.offset));
         let source = &mut self.sources[at.source].1.0;
-        let mut ctx = Context { state: &mut self.state, collector };
+        let bytes = SourceBytes { key: raw.key, value: raw.value };
+        let mut ctx = Context { state: &mut self.state, collector, source: Some(&bytes) };
         if single {
             source.process(&mut ctx, 0, raw)?;
             at.next_offset = Some(next);
@@ -255,7 +258,7 @@ impl Task {
             let at = &mut self.inputs[input];
             let source = &mut self.sources[at.source].1.0;
             self.state.current = Some((input, -1));
-            let mut ctx = Context { state: &mut self.state, collector };
+            let mut ctx = Context { state: &mut self.state, collector, source: None };
             source.process_head(&mut ctx, at.queue)?;
             let offset = self.state.current.map_or(-1, |(_, offset)| offset);
             // With an empty queue, records that were dropped behind this one count as well.
@@ -345,7 +348,7 @@ impl Task {
         while let Some((punctuator, schedule)) = self.state.schedules.take_due(kind, now) {
             self.dirty = true;
             let node = self.lifecycles[punctuator.0].clone();
-            let mut ctx = Context { state: &mut self.state, collector };
+            let mut ctx = Context { state: &mut self.state, collector, source: None };
             node.borrow_mut().punctuate(&mut ctx, schedule, now)?;
         }
         Ok(())
@@ -383,7 +386,7 @@ impl Task {
     ) -> Result<(), TaskError> {
         self.state.current = None;
         for cache in &self.flushers {
-            let mut ctx = Context { state: &mut self.state, collector };
+            let mut ctx = Context { state: &mut self.state, collector, source: None };
             cache.borrow_mut().flush(&mut ctx)?;
         }
         for store in &self.stores {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::context::{Context, Origin, Outgoing};
+use super::failed::FailedAt;
 use super::node::Node;
 use crate::error::{Part, TaskError};
 use crate::record::{Record, RecordMetadata};
-use crate::serde::{DynSerde, SerdeError, serialize_nullable};
+use crate::serde::{DynSerde, serialize_nullable};
 
 /// Picks the partition of a record: key, value and the number of partitions of the topic.
 /// `None` leaves it to the default partitioner.
@@ -27,6 +28,7 @@ pub enum Destination<K, V> {
 
 /// The end of a branch: hands records to the producer.
 pub struct Sink<K, V> {
+    name: Arc<str>,
     destination: Destination<K, V>,
     key_serde: DynSerde<K>,
     value_serde: DynSerde<V>,
@@ -36,14 +38,16 @@ pub struct Sink<K, V> {
 }
 
 impl<K, V> Sink<K, V> {
-    /// A sink.
+    /// A sink with the name of its node.
     pub fn new(
+        name: Arc<str>,
         destination: Destination<K, V>,
         key_serde: DynSerde<K>,
         value_serde: DynSerde<V>,
         partitioner: Option<Partitioner<K, V>>,
     ) -> Self {
         Self {
+            name,
             destination,
             key_serde,
             value_serde,
@@ -64,15 +68,16 @@ impl<K, V> Node<K, V> for Sink<K, V> {
                 &chosen
             }
         };
-        let refused = |part, source: SerdeError| TaskError::Serialize {
-            topic: topic.to_owned(),
-            part,
-            source,
+        let at =
+            FailedAt { node: &self.name, timestamp: record.timestamp, headers: &record.headers };
+        let key = match serialize_nullable(&*self.key_serde, &record.key, &mut self.key) {
+            Ok(key) => key,
+            Err(error) => return ctx.serialization_failed(at, topic, Part::Key, error),
         };
-        let key = serialize_nullable(&*self.key_serde, &record.key, &mut self.key)
-            .map_err(|e| refused(Part::Key, e))?;
-        let value = serialize_nullable(&*self.value_serde, &record.value, &mut self.value)
-            .map_err(|e| refused(Part::Value, e))?;
+        let value = match serialize_nullable(&*self.value_serde, &record.value, &mut self.value) {
+            Ok(value) => value,
+            Err(error) => return ctx.serialization_failed(at, topic, Part::Value, error),
+        };
         let partition = match &self.partitioner {
             None => None,
             Some(choose) => {
@@ -83,7 +88,7 @@ impl<K, V> Node<K, V> for Sink<K, V> {
                 choose(&record.key, &record.value, count)
             }
         };
-        ctx.send(&Outgoing {
+        let outgoing = Outgoing {
             topic,
             partition,
             key: key.then_some(&self.key[..]),
@@ -91,6 +96,7 @@ impl<K, V> Node<K, V> for Sink<K, V> {
             timestamp: record.timestamp,
             headers: &record.headers,
             origin: Origin::Sink,
-        })
+        };
+        ctx.send_from_sink(&self.name, &outgoing)
     }
 }

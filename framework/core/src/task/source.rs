@@ -2,13 +2,17 @@
 //!
 //! With one input partition a record is deserialised and processed at once; with several, each
 //! has a typed queue and the task picks the smallest timestamp.
+//!
+//! Invariant: a record that cannot be read waits for its turn like any other. Its handler is asked
+//! when its offset is next, so that a dead letter is never committed before that offset.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::TaskBuilder;
 use super::context::Context;
+use super::failed::{FailedAt, SourceBytes};
 use super::node::Downstream;
-use super::{DeserializationPolicy, TaskBuilder};
 use crate::TopicPartition;
 use crate::error::{Part, TaskError, TopologyError};
 use crate::graph::NodeId;
@@ -108,7 +112,8 @@ impl SourceInstance {
         config: SourceConfig<K, V>,
     ) -> Result<Self, TopologyError> {
         Ok(Self(Box::new(Source {
-            policy: builder.config().deserialization,
+            name: builder.node_name(node),
+            keep_bytes: builder.config().handlers.need_source_bytes(),
             out: builder.downstream(node)?,
             config,
             queues: Vec::new(),
@@ -116,8 +121,45 @@ impl SourceInstance {
     }
 }
 
+/// The bytes of a record that outlives the client's buffer.
+struct KeptBytes {
+    key: Option<Vec<u8>>,
+    value: Option<Vec<u8>>,
+}
+
+impl KeptBytes {
+    fn of(key: Option<&[u8]>, value: Option<&[u8]>) -> Self {
+        Self { key: key.map(<[u8]>::to_vec), value: value.map(<[u8]>::to_vec) }
+    }
+
+    fn borrowed(&self) -> SourceBytes<'_> {
+        SourceBytes { key: self.key.as_deref(), value: self.value.as_deref() }
+    }
+}
+
+/// Why a record could not be read, and what of it is left.
+struct Unreadable {
+    part: Part,
+    error: SerdeError,
+    timestamp: TimestampMs,
+    headers: Headers,
+}
+
+/// A record in a queue.
+enum Waiting<K, V> {
+    /// Its bytes are kept only where a handler needs them.
+    Record(Record<K, V>, Option<Box<KeptBytes>>),
+    Unreadable(Box<(Unreadable, KeptBytes)>),
+}
+
+/// Why a source has no record to forward.
+enum NoRecord {
+    Task(TaskError),
+    Unreadable(Box<Unreadable>),
+}
+
 struct Queue<K, V> {
-    records: VecDeque<(i64, Record<K, V>)>,
+    records: VecDeque<(i64, Waiting<K, V>)>,
     /// The largest time ingested.
     seen_time: TimestampMs,
     /// The largest time processed; what is committed.
@@ -126,7 +168,9 @@ struct Queue<K, V> {
 
 struct Source<K, V> {
     config: SourceConfig<K, V>,
-    policy: DeserializationPolicy,
+    name: Arc<str>,
+    /// Whether records in a queue keep their bytes.
+    keep_bytes: bool,
     out: Downstream<K, V>,
     queues: Vec<Queue<K, V>>,
 }
@@ -137,14 +181,14 @@ impl<K, V> Source<K, V> {
         ctx: &mut Context<'_>,
         queue: usize,
         raw: RawRecord<'_>,
-    ) -> Result<Option<Record<K, V>>, TaskError> {
+    ) -> Result<Option<Record<K, V>>, NoRecord> {
         let key = match deserialize_nullable(&*self.config.key_serde, raw.key) {
             Ok(key) => key,
-            Err(e) => return self.refused(ctx, Part::Key, e),
+            Err(error) => return Err(unreadable(Part::Key, error, raw)),
         };
         let value = match deserialize_nullable(&*self.config.value_serde, raw.value) {
             Ok(value) => value,
-            Err(e) => return self.refused(ctx, Part::Value, e),
+            Err(error) => return Err(unreadable(Part::Value, error, raw)),
         };
         let mut record = Record { key, value, timestamp: raw.timestamp, headers: raw.headers };
         if let Some(extract) = &self.config.timestamp_extractor {
@@ -155,41 +199,30 @@ impl<K, V> Source<K, V> {
             }
         } else if record.timestamp < 0 {
             let at = position(ctx);
-            return Err(TaskError::InvalidTimestamp {
+            return Err(NoRecord::Task(TaskError::InvalidTimestamp {
                 topic: at.0.topic.to_string(),
                 partition: at.0.partition,
                 offset: at.1,
                 timestamp: record.timestamp,
-            });
+            }));
         }
         let seen = &mut self.queues[queue].seen_time;
         *seen = record.timestamp.max(*seen);
         Ok(Some(record))
     }
 
-    fn refused(
-        &self,
-        ctx: &mut Context<'_>,
-        part: Part,
-        source: SerdeError,
-    ) -> Result<Option<Record<K, V>>, TaskError> {
-        match self.policy {
-            DeserializationPolicy::Continue => {
-                ctx.drop_record();
-                Ok(None)
-            }
-            DeserializationPolicy::Fail => {
-                let at = position(ctx);
-                Err(TaskError::Deserialize {
-                    topic: at.0.topic.to_string(),
-                    partition: at.0.partition,
-                    offset: at.1,
-                    part,
-                    source,
-                })
-            }
-        }
+    /// Asks the handler; `Ok` means: drop the record.
+    fn refused(&self, ctx: &mut Context<'_>, unreadable: Unreadable) -> Result<(), TaskError> {
+        let Unreadable { part, error, timestamp, headers } = unreadable;
+        let at = FailedAt { node: &self.name, timestamp, headers: &headers };
+        ctx.deserialization_failed(at, part, error)
     }
+}
+
+#[cold]
+fn unreadable(part: Part, error: SerdeError, raw: RawRecord<'_>) -> NoRecord {
+    let RawRecord { timestamp, headers, .. } = raw;
+    NoRecord::Unreadable(Box::new(Unreadable { part, error, timestamp, headers }))
 }
 
 /// Where the record in hand came from. A source always has one in hand.
@@ -211,7 +244,14 @@ impl<K: Clone, V: Clone> SourceNode for Source<K, V> {
         queue: usize,
         raw: RawRecord<'_>,
     ) -> Result<Ingested, TaskError> {
-        let Some(record) = self.read(ctx, queue, raw)? else { return Ok(Ingested::Dropped) };
+        let record = match self.read(ctx, queue, raw) {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(Ingested::Dropped),
+            Err(NoRecord::Task(error)) => return Err(error),
+            Err(NoRecord::Unreadable(it)) => {
+                return self.refused(ctx, *it).map(|()| Ingested::Dropped);
+            }
+        };
         let time = &mut self.queues[queue].processed_time;
         *time = record.timestamp.max(*time);
         ctx.state.stream_time = record.timestamp.max(ctx.state.stream_time);
@@ -225,14 +265,28 @@ impl<K: Clone, V: Clone> SourceNode for Source<K, V> {
         queue: usize,
         raw: RawRecord<'_>,
     ) -> Result<Ingested, TaskError> {
-        let offset = raw.offset;
-        let Some(record) = self.read(ctx, queue, raw)? else { return Ok(Ingested::Dropped) };
-        self.queues[queue].records.push_back((offset, record));
+        let (offset, key, value) = (raw.offset, raw.key, raw.value);
+        let waiting = match self.read(ctx, queue, raw) {
+            Ok(Some(record)) => {
+                let keep = || Box::new(KeptBytes::of(key, value));
+                Waiting::Record(record, self.keep_bytes.then(keep))
+            }
+            Ok(None) => return Ok(Ingested::Dropped),
+            Err(NoRecord::Task(error)) => return Err(error),
+            Err(NoRecord::Unreadable(it)) => {
+                Waiting::Unreadable(Box::new((*it, KeptBytes::of(key, value))))
+            }
+        };
+        self.queues[queue].records.push_back((offset, waiting));
         Ok(Ingested::Taken)
     }
 
     fn head(&self, queue: usize) -> Option<TimestampMs> {
-        self.queues[queue].records.front().map(|(_, r)| r.timestamp)
+        self.queues[queue].records.front().map(|(_, waiting)| match waiting {
+            Waiting::Record(record, _) => record.timestamp,
+            // At once, as in Kafka Streams: it has no time to be ordered by.
+            Waiting::Unreadable(_) => -1,
+        })
     }
 
     fn queued(&self, queue: usize) -> usize {
@@ -241,11 +295,21 @@ impl<K: Clone, V: Clone> SourceNode for Source<K, V> {
 
     fn process_head(&mut self, ctx: &mut Context<'_>, queue: usize) -> Result<(), TaskError> {
         let queue = &mut self.queues[queue];
-        let Some((offset, record)) = queue.records.pop_front() else { return Ok(()) };
-        queue.processed_time = record.timestamp.max(queue.processed_time);
+        let Some((offset, waiting)) = queue.records.pop_front() else { return Ok(()) };
         ctx.state.current = ctx.state.current.map(|(input, _)| (input, offset));
-        ctx.state.stream_time = record.timestamp.max(ctx.state.stream_time);
-        self.out.forward(ctx, record)
+        match waiting {
+            Waiting::Record(record, bytes) => {
+                queue.processed_time = record.timestamp.max(queue.processed_time);
+                ctx.state.stream_time = record.timestamp.max(ctx.state.stream_time);
+                let bytes = bytes.as_deref().map(KeptBytes::borrowed);
+                self.out.forward(&mut ctx.with_source(bytes.as_ref()), record)
+            }
+            Waiting::Unreadable(it) => {
+                let (unreadable, bytes) = *it;
+                let bytes = bytes.borrowed();
+                self.refused(&mut ctx.with_source(Some(&bytes)), unreadable)
+            }
+        }
     }
 
     fn partition_time(&self, queue: usize) -> TimestampMs {

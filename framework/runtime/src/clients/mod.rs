@@ -5,6 +5,7 @@ mod consumer;
 mod disposition;
 mod pattern;
 mod producer;
+mod refused;
 
 pub(crate) use admin::Admin;
 pub(crate) use consumer::{
@@ -12,7 +13,7 @@ pub(crate) use consumer::{
 };
 pub(crate) use disposition::{Step, disposition};
 pub(crate) use pattern::to_posix;
-pub(crate) use producer::WorkerProducer;
+pub(crate) use producer::{DeliveryFailure, WorkerProducer};
 
 use rdkafka::ClientConfig;
 

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use oncestream_core::error::BoxError;
-use oncestream_core::task::{ChangelogId, Collector, Origin, Outgoing};
+use oncestream_core::task::{ChangelogId, Collector, Origin, Outgoing, RecordRefused};
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
@@ -17,12 +17,19 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, Pur
 use rdkafka::{ClientContext, TopicPartitionList};
 
 use super::client_config;
+use super::refused::{Refusals, RefusedRecord, Verdict, is_refusal};
 use crate::config::ClientSettings;
 
 /// How often the client is asked for acknowledgements while records are sent.
 const POLL_EVERY: u32 = 256;
 /// The step in which acknowledgements are awaited. librdkafka's clock has milliseconds.
 const STEP: Duration = Duration::from_millis(1);
+/// How long what is in flight may take while a suspect record is sent alone.
+const ALONE: Duration = Duration::from_secs(5);
+
+/// What travels with a record of a sink, and with a dead letter; a changelog's is its id plus one.
+const SINK: usize = 0;
+const DEAD_LETTER: usize = usize::MAX;
 
 /// The first record that could not be delivered.
 #[derive(Debug, Clone)]
@@ -30,11 +37,15 @@ pub(crate) struct DeliveryFailure {
     pub(crate) topic: String,
     pub(crate) partition: i32,
     pub(crate) error: KafkaError,
+    /// This record of a sink is at fault, or another in its batch.
+    pub(crate) is_refusal: bool,
 }
 
 #[derive(Default)]
 struct Deliveries {
     failure: Option<DeliveryFailure>,
+    /// Records of sinks that the broker refused for good.
+    refused: Vec<RefusedRecord>,
     /// The next offset of each changelog, after its last acknowledged record.
     changelogs: HashMap<ChangelogId, i64>,
 }
@@ -53,13 +64,13 @@ impl DeliveryContext {
 impl ClientContext for DeliveryContext {}
 
 impl ProducerContext for DeliveryContext {
-    /// 0 for a sink's record, the changelog's id plus one for a store's.
+    /// Who sent it: [`SINK`], [`DEAD_LETTER`], or the changelog's id plus one.
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, origin: usize) {
         match result {
             // Nothing to remember, and nothing to lock: the common case.
-            Ok(_) if origin == 0 => {}
+            Ok(_) if origin == SINK || origin == DEAD_LETTER => {}
             Ok(message) => {
                 let next = message.offset() + 1;
                 let id = ChangelogId((origin - 1) as u32);
@@ -68,11 +79,22 @@ impl ProducerContext for DeliveryContext {
                 *known = next.max(*known);
             }
             Err((error, message)) => {
-                self.lock().failure.get_or_insert_with(|| DeliveryFailure {
+                let is_refusal = origin == SINK && is_refusal(error);
+                let mut deliveries = self.lock();
+                deliveries.failure.get_or_insert_with(|| DeliveryFailure {
                     topic: message.topic().to_owned(),
                     partition: message.partition(),
                     error: error.clone(),
+                    is_refusal,
                 });
+                if is_refusal {
+                    deliveries.refused.push(RefusedRecord {
+                        topic: message.topic().to_owned(),
+                        key: message.key().map(<[u8]>::to_vec),
+                        value: message.payload().map(<[u8]>::to_vec),
+                        error: error.clone(),
+                    });
+                }
             }
         }
     }
@@ -88,12 +110,20 @@ pub(crate) struct WorkerProducer {
     records: u64,
     /// Partition counts, for custom partitioners. A topic that grows is seen after a restart.
     partitions: HashMap<String, i32>,
+    refusals: Refusals,
 }
 
 impl WorkerProducer {
     pub(crate) fn new(settings: &ClientSettings) -> Result<Self, KafkaError> {
         let client = client_config(settings).create_with_context(DeliveryContext::default())?;
-        Ok(Self { client, open: Cell::new(false), sent: 0, records: 0, partitions: HashMap::new() })
+        Ok(Self {
+            client,
+            open: Cell::new(false),
+            sent: 0,
+            records: 0,
+            partitions: HashMap::new(),
+            refusals: Refusals::default(),
+        })
     }
 
     /// Settles what an earlier producer with this transactional id left open, and fences it.
@@ -164,6 +194,33 @@ impl WorkerProducer {
         self.client.context().lock().failure.clone()
     }
 
+    /// Takes in what the broker has refused since the last abort, so that the tasks may process
+    /// their records again. False when that has happened too often without a commit.
+    pub(crate) fn learn_refused(&mut self) -> bool {
+        let _ = self.await_deliveries(ALONE);
+        let refused = std::mem::take(&mut self.client.context().lock().refused);
+        self.refusals.learn(refused)
+    }
+
+    /// Goes over to the producer that replaces this one.
+    pub(crate) fn into_refusals(self) -> Refusals {
+        self.refusals
+    }
+
+    pub(crate) fn set_refusals(&mut self, refusals: Refusals) {
+        self.refusals = refusals;
+    }
+
+    /// True once after a known refused record met its handler.
+    pub(crate) fn take_refusal_applied(&mut self) -> bool {
+        self.refusals.take_applied()
+    }
+
+    /// A commit succeeded.
+    pub(crate) fn committed(&mut self) {
+        self.refusals.committed();
+    }
+
     /// The changelog positions of the transaction that was just committed.
     pub(crate) fn take_changelogs(&self) -> HashMap<ChangelogId, i64> {
         std::mem::take(&mut *self.client.context().lock()).changelogs
@@ -178,10 +235,34 @@ impl WorkerProducer {
         std::mem::take(&mut self.records)
     }
 
+    /// Sends a record of which something is known already.
+    #[cold]
+    fn produce_warily(&mut self, record: &Outgoing<'_>) -> Result<(), BoxError> {
+        match self.refusals.verdict(record) {
+            Verdict::Guilty(error) => Err(Box::new(RecordRefused::new(error))),
+            // The transaction is lost already: nothing is learnt from this one.
+            Verdict::Suspect if self.failure().is_none() => {
+                let _ = self.await_deliveries(ALONE);
+                self.produce(record)?;
+                let done = self.await_deliveries(ALONE);
+                match self.failure() {
+                    _ if !done => {}
+                    None => self.refusals.tried(record, false),
+                    Some(failure) if failure.is_refusal => self.refusals.tried(record, true),
+                    // Lost for a reason that says nothing about this record.
+                    Some(_) => {}
+                }
+                Ok(())
+            }
+            Verdict::Suspect | Verdict::Unknown => self.produce(record),
+        }
+    }
+
     /// Hands a record to the client; waits while its queue is full.
     fn produce(&mut self, record: &Outgoing<'_>) -> Result<(), BoxError> {
         let origin = match record.origin {
-            Origin::Sink => 0,
+            Origin::Sink => SINK,
+            Origin::DeadLetter => DEAD_LETTER,
             Origin::Changelog(id) => id.0 as usize + 1,
         };
         let mut next: BaseRecord<'_, [u8], [u8], usize> =
@@ -201,6 +282,10 @@ impl WorkerProducer {
                     if let Some(failure) = self.failure() {
                         return Err(Box::new(failure.error));
                     }
+                }
+                // The client has not taken it: the transaction is as it was.
+                Err((error, _)) if is_refusal(&error) => {
+                    return Err(Box::new(RecordRefused::new(error)));
                 }
                 Err((error, _)) => return Err(Box::new(error)),
             }
@@ -223,7 +308,7 @@ fn owned_headers(headers: &oncestream_core::Headers) -> OwnedHeaders {
 
 impl Collector for WorkerProducer {
     fn send(&mut self, record: &Outgoing<'_>) -> Result<(), BoxError> {
-        self.produce(record)
+        if self.refusals.is_empty() { self.produce(record) } else { self.produce_warily(record) }
     }
 
     fn partition_count(&mut self, topic: &str) -> Result<i32, BoxError> {

@@ -1,12 +1,13 @@
 //! Reading a [`StreamsConfig`], one method a key. Nothing is computed here.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use oncestream_core::handlers::ErrorHandlers;
+
 use super::StreamsConfig;
-use super::values::{
-    AutoOffsetReset, DeserializationHandler, ProcessingGuarantee, StateBackendKind,
-};
+use super::values::{AutoOffsetReset, ExceptionHandler, ProcessingGuarantee, StateBackendKind};
 
 impl StreamsConfig {
     /// `application.id`: also the consumer group.
@@ -126,7 +127,27 @@ impl StreamsConfig {
     }
 
     /// `deserialization.exception.handler`.
-    pub fn deserialization_handler(&self) -> DeserializationHandler {
-        self.deserialization_handler
+    pub fn deserialization_exception_handler(&self) -> ExceptionHandler {
+        self.deserialization_exception_handler
+    }
+
+    /// `processing.exception.handler`.
+    pub fn processing_exception_handler(&self) -> ExceptionHandler {
+        self.processing_exception_handler
+    }
+
+    /// `production.exception.handler`.
+    pub fn production_exception_handler(&self) -> ExceptionHandler {
+        self.production_exception_handler
+    }
+
+    /// `errors.dead.letter.queue.topic.name`.
+    pub fn dead_letter_topic(&self) -> Option<&str> {
+        self.dead_letter_topic.as_deref()
+    }
+
+    /// The handlers to ask: those of the keys above, or given as code in their place.
+    pub fn error_handlers(&self) -> &Arc<ErrorHandlers> {
+        &self.error_handlers
     }
 }

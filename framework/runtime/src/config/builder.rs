@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::error::{ConfigError, shown};
+use super::handlers::CustomHandlers;
 use super::names::{self, Place};
 use super::values::{ProcessingGuarantee, StateBackendKind};
 use super::{StreamsConfig, parse, resolve};
@@ -33,6 +34,7 @@ use super::{StreamsConfig, parse, resolve};
 #[must_use]
 pub struct StreamsConfigBuilder {
     raw: Raw,
+    pub(super) custom: CustomHandlers,
 }
 
 /// Canonical keys and their values, as given.
@@ -47,7 +49,7 @@ impl fmt::Debug for Raw {
 
 impl fmt::Debug for StreamsConfigBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("StreamsConfigBuilder").field(&self.raw).finish()
+        f.debug_tuple("StreamsConfigBuilder").field(&self.raw).field(&self.custom).finish()
     }
 }
 
@@ -214,7 +216,7 @@ impl StreamsConfigBuilder {
     /// A required key that is missing, a value its key does not take, a client setting that
     /// the runtime cannot live with, values that contradict each other.
     pub fn build(self) -> Result<StreamsConfig, ConfigError> {
-        resolve::resolve(self.raw)
+        resolve::resolve(self.raw, self.custom)
     }
 
     /// A key of the table; its value is checked by `build`.

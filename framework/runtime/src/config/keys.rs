@@ -80,7 +80,10 @@ pub(super) static KEYS: &[Key] = &[
     key("repartition.purge.interval.ms", "30000", Kind::Whole(0, MAX_MS), "How often consumed records are deleted from repartition topics."),
     key("client.id", "(application.id and instance.id)", Kind::Name, "Begins the client ids of all clients."),
     key("shutdown.timeout.ms", "30000", Kind::Whole(0, MAX_MS), "How long a shutdown waits for the workers' last commit."),
-    key("deserialization.exception.handler", "fail", Kind::OneOf(HANDLERS), "What to do with a record that cannot be deserialised."),
+    key("deserialization.exception.handler", "fail", Kind::OneOf(HANDLERS), "What to do with a record that cannot be deserialised: stop, or drop it and go on."),
+    key("processing.exception.handler", "fail", Kind::OneOf(HANDLERS), "What to do when a processor or a `try_` operator fails on a record: stop, or drop it and go on."),
+    key("production.exception.handler", "fail", Kind::OneOf(HANDLERS), "What to do with a record that a sink cannot write (too large, an unknown topic, not serialisable): stop, or drop it and go on."),
+    key("errors.dead.letter.queue.topic.name", "", Kind::Name, "Where the handlers above write the source record of what they stop at or drop, in the same transaction. Handlers given as code choose for themselves. The topic must exist."),
 ];
 
 impl Key {

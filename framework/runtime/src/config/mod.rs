@@ -4,6 +4,7 @@
 //! - `keys.rs` is the table of keys; `names.rs` says where any name belongs, or what was meant.
 //! - `parse.rs` reads the texts; `builder.rs` merges them, the later wins.
 //! - `resolve.rs` fills in defaults and types; `checks.rs` refuses contradictions.
+//! - `handlers.rs` makes the exception handlers.
 //! - `clients.rs` tells each Kafka client's settings.
 //!
 //! It knows no Kafka client and starts nothing. Invariants: a [`StreamsConfig`] has passed all
@@ -14,6 +15,7 @@ mod builder;
 mod checks;
 mod clients;
 mod error;
+mod handlers;
 mod keys;
 mod names;
 mod parse;
@@ -22,13 +24,16 @@ mod suggest;
 mod values;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
+
+use oncestream_core::handlers::ErrorHandlers;
 
 pub use builder::StreamsConfigBuilder;
 pub use clients::ClientSettings;
 pub use error::ConfigError;
 pub use keys::Key;
-pub use values::{AutoOffsetReset, DeserializationHandler, ProcessingGuarantee, StateBackendKind};
+pub use values::{AutoOffsetReset, ExceptionHandler, ProcessingGuarantee, StateBackendKind};
 
 /// The checked configuration of an application.
 ///
@@ -70,7 +75,11 @@ pub struct StreamsConfig {
     repartition_purge_interval: Duration,
     client_id: Option<String>,
     shutdown_timeout: Duration,
-    deserialization_handler: DeserializationHandler,
+    deserialization_exception_handler: ExceptionHandler,
+    processing_exception_handler: ExceptionHandler,
+    production_exception_handler: ExceptionHandler,
+    dead_letter_topic: Option<String>,
+    error_handlers: Arc<ErrorHandlers>,
     /// What was given, for the settings that pass to clients.
     raw: builder::Raw,
 }

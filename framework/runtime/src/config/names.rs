@@ -96,6 +96,7 @@ const REPLACED: &[(&str, &str)] = &[
     ("default.key.serde", "serdes are found by type, or named where a topic is read or written"),
     ("default.value.serde", "serdes are found by type, or named where a topic is read or written"),
     ("default.deserialization.exception.handler", "set `deserialization.exception.handler`"),
+    ("default.production.exception.handler", "set `production.exception.handler`"),
     ("cache.max.bytes.buffering", "set `statestore.cache.max.bytes`"),
     ("default.dsl.store", "set `state.backend`"),
     ("partitioner.class", "set `producer.partitioner`"),

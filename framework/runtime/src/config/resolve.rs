@@ -3,24 +3,33 @@
 //! Invariant: a [`StreamsConfig`] is made here alone, so each one has passed every check.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::StreamsConfig;
 use super::builder::Raw;
 use super::checks;
 use super::error::ConfigError;
+use super::handlers::{CustomHandlers, HandlerWords};
 use super::keys::Key;
 use super::names::{self, Client, Place};
-use super::values::{
-    AutoOffsetReset, DeserializationHandler, ProcessingGuarantee, StateBackendKind,
-};
+use super::values::{AutoOffsetReset, ExceptionHandler, ProcessingGuarantee, StateBackendKind};
 
-pub(super) fn resolve(raw: Raw) -> Result<StreamsConfig, ConfigError> {
+pub(super) fn resolve(raw: Raw, custom: CustomHandlers) -> Result<StreamsConfig, ConfigError> {
     let guarantee = raw.word("processing.guarantee", ProcessingGuarantee::from_word)?;
     let default_commit_ms = if guarantee.is_exactly_once() { 100 } else { 30_000 };
     let session_ms = raw.whole("session.timeout.ms")?;
     let default_heartbeat_ms = (session_ms / 3).clamp(1, 3000);
     let default_state_dir = std::env::temp_dir().join("oncestream");
+
+    let words = HandlerWords {
+        deserialization: raw
+            .word("deserialization.exception.handler", ExceptionHandler::from_word)?,
+        processing: raw.word("processing.exception.handler", ExceptionHandler::from_word)?,
+        production: raw.word("production.exception.handler", ExceptionHandler::from_word)?,
+    };
+    let dead_letter_topic = raw.text("errors.dead.letter.queue.topic.name")?;
+    let error_handlers = custom.resolve(&words, dead_letter_topic.as_deref());
 
     let config = StreamsConfig {
         application_id: raw.required("application.id")?,
@@ -46,8 +55,11 @@ pub(super) fn resolve(raw: Raw) -> Result<StreamsConfig, ConfigError> {
         repartition_purge_interval: millis(raw.whole("repartition.purge.interval.ms")?),
         client_id: raw.text("client.id")?,
         shutdown_timeout: millis(raw.whole("shutdown.timeout.ms")?),
-        deserialization_handler: raw
-            .word("deserialization.exception.handler", DeserializationHandler::from_word)?,
+        deserialization_exception_handler: words.deserialization,
+        processing_exception_handler: words.processing,
+        production_exception_handler: words.production,
+        dead_letter_topic,
+        error_handlers: Arc::new(error_handlers),
         raw,
     };
     check(&config)?;

@@ -33,12 +33,12 @@ pub enum AutoOffsetReset {
     None,
 }
 
-/// What to do with a record that cannot be deserialised.
+/// What to do with a record that cannot be deserialised, processed or produced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeserializationHandler {
+pub enum ExceptionHandler {
     /// Log it and stop.
     Fail,
-    /// Log it and go on with the next.
+    /// Log it, drop the record and go on with the next.
     Continue,
 }
 
@@ -101,7 +101,7 @@ impl AutoOffsetReset {
     }
 }
 
-impl DeserializationHandler {
+impl ExceptionHandler {
     /// The word for it in a configuration file.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -12,7 +12,7 @@ use rdkafka::error::KafkaError;
 use super::Worker;
 use super::producing::{INIT_STEP, new_producer, transactional_id};
 use super::tasks::Route;
-use crate::clients::{Step, WorkerProducer, disposition};
+use crate::clients::{DeliveryFailure, Step, WorkerProducer, disposition};
 use crate::error::StreamsError;
 
 /// A producer that fails for good so many times in a row, without a commit, stops the worker.
@@ -34,8 +34,10 @@ impl Worker {
     pub(super) fn replace_and_restart(&mut self) -> Result<Fact, StreamsError> {
         self.log_failure("replacing the producer and starting the tasks again");
         // Dropped first: two producers with one transactional id never live at a time.
-        self.producer = None;
-        self.producer = Some(new_producer(&self.shared, self.index)?);
+        let refusals = self.producer.take().map(WorkerProducer::into_refusals);
+        let mut producer = new_producer(&self.shared, self.index)?;
+        producer.set_refusals(refusals.unwrap_or_default());
+        self.producer = Some(producer);
         self.restart_tasks()?;
         Ok(Fact::Done)
     }
@@ -68,12 +70,13 @@ impl Worker {
         }
     }
 
-    /// On the way to the end: what is open is aborted if that is possible.
+    /// On the way to the end: what is open is aborted if that is possible. At least once, what was
+    /// sent is given the time to arrive, dead letters above all.
     pub(super) fn abort_quietly(&mut self) {
-        if self.shared.config.is_exactly_once()
-            && let Some(producer) = &self.producer
-            && let Err(error) = producer.abort(self.call_timeout())
-        {
+        let Some(producer) = &self.producer else { return };
+        if !self.shared.config.is_exactly_once() {
+            producer.await_deliveries(INIT_STEP);
+        } else if let Err(error) = producer.abort(self.call_timeout()) {
             tracing::warn!(worker = self.index, %error, "the open transaction is left to its timeout");
         }
     }
@@ -106,6 +109,9 @@ impl Worker {
         let producer = self.producer.as_ref()?;
         producer.poll();
         let failure = producer.failure()?;
+        if let Some(fact) = self.refused_by_broker(&failure) {
+            return Some(fact);
+        }
         let step = if self.shared.config.is_exactly_once() {
             Step::TransactionalDelivery
         } else {
@@ -120,6 +126,27 @@ impl Worker {
         Some(fact)
     }
 
+    /// A record that the broker refuses for good: the transaction is lost, but with what is learnt
+    /// here the tasks can process its records again and ask the production handler. `None` if
+    /// there is no other failure, or no handler that might go on.
+    fn refused_by_broker(&mut self, failure: &DeliveryFailure) -> Option<Fact> {
+        let only_fails = self.shared.config.error_handlers().production.only_fails();
+        if !failure.is_refusal || only_fails {
+            return None;
+        }
+        if !self.producer.as_mut()?.learn_refused() {
+            return None;
+        }
+        self.error = Some(StreamsError::Produce {
+            topic: failure.topic.clone(),
+            partition: failure.partition,
+            source: failure.error.clone(),
+        });
+        // It gets further each time: no pause.
+        self.failures = 0;
+        Some(Fact::Failed(Disposition::AbortTransaction))
+    }
+
     pub(super) fn task_failed(&mut self, route: Route, source: TaskError) -> Fact {
         let error = StreamsError::Task { task: self.tasks.task_id(route), source };
         self.classify_task_error(error)
@@ -131,6 +158,11 @@ impl Worker {
         if let StreamsError::Task { source: TaskError::Send { source, .. }, .. } = &error
             && let Some(kafka) = source.downcast_ref::<KafkaError>()
         {
+            // The failed delivery of an earlier record may have ended the task.
+            let delivery = self.producer.as_ref().and_then(WorkerProducer::failure);
+            if let Some(fact) = delivery.and_then(|failure| self.refused_by_broker(&failure)) {
+                return fact;
+            }
             let step = if self.shared.config.is_exactly_once() {
                 Step::TransactionalDelivery
             } else {

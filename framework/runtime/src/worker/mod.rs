@@ -24,10 +24,10 @@ use oncestream_core::TopicPartition;
 use oncestream_core::commit::{CommitMachine, Fact, Guarantee};
 use oncestream_core::graph::Topology;
 use oncestream_core::state::{CacheBudget, WriteBatch};
-use oncestream_core::task::{ChangelogId, DeserializationPolicy, TaskConfig};
+use oncestream_core::task::{ChangelogId, TaskConfig};
 
 use crate::clients::{Admin, GroupConsumer, WorkerProducer};
-use crate::config::{DeserializationHandler, StreamsConfig};
+use crate::config::StreamsConfig;
 use crate::error::StreamsError;
 use crate::metrics::WorkerMetrics;
 use crate::state_dir::StateDir;
@@ -130,10 +130,7 @@ impl Worker {
             if config.is_exactly_once() { Guarantee::ExactlyOnce } else { Guarantee::AtLeastOnce };
         let per_worker = config.cache_max_bytes() / config.num_stream_threads() as u64;
         let task_config = TaskConfig {
-            deserialization: match config.deserialization_handler() {
-                DeserializationHandler::Fail => DeserializationPolicy::Fail,
-                DeserializationHandler::Continue => DeserializationPolicy::Continue,
-            },
+            handlers: config.error_handlers().clone(),
             buffered_records_per_partition: config.buffered_records_per_partition(),
             max_task_idle_ms: config.max_task_idle_ms(),
             ..TaskConfig::new(config.application_id())

@@ -7,8 +7,12 @@ use std::sync::Arc;
 
 use oncestream_core::commit::Guarantee;
 use oncestream_core::graph::{TopicRef, Topology};
+use oncestream_core::handlers::{
+    DeserializationExceptionHandler, ErrorHandlers, ProcessingExceptionHandler,
+    ProductionExceptionHandler,
+};
 use oncestream_core::state::Backend;
-use oncestream_core::task::{DeserializationPolicy, TaskConfig};
+use oncestream_core::task::TaskConfig;
 use oncestream_stores::MemoryBackend;
 
 use super::broker::Broker;
@@ -25,6 +29,8 @@ pub struct TopologyTestDriverBuilder {
     commit_interval_ms: i64,
     cache_max_bytes: usize,
     guarantee: Guarantee,
+    handlers: ErrorHandlers,
+    message_max_bytes: usize,
     wall_clock_ms: i64,
     backend: Arc<dyn Backend>,
     sabotage: Option<Sabotage>,
@@ -40,6 +46,8 @@ impl TopologyTestDriverBuilder {
             commit_interval_ms: 0,
             cache_max_bytes: 10 << 20,
             guarantee: Guarantee::ExactlyOnce,
+            handlers: ErrorHandlers::default(),
+            message_max_bytes: usize::MAX,
             wall_clock_ms: 0,
             backend: Arc::new(MemoryBackend::new()),
             sabotage: None,
@@ -105,10 +113,41 @@ impl TopologyTestDriverBuilder {
         self
     }
 
-    /// What to do with a record that cannot be deserialised; fail without it.
+    /// What to do with a record that cannot be deserialised; log and fail without it.
     #[must_use]
-    pub fn deserialization(mut self, policy: DeserializationPolicy) -> Self {
-        self.config.deserialization = policy;
+    pub fn deserialization_exception_handler(
+        mut self,
+        handler: impl DeserializationExceptionHandler + 'static,
+    ) -> Self {
+        self.handlers.deserialization = Arc::new(handler);
+        self
+    }
+
+    /// What to do when a user's function fails; log and fail without it.
+    #[must_use]
+    pub fn processing_exception_handler(
+        mut self,
+        handler: impl ProcessingExceptionHandler + 'static,
+    ) -> Self {
+        self.handlers.processing = Arc::new(handler);
+        self
+    }
+
+    /// What to do with a record that a sink cannot write; log and fail without it.
+    #[must_use]
+    pub fn production_exception_handler(
+        mut self,
+        handler: impl ProductionExceptionHandler + 'static,
+    ) -> Self {
+        self.handlers.production = Arc::new(handler);
+        self
+    }
+
+    /// `producer.message.max.bytes`: the producer refuses a larger key and value. No bound without
+    /// it.
+    #[must_use]
+    pub fn message_max_bytes(mut self, bytes: usize) -> Self {
+        self.message_max_bytes = bytes;
         self
     }
 
@@ -141,6 +180,7 @@ impl TopologyTestDriverBuilder {
         for topic in user {
             self.counts.entry(topic).or_insert(self.default_partitions);
         }
+        self.config.handlers = Arc::new(self.handlers);
         let (plan, internal) = Plan::new(self.topology, self.config, &self.counts)?;
         let mut broker = Broker::new(self.default_partitions);
         for (topic, partitions) in &self.counts {
@@ -162,6 +202,7 @@ impl TopologyTestDriverBuilder {
             commit_interval_ms: self.commit_interval_ms,
             cache_max_bytes: self.cache_max_bytes,
             guarantee: self.guarantee,
+            message_max_bytes: self.message_max_bytes,
             sabotage: self.sabotage,
         };
         driver.recover()?;

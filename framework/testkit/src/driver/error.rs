@@ -57,6 +57,14 @@ pub enum DriverError {
         /// How many there are.
         partitions: i32,
     },
+    /// A record over the bound set with `message_max_bytes`.
+    #[error("a record of {bytes} bytes is larger than message_max_bytes ({max})")]
+    TooLarge {
+        /// Key and value together.
+        bytes: usize,
+        /// The bound.
+        max: usize,
+    },
     /// No store of that name and types.
     #[error("no store `{store}` as KeyValueStore<{types}>; check the name and the types")]
     NoStore {

@@ -99,6 +99,7 @@ pub struct TopologyTestDriver {
     commit_interval_ms: i64,
     cache_max_bytes: usize,
     guarantee: Guarantee,
+    message_max_bytes: usize,
     sabotage: Option<Sabotage>,
 }
 
@@ -333,6 +334,7 @@ impl TopologyTestDriver {
             backend: &self.backend,
             plan: &self.plan,
             guarantee: self.guarantee,
+            message_max_bytes: self.message_max_bytes,
             sabotage: self.sabotage,
             cache_max_bytes: self.cache_max_bytes,
             now_ms: self.now_ms,

@@ -14,7 +14,7 @@ use oncestream_core::commit::{Action, CommitMachine, CommitPermit, Disposition, 
 use oncestream_core::error::BoxError;
 use oncestream_core::state::{Backend, CHECKPOINTS, CacheBudget, Checkpoint, WriteBatch};
 use oncestream_core::task::{
-    ChangelogId, Collector, OffsetMetadata, Origin, Outgoing, RawRecord, Task,
+    ChangelogId, Collector, OffsetMetadata, Origin, Outgoing, RawRecord, RecordRefused, Task,
 };
 
 use super::broker::Broker;
@@ -27,6 +27,7 @@ struct Producer {
     broker: Rc<RefCell<Broker>>,
     machine: CommitMachine,
     guarantee: Guarantee,
+    message_max_bytes: usize,
     /// The offset after the last acknowledged record of each changelog.
     changelog_ends: HashMap<ChangelogId, i64>,
 }
@@ -48,6 +49,11 @@ impl Producer {
 impl Collector for Producer {
     fn send(&mut self, record: &Outgoing<'_>) -> Result<(), BoxError> {
         self.work();
+        let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+        if bytes > self.message_max_bytes {
+            let max = self.message_max_bytes;
+            return Err(Box::new(RecordRefused::new(DriverError::TooLarge { bytes, max })));
+        }
         let offset = self.broker.borrow_mut().append(record, self.transactional())?;
         if let Origin::Changelog(id) = record.origin {
             self.changelog_ends.insert(id, offset + 1);
@@ -66,6 +72,7 @@ pub(super) struct WorkerEnv<'a> {
     pub(super) backend: &'a Arc<dyn Backend>,
     pub(super) plan: &'a Plan,
     pub(super) guarantee: Guarantee,
+    pub(super) message_max_bytes: usize,
     pub(super) sabotage: Option<Sabotage>,
     pub(super) cache_max_bytes: usize,
     pub(super) now_ms: i64,
@@ -93,6 +100,7 @@ impl Worker {
             broker: env.broker.clone(),
             machine: CommitMachine::new(env.guarantee),
             guarantee: env.guarantee,
+            message_max_bytes: env.message_max_bytes,
             changelog_ends: HashMap::new(),
         };
         let mut worker = Self {

@@ -81,9 +81,9 @@ fn grow(
             Some(leaders)
         }
     };
-    let nodes = cluster.nodes.len() as i32;
+    let nodes = cluster.leaders();
     if let Some(topic) = cluster.topics.get_mut(name).filter(|_| !validate_only) {
-        topic.grow(count as usize, nodes);
+        topic.grow(count as usize, &nodes);
         place(cluster, name, existing as usize, leaders);
     }
     Ok(())

@@ -120,6 +120,9 @@ fn exactly_one_batch_of_format_2_is_taken() {
         old[16] = magic;
         assert_eq!(refused(&old, &default).error, error);
     }
+    let mut short = [0; 20];
+    short[11] = 13;
+    assert_eq!(refused(&short, &default).error, ResponseError::CorruptMessage, "no batch fits");
     let mut tail = one.clone();
     tail.extend_from_slice(&one[..20]);
     assert!(PartitionLog::new().append(&tail, &default, NOW).is_ok(), "a cut-off rest is dropped");

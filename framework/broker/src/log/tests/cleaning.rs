@@ -160,6 +160,31 @@ fn the_batch_that_ends_the_log_is_kept_empty() {
 }
 
 #[test]
+fn an_abort_marker_stays_while_an_emptied_batch_of_its_transaction_does() {
+    let settings = LogSettings { delete_retention_ms: 0, ..compacting() };
+    let mut log = PartitionLog::new();
+    append(&mut log, send([("a", "1")]).by(1, 0, 0).transactional()).unwrap();
+    log.append_marker(1, 0, 0, false, NOW).unwrap();
+    append(&mut log, send([("b", "1")])).unwrap();
+    for later in 0..4 {
+        log.clean(&settings, NOW + later);
+    }
+    assert_eq!(spans(&log), [(0, 0, 0), (1, 1, 1), (2, 2, 1)]);
+}
+
+#[test]
+fn an_aborted_transaction_that_is_cleaned_in_part_stays_hidden() {
+    let settings = LogSettings { min_compaction_lag_ms: 1000, ..compacting() };
+    let mut log = PartitionLog::new();
+    append(&mut log, send([("a", "1")]).at(NOW - 2000).by(1, 0, 0).transactional()).unwrap();
+    append(&mut log, send([("a", "2")]).by(1, 0, 1).transactional()).unwrap();
+    log.append_marker(1, 0, 0, false, NOW).unwrap();
+    log.clean(&settings, NOW);
+    assert_eq!(live(&log), pairs(&[(1, "a2")]));
+    assert_eq!(committed_values(&log), [""; 0]);
+}
+
+#[test]
 fn open_transactions_and_what_follows_them_are_not_cleaned() {
     let mut log = PartitionLog::new();
     append(&mut log, send([("a", "1")])).unwrap();
@@ -224,4 +249,32 @@ fn retention_spares_open_transactions() {
     append(&mut log, send([("a", "3")]).at(0)).unwrap();
     log.clean(&settings, NOW);
     assert_eq!(log.start_offset(), 1);
+}
+
+#[test]
+fn compaction_by_itself_spares_the_active_segment_and_waits_until_enough_is_new() {
+    let settings = LogSettings { segment_ms: 1000, ..compacting() };
+    let mut log = PartitionLog::new();
+    let write = |log: &mut PartitionLog, value, now_ms| {
+        let bytes = send([("key", value)]).bytes();
+        log.append(&bytes, &settings, now_ms).unwrap();
+    };
+    write(&mut log, "1", NOW);
+    write(&mut log, "2", NOW + 10);
+    log.compact_if_due(&settings, NOW + 5000);
+    assert_eq!(log.records().len(), 2, "the active segment is not compacted");
+    write(&mut log, "3", NOW + 5000);
+    log.compact_if_due(&settings, NOW + 5000);
+    assert_eq!(live(&log), pairs(&[(1, "key2"), (2, "key3")]), "2 is the last that is closed");
+    for n in 0..3 {
+        write(&mut log, "4", NOW + 10_000 + n);
+    }
+    write(&mut log, "5", NOW + 20_000);
+    let lazy = LogSettings { min_cleanable_dirty_ratio: 0.9, ..settings.clone() };
+    log.compact_if_due(&lazy, NOW + 20_000);
+    assert_eq!(log.records().len(), 6, "too little is new");
+    log.compact_if_due(&settings, NOW + 20_000);
+    assert_eq!(log.records().len(), 2);
+    log.clean(&settings, NOW + 20_000);
+    assert_eq!(log.records().len(), 1, "when told to, all is compacted");
 }

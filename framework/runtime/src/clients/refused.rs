@@ -1,0 +1,217 @@
+//! Records that the broker refuses for good, recognised when they are sent again.
+//!
+//! The broker's refusal comes after the record was handed over, and the transaction it is in can
+//! only be aborted. The tasks then process their records again from the committed offsets, and a
+//! record with the same topic, key and value is known:
+//! - The broker refuses whole batches, so each record of one is at first a suspect. A suspect is
+//!   sent alone: if it is refused again it is guilty, otherwise it was in bad company.
+//! - A guilty record is refused here, before the client sees it. The production handler is asked
+//!   then, with the record's source at hand, and the transaction goes on.
+//!
+//! Invariant: all is forgotten at the first commit of a transaction in which nothing known was met.
+//! What is refused depends on the record's content and on the topic, and the topic may change.
+
+use oncestream_core::task::{Origin, Outgoing};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+/// So many times in a row, without a commit, may tasks start again because of refused records.
+/// Enough for a batch full of them; not for outputs that differ each time.
+const MAX_PASSES: u32 = 200;
+
+/// Whether an error is about the record, and trying again is of no use.
+pub(crate) fn is_refusal(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::MessageSizeTooLarge
+                | Code::InvalidRecord
+                | Code::PolicyViolation
+                | Code::UnknownTopic
+                | Code::UnknownPartition
+                | Code::UnknownTopicOrPartition
+        )
+    )
+}
+
+/// One refused record.
+#[derive(Debug)]
+pub(crate) struct RefusedRecord {
+    pub(crate) topic: String,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) error: KafkaError,
+}
+
+impl RefusedRecord {
+    fn is(&self, record: &Outgoing<'_>) -> bool {
+        self.topic == record.topic
+            && self.value.as_deref() == record.value
+            && self.key.as_deref() == record.key
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.topic == other.topic && self.value == other.value && self.key == other.key
+    }
+}
+
+/// What is known of a record that is about to be sent.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    Unknown,
+    Suspect,
+    Guilty(KafkaError),
+}
+
+/// The refused records since the last commit.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals {
+    suspects: Vec<RefusedRecord>,
+    guilty: Vec<RefusedRecord>,
+    passes: u32,
+    applied: bool,
+    /// A known record was met since the last commit.
+    met: bool,
+}
+
+impl Refusals {
+    /// Nothing is known: the case that must cost nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.suspects.is_empty() && self.guilty.is_empty()
+    }
+
+    /// Takes refused records in. False when that has happened too often without a commit.
+    pub(crate) fn learn(&mut self, refused: Vec<RefusedRecord>) -> bool {
+        for record in refused {
+            let known =
+                self.guilty.iter().chain(&self.suspects).any(|known| known.is_same(&record));
+            if !known {
+                self.suspects.push(record);
+            }
+        }
+        self.passes += 1;
+        self.passes <= MAX_PASSES
+    }
+
+    /// What is known of a record. Only sinks' records can be refused without harm.
+    pub(crate) fn verdict(&mut self, record: &Outgoing<'_>) -> Verdict {
+        if record.origin != Origin::Sink {
+            return Verdict::Unknown;
+        }
+        if let Some(guilty) = self.guilty.iter().find(|guilty| guilty.is(record)) {
+            self.applied = true;
+            self.met = true;
+            return Verdict::Guilty(guilty.error.clone());
+        }
+        if self.suspects.iter().any(|suspect| suspect.is(record)) {
+            return Verdict::Suspect;
+        }
+        Verdict::Unknown
+    }
+
+    /// A suspect was sent alone, and refused again or not.
+    pub(crate) fn tried(&mut self, record: &Outgoing<'_>, refused: bool) {
+        if let Some(at) = self.suspects.iter().position(|suspect| suspect.is(record)) {
+            let suspect = self.suspects.swap_remove(at);
+            self.met = true;
+            if refused {
+                self.guilty.push(suspect);
+            }
+        }
+    }
+
+    /// A commit succeeded.
+    pub(crate) fn committed(&mut self) {
+        self.passes = 0;
+        if !std::mem::take(&mut self.met) {
+            *self = Self::default();
+        }
+    }
+
+    /// True once after a guilty record was refused: a commit soon saves doing it again.
+    pub(crate) fn take_applied(&mut self) -> bool {
+        std::mem::take(&mut self.applied)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oncestream_core::Headers;
+
+    fn refused(value: &str) -> RefusedRecord {
+        RefusedRecord {
+            topic: "out".into(),
+            key: None,
+            value: Some(value.as_bytes().to_vec()),
+            error: KafkaError::MessageProduction(Code::MessageSizeTooLarge),
+        }
+    }
+
+    fn verdict(known: &mut Refusals, value: &str, origin: Origin) -> &'static str {
+        let headers = Headers::default();
+        match known.verdict(&outgoing(value, &headers, origin)) {
+            Verdict::Unknown => "unknown",
+            Verdict::Suspect => "suspect",
+            Verdict::Guilty(_) => "guilty",
+        }
+    }
+
+    fn outgoing<'a>(value: &'a str, headers: &'a Headers, origin: Origin) -> Outgoing<'a> {
+        Outgoing {
+            topic: "out",
+            partition: None,
+            key: None,
+            value: Some(value.as_bytes()),
+            timestamp: 0,
+            headers,
+            origin,
+        }
+    }
+
+    #[test]
+    fn only_a_record_that_is_refused_alone_is_guilty() {
+        let mut known = Refusals::default();
+        assert!(known.learn(vec![refused("large"), refused("small")]));
+        assert_eq!(verdict(&mut known, "large", Origin::Sink), "suspect");
+        let headers = Headers::default();
+        known.tried(&outgoing("large", &headers, Origin::Sink), true);
+        known.tried(&outgoing("small", &headers, Origin::Sink), false);
+        assert!(!known.take_applied());
+        assert_eq!(verdict(&mut known, "large", Origin::Sink), "guilty");
+        assert!(known.take_applied() && !known.take_applied());
+        assert_eq!(verdict(&mut known, "small", Origin::Sink), "unknown");
+        // Refused with the transaction that ended with the guilty one: known already.
+        assert!(known.learn(vec![refused("large")]));
+        assert_eq!(verdict(&mut known, "large", Origin::Sink), "guilty");
+    }
+
+    #[test]
+    fn what_lies_ahead_is_kept_while_known_records_are_met_and_forgotten_after() {
+        let mut known = Refusals::default();
+        known.learn(vec![refused("one"), refused("two")]);
+        let headers = Headers::default();
+        known.tried(&outgoing("one", &headers, Origin::Sink), true);
+        known.committed();
+        assert_eq!(verdict(&mut known, "two", Origin::Sink), "suspect");
+        known.committed();
+        assert!(known.is_empty());
+    }
+
+    #[test]
+    fn records_of_changelogs_and_dead_letters_are_never_refused_here() {
+        let mut known = Refusals::default();
+        known.learn(vec![refused("large")]);
+        let changelog = Origin::Changelog(oncestream_core::task::ChangelogId(0));
+        for origin in [changelog, Origin::DeadLetter] {
+            assert_eq!(verdict(&mut known, "large", origin), "unknown");
+        }
+    }
+
+    #[test]
+    fn outputs_that_differ_each_time_end_the_passes() {
+        let mut known = Refusals::default();
+        let learns = |n: &u32| known.learn(vec![refused(&n.to_string())]);
+        let passes = (0..MAX_PASSES * 2).take_while(learns).count();
+        assert_eq!(passes, MAX_PASSES as usize);
+    }
+}

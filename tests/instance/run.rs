@@ -1,0 +1,198 @@
+//! One instance of an application, whatever binary runs it: the jobs, and what is told of them.
+//!
+//! It tells what it does as lines of JSON on standard output: `running` with the changelog records
+//! restored so far, `commit` when more commits have succeeded, `end` with all counters. It runs
+//! until SIGTERM. When its standard input ends, its test is gone, and it exits at once.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail};
+use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use oncestream::Topology;
+use oncestream::prelude::*;
+use serde_json::json;
+
+/// How often the state and the counters are looked at.
+const TICK: Duration = Duration::from_millis(20);
+
+#[derive(Default)]
+struct Flags {
+    bootstrap_servers: String,
+    application_id: String,
+    job: String,
+    input: String,
+    output: String,
+    state_dir: String,
+    threads: String,
+    set: Vec<(String, String)>,
+}
+
+impl Flags {
+    fn parse(mut args: impl Iterator<Item = String>) -> anyhow::Result<Self> {
+        let mut flags = Self { threads: "1".into(), ..Self::default() };
+        while let Some(flag) = args.next() {
+            let value = args.next().with_context(|| format!("{flag} needs a value"))?;
+            match flag.as_str() {
+                "--bootstrap-servers" => flags.bootstrap_servers = value,
+                "--application-id" => flags.application_id = value,
+                "--job" => flags.job = value,
+                "--input" => flags.input = value,
+                "--output" => flags.output = value,
+                "--state-dir" => flags.state_dir = value,
+                "--threads" => flags.threads = value,
+                "--set" => {
+                    let (key, value) =
+                        value.split_once('=').with_context(|| format!("--set {value}"))?;
+                    flags.set.push((key.to_owned(), value.to_owned()));
+                }
+                other => bail!("unknown flag {other}"),
+            }
+        }
+        Ok(flags)
+    }
+
+    fn topology(&self) -> anyhow::Result<Topology> {
+        let builder = StreamsBuilder::new();
+        match self.job.as_str() {
+            "word_count" => builder
+                .stream::<Option<Vec<u8>>, String>(&self.input)
+                .flat_map_values(|line| {
+                    line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+                })
+                .group_by(|_, word| word.clone())
+                .count(Materialized::named("counts"))
+                .to_stream()
+                .to(&self.output),
+            "pass_through" => builder
+                .stream::<Option<Vec<u8>>, Vec<u8>>(&self.input)
+                .map_values(|value| value.clone())
+                .to(&self.output),
+            "smoke" => smoke(&builder, &self.input, &self.output),
+            other => bail!("unknown job {other}"),
+        }
+        Ok(builder.build()?)
+    }
+
+    fn config(&self) -> anyhow::Result<StreamsConfig> {
+        let mut config = StreamsConfig::builder(&self.application_id, &self.bootstrap_servers)
+            .state_dir(&self.state_dir)
+            .set("num.stream.threads", &self.threads)?;
+        for (key, value) in &self.set {
+            config = config.set(key, value)?;
+        }
+        Ok(config.build()?)
+    }
+}
+
+/// Least, greatest and sum of the numbers of each key, as in Kafka Streams' smoke test. The keys of
+/// the output begin with `min-`, `max-` and `sum-`.
+fn smoke(builder: &StreamsBuilder, input: &str, output: &str) {
+    let numbers = builder.stream::<String, i64>(input).group_by_key();
+    let tables = [
+        ("min", numbers.reduce(|a, b| a.min(b), Materialized::named("min"))),
+        ("max", numbers.reduce(|a, b| a.max(b), Materialized::named("max"))),
+        ("sum", numbers.aggregate(|| 0, |_, n, sum| sum + n, Materialized::named("sum"))),
+    ];
+    for (name, table) in tables {
+        table.to_stream().select_key(move |key, _| format!("{name}-{key}")).to(output);
+    }
+}
+
+/// All counters since the start. A snapshot takes the counters down to zero, so they are summed.
+struct Counters {
+    snapshotter: Snapshotter,
+    totals: BTreeMap<String, u64>,
+    restored: BTreeMap<String, u64>,
+}
+
+impl Counters {
+    fn take(&mut self) {
+        for (key, _, _, value) in self.snapshotter.snapshot().into_vec() {
+            let DebugValue::Counter(count) = value else { continue };
+            let name = key.key().name();
+            *self.totals.entry(name.to_owned()).or_default() += count;
+            if name == "oncestream_restored_records_total" {
+                let label = |wanted: &str| {
+                    key.key().labels().find(|l| l.key() == wanted).map_or("", |l| l.value())
+                };
+                let store = format!("{}-{}", label("store"), label("partition"));
+                *self.restored.entry(store).or_default() += count;
+            }
+        }
+    }
+
+    fn commits(&self) -> u64 {
+        self.totals.get("oncestream_commits_total").copied().unwrap_or(0)
+    }
+}
+
+fn time_ms() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
+}
+
+/// Tells what changed, until the application ends.
+async fn watch(streams: &Streams, counters: &mut Counters) {
+    let (mut state, mut commits) = (ClientState::Created, 0);
+    let mut ticks = tokio::time::interval(TICK);
+    let mut changes = streams.state_changes();
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = changes.changed() => {}
+        }
+        let now = streams.state();
+        counters.take();
+        if now != state && now == ClientState::Running {
+            let restored = &counters.restored;
+            println!("{}", json!({"event": "running", "time_ms": time_ms(), "restored": restored}));
+        }
+        if counters.commits() > commits {
+            commits = counters.commits();
+            println!("{}", json!({"event": "commit", "time_ms": time_ms(), "commits": commits}));
+        }
+        state = now;
+        if now.is_final() || now == ClientState::PendingError {
+            return;
+        }
+    }
+}
+
+/// Runs an instance to its end: SIGTERM, or an error.
+///
+/// # Errors
+///
+/// What the flags, the configuration or the application end with.
+#[tokio::main]
+pub(crate) async fn run(args: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| "info,oncestream=debug".into());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
+    log.with_writer(std::io::stderr).init();
+    std::thread::spawn(|| {
+        let mut input = std::io::stdin();
+        while matches!(input.read(&mut [0; 64]), Ok(1..)) {}
+        std::process::exit(3);
+    });
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    recorder.install().map_err(|e| anyhow::anyhow!("installing the recorder: {e}"))?;
+    let mut counters = Counters { snapshotter, totals: BTreeMap::new(), restored: BTreeMap::new() };
+
+    let flags = Flags::parse(args)?;
+    let streams = Streams::new(flags.topology()?, flags.config()?)?;
+    streams.start().await?;
+    tokio::select! {
+        () = shutdown_signal() => {}
+        () = watch(&streams, &mut counters) => {}
+    }
+    let ended = streams.shutdown().await;
+    counters.take();
+    let Counters { totals, restored, .. } = &counters;
+    let end = json!({
+        "event": "end", "time_ms": time_ms(), "counters": totals, "restored": restored,
+    });
+    println!("{end}");
+    Ok(ended?)
+}
