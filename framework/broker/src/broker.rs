@@ -184,11 +184,8 @@ impl Broker {
         partition: i32,
         records: impl IntoIterator<Item = (Option<B>, Option<B>, i64)>,
     ) -> Result<(), BrokerError> {
-        let failed = |reason: String| BrokerError::Append {
-            topic: topic.to_owned(),
-            partition,
-            reason,
-        };
+        let failed =
+            |reason: String| BrokerError::Append { topic: topic.to_owned(), partition, reason };
         let records: Vec<Record> = (0..)
             .zip(records)
             .map(|(offset, (key, value, timestamp))| plain_record(offset, key, value, timestamp))
@@ -201,7 +198,7 @@ impl Broker {
         RecordBatchEncoder::encode(&mut batch, &records, &options)
             .map_err(|error| failed(error.to_string()))?;
         {
-            let now = self.shared.now();
+            let now = server::now();
             let cluster = &mut *self.shared.cluster();
             let (settings, found) =
                 cluster.partition_mut(topic, partition).map_err(|e| failed(e.to_string()))?;
@@ -219,7 +216,7 @@ impl Broker {
     /// When there is no such node.
     pub fn restart_node(&self, node: i32) -> Result<(), BrokerError> {
         self.check_node(node)?;
-        let now = self.shared.now();
+        let now = server::now();
         self.shared.cluster().restart_coordinators(node, now);
         self.shared.cut(node);
         Ok(())
@@ -233,7 +230,7 @@ impl Broker {
     /// When there is no such node.
     pub fn stop_node(&self, node: i32) -> Result<(), BrokerError> {
         self.check_node(node)?;
-        let now = self.shared.now();
+        let now = server::now();
         self.shared.cluster().take_down(node, now);
         self.shared.cut(node);
         self.shared.wake();
@@ -269,27 +266,27 @@ impl Broker {
 
     /// Hands a group to another coordinator; on a single node its members only have to rejoin.
     pub fn move_group_coordinator(&self, group: &str) {
-        let now = self.shared.now();
+        let now = server::now();
         self.shared.cluster().move_coordinator(CoordinatorOf::Group, group, now);
     }
 
     /// Hands a transactional id to another coordinator.
     pub fn move_transaction_coordinator(&self, transactional_id: &str) {
-        let now = self.shared.now();
+        let now = server::now();
         self.shared.cluster().move_coordinator(CoordinatorOf::Transaction, transactional_id, now);
     }
 
     /// Throws a member out of its group, as if its session had timed out. `member` is its member
     /// id or its instance id. False if there is none.
     pub fn expire_member(&self, group: &str, member: &str) -> bool {
-        let now = self.shared.now();
+        let now = server::now();
         self.shared.cluster().groups.expire_member(group, member, now.instant)
     }
 
     /// Aborts the open transaction of a transactional id and fences its producer, as if its
     /// timeout had passed. False if none is open.
     pub fn time_out_transaction(&self, transactional_id: &str) -> bool {
-        let now = self.shared.now();
+        let now = server::now();
         let fenced = {
             let cluster = &mut *self.shared.cluster();
             let fenced = cluster.transactions.fence(transactional_id, now.instant);
@@ -309,7 +306,7 @@ impl Broker {
 
     /// Removes what retention and compaction let go, now.
     pub fn clean(&self) {
-        let now = self.shared.now();
+        let now = server::now();
         self.shared.cluster().clean(now.ms);
     }
 }

@@ -42,7 +42,8 @@ pub(crate) struct Now {
 #[derive(Debug)]
 pub(crate) struct Cluster {
     pub(crate) settings: BrokerSettings,
-    pub(crate) cluster_id: String,
+    /// What clients know the cluster by.
+    pub(crate) id: String,
     pub(crate) nodes: Vec<Node>,
     pub(crate) topics: Topics,
     pub(crate) groups: Groups,
@@ -52,13 +53,13 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    pub(crate) fn new(settings: BrokerSettings, cluster_id: String, nodes: Vec<Node>) -> Self {
+    pub(crate) fn new(settings: BrokerSettings, id: String, nodes: Vec<Node>) -> Self {
         let groups = Groups::new(settings.group());
         let transactions =
             Transactions::new(settings.transaction_max_timeout, settings.marker_delay);
         Self {
             settings,
-            cluster_id,
+            id,
             nodes,
             topics: Topics::default(),
             groups,

@@ -11,8 +11,9 @@ use kafka_protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
 use kafka_protocol::messages::{
-    ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerId, DescribeClusterRequest, DescribeClusterResponse,
-    FindCoordinatorRequest, FindCoordinatorResponse, MetadataRequest, MetadataResponse, TopicName,
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerId, DescribeClusterRequest,
+    DescribeClusterResponse, FindCoordinatorRequest, FindCoordinatorResponse, MetadataRequest,
+    MetadataResponse, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -67,7 +68,7 @@ pub(super) fn metadata(
     let controller = cluster.nodes.iter().find(|node| node.up).map_or(-1, |node| node.id);
     let response = MetadataResponse::default()
         .with_brokers(brokers.collect())
-        .with_cluster_id(Some(text(&cluster.cluster_id)))
+        .with_cluster_id(Some(text(&cluster.id)))
         .with_controller_id(controller.into());
     // The oldest version asks for all topics with an empty list.
     let all = request.topics.as_ref().is_none_or(|topics| origin.version == 0 && topics.is_empty());
@@ -211,7 +212,7 @@ pub(super) fn describe_cluster(
             .with_port(i32::from(node.port))
     });
     DescribeClusterResponse::default()
-        .with_cluster_id(text(&cluster.cluster_id))
+        .with_cluster_id(text(&cluster.id))
         .with_controller_id(up().next().map_or(-1, |node| node.id).into())
         .with_brokers(brokers.collect())
 }

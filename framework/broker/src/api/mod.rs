@@ -22,7 +22,7 @@ use kafka_protocol::protocol::StrBytes;
 pub(crate) use configs::topic_settings;
 pub(crate) use metadata::unknown_api_versions;
 
-use crate::server::{Origin, Shared};
+use crate::server::{self, Origin, Shared};
 
 /// Applies a request and returns its answer. `None`: none is wanted.
 pub(crate) async fn answer(
@@ -38,7 +38,7 @@ pub(crate) async fn answer(
         Q::SyncGroup(r) => return Some(A::SyncGroup(groups::sync(shared, origin, r).await)),
         other => other,
     };
-    let now = shared.now();
+    let now = server::now();
     let cluster = &mut *shared.cluster();
     Some(match request {
         Q::Produce(r) => {

@@ -80,7 +80,9 @@ fn check_assignment(
 /// Gives the partitions from `first` on the leaders that the request assigned to them.
 fn place(cluster: &mut Cluster, topic: &str, first: usize, assigned: Option<Vec<i32>>) {
     let Some(topic) = cluster.topics.get_mut(topic) else { return };
-    for (partition, leader) in topic.partitions.iter_mut().skip(first).zip(assigned.into_iter().flatten()) {
+    for (partition, leader) in
+        topic.partitions.iter_mut().skip(first).zip(assigned.into_iter().flatten())
+    {
         partition.leader = leader;
     }
 }

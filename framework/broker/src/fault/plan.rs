@@ -10,7 +10,7 @@ use kafka_protocol::messages::{RequestKind, ResponseKind};
 use super::speaks::speaks_of;
 use super::{Action, Api, Fault, FaultId, RequestRecord, first_error};
 use crate::cluster::CoordinatorOf;
-use crate::server::{Origin, Shared};
+use crate::server::{self, Origin, Shared};
 
 /// What happens to one request.
 #[derive(Debug, Clone, Copy)]
@@ -236,7 +236,7 @@ fn act(shared: &Shared, origin: &Origin, action: Action, request: &RequestRecord
         Action::Error(code) => Course { error: error(code), ..lost },
         Action::ErrorAfter(code) => Course { error: error(code), ..UNDISTURBED },
         Action::RestartNode => {
-            let now = shared.now();
+            let now = server::now();
             shared.cluster().restart_coordinators(origin.node, now);
             shared.cut(origin.node);
             Course { close: true, ..lost }
@@ -252,7 +252,7 @@ fn act(shared: &Shared, origin: &Origin, action: Action, request: &RequestRecord
             Course { error: Some(ResponseError::NotLeaderOrFollower), ..lost }
         }
         Action::MoveCoordinator => {
-            let now = shared.now();
+            let now = server::now();
             let cluster = &mut *shared.cluster();
             if let Some(id) = &request.transactional_id {
                 cluster.move_coordinator(CoordinatorOf::Transaction, id, now);
@@ -264,14 +264,14 @@ fn act(shared: &Shared, origin: &Origin, action: Action, request: &RequestRecord
         }
         Action::ExpireMember => {
             if let (Some(group), Some(member)) = (&request.group, &request.member) {
-                let now = shared.now();
+                let now = server::now();
                 shared.cluster().groups.expire_member(group, member, now.instant);
             }
             UNDISTURBED
         }
         Action::TimeOutTransaction => {
             if let Some(id) = &request.transactional_id {
-                let now = shared.now();
+                let now = server::now();
                 let cluster = &mut *shared.cluster();
                 cluster.transactions.fence(id, now.instant);
                 cluster.tick(now);

@@ -164,28 +164,21 @@ async fn handle(shared: &Shared, origin: &mut Origin, mut frame: Bytes) -> Resul
     let request = decode(api, version, &mut frame, origin)?;
 
     let (number, course) = shared.faults.take(shared, origin, &request);
-    let answer = run(shared, origin, request, course, number).await?;
-    match answer {
-        Answered::Silence => Ok(Reply::Silence),
-        Answered::Nothing => Ok(Reply::Nothing),
-        Answered::With(answer) => encode(api, version, correlation, &answer),
+    match run(shared, origin, request, course, number).await? {
+        _ if course.silence => Ok(Reply::Silence),
+        Some(answer) => encode(api, version, correlation, &answer),
+        None => Ok(Reply::Nothing),
     }
 }
 
-enum Answered {
-    With(ResponseKind),
-    Nothing,
-    Silence,
-}
-
-/// Follows the course a fault gives the request.
+/// Follows the course a fault gives the request. `None`: no answer is wanted.
 async fn run(
     shared: &Shared,
     origin: &Origin,
     request: RequestKind,
     course: Course,
     number: u64,
-) -> Result<Answered, End> {
+) -> Result<Option<ResponseKind>, End> {
     if let Some(delay) = course.delay {
         tokio::time::sleep(delay).await;
     }
@@ -203,14 +196,10 @@ async fn run(
     if course.close {
         return Err(End::Fault);
     }
-    if course.silence {
-        return Ok(Answered::Silence);
-    }
     match answer {
         // Who wants no acknowledgement learns of a failure by the end of the connection.
         Some(answer) if wants_none && first_error(&answer).is_some() => Err(End::Unacknowledged),
-        Some(answer) if !wants_none => Ok(Answered::With(answer)),
-        _ => Ok(Answered::Nothing),
+        answer => Ok(answer.filter(|_| !wants_none)),
     }
 }
 

@@ -65,11 +65,6 @@ impl Shared {
         self.cluster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn now(&self) -> Now {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { instant: Instant::now(), ms: since.as_millis() as i64 }
-    }
-
     /// Lets waiting fetches look again.
     pub(crate) fn wake(&self) {
         self.changed.notify_waiters();
@@ -90,6 +85,12 @@ impl Shared {
     fn cuts_of(&self, node: i32) -> Option<watch::Receiver<u64>> {
         self.cuts.get(usize::try_from(node - 1).ok()?).map(watch::Sender::subscribe)
     }
+}
+
+/// This moment.
+pub(crate) fn now() -> Now {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Now { instant: Instant::now(), ms: since.as_millis() as i64 }
 }
 
 /// Takes in connections of one node until the broker stops.
@@ -131,7 +132,7 @@ pub(crate) async fn keep_time(shared: Arc<Shared>) {
     let (mut compacted, mut checked) = (Instant::now(), Instant::now());
     loop {
         ticks.tick().await;
-        let now = shared.now();
+        let now = self::now();
         let changed = shared.cluster().tick(now);
         if changed {
             shared.wake();

@@ -18,7 +18,9 @@ fn add(t: &mut Transactions, producer: Producer, now: Instant) -> Result<(), Res
 
 fn write_markers(t: &mut Transactions, now: Instant) -> usize {
     let due = t.take_due(now);
-    due.iter().for_each(|ending| t.complete(&ending.transactional_id));
+    for ending in &due {
+        t.complete(&ending.transactional_id);
+    }
     due.len()
 }
 
