@@ -45,8 +45,8 @@ pub use oncestream_core::task::{Outgoing, PunctuationType, ScheduleId};
 pub use oncestream_core::{Header, Headers, Record, RecordMetadata, TaskId, TimestampMs};
 pub use oncestream_operators::*;
 pub use oncestream_runtime::{
-    ClientState, ProcessingGuarantee, Streams, StreamsConfig, StreamsError, UncaughtErrorResponse,
-    config, metrics, shutdown_signal,
+    ClientState, ConnectionFault, ProcessingGuarantee, Resource, Streams, StreamsConfig,
+    StreamsError, UncaughtErrorResponse, config, metrics, shutdown_signal,
 };
 
 /// What nearly every topology needs.

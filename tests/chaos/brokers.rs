@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use oncestream_tests::kafka::{Isolation, consumer, kafka};
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::metadata::MetadataTopic;
 
 use crate::faults::{BEGINNING, RECOVERY, Record};
 use crate::plan::{BrokerFault, Kind, Plan};
@@ -91,7 +92,7 @@ fn in_sync(asks: &BaseConsumer) -> bool {
         metadata
             .topics()
             .iter()
-            .flat_map(|t| t.partitions())
+            .flat_map(MetadataTopic::partitions)
             .all(|p| p.leader() > 0 && p.isr().len() == p.replicas().len())
     })
 }

@@ -3,6 +3,7 @@
 //! Knows nothing of brokers and of what records mean. Invariants: an instance that ended by itself,
 //! or ended badly, is noted and never passed over; when a crew is done, what it left running runs.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -21,6 +22,7 @@ pub(crate) const BEGINNING: usize = usize::MAX;
 const AIM: Duration = Duration::from_secs(3);
 /// An instance commits and leaves within this, also while a broker is away.
 const LEAVE: Duration = Duration::from_secs(60);
+const SIGTERM: i32 = 15;
 /// How often a process is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -242,6 +244,8 @@ impl<'a> Crew<'a> {
         loop {
             match instance.exit() {
                 Some(exit) if exit.success() => return,
+                // It had not come to listening to the signal, nor to anything else.
+                Some(exit) if exit.signal() == Some(SIGTERM) && instance.heard() == 0 => return,
                 Some(exit) => {
                     let words = self.workload.last_words(slot);
                     let what = format!("{job}: instance {slot} ended badly ({exit}): {words}");

@@ -101,27 +101,24 @@ fn joined<T>(handle: ScopedJoinHandle<'_, anyhow::Result<T>>) -> anyhow::Result<
     handle.join().unwrap_or_else(|_| Err(anyhow!("a thread panicked; see above")))
 }
 
-/// Faults, and then quiet: stops everything and has it checked.
-fn under_fire(
+/// Faults, and then quiet: how many records were fed to each application. All have ended then.
+fn fire(
     options: &Options,
-    settings: &Settings,
     workloads: &[Workload],
-) -> anyhow::Result<Report> {
-    let record = Record::new(options.lasts(), options.faults);
-    let watches: Vec<Watch> = workloads.iter().map(|_| Watch::new()).collect();
+    watches: &[Watch],
+    record: &Record,
+) -> anyhow::Result<Vec<u64>> {
     let (fed_enough, heard_enough) = (AtomicBool::new(false), AtomicBool::new(false));
-    let started = Instant::now();
-    let mut lasted = Duration::ZERO;
-    let fed = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let feeders: Vec<_> =
             workloads.iter().map(|w| scope.spawn(|| w.feed(options.seed, &fed_enough))).collect();
-        for (workload, watch) in workloads.iter().zip(&watches) {
+        for (workload, watch) in workloads.iter().zip(watches) {
             scope.spawn(|| watch.listen(&workload.output, &heard_enough));
         }
         let crews: Vec<_> = (1..)
-            .zip(workloads.iter().zip(&watches))
+            .zip(workloads.iter().zip(watches))
             .map(|(stream, (workload, watch))| {
-                let (record, plan) = (&record, Plan::new(options.seed, stream));
+                let plan = Plan::new(options.seed, stream);
                 scope.spawn(move || {
                     let mut crew = Crew::start(workload, watch, record)?;
                     crew.rage(plan)?;
@@ -131,29 +128,44 @@ fn under_fire(
             .collect();
         let brokers = (options.nodes > 1).then(|| {
             let plan = Plan::new(options.seed, 0);
-            scope.spawn(|| brokers::rage(plan, &record, &watches))
+            scope.spawn(move || brokers::rage(plan, record, watches))
         });
         // Whatever happens, everybody is told to stop, or the scope would never end.
         let crews: Vec<_> = crews.into_iter().map(joined).collect();
         let brokers = brokers.map_or(Ok(()), joined);
-        lasted = started.elapsed();
         fed_enough.store(true, Ordering::Relaxed);
         let fed: anyhow::Result<Vec<u64>> = feeders.into_iter().map(joined).collect();
-        let stopped = crews.into_iter().collect::<anyhow::Result<Vec<_>>>().and_then(|crews| {
-            println!("draining");
-            for workload in workloads {
-                if !check::drained(workload, DRAIN) {
-                    record.problem(format!("{}: does not finish its input", workload.job));
-                }
-            }
-            crews.into_iter().try_for_each(Crew::stop)
-        });
-        println!("stopped");
+        let crews: anyhow::Result<Vec<Crew<'_>>> = crews.into_iter().collect();
+        let stopped = crews.and_then(|crews| quieten(workloads, crews, record));
         heard_enough.store(true, Ordering::Relaxed);
         brokers.context("brokers")?;
         stopped.context("instances")?;
         fed.context("feeders")
-    })?;
+    })
+}
+
+/// Lets the applications finish what there is, and stops them.
+fn quieten(workloads: &[Workload], crews: Vec<Crew<'_>>, record: &Record) -> anyhow::Result<()> {
+    println!("draining");
+    for workload in workloads {
+        if !check::drained(workload, DRAIN) {
+            record.problem(format!("{}: does not finish its input", workload.job));
+        }
+    }
+    crews.into_iter().try_for_each(Crew::stop)
+}
+
+/// The run, and what is to be told of it.
+fn under_fire(
+    options: &Options,
+    settings: &Settings,
+    workloads: &[Workload],
+) -> anyhow::Result<Report> {
+    let record = Record::new(options.lasts(), options.faults);
+    let watches: Vec<Watch> = workloads.iter().map(|_| Watch::new()).collect();
+    let started = Instant::now();
+    let fed = fire(options, workloads, &watches, &record)?;
+    let lasted = started.elapsed();
     println!("verifying");
     let applications =
         workloads.iter().zip(fed).map(|(w, fed)| checked(w, options.guarantee, fed)).collect();

@@ -118,7 +118,7 @@ impl Options {
         );
         let mut add = |flag: &str, value: Option<String>| {
             if let Some(value) = value {
-                command.push_str(&format!(" {flag} {value}"));
+                command.extend([" ", flag, " ", &value]);
             }
         };
         add("--minutes", self.minutes.map(|m| m.to_string()));

@@ -25,7 +25,7 @@ pub(crate) struct Report {
     /// Records fed a second.
     pub(crate) rate: usize,
     pub(crate) session_ms: u64,
-    /// From the first fault to the last recovery.
+    /// From the start of the instances to their end.
     pub(crate) lasted_s: u64,
     pub(crate) faults: Vec<Fault>,
     /// By application and fault.
@@ -143,13 +143,16 @@ impl Report {
 
     pub(crate) fn markdown(&self) -> String {
         let mut page = String::new();
-        let verdict =
-            if self.is_clean() { "nothing lost, nothing duplicated" } else { "NOT CLEAN" };
+        let verdict = match (self.sum(|a| a.tally.lost), self.sum(|a| a.tally.duplicated)) {
+            (0, 0) if self.is_clean() => "nothing lost, nothing duplicated".to_owned(),
+            (0, 0) => "nothing lost, nothing duplicated, but see the findings".to_owned(),
+            (lost, duplicated) => format!("{lost} LOST, {duplicated} DUPLICATED"),
+        };
         // Writing to a string cannot fail.
         let _ = write!(
             page,
             "# Chaos on Apache Kafka 4.3.1: {verdict}\n\n    {}\n\n\
-             {} node(s), `processing.guarantee={}`, seed {}, {} s under fire, {} records/s fed, \
+             {} node(s), `processing.guarantee={}`, seed {}, {} s in all, {} records/s fed, \
              sessions of {} ms.\n\n{}\
              | | |\n|---|---|\n| faults | {}, of which {} aimed at a step of a commit |\n\
              | lost | {} |\n| duplicated | {} |\n| out of order | {} |\n| wrong results | {} |\n\

@@ -91,8 +91,8 @@ impl Flags {
 fn smoke(builder: &StreamsBuilder, input: &str, output: &str) {
     let numbers = builder.stream::<String, i64>(input).group_by_key();
     let tables = [
-        ("min", numbers.reduce(|a, b| a.min(b), Materialized::named("min"))),
-        ("max", numbers.reduce(|a, b| a.max(b), Materialized::named("max"))),
+        ("min", numbers.reduce(i64::min, Materialized::named("min"))),
+        ("max", numbers.reduce(i64::max, Materialized::named("max"))),
         ("sum", numbers.aggregate(|| 0, |_, n, sum| sum + n, Materialized::named("sum"))),
     ];
     for (name, table) in tables {

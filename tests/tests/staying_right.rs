@@ -21,7 +21,7 @@ use oncestream_tests::application::*;
 use oncestream_tests::check::{Difference, Shown, count_words, differences, last_counts};
 use oncestream_tests::feed::{Feeder, lines};
 use oncestream_tests::kafka::{
-    LIMIT, broker, count_aborted, create_topics, eventually, read_committed,
+    Isolation, LIMIT, broker, count_aborted, create_topics, ends, eventually, read_committed,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -228,7 +228,7 @@ fn await_none(what: &str, find: impl Fn() -> Vec<Difference>) {
 /// coordinator's own timeout is kept out of it: Kafka 4.3.1 forgets the markers of a transaction
 /// that ends while its partitions have no leader, as they have when the only broker starts ("these
 /// partitions are likely deleted already and hence can be skipped"). What was aborted then becomes
-/// visible with the next commit. For the same reason the kill follows right after a commit.
+/// visible with the next commit. For the same reason the kill follows soon after a commit.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_all_brokers_is_sat_out_with_exact_counts_or_at_least_none_lost() {
     let seed = seed("outage");
@@ -238,17 +238,19 @@ async fn an_outage_of_all_brokers_is_sat_out_with_exact_counts_or_at_least_none_
     let run = |guarantee: &str, settings: &[(&str, &str)], output: &str| {
         let app = Application::new(guarantee);
         let config = app.config_at(broker().bootstrap_servers(), app.state_dir());
-        let both = [("processing.guarantee", guarantee), ("commit.interval.ms", "1000")];
-        let settings = [&both, settings].concat();
+        let settings = [&[("processing.guarantee", guarantee)], settings].concat();
         (streams(word_count(input, output), config, &settings), app)
     };
+    // Transactions last long enough for the broker to go while one is open.
     let impatient = [
+        ("commit.interval.ms", "3000"),
         ("transaction.timeout.ms", "30000"),
         ("producer.message.timeout.ms", "4000"),
         ("repartition.purge.interval.ms", "600000"),
     ];
     let (exactly, exactly_app) = run("exactly_once", &impatient, topics[1]);
-    let (at_least, _at_least_app) = run("at_least_once", &[], topics[2]);
+    let (at_least, _at_least_app) =
+        run("at_least_once", &[("commit.interval.ms", "1000")], topics[2]);
     start(&exactly).await;
     start(&at_least).await;
 
@@ -256,6 +258,11 @@ async fn an_outage_of_all_brokers_is_sat_out_with_exact_counts_or_at_least_none_
     eventually("words at least once", LIMIT, || !read_committed(topics[2]).is_empty());
     let before = read_committed(topics[1]).len();
     wait_until("a commit", || read_committed(topics[1]).len() > before);
+    // Something to abort: records of the next transaction are stored.
+    let repartition = format!("{}-counts-repartition", exactly_app.id);
+    wait_until("an open transaction", || {
+        ends(&repartition, Isolation::Committed) != ends(&repartition, Isolation::Uncommitted)
+    });
     broker().take_away();
     // Not a wait for something: the outage itself.
     std::thread::sleep(Duration::from_secs(10));
@@ -273,7 +280,6 @@ async fn an_outage_of_all_brokers_is_sat_out_with_exact_counts_or_at_least_none_
     stop(&at_least).await;
     let found = differ(topics[1]);
     assert!(found.is_empty(), "{}", Shown(&found));
-    let repartition = format!("{}-counts-repartition", exactly_app.id);
     assert!(count_aborted(&repartition) > 0, "the outage aborted nothing");
 }
 

@@ -6,8 +6,9 @@ use oncestream_core::TaskId;
 use oncestream_core::error::{TaskError, TopologyError};
 use oncestream_core::state::BackendError;
 use oncestream_core::task::BuildError;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use crate::access::{ConnectionFault, Resource};
 use crate::config::ConfigError;
 
 /// An application that could not start, or had to stop.
@@ -32,15 +33,39 @@ pub enum StreamsError {
     },
     /// No broker answers.
     #[error(
-        "no broker at {bootstrap_servers} answered within {waited:?}: {source}; check bootstrap.servers, the network and the security settings"
+        "no broker at {bootstrap_servers} answered within {waited:?}: {reason}; check bootstrap.servers, the network and the security settings"
     )]
     BrokerUnreachable {
         /// What was configured.
         bootstrap_servers: String,
         /// For how long it was tried.
         waited: Duration,
+        /// Why the last connection failed.
+        reason: String,
         /// What the client said last.
         source: KafkaError,
+    },
+    /// Brokers answer and refuse: wrong credentials, an unknown certificate, another protocol.
+    #[error("the brokers at {bootstrap_servers} refuse the connection: {fault}: {reason}")]
+    ConnectionRefused {
+        /// What was configured.
+        bootstrap_servers: String,
+        /// Which part of the security settings does not fit.
+        fault: ConnectionFault,
+        /// What the client said.
+        reason: String,
+    },
+    /// The user this application authenticates as lacks a right.
+    #[error(
+        "the right {operation} on {resource} {name} is missing; grant it to the user of this application, or check the name"
+    )]
+    NotAuthorized {
+        /// On what kind of thing.
+        resource: Resource,
+        /// Its name.
+        name: String,
+        /// Kafka's name of the right.
+        operation: &'static str,
     },
     /// A topic the topology writes to is not there, and the broker does not create it.
     #[error("sink topic {topic} does not exist; create it before the application starts")]
@@ -156,6 +181,22 @@ pub enum StreamsError {
 }
 
 impl StreamsError {
+    pub(crate) fn not_authorized(
+        resource: Resource,
+        name: impl Into<String>,
+        operation: &'static str,
+    ) -> Self {
+        Self::NotAuthorized { resource, name: name.into(), operation }
+    }
+
+    /// An error while a topic was read.
+    pub(crate) fn reading(action: String, topic: &str, source: KafkaError) -> Self {
+        if source.rdkafka_error_code() == Some(RDKafkaErrorCode::TopicAuthorizationFailed) {
+            return Self::not_authorized(Resource::Topic, topic, "Read");
+        }
+        Self::client(action, source)
+    }
+
     pub(crate) fn client(action: impl Into<String>, source: KafkaError) -> Self {
         Self::Client { action: action.into(), source }
     }

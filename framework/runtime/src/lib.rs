@@ -4,6 +4,7 @@
 //! With `processing.guarantee=exactly_once` every cycle of polling, processing, producing and
 //! committing offsets is one Kafka transaction.
 
+mod access;
 mod clients;
 pub mod config;
 mod error;
@@ -14,6 +15,7 @@ mod streams;
 mod uncaught;
 mod worker;
 
+pub use access::{ConnectionFault, Resource};
 pub use config::{ProcessingGuarantee, StreamsConfig};
 pub use error::StreamsError;
 pub use state::ClientState;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use oncestream_core::error::TopologyError;
 use oncestream_core::graph::{NodeKind, SinkTopic, TopicRef, Topology};
 use tokio::sync::watch;
 
@@ -177,7 +178,13 @@ impl Streams {
             let config = config.with_instance_id(state_dir.instance_id.clone());
             let admin = Admin::new(&config.admin_settings(), config.bootstrap_servers())?;
             let there = admin.topics()?;
-            let wanted = topology.internal_topics(config.application_id(), &there)?;
+            let wanted = match topology.internal_topics(config.application_id(), &there) {
+                Err(TopologyError::MissingSourceTopic { topic }) => {
+                    admin.check_visible(&topic, "Read")?;
+                    return Err(TopologyError::MissingSourceTopic { topic }.into());
+                }
+                other => other?,
+            };
             let mut sinks = sink_topics(&topology);
             sinks.extend(config.dead_letter_topic().map(Arc::from));
             sinks.retain(|topic| !there.contains_key(topic));

@@ -7,25 +7,35 @@ use std::time::{Duration, Instant};
 use oncestream_core::TopicPartition;
 use oncestream_core::graph::InternalTopics;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::client_config;
+use super::consumer::is_transient;
+use super::context::{self, LogContext, LookupContext};
+use crate::access::{ConnectionFault, Resource};
 use crate::config::ClientSettings;
 use crate::error::StreamsError;
 
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often it is asked why there is no answer.
+const FIRST_CONTACT_STEP: Duration = Duration::from_millis(500);
+/// How long the client is listened to then.
+const LISTEN: Duration = Duration::from_millis(50);
+/// How long refused credentials or handshakes may be those of a broker that is being restarted.
+const FAULT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait before a request is tried again.
+const RETRY_EVERY: Duration = Duration::from_millis(200);
 /// How long a new topic may take to show on the broker.
 const TOPIC_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The admin client of an instance, and a plain consumer for metadata and end offsets.
 pub(crate) struct Admin {
-    client: AdminClient<DefaultClientContext>,
+    client: AdminClient<LogContext>,
     /// Reads uncommitted: its end offset is the high watermark.
-    lookup: BaseConsumer,
+    lookup: BaseConsumer<LookupContext>,
     bootstrap_servers: String,
 }
 
@@ -35,31 +45,77 @@ impl Admin {
         bootstrap_servers: &str,
     ) -> Result<Self, StreamsError> {
         let failed = |e| StreamsError::client("creating the admin client", e);
-        let config = client_config(settings);
-        let mut lookup = config.clone();
-        lookup.set("isolation.level", "read_uncommitted");
+        let lookup = settings.clone().with("isolation.level", "read_uncommitted");
         Ok(Self {
-            client: config.create().map_err(failed)?,
-            lookup: lookup.create().map_err(failed)?,
+            client: context::create(settings, LogContext).map_err(failed)?,
+            lookup: context::create(&lookup, LookupContext::default()).map_err(failed)?,
             bootstrap_servers: bootstrap_servers.to_owned(),
         })
     }
 
     /// Every topic with its number of partitions. Also the first contact with a broker.
     pub(crate) fn topics(&self) -> Result<BTreeMap<Arc<str>, i32>, StreamsError> {
-        let metadata = self.lookup.fetch_metadata(None, REQUEST_TIMEOUT).map_err(|source| {
-            StreamsError::BrokerUnreachable {
-                bootstrap_servers: self.bootstrap_servers.clone(),
-                waited: REQUEST_TIMEOUT,
-                source,
-            }
-        })?;
+        let metadata = self.all_metadata()?;
         Ok(metadata
             .topics()
             .iter()
             .filter(|t| t.error().is_none() && !t.partitions().is_empty())
             .map(|t| (t.name().into(), t.partitions().len() as i32))
             .collect())
+    }
+
+    /// Tries until a broker answers, and as long as there is no better reason for silence than
+    /// that nobody is there.
+    fn all_metadata(&self) -> Result<Metadata, StreamsError> {
+        let started = Instant::now();
+        loop {
+            let source = match self.lookup.fetch_metadata(None, FIRST_CONTACT_STEP) {
+                Ok(metadata) => return Ok(metadata),
+                Err(error) => error,
+            };
+            self.listen(LISTEN);
+            let (heard, waited) = (self.lookup.context().heard(), started.elapsed());
+            let bootstrap_servers = self.bootstrap_servers.clone();
+            if let Some((fault, reason)) = heard.fault
+                && waited >= patience(fault)
+            {
+                return Err(StreamsError::ConnectionRefused { bootstrap_servers, fault, reason });
+            }
+            if waited >= REQUEST_TIMEOUT {
+                let reason = heard.reason.unwrap_or_else(|| "no connection yet".to_owned());
+                let waited = REQUEST_TIMEOUT;
+                return Err(StreamsError::BrokerUnreachable {
+                    bootstrap_servers,
+                    waited,
+                    reason,
+                    source,
+                });
+            }
+        }
+    }
+
+    /// Takes in what the client has to say, for so long. One poll of no length takes one event.
+    fn listen(&self, time: Duration) {
+        while self.lookup.poll(time).is_some() {}
+    }
+
+    /// An error that names the right if it is why a topic is not seen: without a right on it, a
+    /// topic is not even listed.
+    pub(crate) fn check_visible(
+        &self,
+        topic: &str,
+        operation: &'static str,
+    ) -> Result<(), StreamsError> {
+        let metadata = self
+            .lookup
+            .fetch_metadata(Some(topic), REQUEST_TIMEOUT)
+            .map_err(|e| StreamsError::client(format!("looking up topic {topic}"), e))?;
+        match topic_error(&metadata) {
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                Err(StreamsError::not_authorized(Resource::Topic, topic, operation))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Asks for the topics that records will be written to, as a producer does: a broker that
@@ -71,10 +127,14 @@ impl Admin {
                 client.fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(|source| {
                     StreamsError::client(format!("looking up sink topic {topic}"), source)
                 })?;
-            let unknown = RDKafkaErrorCode::UnknownTopicOrPartition;
-            let error = metadata.topics().first().and_then(rdkafka::metadata::MetadataTopic::error);
-            if error.map(RDKafkaErrorCode::from) == Some(unknown) {
-                return Err(StreamsError::MissingSinkTopic { topic: topic.to_string() });
+            match topic_error(&metadata) {
+                Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
+                    return Err(StreamsError::MissingSinkTopic { topic: topic.to_string() });
+                }
+                Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                    return Err(StreamsError::not_authorized(Resource::Topic, &**topic, "Write"));
+                }
+                _ => {}
             }
         }
         Ok(())
@@ -82,7 +142,8 @@ impl Admin {
 
     /// The first offset and the high watermark of a partition.
     pub(crate) fn watermarks(&self, partition: &TopicPartition) -> Result<(i64, i64), KafkaError> {
-        self.lookup.fetch_watermarks(&partition.topic, partition.partition, REQUEST_TIMEOUT)
+        self.listen(Duration::ZERO);
+        super::consumer::watermarks(&self.lookup, partition, REQUEST_TIMEOUT)
     }
 
     /// Creates the internal topics that are missing and checks those that are there.
@@ -128,15 +189,29 @@ impl Admin {
             })
             .collect();
         let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
-        let results = self
-            .client
-            .create_topics(&topics, &options)
-            .await
-            .map_err(|e| StreamsError::client("creating the internal topics", e))?;
+        let deadline = Instant::now() + TOPIC_DEADLINE;
+        let results = loop {
+            match self.client.create_topics(&topics, &options).await {
+                Ok(results) => break results,
+                // The broker that was asked went away; another one may be the controller now.
+                Err(e) if is_transient(&e) && Instant::now() < deadline => {
+                    tracing::info!(error = %e, "creating the internal topics: trying again");
+                    tokio::time::sleep(RETRY_EVERY).await;
+                }
+                Err(e) => return Err(StreamsError::client("creating the internal topics", e)),
+            }
+        };
         for result in results {
             match result {
                 // Another instance was first; it is checked like any other below.
                 Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((
+                    topic,
+                    RDKafkaErrorCode::TopicAuthorizationFailed
+                    | RDKafkaErrorCode::ClusterAuthorizationFailed,
+                )) => {
+                    return Err(StreamsError::not_authorized(Resource::Topic, &topic, "Create"));
+                }
                 Err((topic, code)) => {
                     return Err(StreamsError::CreateTopic { topic, message: code.to_string() });
                 }
@@ -164,6 +239,8 @@ impl Admin {
                     actual: *actual,
                 });
             }
+            // Created, but not for these eyes.
+            self.check_visible(topic, "Read")?;
             if Instant::now() >= deadline {
                 let action = format!("the creation of topic {topic}");
                 return Err(StreamsError::TimedOut { action, waited: TOPIC_DEADLINE });
@@ -180,10 +257,34 @@ impl Admin {
             }
         }
         let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
-        if let Err(error) = self.client.delete_records(&list, &options).await {
-            tracing::warn!(%error, "cannot purge repartition topics; it will be tried again");
+        match self.client.delete_records(&list, &options).await {
+            Err(error) => {
+                tracing::warn!(%error, "cannot purge repartition topics; it will be tried again");
+            }
+            Ok(purged) => purged.elements().iter().for_each(|p| {
+                if let Err(error) = p.error() {
+                    tracing::warn!(
+                        topic = p.topic(), partition = p.partition(), %error,
+                        "cannot purge a repartition topic, which needs the right Delete on it; \
+                         it grows until that is possible"
+                    );
+                }
+            }),
         }
     }
+}
+
+/// How long a refusal may be a broker's that is being restarted: to the end, if it is a guess.
+fn patience(fault: ConnectionFault) -> Duration {
+    match fault {
+        ConnectionFault::Protocol => REQUEST_TIMEOUT,
+        ConnectionFault::Authentication | ConnectionFault::Tls => FAULT_PATIENCE,
+    }
+}
+
+/// What is wrong with the one topic that was asked for.
+fn topic_error(metadata: &Metadata) -> Option<RDKafkaErrorCode> {
+    metadata.topics().first().and_then(MetadataTopic::error).map(RDKafkaErrorCode::from)
 }
 
 /// A changelog keeps the last record of each key.

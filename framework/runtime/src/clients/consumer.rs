@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use oncestream_core::task::{OffsetMetadata, RawRecord};
 use oncestream_core::{Header, Headers, TopicPartition};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message};
@@ -19,7 +20,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use super::client_config;
+use super::context::{self, LogContext};
 use crate::config::ClientSettings;
 use crate::metrics::record_lag;
 
@@ -42,6 +43,14 @@ pub(crate) struct RebalanceContext {
 }
 
 impl ClientContext for RebalanceContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        context::log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        context::error(&error, reason);
+    }
+
     fn stats(&self, statistics: Statistics) {
         for (topic, known) in &statistics.topics {
             for (partition, known) in &known.partitions {
@@ -105,7 +114,7 @@ impl GroupConsumer {
         topics: &[String],
     ) -> Result<Self, KafkaError> {
         let client: BaseConsumer<RebalanceContext> =
-            client_config(settings).create_with_context(RebalanceContext::default())?;
+            context::create(settings, RebalanceContext::default())?;
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         client.subscribe(&topics)?;
         Ok(Self { client })
@@ -218,8 +227,54 @@ fn list<'a>(partitions: impl Iterator<Item = &'a TopicPartition>) -> TopicPartit
 }
 
 /// A consumer for changelogs: assigned by hand, tells the end of a partition.
-pub(crate) fn restore_consumer(settings: &ClientSettings) -> Result<Arc<BaseConsumer>, KafkaError> {
-    Ok(Arc::new(client_config(settings).create()?))
+pub(crate) fn restore_consumer(
+    settings: &ClientSettings,
+) -> Result<Arc<BaseConsumer<LogContext>>, KafkaError> {
+    Ok(Arc::new(context::create(settings, LogContext)?))
+}
+
+/// The first offset of a partition, and its end as the client's isolation level sees it.
+///
+/// librdkafka 2.12 has one call for both, but forgets an error of the first answer when the second
+/// is there already, and then tells the end for the beginning: records would be skipped, or a
+/// store taken for restored.
+pub(crate) fn watermarks<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partition: &TopicPartition,
+    timeout: Duration,
+) -> Result<(i64, i64), KafkaError> {
+    let low = offset_of(consumer, partition, Offset::Beginning, timeout)?;
+    Ok((low, end_offset(consumer, partition, timeout)?))
+}
+
+/// The end of a partition as the client's isolation level sees it.
+pub(crate) fn end_offset<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partition: &TopicPartition,
+    timeout: Duration,
+) -> Result<i64, KafkaError> {
+    offset_of(consumer, partition, Offset::End, timeout)
+}
+
+fn offset_of<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partition: &TopicPartition,
+    place: Offset,
+    timeout: Duration,
+) -> Result<i64, KafkaError> {
+    let mut list = TopicPartitionList::new();
+    // The protocol has these places where it has timestamps.
+    list.add_partition_offset(&partition.topic, partition.partition, place)?;
+    let found = consumer.offsets_for_times(list, timeout)?;
+    let unknown = KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable);
+    let Some(element) = found.find_partition(&partition.topic, partition.partition) else {
+        return Err(unknown);
+    };
+    element.error()?;
+    match element.offset() {
+        Offset::Offset(offset) => Ok(offset),
+        _ => Err(unknown),
+    }
 }
 
 /// A record of the client's, borrowed, as the engine takes it.
@@ -238,13 +293,29 @@ pub(crate) fn raw_record<'a>(message: &'a BorrowedMessage<'_>) -> RawRecord<'a> 
     }
 }
 
+/// An error of a look-up that may go away while brokers come and go: the client can know fewer
+/// partitions than there are for a while. To be borne for a bounded time.
+pub(crate) fn is_unsettled(error: &KafkaError) -> bool {
+    is_transient(error)
+        || matches!(
+            error.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopicOrPartition)
+        )
+}
+
 /// Errors that a consumer gets over by itself.
 pub(crate) fn is_transient(error: &KafkaError) -> bool {
+    let code = match error {
+        // The client library tells no code for these.
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    };
     matches!(
-        error.rdkafka_error_code(),
+        code,
         Some(
             RDKafkaErrorCode::BrokerTransportFailure
                 | RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::DestroyBroker
                 | RDKafkaErrorCode::Resolve
                 | RDKafkaErrorCode::OperationTimedOut
                 | RDKafkaErrorCode::RequestTimedOut

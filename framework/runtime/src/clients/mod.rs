@@ -2,6 +2,7 @@
 
 mod admin;
 mod consumer;
+mod context;
 mod disposition;
 mod pattern;
 mod producer;
@@ -9,8 +10,10 @@ mod refused;
 
 pub(crate) use admin::Admin;
 pub(crate) use consumer::{
-    Committed, GroupConsumer, Rebalance, is_transient, raw_record, restore_consumer,
+    Committed, GroupConsumer, Rebalance, end_offset, is_transient, is_unsettled, raw_record,
+    restore_consumer,
 };
+pub(crate) use context::LogContext;
 pub(crate) use disposition::{Step, disposition};
 pub(crate) use pattern::to_posix;
 pub(crate) use producer::{DeliveryFailure, WorkerProducer};

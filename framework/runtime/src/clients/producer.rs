@@ -5,18 +5,19 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use oncestream_core::error::BoxError;
 use oncestream_core::task::{ChangelogId, Collector, Origin, Outgoing, RecordRefused};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
 use rdkafka::{ClientContext, TopicPartitionList};
 
-use super::client_config;
+use super::context;
 use super::refused::{Refusals, RefusedRecord, Verdict, is_refusal};
 use crate::config::ClientSettings;
 
@@ -24,6 +25,8 @@ use crate::config::ClientSettings;
 const POLL_EVERY: u32 = 256;
 /// The step in which acknowledgements are awaited. librdkafka's clock has milliseconds.
 const STEP: Duration = Duration::from_millis(1);
+/// How much longer than its time a call may take.
+const GRACE: Duration = Duration::from_secs(2);
 /// How long what is in flight may take while a suspect record is sent alone.
 const ALONE: Duration = Duration::from_secs(5);
 
@@ -44,6 +47,10 @@ pub(crate) struct DeliveryFailure {
 #[derive(Default)]
 struct Deliveries {
     failure: Option<DeliveryFailure>,
+    /// A record was given up that may still be on its way to the broker.
+    stray: bool,
+    /// The topic that the broker keeps out of the transaction, which is lost by that.
+    denied: Option<String>,
     /// Records of sinks that the broker refused for good.
     refused: Vec<RefusedRecord>,
     /// The next offset of each changelog, after its last acknowledged record.
@@ -61,7 +68,18 @@ impl DeliveryContext {
     }
 }
 
-impl ClientContext for DeliveryContext {}
+impl ClientContext for DeliveryContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        if let Some(topic) = context::denied_in_transaction(facility, line) {
+            self.lock().denied.get_or_insert_with(|| topic.to_owned());
+        }
+        context::log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        context::error(&error, reason);
+    }
+}
 
 impl ProducerContext for DeliveryContext {
     /// Who sent it: [`SINK`], [`DEAD_LETTER`], or the changelog's id plus one.
@@ -81,6 +99,7 @@ impl ProducerContext for DeliveryContext {
             Err((error, message)) => {
                 let is_refusal = origin == SINK && is_refusal(error);
                 let mut deliveries = self.lock();
+                deliveries.stray |= may_still_arrive(error);
                 deliveries.failure.get_or_insert_with(|| DeliveryFailure {
                     topic: message.topic().to_owned(),
                     partition: message.partition(),
@@ -100,9 +119,24 @@ impl ProducerContext for DeliveryContext {
     }
 }
 
+/// Waits so long for a call, and says that it timed out when it goes on for longer.
+fn within(
+    limit: Duration,
+    call: impl FnOnce() -> Result<(), KafkaError> + Send + 'static,
+) -> Result<(), KafkaError> {
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let run = move || drop(tell.send(call()));
+    let started = std::thread::Builder::new().name("oncestream-offsets".to_owned()).spawn(run);
+    match started.map(|_| told.recv_timeout(limit)) {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(_)) | Err(_) => Err(KafkaError::Global(RDKafkaErrorCode::OperationTimedOut)),
+    }
+}
+
 /// A producer, transactional under exactly once.
 pub(crate) struct WorkerProducer {
-    client: BaseProducer<DeliveryContext>,
+    /// Shared with a call that has not returned in its time.
+    client: Arc<BaseProducer<DeliveryContext>>,
     /// A transaction was begun, and neither committed nor aborted.
     open: Cell<bool>,
     sent: u32,
@@ -115,9 +149,9 @@ pub(crate) struct WorkerProducer {
 
 impl WorkerProducer {
     pub(crate) fn new(settings: &ClientSettings) -> Result<Self, KafkaError> {
-        let client = client_config(settings).create_with_context(DeliveryContext::default())?;
+        let client: BaseProducer<_> = context::create(settings, DeliveryContext::default())?;
         Ok(Self {
-            client,
+            client: Arc::new(client),
             open: Cell::new(false),
             sent: 0,
             records: 0,
@@ -137,13 +171,21 @@ impl WorkerProducer {
         Ok(())
     }
 
+    /// Adds offsets to the transaction.
+    ///
+    /// librdkafka 2.12 looks for the group's coordinator as long as there is none to be found,
+    /// whatever time it was given. So the call has a thread of its own, and is left behind, with
+    /// its client, when its time is up.
     pub(crate) fn send_offsets(
         &self,
-        offsets: &TopicPartitionList,
-        group: &ConsumerGroupMetadata,
+        offsets: TopicPartitionList,
+        group: ConsumerGroupMetadata,
         timeout: Duration,
     ) -> Result<(), KafkaError> {
-        self.client.send_offsets_to_transaction(offsets, group, timeout)
+        let client = Arc::clone(&self.client);
+        within(timeout + GRACE, move || {
+            client.send_offsets_to_transaction(&offsets, &group, timeout)
+        })
     }
 
     /// Commits. Taking the permit by value means: once per transaction, and only if all went well.
@@ -158,14 +200,25 @@ impl WorkerProducer {
         Ok(())
     }
 
-    /// Aborts what is open. What was not sent yet is thrown away first, or the call would wait
-    /// for it.
+    /// Gives up what has no acknowledgement yet; an abort would wait for it. True if a record of
+    /// the open transaction may still arrive at the broker.
+    ///
+    /// It would be taken for one of the next transaction of this producer, so there must be none:
+    /// a new producer fences it. Kafka's own client raises its epoch for the same reason.
+    pub(crate) fn purge(&self, timeout: Duration) -> bool {
+        if !self.open.get() {
+            return false;
+        }
+        self.client.purge(PurgeConfig::default().queue().inflight());
+        let settled = self.await_deliveries(timeout);
+        !settled || self.client.context().lock().stray
+    }
+
+    /// Aborts what is open. After [`Self::purge`], or it waits for acknowledgements.
     pub(crate) fn abort(&self, timeout: Duration) -> Result<(), KafkaError> {
         if !self.open.get() {
             return Ok(());
         }
-        self.client.purge(PurgeConfig::default().queue().inflight());
-        let _ = self.await_deliveries(timeout);
         self.client.abort_transaction(timeout)?;
         self.open.set(false);
         *self.client.context().lock() = Deliveries::default();
@@ -191,7 +244,21 @@ impl WorkerProducer {
 
     /// The first failed delivery of the transaction.
     pub(crate) fn failure(&self) -> Option<DeliveryFailure> {
-        self.client.context().lock().failure.clone()
+        let deliveries = self.client.context().lock();
+        let Some(topic) = &deliveries.denied else { return deliveries.failure.clone() };
+        // The records that were thrown away with the transaction tell no reason.
+        Some(DeliveryFailure {
+            topic: topic.clone(),
+            partition: -1,
+            error: KafkaError::MessageProduction(RDKafkaErrorCode::TopicAuthorizationFailed),
+            is_refusal: false,
+        })
+    }
+
+    /// Whether the transaction is lost because a topic may not be written to.
+    pub(crate) fn is_denied(&self) -> bool {
+        self.poll();
+        self.client.context().lock().denied.is_some()
     }
 
     /// Takes in what the broker has refused since the last abort, so that the tasks may process
@@ -300,6 +367,20 @@ impl WorkerProducer {
     }
 }
 
+/// Whether a record that failed with this error may have been sent, and never answered.
+fn may_still_arrive(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::MessageTimedOut
+                | Code::PurgeInflight
+                | Code::BrokerTransportFailure
+                | Code::OperationTimedOut
+        )
+    )
+}
+
 fn owned_headers(headers: &oncestream_core::Headers) -> OwnedHeaders {
     headers.iter().fold(OwnedHeaders::new(), |list, h| {
         list.insert(Header { key: &h.key, value: h.value.as_ref() })
@@ -322,5 +403,25 @@ impl Collector for WorkerProducer {
         }
         self.partitions.insert(topic.to_owned(), count);
         Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_does_not_return_is_left_behind_as_timed_out() {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let outcome = within(Duration::from_millis(20), move || {
+            let _ = held.recv();
+            Ok(())
+        });
+        let code = outcome.unwrap_err().rdkafka_error_code();
+        assert_eq!(code, Some(RDKafkaErrorCode::OperationTimedOut));
+        drop(release);
+        assert!(within(Duration::from_secs(60), || Ok(())).is_ok());
+        let failed = within(Duration::from_secs(60), || Err(KafkaError::Canceled));
+        assert!(matches!(failed, Err(KafkaError::Canceled)));
     }
 }

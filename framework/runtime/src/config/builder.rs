@@ -235,6 +235,13 @@ impl StreamsConfigBuilder {
     fn insert(&mut self, given: &str, value: &str) -> Result<(), ConfigError> {
         // Blanks around a value are noise, as for Kafka; within a secret they may be meant.
         let value = if names::is_secret(given) { value } else { value.trim() };
+        if value.contains('\0') {
+            return Err(ConfigError::Invalid {
+                key: given.to_owned(),
+                value: shown(given, &value.replace('\0', "\\0")),
+                allowed: "text without the character of code 0".to_owned(),
+            });
+        }
         let key = match names::place(given)? {
             Place::Own(key) => {
                 key.check(given, value)?;

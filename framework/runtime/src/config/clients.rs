@@ -31,6 +31,12 @@ impl ClientSettings {
         self.0.iter().map(|(setting, value)| (setting.as_str(), value.as_str()))
     }
 
+    /// The same with one more setting.
+    pub(crate) fn with(mut self, setting: &str, value: &str) -> Self {
+        self.put(setting, value);
+        self
+    }
+
     fn put(&mut self, setting: &str, value: impl ToString) {
         self.0.insert(setting.to_owned(), value.to_string());
     }

@@ -33,6 +33,7 @@ pub use builder::StreamsConfigBuilder;
 pub use clients::ClientSettings;
 pub use error::ConfigError;
 pub use keys::Key;
+pub(crate) use names::is_secret;
 pub use values::{AutoOffsetReset, ExceptionHandler, ProcessingGuarantee, StateBackendKind};
 
 /// The checked configuration of an application.

@@ -135,11 +135,53 @@ const SECRET_PARTS: &[&str] = &[
     ".pem",
 ];
 
+/// What words of a mistyped name may have been meant to be.
+const SECRET_WORDS: &[&str] = &["password", "passphrase", "secret", "credential"];
+
+/// Settings below `ssl.` and `sasl.` that may be shown. All others are hidden, known or mistyped.
+const PUBLIC: &[&str] = &[
+    "sasl.kerberos.keytab",
+    "sasl.kerberos.principal",
+    "sasl.kerberos.service.name",
+    "sasl.mechanism",
+    "sasl.mechanisms",
+    "sasl.oauthbearer.method",
+    "sasl.oauthbearer.scope",
+    "sasl.oauthbearer.token.endpoint.url",
+    "ssl.ca.location",
+    "ssl.certificate.location",
+    "ssl.cipher.suites",
+    "ssl.crl.location",
+    "ssl.endpoint.identification.algorithm",
+    "ssl.key.location",
+    "ssl.keystore.location",
+];
+
 /// Whether the value of `key` must not be shown.
-pub(super) fn is_secret(key: &str) -> bool {
+pub(crate) fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    SECRET_PARTS.iter().any(|part| key.contains(part))
+    let client = Client::ALL.into_iter().find_map(|client| key.strip_prefix(client.prefix()));
+    let bare = client.unwrap_or(&key);
+    let is_security = bare.starts_with("ssl.") || bare.starts_with("sasl.");
+    is_security && !PUBLIC.contains(&bare)
+        || SECRET_PARTS.iter().any(|part| key.contains(part))
+        || key
+            .split(['.', '_', '-'])
+            .any(|word| nearest(word, SECRET_WORDS.iter().copied(), 2).is_some())
 }
+
+/// A name as an error may show it: what cannot be one may be a line of a key that lost its first.
+fn shown_name(name: &str) -> String {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let length = name.chars().count();
+    if length <= LONGEST_NAME && name.chars().all(is_name) && !name.starts_with("--") {
+        return name.to_owned();
+    }
+    format!("[hidden: {length} characters that are no name]")
+}
+
+/// More than the longest name there is, less than a line of a PEM file.
+const LONGEST_NAME: usize = 60;
 
 /// The one name of a client setting.
 pub(super) fn canonical(setting: &str) -> &str {
@@ -192,7 +234,7 @@ fn unknown(name: &str) -> ConfigError {
         .find(|known| known.split_once('.').is_some_and(|(_, setting)| setting == name));
     let limit = (name.chars().count() / 4).max(2);
     let nearest = unprefixed.copied().or_else(|| nearest(name, known_names(), limit));
-    ConfigError::UnknownKey { key: name.to_owned(), nearest: nearest.map(str::to_owned) }
+    ConfigError::UnknownKey { key: shown_name(name), nearest: nearest.map(str::to_owned) }
 }
 
 fn known_names() -> impl Iterator<Item = &'static str> {

@@ -155,7 +155,7 @@ impl Worker {
         let (Some(group), Some(producer)) = (self.consumer.group_metadata(), &self.producer) else {
             return Fact::Failed(Disposition::RestoreTask);
         };
-        match producer.send_offsets(&list, &group, self.call_timeout()) {
+        match producer.send_offsets(list, group, self.call_timeout()) {
             Ok(()) => Fact::Done,
             Err(e) => {
                 self.client_failed("sending offsets to the transaction", e, Step::Transaction)

@@ -64,7 +64,15 @@ impl Worker {
             drop(producer.take_changelogs());
             return None;
         }
-        match producer.abort(self.call_timeout()) {
+        let timeout = self.call_timeout();
+        if producer.purge(timeout) {
+            tracing::info!(
+                worker = self.index,
+                "a record may still arrive: a new producer fences it"
+            );
+            return Some(Fact::Failed(Disposition::OutcomeUnknown));
+        }
+        match producer.abort(timeout) {
             Ok(()) => None,
             Err(e) => Some(self.client_failed("aborting a transaction", e, Step::Transaction)),
         }
@@ -76,7 +84,11 @@ impl Worker {
         let Some(producer) = &self.producer else { return };
         if !self.shared.config.is_exactly_once() {
             producer.await_deliveries(INIT_STEP);
-        } else if let Err(error) = producer.abort(self.call_timeout()) {
+            return;
+        }
+        // This producer is not used again, so what still arrives finds no transaction.
+        producer.purge(self.call_timeout());
+        if let Err(error) = producer.abort(self.call_timeout()) {
             tracing::warn!(worker = self.index, %error, "the open transaction is left to its timeout");
         }
     }
@@ -161,6 +173,11 @@ impl Worker {
             // The failed delivery of an earlier record may have ended the task.
             let delivery = self.producer.as_ref().and_then(WorkerProducer::failure);
             if let Some(fact) = delivery.and_then(|failure| self.refused_by_broker(&failure)) {
+                return fact;
+            }
+            if self.producer.as_ref().is_some_and(WorkerProducer::is_denied)
+                && let Some(fact) = self.delivery_failed()
+            {
                 return fact;
             }
             let step = if self.shared.config.is_exactly_once() {

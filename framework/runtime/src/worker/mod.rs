@@ -6,6 +6,7 @@
 //! executes it.
 
 mod commit;
+mod denied;
 mod failure;
 mod poll;
 mod producing;
@@ -60,7 +61,7 @@ pub(crate) fn run(index: usize, shared: Arc<Shared>) -> Result<(), StreamsError>
     guarded(index, || {
         let mut worker = Worker::new(index, shared)?;
         // After a panic only the producer is used again, to abort; the tasks are dropped.
-        let result = guarded(index, || worker.run());
+        let result = guarded(index, || worker.run()).map_err(|e| worker.name_denied(e));
         worker.close(result)
     })
 }

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use oncestream_core::commit::{Action, CommitMachine, Fact};
 use rdkafka::error::KafkaError;
+use rdkafka::error::RDKafkaErrorCode::TransactionalIdAuthorizationFailed;
 
 use super::{Shared, Worker};
+use crate::access::Resource;
 use crate::clients::{Step, WorkerProducer, disposition};
 use crate::error::StreamsError;
 
@@ -54,6 +56,13 @@ fn init(shared: &Shared, producer: &WorkerProducer, id: &str) -> Result<(), Stre
                 tracing::info!(error = %e, id, "waiting for the transaction coordinator");
             }
             Err(e) => {
+                if e.rdkafka_error_code() == Some(TransactionalIdAuthorizationFailed) {
+                    return Err(StreamsError::not_authorized(
+                        Resource::TransactionalId,
+                        id,
+                        "Write",
+                    ));
+                }
                 let action = format!("initialising transactional id {id}");
                 return Err(StreamsError::client(action, e));
             }

@@ -13,14 +13,16 @@ use oncestream_core::commit::{Disposition, Fact};
 use oncestream_core::state::{CHECKPOINTS, Checkpoint, StoreInstance, WriteBatch};
 use oncestream_core::{TaskId, TopicPartition};
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::tasks::Phase;
 use super::{Worker, wall_clock_ms};
-use crate::clients::{is_transient, raw_record, restore_consumer};
+use crate::clients::{
+    LogContext, end_offset, is_transient, is_unsettled, raw_record, restore_consumer,
+};
 use crate::error::StreamsError;
 use crate::metrics::RestoreMetrics;
 
@@ -34,6 +36,8 @@ const STEP: Duration = Duration::from_millis(100);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long one such request may hold up the tasks that run.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a changelog may be unknown to the clients, which learn of partitions from any broker.
+const UNSETTLED_LIMIT: Duration = Duration::from_secs(60);
 /// Kafka's default for `delete.retention.ms`: tombstones older than this may be compacted away.
 const DELETE_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -46,18 +50,20 @@ struct Restore {
     from: i64,
     /// The high watermark when the restore began.
     target: i64,
-    queue: Option<PartitionQueue<DefaultConsumerContext>>,
+    queue: Option<PartitionQueue<LogContext>>,
     metrics: RestoreMetrics,
 }
 
 /// The restores of a worker.
 #[derive(Default)]
 pub(super) struct Restorer {
-    consumer: Option<Arc<BaseConsumer>>,
+    consumer: Option<Arc<BaseConsumer<LogContext>>>,
     /// Waiting for the last stable offset to reach the target.
     unstable: Vec<Restore>,
     active: Vec<Restore>,
     next_look: Option<Instant>,
+    /// Since when a changelog is unknown that was known before.
+    unsettled_since: Option<Instant>,
 }
 
 impl Restorer {
@@ -73,6 +79,7 @@ impl Restorer {
     pub(super) fn cancel(&mut self) {
         self.unstable.clear();
         self.active.clear();
+        self.unsettled_since = None;
         self.rest();
     }
 
@@ -86,7 +93,7 @@ impl Restorer {
     }
 
     /// Assigns everything active to the consumer, at the offsets reached.
-    fn assign(&mut self, consumer: &Arc<BaseConsumer>) -> Result<(), KafkaError> {
+    fn assign(&mut self, consumer: &Arc<BaseConsumer<LogContext>>) -> Result<(), KafkaError> {
         let mut list = TopicPartitionList::new();
         for r in &mut self.active {
             let p = &r.partition;
@@ -183,13 +190,16 @@ impl Worker {
         &self,
         partition: &TopicPartition,
     ) -> Result<(i64, i64), StreamsError> {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + UNSETTLED_LIMIT;
         loop {
             match self.shared.admin.watermarks(partition) {
                 Ok(found) => return Ok(found),
-                Err(e) if is_transient(&e) && Instant::now() < deadline => {}
+                Err(e) if is_unsettled(&e) && Instant::now() < deadline => {
+                    std::thread::sleep(LOOK_EVERY);
+                }
                 Err(e) => {
-                    return Err(StreamsError::client(format!("reading the end of {partition}"), e));
+                    let action = format!("reading the end of {partition}");
+                    return Err(StreamsError::reading(action, &partition.topic, e));
                 }
             }
         }
@@ -281,11 +291,24 @@ impl Worker {
         for r in std::mem::take(&mut self.restorer.unstable) {
             let p = &r.partition;
             // Read committed: the end it tells is the last stable offset.
-            match consumer.fetch_watermarks(&p.topic, p.partition, LOOK_TIMEOUT) {
-                Ok((_, last_stable)) if last_stable >= r.target => stable.push(r),
-                Ok(_) => unstable.push(r),
+            match end_offset(&consumer, p, LOOK_TIMEOUT) {
+                Ok(last_stable) if last_stable >= r.target => stable.push(r),
+                Ok(_) => {
+                    self.restorer.unsettled_since = None;
+                    unstable.push(r);
+                }
                 Err(e) if is_transient(&e) => unstable.push(r),
-                Err(e) => return Err(StreamsError::client(format!("reading the end of {p}"), e)),
+                Err(e)
+                    if is_unsettled(&e)
+                        && now - *self.restorer.unsettled_since.get_or_insert(now)
+                            < UNSETTLED_LIMIT =>
+                {
+                    unstable.push(r);
+                }
+                Err(e) => {
+                    let action = format!("reading the end of {p}");
+                    return Err(StreamsError::reading(action, &p.topic, e));
+                }
             }
         }
         self.restorer.unstable = unstable;
@@ -327,7 +350,7 @@ impl Worker {
                     Some(Err(e)) if is_cut_off(&e) => return Ok(Progress::CutOff),
                     Some(Err(e)) => {
                         let action = format!("reading changelog {}", r.partition);
-                        return Err(StreamsError::client(action, e));
+                        return Err(StreamsError::reading(action, &r.partition.topic, e));
                     }
                 }
                 if finished || Instant::now() >= until {

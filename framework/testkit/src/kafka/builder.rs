@@ -17,8 +17,9 @@ use std::time::Duration;
 
 use super::install::{install, java, text_of};
 use super::node::Node;
+use super::security::Certificate;
 use super::settings::{Ports, properties};
-use super::{KafkaCluster, KafkaError};
+use super::{KafkaCluster, KafkaError, Secure};
 
 /// 22 characters, as Kafka wants it: 16 bytes in base64.
 const CLUSTER_ID: &str = "oncestream-test-kit-AA";
@@ -36,6 +37,7 @@ const PORTS: std::ops::Range<u64> = 15_000..32_000;
 pub struct KafkaClusterBuilder {
     nodes: usize,
     overrides: BTreeMap<String, String>,
+    secured: bool,
     heap_mb: Option<u32>,
     fast_start: bool,
     start_within: Duration,
@@ -46,6 +48,7 @@ impl KafkaClusterBuilder {
         Self {
             nodes: 1,
             overrides: BTreeMap::new(),
+            secured: false,
             heap_mb: None,
             fast_start: true,
             start_within: Duration::from_mins(1),
@@ -63,6 +66,15 @@ impl KafkaClusterBuilder {
     /// A property of Kafka's `server.properties`, for all nodes. It wins over the cluster's own.
     pub fn property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.overrides.insert(key.into(), value.into());
+        self
+    }
+
+    /// Adds a listener to each node that takes TLS and SASL/SCRAM-SHA-512 alone
+    /// ([`KafkaCluster::secure_servers`], [`KafkaCluster::authority`]), and an authoriser that
+    /// denies what is not granted. Who connects to [`KafkaCluster::bootstrap_servers`] may do
+    /// everything, and makes users and rights there.
+    pub fn secured(mut self) -> Self {
+        self.secured = true;
         self
     }
 
@@ -110,9 +122,16 @@ impl KafkaClusterBuilder {
             .map_err(KafkaError::io("create a folder in", &temp))?;
         let ports =
             free_ports(self.nodes).map_err(KafkaError::io("find ports for", Path::new("Kafka")))?;
+        let certificate =
+            if self.secured { Some(Certificate::create(folder.path())?) } else { None };
         let mut nodes = (1..)
             .zip(&ports)
-            .map(|(id, own)| self.prepare(id, own.broker, &ports, jars, folder.path()))
+            .map(|(id, own)| {
+                let mut settings =
+                    certificate.as_ref().map(|c| c.properties(*own)).unwrap_or_default();
+                settings.extend(self.overrides.clone());
+                self.prepare(id, &settings, &ports, jars, folder.path())
+            })
             .collect::<Result<Vec<Node>, KafkaError>>()?;
         format_storage(jars, folder.path(), self.nodes)?;
         for node in &mut nodes {
@@ -121,13 +140,14 @@ impl KafkaClusterBuilder {
         for node in &mut nodes {
             node.await_ready(self.start_within)?;
         }
-        Ok(KafkaCluster::new(folder, nodes, self.start_within))
+        let secure = certificate.map(|certificate| Secure::new(&ports, certificate));
+        Ok(KafkaCluster::new(folder, nodes, self.start_within, secure))
     }
 
     fn prepare(
         &self,
         id: i32,
-        port: u16,
+        settings: &BTreeMap<String, String>,
         ports: &[Ports],
         jars: &Path,
         folder: &Path,
@@ -136,7 +156,7 @@ impl KafkaClusterBuilder {
         for parent in [&files.data, &files.log].into_iter().filter_map(|path| path.parent()) {
             fs::create_dir_all(parent).map_err(KafkaError::io("create", parent))?;
         }
-        let text = properties(id, ports, &files.data, &self.overrides);
+        let text = properties(id, ports, &files.data, settings);
         fs::write(&files.properties, text).map_err(KafkaError::io("write", &files.properties))?;
 
         let heap_mb = self.heap_mb.unwrap_or(if self.nodes == 1 { 1024 } else { 512 });
@@ -150,6 +170,7 @@ impl KafkaClusterBuilder {
         command.extend(["-cp".into(), class_path(jars), "kafka.Kafka".into()]);
         command.push(files.properties.into());
         let folder = folder.to_owned();
+        let port = ports[id as usize - 1].broker;
         Ok(Node { id, port, folder, log: files.log, command, process: None, log_start: 0 })
     }
 }
@@ -212,12 +233,12 @@ fn format_storage(jars: &Path, folder: &Path, nodes: usize) -> Result<(), KafkaE
     Ok(())
 }
 
-/// Two ports for each node that nobody listens on. All are held until all are found, so that they
+/// Three ports for each node that nobody listens on. All are held until all are found, so that they
 /// differ; then they are free for Kafka, or for whoever is quicker.
 fn free_ports(nodes: usize) -> io::Result<Vec<Ports>> {
     let mut held: Vec<TcpListener> = Vec::new();
     let mut tries = 0;
-    while held.len() < 2 * nodes {
+    while held.len() < 3 * nodes {
         match TcpListener::bind((Ipv4Addr::LOCALHOST, random_port())) {
             Ok(listener) => held.push(listener),
             Err(error) if tries > 1000 => return Err(error),
@@ -228,7 +249,10 @@ fn free_ports(nodes: usize) -> io::Result<Vec<Ports>> {
         .iter()
         .map(|listener| listener.local_addr().map(|address| address.port()))
         .collect::<io::Result<Vec<u16>>>()?;
-    Ok(numbers.chunks(2).map(|pair| Ports { broker: pair[0], controller: pair[1] }).collect())
+    Ok(numbers
+        .chunks(3)
+        .map(|own| Ports { broker: own[0], controller: own[1], secure: own[2] })
+        .collect())
 }
 
 /// The standard library's only source of randomness: the keys of a new hasher.
@@ -245,8 +269,9 @@ mod tests {
     #[test]
     fn ports_are_distinct_free_and_below_those_of_clients() {
         let ports = free_ports(50).unwrap();
-        let numbers: HashSet<u16> = ports.iter().flat_map(|p| [p.broker, p.controller]).collect();
-        assert_eq!(numbers.len(), 100);
+        let numbers: HashSet<u16> =
+            ports.iter().flat_map(|p| [p.broker, p.controller, p.secure]).collect();
+        assert_eq!(numbers.len(), 150);
         assert!(numbers.iter().all(|port| PORTS.contains(&u64::from(*port))));
     }
 }

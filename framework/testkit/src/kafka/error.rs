@@ -43,6 +43,13 @@ pub enum KafkaError {
         jar: String,
     },
 
+    /// `keytool` ran and failed.
+    #[error("keytool could not make a certificate:\n{output}")]
+    CertificateFailed {
+        /// What it printed.
+        output: String,
+    },
+
     /// Neither `XDG_CACHE_HOME` nor `HOME` is set.
     #[error(
         "no place for the jars of Apache Kafka: set HOME, XDG_CACHE_HOME or ONCESTREAM_KAFKA_JARS"

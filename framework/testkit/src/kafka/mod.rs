@@ -13,6 +13,7 @@ mod error;
 mod install;
 mod node;
 mod process;
+mod security;
 mod settings;
 
 use std::env;
@@ -30,6 +31,8 @@ pub use error::KafkaError;
 pub use install::{KAFKA_VERSION, install, java};
 use node::Node;
 use process::Signal;
+use security::Certificate;
+use settings::Ports;
 
 /// A running Apache Kafka of one or three nodes.
 ///
@@ -56,11 +59,27 @@ use process::Signal;
 pub struct KafkaCluster {
     nodes: Vec<Mutex<Node>>,
     bootstrap_servers: String,
+    secure: Option<Secure>,
     start_within: Duration,
     keep_logs: AtomicBool,
     /// None only after the logs were kept, while this is dropped.
     folder: Option<TempDir>,
     log_dir: PathBuf,
+}
+
+/// What clients of the secured listeners need.
+#[derive(Debug)]
+struct Secure {
+    servers: String,
+    authority: PathBuf,
+}
+
+impl Secure {
+    fn new(ports: &[Ports], certificate: Certificate) -> Self {
+        let servers: Vec<String> =
+            ports.iter().map(|own| format!("127.0.0.1:{}", own.secure)).collect();
+        Self { servers: servers.join(","), authority: certificate.authority }
+    }
 }
 
 impl KafkaCluster {
@@ -78,11 +97,17 @@ impl KafkaCluster {
         KafkaClusterBuilder::new()
     }
 
-    fn new(folder: TempDir, nodes: Vec<Node>, start_within: Duration) -> Self {
+    fn new(
+        folder: TempDir,
+        nodes: Vec<Node>,
+        start_within: Duration,
+        secure: Option<Secure>,
+    ) -> Self {
         let servers: Vec<String> =
             nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
         let cluster = Self {
             bootstrap_servers: servers.join(","),
+            secure,
             nodes: nodes.into_iter().map(Mutex::new).collect(),
             start_within,
             keep_logs: AtomicBool::new(false),
@@ -99,6 +124,19 @@ impl KafkaCluster {
     /// `bootstrap.servers`. They stay the same when nodes are started again.
     pub fn bootstrap_servers(&self) -> &str {
         &self.bootstrap_servers
+    }
+
+    /// As [`bootstrap_servers`](Self::bootstrap_servers), of the listeners that take TLS and SCRAM
+    /// alone. `None` unless the cluster was made with
+    /// [`secured`](KafkaClusterBuilder::secured).
+    pub fn secure_servers(&self) -> Option<&str> {
+        self.secure.as_ref().map(|secure| &*secure.servers)
+    }
+
+    /// The PEM file of the authority that signed those listeners' certificate: a client's
+    /// `ssl.ca.location`. It goes with the cluster.
+    pub fn authority(&self) -> Option<&Path> {
+        self.secure.as_ref().map(|secure| &*secure.authority)
     }
 
     /// How many nodes the cluster has, running or not.

@@ -12,6 +12,8 @@ pub(super) struct Ports {
     pub(super) broker: u16,
     /// Where the metadata quorum talks.
     pub(super) controller: u16,
+    /// Where clients connect that must authenticate, on a secured cluster.
+    pub(super) secure: u16,
 }
 
 /// The `server.properties` of node `id` of a cluster that listens on `ports`, one entry per node.
@@ -106,8 +108,9 @@ mod tests {
     use super::*;
 
     fn lines(nodes: u16, overrides: &[(&str, &str)]) -> Vec<String> {
-        let ports: Vec<Ports> =
-            (1..=nodes).map(|n| Ports { broker: 100 + n, controller: 200 + n }).collect();
+        let ports: Vec<Ports> = (1..=nodes)
+            .map(|n| Ports { broker: 100 + n, controller: 200 + n, secure: 300 + n })
+            .collect();
         let overrides = overrides.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let text = properties(i32::from(nodes), &ports, Path::new("/data"), &overrides);
         text.lines().map(str::to_owned).collect()

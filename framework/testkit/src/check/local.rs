@@ -1,0 +1,85 @@
+//! An instance in this process: a `Streams` on the embedded broker.
+
+use std::path::Path;
+use std::time::Duration;
+
+use oncestream_core::graph::Topology;
+use oncestream_runtime::{ClientState, Streams, StreamsConfig};
+use tokio::runtime::Handle;
+
+use super::instance::{Instance, Standing};
+use super::settings::{Caching, Setup};
+
+/// A running application, and the executor for its asynchronous edges.
+pub(super) struct Local {
+    streams: Streams,
+    handle: Handle,
+    stopped: Option<String>,
+    has_run: bool,
+}
+
+impl Local {
+    /// Starts an instance. One that cannot start is an instance that stopped with an error.
+    pub(super) fn start(
+        handle: &Handle,
+        setup: &Setup,
+        servers: &str,
+        state_dir: &Path,
+        instance: &str,
+        caching: Caching,
+    ) -> Result<Self, String> {
+        let config = setup.config(servers, state_dir, instance, caching)?;
+        Self::start_with(handle, (setup.topology)(), config, setup.deadline)
+    }
+
+    /// The same from what it is made of.
+    pub(super) fn start_with(
+        handle: &Handle,
+        topology: Topology,
+        config: StreamsConfig,
+        limit: Duration,
+    ) -> Result<Self, String> {
+        let streams = Streams::new(topology, config).map_err(|e| e.to_string())?;
+        let started = handle.block_on(async { tokio::time::timeout(limit, streams.start()).await });
+        let stopped = match started {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => return Err(format!("the start hangs: {}", streams.state())),
+        };
+        Ok(Self { streams, handle: handle.clone(), stopped, has_run: false })
+    }
+}
+
+impl Instance for Local {
+    fn standing(&mut self) -> Standing {
+        if let Some(error) = &self.stopped {
+            return Standing::Stopped(error.clone());
+        }
+        match self.streams.state() {
+            ClientState::PendingError | ClientState::Error => {
+                let ended = self.handle.block_on(self.streams.shutdown());
+                let error = ended.err().map_or("no error was told".to_owned(), |e| e.to_string());
+                self.stopped = Some(error.clone());
+                Standing::Stopped(error)
+            }
+            _ => Standing::Up,
+        }
+    }
+
+    fn has_run(&mut self) -> bool {
+        self.has_run |= self.streams.state() == ClientState::Running;
+        self.has_run
+    }
+
+    fn stop(self: Box<Self>, limit: Duration) -> Result<(), String> {
+        if let Some(error) = self.stopped {
+            return Err(error);
+        }
+        let stopping = async { tokio::time::timeout(limit, self.streams.shutdown()).await };
+        match self.handle.block_on(stopping) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the shutdown hangs".to_owned()),
+        }
+    }
+}

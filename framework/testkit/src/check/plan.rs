@@ -1,0 +1,282 @@
+//! From the requests of a run without faults to the cases: which request meets which fault.
+//!
+//! A request is named by its kind, the client that sends it and which of these it is. Runs differ
+//! in time, so numbers over all requests would name others in the next run; these names hold.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use oncestream_broker::{Action, Api, Fault, RequestRecord};
+
+use super::errors::{self, Gravity};
+
+/// How long a late request or answer is late: longer than any client waits, and than a session.
+pub(super) const LATE: Duration = Duration::from_millis(1800);
+/// How long an answer is held up so that its client can be stopped before it sees it.
+const HOLD_UP: Duration = Duration::from_millis(150);
+
+/// A request of the first instance.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RequestName {
+    pub(super) api: Api,
+    /// The client, by its `client.id`.
+    pub(super) client: String,
+    /// The n-th of them, from 1.
+    pub(super) nth: u64,
+    /// Only those that name this topic. For what can be answered only if one is named.
+    pub(super) topic: Option<String>,
+}
+
+impl fmt::Display for RequestName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} #{} of {}", self.api, self.nth, self.client)?;
+        match &self.topic {
+            Some(topic) => write!(f, " for {topic}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// When a process is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// The request has been sent, and is never applied.
+    Before,
+    /// The request was applied, and its answer never comes.
+    After,
+}
+
+/// What happens at a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Happening {
+    /// The broker does something to it.
+    Acts(Action),
+    /// The application is killed, and started again on its state directory.
+    Kill(Moment),
+    /// A second instance joins, and leaves later.
+    Join,
+    /// The application is stopped; it goes on after another has taken its partitions over. The
+    /// request reaches the broker in time, or as late as that.
+    Zombie { late: bool },
+}
+
+impl Happening {
+    /// Whether it needs processes of their own.
+    pub(super) fn needs_process(self) -> bool {
+        matches!(self, Self::Kill(_) | Self::Zombie { .. })
+    }
+
+    /// How many nodes the broker has: a leader or coordinator that moves needs two.
+    pub(super) fn nodes(self) -> u16 {
+        match self {
+            Self::Acts(Action::MoveLeader | Action::MoveCoordinator) => 2,
+            _ => 1,
+        }
+    }
+
+    /// What the broker does at the request.
+    fn action(self) -> Action {
+        match self {
+            Self::Acts(action) => action,
+            Self::Kill(Moment::Before) => Action::Drop,
+            Self::Kill(Moment::After) => Action::HoldAnswer,
+            Self::Join => Action::DelayAnswer(Duration::from_millis(5)),
+            Self::Zombie { late: false } => Action::DelayAnswer(HOLD_UP),
+            Self::Zombie { late: true } => Action::Delay(LATE),
+        }
+    }
+}
+
+impl fmt::Display for Happening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Acts(Action::Error(code)) => write!(f, "{}", errors::name(*code)),
+            Self::Acts(Action::ErrorAfter(code)) => {
+                write!(f, "{} although applied", errors::name(*code))
+            }
+            Self::Acts(Action::Delay(_)) => f.write_str("applied late"),
+            Self::Acts(Action::DelayAnswer(_)) => f.write_str("answered late"),
+            Self::Acts(action) => write!(f, "{action:?}"),
+            Self::Kill(Moment::Before) => f.write_str("killed before it is applied"),
+            Self::Kill(Moment::After) => f.write_str("killed before its answer"),
+            Self::Join => f.write_str("a second instance joins"),
+            Self::Zombie { late: false } => f.write_str("stopped until others took over"),
+            Self::Zombie { late: true } => {
+                f.write_str("stopped until others took over, applied late")
+            }
+        }
+    }
+}
+
+/// One case: a fault at a request.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    pub(super) at: RequestName,
+    pub(super) happening: Happening,
+    pub(super) gravity: Gravity,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.happening)
+    }
+}
+
+impl Case {
+    /// The fault, for the broker.
+    pub(super) fn fault(&self) -> Fault {
+        let at = &self.at;
+        let fault = Fault::on(at.api).client_id(at.client.clone());
+        let fault = match &at.topic {
+            Some(topic) => fault.topic(topic.clone()),
+            None => fault,
+        };
+        fault.nth(at.nth).then(self.happening.action())
+    }
+}
+
+/// Which kinds of cases are made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kinds {
+    /// Kills and zombies, in processes of their own.
+    pub(super) processes: bool,
+    /// Second instances.
+    pub(super) rebalances: bool,
+}
+
+/// The names of all requests of a run.
+pub(super) fn names(requests: &[RequestRecord]) -> Vec<RequestName> {
+    let mut seen: BTreeMap<(Api, &str), u64> = BTreeMap::new();
+    let named = requests.iter().map(|request| {
+        let nth = seen.entry((request.api, &request.client_id)).or_default();
+        *nth += 1;
+        RequestName { api: request.api, client: request.client_id.clone(), nth: *nth, topic: None }
+    });
+    named.collect()
+}
+
+/// The name of the last of these requests, among those of its client that name a topic.
+fn named_by_topic(requests: &[RequestRecord], topic: &str) -> RequestName {
+    let (api, client) = requests.last().map_or((Api::Metadata, ""), |r| (r.api, &r.client_id));
+    let alike = requests.iter().filter(|r| {
+        r.api == api && r.client_id == client && r.topics.iter().any(|named| named == topic)
+    });
+    let nth = alike.count() as u64;
+    RequestName { api, client: client.to_owned(), nth, topic: Some(topic.to_owned()) }
+}
+
+/// Every fault at every request.
+pub(super) fn cases(requests: &[RequestRecord], kinds: Kinds) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (index, (at, request)) in names(requests).into_iter().zip(requests).enumerate() {
+        // Metadata is answered with an error for a topic, or not at all.
+        let at_error = match (request.api, request.topics.first()) {
+            (Api::Metadata, None) => None,
+            (Api::Metadata, Some(topic)) => Some(named_by_topic(&requests[..=index], topic)),
+            _ => Some(at.clone()),
+        };
+        for (action, gravity) in errors::answers(request.api) {
+            if let Some(at) = at_error.clone() {
+                cases.push(Case { at, happening: Happening::Acts(action), gravity });
+            }
+        }
+        let mut add = |happening, gravity| {
+            cases.push(Case { at: at.clone(), happening, gravity });
+        };
+        let act = Happening::Acts;
+        for action in [
+            Action::Disconnect,
+            Action::Drop,
+            Action::LoseAnswer,
+            Action::HoldAnswer,
+            Action::Delay(LATE),
+            Action::DelayAnswer(LATE),
+            Action::RestartNode,
+        ] {
+            add(act(action), Gravity::Passing);
+        }
+        if matches!(request.api, Api::Produce | Api::Fetch | Api::ListOffsets | Api::DeleteRecords)
+        {
+            add(act(Action::MoveLeader), Gravity::Passing);
+        }
+        let asks = matches!(request.api, Api::FindCoordinator);
+        let produces = matches!(request.api, Api::Produce);
+        let speaks = request.group.is_some() || request.transactional_id.is_some();
+        if speaks && !asks && !produces {
+            add(act(Action::MoveCoordinator), Gravity::Passing);
+        }
+        if request.member.is_some() {
+            add(act(Action::ExpireMember), Gravity::Passing);
+        }
+        if request.transactional_id.is_some() && !asks && request.api != Api::InitProducerId {
+            add(act(Action::TimeOutTransaction), Gravity::Passing);
+        }
+        if kinds.rebalances && is_of_a_worker(request) {
+            add(Happening::Join, Gravity::Passing);
+        }
+        if kinds.processes {
+            add(Happening::Kill(Moment::Before), Gravity::Passing);
+            add(Happening::Kill(Moment::After), Gravity::Passing);
+            if is_of_a_commit(request) {
+                add(Happening::Zombie { late: false }, Gravity::Passing);
+                add(Happening::Zombie { late: true }, Gravity::Passing);
+            }
+        }
+    }
+    cases
+}
+
+/// Sent when the application runs already, so that a second instance makes it rebalance.
+fn is_of_a_worker(request: &RequestRecord) -> bool {
+    is_of_a_commit(request)
+        || matches!(
+            request.api,
+            Api::JoinGroup | Api::SyncGroup | Api::Heartbeat | Api::OffsetFetch | Api::LeaveGroup
+        )
+}
+
+fn is_of_a_commit(request: &RequestRecord) -> bool {
+    matches!(
+        request.api,
+        Api::Produce
+            | Api::AddPartitionsToTxn
+            | Api::AddOffsetsToTxn
+            | Api::TxnOffsetCommit
+            | Api::EndTxn
+            | Api::OffsetCommit
+    )
+}
+
+/// At most `count` of the cases, chosen by the seed and in its order: kinds of requests that are
+/// rare are as likely as frequent ones.
+pub(super) fn sample(cases: Vec<Case>, count: usize, seed: u64) -> Vec<Case> {
+    let mut groups: BTreeMap<(Api, String), Vec<Case>> = BTreeMap::new();
+    for case in shuffled(cases, seed) {
+        let kind = (case.at.api, format!("{}", case.happening));
+        groups.entry(kind).or_default().push(case);
+    }
+    let mut groups = shuffled(groups.into_values().collect(), seed);
+    let mut chosen = Vec::new();
+    while chosen.len() < count && !groups.is_empty() {
+        groups.retain_mut(|group| {
+            if chosen.len() < count {
+                chosen.extend(group.pop());
+            }
+            !group.is_empty()
+        });
+    }
+    chosen
+}
+
+/// Fisher and Yates, with numbers of a linear congruential generator (Knuth's MMIX).
+pub(super) fn shuffled<T>(mut items: Vec<T>, seed: u64) -> Vec<T> {
+    let mut state = seed;
+    for at in (1..items.len()).rev() {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let chosen = (state >> 33) % (at as u64 + 1);
+        items.swap(at, usize::try_from(chosen).unwrap_or(0));
+    }
+    items
+}

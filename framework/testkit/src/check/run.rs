@@ -1,0 +1,193 @@
+//! A whole check: the runs without faults, all cases, several at a time, and the report.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Handle;
+
+use super::cases::{self, Ended};
+use super::outputs::Agreement;
+use super::plan::{self, Case, Kinds};
+use super::process;
+use super::report::{CaseFailure, CheckFailure, CheckReport, count};
+use super::settings::{Caching, FIRST, Setup};
+use super::verify::Outcome;
+
+/// Checks of one process run one after the other: each has many cases at a time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+/// A check ends early after so many failures.
+const FAILURES: usize = 20;
+/// A case whose request did not come is tried again so often.
+const TRIES: usize = 3;
+/// If more than one case in so many is not reached, the check shows too little.
+const NOT_REACHED: usize = 8;
+/// How long threads may take to end after the last case.
+const THREADS_END: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(5);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a check. In a child process it becomes the application, or does nothing if the child is
+/// another check's.
+pub(super) fn run(setup: &Setup) -> Result<CheckReport, Box<CheckFailure>> {
+    match process::child_of() {
+        Some(name) if name == setup.name => process::become_instance(setup),
+        Some(_) => return Ok(CheckReport::default()),
+        None => {}
+    }
+    let _alone = lock(&ONE_AT_A_TIME);
+    let started = Instant::now();
+    let early = |what: &str, problems| CheckFailure::early(&setup.name, setup.seed, what, problems);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|e| early("the executor", vec![e.to_string()]))?;
+    let before = client_threads();
+    let (expected, cases, requests) = prepare(setup, runtime.handle())
+        .map_err(|problems| early("a run without faults", problems))?;
+    let tally = run_all(setup, runtime.handle(), &expected, &cases);
+    let mut failures = tally.failures;
+    if setup.threads
+        && let Some(left) = threads_left(before)
+    {
+        let case = "after all cases".to_owned();
+        failures.push(CaseFailure { case, problems: vec![left], requests: Vec::new() });
+    }
+    if tally.not_reached.len() * NOT_REACHED > cases.len() {
+        let case = "the enumeration".to_owned();
+        let mut problems =
+            vec![format!("{} of {} cases not reached", tally.not_reached.len(), cases.len())];
+        problems.extend(super::outputs::bounded(tally.not_reached.clone()));
+        failures.push(CaseFailure { case, problems, requests: Vec::new() });
+    }
+    let (name, seed) = (setup.name.clone(), setup.seed);
+    if !failures.is_empty() {
+        return Err(Box::new(CheckFailure { name, seed, cases: tally.done, failures }));
+    }
+    Ok(CheckReport {
+        name,
+        requests,
+        cases: cases.len(),
+        not_reached: tally.not_reached,
+        by_fault: tally.by_fault,
+        stopped: tally.stopped,
+        outputs: expected.outputs.len(),
+        seed,
+        elapsed: started.elapsed(),
+    })
+}
+
+/// What a run leaves behind, the cases, and how many requests a run makes.
+fn prepare(setup: &Setup, handle: &Handle) -> Result<(Outcome, Vec<Case>, usize), Vec<String>> {
+    // All updates, whether a cache holds some of them back later or not.
+    let (expected, _) = cases::undisturbed(setup, handle, Caching::Off)?;
+    let (again, requests) = cases::undisturbed(setup, handle, setup.caching())?;
+    let agreement = Agreement { caching: setup.caching(), ordered: setup.ordered };
+    let mut differences = expected.differences(&again, agreement);
+    if !differences.is_empty() {
+        let what = "two runs without faults differ: the topology depends on time, or on something \
+                    outside Kafka and its stores";
+        differences.insert(0, what.to_owned());
+        return Err(differences);
+    }
+    if expected.outputs.len() == 0 && expected.changelogs.is_empty() {
+        return Err(vec!["nothing came out: there is nothing to compare".to_owned()]);
+    }
+    let requests: Vec<_> =
+        requests.into_iter().filter(|r| r.client_id.starts_with(FIRST)).collect();
+    let kinds = Kinds { processes: setup.processes, rebalances: setup.rebalances };
+    let mut cases = plan::cases(&requests, kinds);
+    if let Some(text) = &setup.only {
+        cases.retain(|case| case.to_string().contains(text.as_str()));
+    }
+    if cases.is_empty() {
+        return Err(vec![format!("no case contains {:?}", setup.only)]);
+    }
+    if cases.len() > setup.limit {
+        cases = plan::sample(cases, setup.limit, setup.seed);
+    }
+    // Cases of one kind are alike in time: mixed, they use the machine better.
+    let cases = plan::shuffled(cases, setup.seed);
+    Ok((expected, cases, requests.len()))
+}
+
+/// What became of the cases so far.
+#[derive(Default)]
+struct Tally {
+    done: usize,
+    failures: Vec<CaseFailure>,
+    not_reached: Vec<String>,
+    by_fault: BTreeMap<String, usize>,
+    stopped: usize,
+}
+
+fn run_all(setup: &Setup, handle: &Handle, expected: &Outcome, cases: &[Case]) -> Tally {
+    let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
+    std::thread::scope(|scope| {
+        for _ in 0..setup.parallelism.min(cases.len()) {
+            scope.spawn(|| {
+                while lock(&tally).failures.len() < FAILURES {
+                    let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+                    let ended = try_case(setup, handle, expected, case);
+                    note(&mut lock(&tally), case, ended);
+                }
+            });
+        }
+    });
+    tally.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn try_case(setup: &Setup, handle: &Handle, expected: &Outcome, case: &Case) -> Ended {
+    let mut ended = cases::run(setup, handle, case, expected);
+    for _ in 1..TRIES {
+        if ended.reached || !ended.problems.is_empty() {
+            break;
+        }
+        ended = cases::run(setup, handle, case, expected);
+    }
+    ended
+}
+
+fn note(tally: &mut Tally, case: &Case, ended: Ended) {
+    tally.done += 1;
+    if !ended.problems.is_empty() {
+        tally.failures.push(CaseFailure {
+            case: case.to_string(),
+            problems: ended.problems,
+            requests: ended.requests,
+        });
+    } else if ended.reached {
+        count(&mut tally.by_fault, case);
+        tally.stopped += usize::from(!ended.stops.is_empty());
+    } else {
+        tally.not_reached.push(case.to_string());
+    }
+}
+
+/// Waits for the threads of clients and workers to end; what is left then, in words.
+fn threads_left(before: usize) -> Option<String> {
+    let until = Instant::now() + THREADS_END;
+    loop {
+        let now = client_threads();
+        if now <= before {
+            return None;
+        }
+        if Instant::now() >= until {
+            return Some(format!("{now} threads of clients and workers, {before} before"));
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// The threads of this process that belong to Kafka clients or workers, where that can be told.
+fn client_threads() -> usize {
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return 0 };
+    let names = threads.filter_map(|t| std::fs::read_to_string(t.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.starts_with("rdk:") || name.starts_with("oncestream-")).count()
+}

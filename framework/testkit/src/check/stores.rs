@@ -1,0 +1,188 @@
+//! The stores of an instance on disk, against the fold of their changelogs.
+//!
+//! The fold is made by the stores themselves, in memory, as a restore does it; so it knows no
+//! format, and holds for stores of any kind.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use oncestream_broker::LogRecord;
+use oncestream_core::TaskId;
+use oncestream_core::state::{Backend, CHECKPOINTS, CacheBudget, Checkpoint, WriteBatch};
+use oncestream_core::task::{ChangelogId, Task, TaskConfig};
+use oncestream_stores::{FjallBackend, FjallOptions, MemoryBackend};
+
+use super::outputs::shown;
+use super::stage::Stage;
+
+/// The bytes of a store.
+type Content = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// A store of one partition, by its keyspace, and its changelog.
+struct Follower {
+    keyspace: String,
+    topic: String,
+    partition: i32,
+}
+
+/// How the stores of these state directories differ from their changelogs, in words.
+///
+/// Each must be its changelog up to its checkpoint, and of each partition one must be complete.
+pub(super) fn differences(
+    stage: &Stage<'_>,
+    state_dirs: &[PathBuf],
+) -> Result<Vec<String>, String> {
+    let mut found = Vec::new();
+    let mut furthest: BTreeMap<String, i64> = BTreeMap::new();
+    for state_dir in state_dirs {
+        let data = state_dir.join(&stage.setup.name).join("stores");
+        if !data.is_dir() {
+            continue;
+        }
+        let backend = FjallBackend::open(&data, &FjallOptions::default())
+            .map_err(|e| format!("the state directory cannot be opened: {e}"))?;
+        let there = backend.keyspace_names();
+        for follower in followers(stage)? {
+            if !there.contains(&follower.keyspace) {
+                continue;
+            }
+            if let Some(at) = compare(stage, &backend, &follower, &mut found)? {
+                let best = furthest.entry(follower.keyspace).or_insert(at);
+                *best = at.max(*best);
+            }
+        }
+    }
+    for Follower { keyspace, topic, partition } in followers(stage)? {
+        let Some(last) = stage.readable(&topic, partition).last().map(|r| r.offset) else {
+            continue;
+        };
+        let at = furthest.get(&keyspace).copied().unwrap_or(0);
+        if at <= last {
+            found.push(format!("store {keyspace} ends at {at}, its changelog after {last}"));
+        }
+    }
+    Ok(found)
+}
+
+/// Compares one store; gives its checkpoint.
+fn compare(
+    stage: &Stage<'_>,
+    backend: &FjallBackend,
+    follower: &Follower,
+    found: &mut Vec<String>,
+) -> Result<Option<i64>, String> {
+    let Follower { keyspace, topic, partition } = follower;
+    let told = |e: &dyn std::fmt::Display| format!("store {keyspace}: {e}");
+    let mut checkpoint = None;
+    backend
+        .keyspace(CHECKPOINTS)
+        .and_then(|all| {
+            all.get(keyspace.as_bytes(), &mut |bytes| checkpoint = Checkpoint::read(bytes))
+        })
+        .map_err(|e| told(&e))?;
+    // Without a checkpoint a store is stale: it is emptied before it is used.
+    let Some(checkpoint) = checkpoint else { return Ok(None) };
+    let end = stage.broker.view().partition(topic, *partition).map_or(0, |p| p.last_stable_offset);
+    if checkpoint.offset > end {
+        found.push(format!(
+            "store {keyspace}: its checkpoint {} is past what is committed, {end}",
+            checkpoint.offset
+        ));
+    }
+    let mut changelog = stage.readable(topic, *partition);
+    changelog.retain(|r| r.offset < checkpoint.offset);
+    let expected = fold(stage, follower, &changelog)?;
+    let actual = content(backend, keyspace).map_err(|e| told(&e))?;
+    for key in expected.keys().chain(actual.keys().filter(|key| !expected.contains_key(*key))) {
+        let (should, is) = (expected.get(key), actual.get(key));
+        if should != is {
+            let text = |bytes: Option<&Vec<u8>>| bytes.map_or("nothing".to_owned(), |b| shown(b));
+            found.push(format!(
+                "store {keyspace}, key {}: {} instead of {} (its changelog up to {})",
+                shown(key),
+                text(is),
+                text(should),
+                checkpoint.offset
+            ));
+        }
+    }
+    Ok(Some(checkpoint.offset))
+}
+
+/// The stores with a changelog, one for each partition.
+fn followers(stage: &Stage<'_>) -> Result<Vec<Follower>, String> {
+    let mut found = Vec::new();
+    for_each_task(stage, &MemoryBackend::new(), |task| {
+        for store in task.stores() {
+            let state = store.state();
+            if let Some(changelog) = state.changelog() {
+                found.push(Follower {
+                    keyspace: state.keyspace_name().to_string(),
+                    topic: changelog.topic.to_string(),
+                    partition: changelog.partition,
+                });
+            }
+        }
+    })?;
+    Ok(found)
+}
+
+fn fold(
+    stage: &Stage<'_>,
+    follower: &Follower,
+    changelog: &[LogRecord],
+) -> Result<Content, String> {
+    let backend = MemoryBackend::new();
+    let mut batch = WriteBatch::default();
+    for_each_task(stage, &backend, |task| {
+        for store in task.stores() {
+            let state = store.state();
+            if **state.keyspace_name() != *follower.keyspace {
+                continue;
+            }
+            for record in changelog {
+                let value = record.value.as_deref();
+                if let Some(key) = &record.key {
+                    state.restore(key, value, record.timestamp_ms, &mut batch);
+                }
+            }
+        }
+    })?;
+    backend.commit(&batch).map_err(|e| e.to_string())?;
+    content(&backend, &follower.keyspace).map_err(|e| e.to_string())
+}
+
+fn content(
+    backend: &dyn Backend,
+    keyspace: &str,
+) -> Result<Content, oncestream_core::state::BackendError> {
+    backend.keyspace(keyspace)?.range(Bound::Unbounded, Bound::Unbounded).collect()
+}
+
+/// Makes each task that has stores, without inputs.
+fn for_each_task(
+    stage: &Stage<'_>,
+    backend: &MemoryBackend,
+    mut f: impl FnMut(&Task),
+) -> Result<(), String> {
+    let config = TaskConfig::new(&stage.setup.name);
+    let budget = Rc::new(CacheBudget::new(0));
+    for (at, sub) in stage.topology.sub_topologies().iter().enumerate() {
+        let partitions = stage.internal.changelogs.iter().filter(|changelog| {
+            sub.stores.iter().any(|store| {
+                oncestream_core::graph::Topology::changelog_topic(&stage.setup.name, store)
+                    == changelog.topic
+            })
+        });
+        for partition in 0..partitions.map(|c| c.partitions).max().unwrap_or(0) {
+            let id = TaskId::new(at, partition);
+            let (topology, first) = (&stage.topology, ChangelogId(0));
+            let task = Task::new(topology, id, &[], &config, backend, &budget, first)
+                .map_err(|e| format!("task {id}: {e}"))?;
+            f(&task);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! Every fault at every request of four topologies, on the embedded broker: exactly once holds.
+//!
+//! The same enumeration finds what is not exactly once: `at_least_once`, and a side effect in a
+//! function. The full ones take minutes; a part of each runs always.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use oncestream::Topology;
+use oncestream::prelude::*;
+use oncestream_testkit::ExactlyOnceCheck;
+use oncestream_testkit::check::CheckReport;
+
+/// So many cases of each topology run always.
+const PART: usize = 120;
+
+const WORDS: [&str; 8] = ["to", "be", "or", "not", "that", "is", "the", "question"];
+
+/// Lines of two words, with keys.
+fn lines(count: usize) -> impl Iterator<Item = (String, String)> {
+    let word = |n: usize| WORDS[n % WORDS.len()];
+    (0..count).map(move |n| (format!("key-{}", n % 5), format!("{} {}", word(n * 5), word(n * 3))))
+}
+
+fn build(builder: StreamsBuilder) -> Topology {
+    builder.build().unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// One sub-topology without a store.
+fn stateless() -> Topology {
+    let builder = StreamsBuilder::new();
+    builder
+        .stream::<String, String>("lines")
+        .filter(|_, line| !line.contains("question"))
+        .map_values(|line| line.to_uppercase())
+        .to("upper");
+    build(builder)
+}
+
+/// One sub-topology with a store.
+fn counting() -> Topology {
+    let builder = StreamsBuilder::new();
+    builder
+        .stream::<String, String>("lines")
+        .group_by_key()
+        .count(Materialized::named("counts"))
+        .to_stream()
+        .to("counts");
+    build(builder)
+}
+
+/// A repartition topic between the input and the store.
+fn repartitioned() -> Topology {
+    let builder = StreamsBuilder::new();
+    builder
+        .stream::<String, String>("lines")
+        .flat_map_values(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .group_by(|_, word| word.clone())
+        .count(Materialized::named("counts"))
+        .to_stream()
+        .to("counts");
+    build(builder)
+}
+
+/// Two sub-topologies with a store each.
+fn two_stores() -> Topology {
+    let builder = StreamsBuilder::new();
+    builder
+        .stream::<String, String>("lines")
+        .group_by_key()
+        .count(Materialized::named("lines-by-key"))
+        .to_stream()
+        .group_by(|_, count| (count.unwrap_or(0) % 3).to_string())
+        .count(Materialized::named("keys-by-count"))
+        .to_stream()
+        .to("keys-by-count");
+    build(builder)
+}
+
+fn check(name: &str, topology: fn() -> Topology, test: &str) -> ExactlyOnceCheck {
+    ExactlyOnceCheck::new(name, topology).test(test).input("lines", lines(30)).check_threads()
+}
+
+/// The count of cases is what this enumeration is worth: it is told, and bounded from below.
+fn told(report: &CheckReport, at_least: usize) {
+    println!("{report}");
+    for case in &report.not_reached {
+        println!("  not reached: {case}");
+    }
+    // A child of the check returns before it has counted.
+    assert!(report.cases >= at_least, "{} cases", report.cases);
+}
+
+#[test]
+fn a_part_of_the_faults_leaves_a_stateless_topology_exact() {
+    let test = "a_part_of_the_faults_leaves_a_stateless_topology_exact";
+    told(&check("stateless-part", stateless, test).cases(PART).run(), PART);
+}
+
+#[test]
+fn a_part_of_the_faults_leaves_counts_with_a_cache_exact() {
+    let test = "a_part_of_the_faults_leaves_counts_with_a_cache_exact";
+    let check = check("counting-part", counting, test);
+    told(&check.setting("statestore.cache.max.bytes", "100000").cases(PART).run(), PART);
+}
+
+#[test]
+fn a_part_of_the_faults_leaves_repartitioned_counts_exact() {
+    let test = "a_part_of_the_faults_leaves_repartitioned_counts_exact";
+    told(&check("repartitioned-part", repartitioned, test).cases(PART).run(), PART);
+}
+
+#[test]
+fn a_part_of_the_faults_leaves_two_stores_exact() {
+    let test = "a_part_of_the_faults_leaves_two_stores_exact";
+    told(&check("two-stores-part", two_stores, test).cases(PART).run(), PART);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn every_fault_at_every_request_leaves_a_stateless_topology_exact() {
+    let test = "every_fault_at_every_request_leaves_a_stateless_topology_exact";
+    told(&check("stateless", stateless, test).run(), 800);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn every_fault_at_every_request_leaves_counts_with_a_cache_exact() {
+    let test = "every_fault_at_every_request_leaves_counts_with_a_cache_exact";
+    let check = check("counting", counting, test);
+    told(&check.setting("statestore.cache.max.bytes", "100000").run(), 1000);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn every_fault_at_every_request_leaves_repartitioned_counts_exact() {
+    let test = "every_fault_at_every_request_leaves_repartitioned_counts_exact";
+    told(&check("repartitioned", repartitioned, test).run(), 1200);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn every_fault_at_every_request_leaves_two_stores_exact() {
+    let test = "every_fault_at_every_request_leaves_two_stores_exact";
+    told(&check("two-stores", two_stores, test).run(), 1200);
+}
+
+/// A kill between output and offsets makes duplicates, and the same checks see them.
+#[test]
+fn at_least_once_is_found_out() {
+    let failure = check("at-least-once", counting, "at_least_once_is_found_out")
+        .setting("processing.guarantee", "at_least_once")
+        .only("OffsetCommit")
+        .cases(12)
+        .try_run()
+        .err()
+        .map(|failure| failure.to_string());
+    // A child gets here with an empty report.
+    let Some(failure) = failure else { panic!("duplicates were not found") };
+    println!("{failure}");
+    assert!(failure.contains("output counts-"), "{failure}");
+}
+
+/// A counter outside Kafka counts what was processed, not what was committed.
+#[test]
+fn a_side_effect_in_a_map_is_found_out() {
+    let numbered = || {
+        let numbers = AtomicU64::new(0);
+        let builder = StreamsBuilder::new();
+        builder
+            .stream::<String, String>("lines")
+            .map_values(move |line| format!("{} {line}", numbers.fetch_add(1, Ordering::Relaxed)))
+            .to("numbered");
+        build(builder)
+    };
+    let failure = ExactlyOnceCheck::new("numbered", numbered)
+        .partitions(1)
+        .input("lines", lines(12))
+        .only("EndTxn #2")
+        .processes(false)
+        .try_run()
+        .expect_err("the numbers depend on how often a record was processed");
+    println!("{failure}");
+    assert!(failure.to_string().contains("output numbered-0"), "{failure}");
+}
