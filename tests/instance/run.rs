@@ -69,6 +69,12 @@ impl Flags {
                 .stream::<Option<Vec<u8>>, Vec<u8>>(&self.input)
                 .map_values(|value| value.clone())
                 .to(&self.output),
+            "count" => builder
+                .stream::<String, i64>(&self.input)
+                .group_by_key()
+                .count(Materialized::named("counts"))
+                .to_stream()
+                .to(&self.output),
             "smoke" => smoke(&builder, &self.input, &self.output),
             other => bail!("unknown job {other}"),
         }

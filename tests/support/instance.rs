@@ -148,6 +148,15 @@ impl Instance {
         });
     }
 
+    /// When it was running, and when it first committed after that: milliseconds since 1970.
+    pub fn await_first_commit(&self) -> (u64, u64) {
+        self.wait("a commit while running", |heard| {
+            let at = heard.events.iter().position(|e| e["event"] == "running")?;
+            let commit = heard.events[at..].iter().find(|e| e["event"] == "commit")?;
+            Some((heard.events[at]["time_ms"].as_u64()?, commit["time_ms"].as_u64()?))
+        })
+    }
+
     /// Waits until its next commit begins this action; it may be over when this returns.
     pub fn await_action(&self, name: &str) {
         let before = self.events.heard.lock().unwrap().actions.len();

@@ -86,8 +86,9 @@ fn told(report: &CheckReport, at_least: usize) {
     for case in &report.not_reached {
         println!("  not reached: {case}");
     }
-    // A child of the check returns before it has counted.
-    assert!(report.cases >= at_least, "{} cases", report.cases);
+    if std::env::var_os("ONCESTREAM_CHECK_ONLY").is_none() {
+        assert!(report.cases >= at_least, "{} cases", report.cases);
+    }
 }
 
 #[test]
@@ -142,6 +143,20 @@ fn every_fault_at_every_request_leaves_repartitioned_counts_exact() {
 fn every_fault_at_every_request_leaves_two_stores_exact() {
     let test = "every_fault_at_every_request_leaves_two_stores_exact";
     told(&check("two-stores", two_stores, test).run(), 1200);
+}
+
+/// A record that was given up with its transaction, and reaches the broker in the next one.
+#[test]
+fn a_record_that_arrives_late_is_never_part_of_the_next_transaction() {
+    let test = "a_record_that_arrives_late_is_never_part_of_the_next_transaction";
+    told(&check("late", stateless, test).only("producer: applied late").run(), 15);
+}
+
+/// An error for the first offset of a partition must not be taken for its end.
+#[test]
+fn an_error_for_an_offset_skips_no_record() {
+    let test = "an_error_for_an_offset_skips_no_record";
+    told(&check("offsets", counting, test).only("ListOffsets").processes(false).run(), 50);
 }
 
 /// A kill between output and offsets makes duplicates, and the same checks see them.

@@ -1,6 +1,8 @@
 //! The broker as its user holds it: start, look, disturb, stop.
 
 mod builder;
+#[cfg(test)]
+mod tests;
 
 use std::net::TcpListener;
 use std::sync::Arc;

@@ -3,6 +3,8 @@
 //! Invariants:
 //! - One process at a time works in a directory.
 //! - A worker's commit is applied to a task's stores only while the worker owns the task.
+//! - Stores that are damaged are thrown away at the opening: the changelogs have all that is in
+//!   them. What only kept a disk from working is kept.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -15,6 +17,8 @@ use oncestream_core::TaskId;
 use oncestream_core::state::{Backend, WriteBatch};
 use oncestream_stores::MemoryBackend;
 
+mod stores;
+
 use crate::config::{StateBackendKind, StreamsConfig};
 use crate::error::StreamsError;
 
@@ -23,6 +27,8 @@ pub(crate) struct StateDir {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) instance_id: String,
     owners: Mutex<HashMap<TaskId, usize>>,
+    /// Where it is noted that a commit could not be applied; `None` without a disk.
+    suspect: Option<PathBuf>,
     /// Held open: the lock ends with the process, however it ends.
     _lock: Option<File>,
 }
@@ -38,6 +44,7 @@ impl StateDir {
                 backend: Arc::new(MemoryBackend::new()),
                 instance_id: config.instance_id().map_or_else(new_id, str::to_owned),
                 owners: Mutex::default(),
+                suspect: None,
                 _lock: None,
             });
         }
@@ -50,8 +57,9 @@ impl StateDir {
             Some(id) => id.to_owned(),
             None => persisted_id(&path.join("instance-id")).map_err(failed)?,
         };
-        let backend = open_backend(config.state_backend(), &path)?;
-        Ok(Self { backend, instance_id, owners: Mutex::default(), _lock: Some(lock) })
+        let backend = stores::open(&path, |data| open_backend(config.state_backend(), data))?;
+        let suspect = Some(path.join(stores::SUSPECT));
+        Ok(Self { backend, instance_id, owners: Mutex::default(), suspect, _lock: Some(lock) })
     }
 
     /// Makes a worker the owner of a task, whoever it was before.
@@ -74,23 +82,26 @@ impl StateDir {
                 return Ok(false);
             }
         }
-        self.backend.commit(batch)?;
+        if let Err(error) = self.backend.commit(batch) {
+            // If this fails too, the disk is at fault and not what is on it.
+            let _ = self.suspect.as_ref().map(|file| fs::write(file, error.to_string()));
+            return Err(error.into());
+        }
         Ok(true)
     }
 }
 
-fn open_backend(kind: StateBackendKind, path: &Path) -> Result<Arc<dyn Backend>, StreamsError> {
-    let data: PathBuf = path.join("stores");
+fn open_backend(kind: StateBackendKind, data: &Path) -> Result<Arc<dyn Backend>, StreamsError> {
     match kind {
         StateBackendKind::Memory => Ok(Arc::new(MemoryBackend::new())),
         #[cfg(feature = "fjall")]
         StateBackendKind::Fjall => Ok(Arc::new(oncestream_stores::FjallBackend::open(
-            &data,
+            data,
             &oncestream_stores::FjallOptions::default(),
         )?)),
         #[cfg(feature = "sled")]
         StateBackendKind::Sled => Ok(Arc::new(oncestream_stores::SledBackend::open(
-            &data,
+            data,
             &oncestream_stores::SledOptions::default(),
         )?)),
         #[allow(unreachable_patterns)] // Reached when a backend's feature is off.
@@ -106,8 +117,9 @@ fn open_backend(kind: StateBackendKind, path: &Path) -> Result<Arc<dyn Backend>,
 /// The id in the file, or a new one written to it.
 fn persisted_id(file: &Path) -> io::Result<String> {
     match fs::read_to_string(file) {
-        Ok(id) if !id.trim().is_empty() => return Ok(id.trim().to_owned()),
-        Ok(_) => {}
+        Ok(id) if is_id(id.trim()) => return Ok(id.trim().to_owned()),
+        Ok(_) => damaged_id(file),
+        Err(e) if e.kind() == io::ErrorKind::InvalidData => damaged_id(file),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
         Err(e) => return Err(e),
     }
@@ -116,6 +128,16 @@ fn persisted_id(file: &Path) -> io::Result<String> {
     fs::write(&partial, &id)?;
     fs::rename(partial, file)?;
     Ok(id)
+}
+
+/// Whether [`new_id`] could have made it.
+fn is_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// What the old id left open ends by its timeout.
+fn damaged_id(file: &Path) {
+    tracing::warn!(file = %file.display(), "the instance id is damaged: a new one is made");
 }
 
 fn new_id() -> String {

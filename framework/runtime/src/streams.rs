@@ -258,7 +258,7 @@ impl Streams {
                 let _ = worker.join();
             }
             match shared {
-                Some(shared) => shared.state_dir.backend.persist().map_err(StreamsError::from),
+                Some(shared) => shared.state_dir.backend.seal().map_err(StreamsError::from),
                 None => Ok(()),
             }
         });

@@ -10,8 +10,13 @@
 //!   keyspace, and the open after that deletes its data. So a keyspace of our own, [`SEQUENCE`],
 //!   takes a sequence number before and after each change to that table, and some at each open:
 //!   what is written to the table is then always newer than what is in it.
-//! - fjall refuses the empty key, so a key of zeros alone (the empty one too) is stored with one
-//!   zero more. That keeps the order, and every other key as it is.
+//! - fjall refuses the empty key, and [`marks`] takes the smallest one, so a key of zeros alone (the
+//!   empty one too) is stored with two zeros more. That keeps the order, and every other key as it is.
+//! - What is opened is the result of batches 1 to n, whatever happened to its files, or it is
+//!   refused as damaged ([`marks`], [`check`]).
+
+mod check;
+mod marks;
 
 use crate::batch::last_writes;
 use crate::{bounds, failed, not_open};
@@ -24,7 +29,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::iter;
 use std::ops::Bound;
-use std::path::Path;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -88,7 +94,10 @@ pub struct FjallBackend {
     opened: RwLock<HashMap<String, Arc<FjallKeyspace>>>,
     sequence: fjall::Keyspace,
     db: Database,
+    dir: PathBuf,
     options: FjallOptions,
+    /// The number of the next batch.
+    next_batch: AtomicU64,
     /// Bytes of batches since the memtables were last written out together.
     in_memtables_bytes: AtomicU64,
 }
@@ -102,28 +111,49 @@ impl FjallBackend {
     /// Opens the database in a directory, making it if it is not there.
     ///
     /// # Errors
-    /// When the directory cannot be written, is open elsewhere, or holds a damaged database.
+    /// When the directory cannot be written, is open elsewhere, or holds a damaged database; only
+    /// the last says so in [`BackendError::damaged`].
     pub fn open(dir: &Path, options: &FjallOptions) -> Result<Self, BackendError> {
+        // fjall panics over some of what it finds in damaged files.
+        catch_unwind(AssertUnwindSafe(|| Self::open_checked(dir, options)))
+            .unwrap_or_else(|_| Err(check::damaged(dir, "fjall panicked while it read the files")))
+    }
+
+    fn open_checked(dir: &Path, options: &FjallOptions) -> Result<Self, BackendError> {
+        let sealed = check::files(dir)?;
         let db = Database::builder(dir)
             .cache_size(options.cache_bytes)
             .max_journaling_size(options.max_journal_bytes.max(LEAST_JOURNAL_BYTES))
             .worker_threads(WORKER_THREADS)
             .open()
-            .map_err(|e| failed(NAME, format!("open {}", dir.display()), e))?;
+            .map_err(|e| check::fault(format!("open {}", dir.display()), &e))?;
         let sequence = db
             .keyspace(SEQUENCE, KeyspaceCreateOptions::default)
             .and_then(|sequence| {
                 (0..SEQUENCE_NUMBERS_AT_OPEN).try_for_each(|_| sequence.insert(SEQUENCE, []))?;
                 Ok(sequence)
             })
-            .map_err(|e| failed(NAME, "take sequence numbers", e))?;
-        Ok(FjallBackend {
+            .map_err(|e| check::fault(format!("take sequence numbers in {}", dir.display()), &e))?;
+        let backend = FjallBackend {
             opened: RwLock::default(),
             sequence,
             db,
+            dir: dir.to_owned(),
             options: options.clone(),
+            next_batch: AtomicU64::new(0),
             in_memtables_bytes: AtomicU64::new(0),
-        })
+        };
+        let last = backend.check_marks()?;
+        if sealed.is_some_and(|sealed| sealed > last) {
+            return Err(check::damaged(dir, "batches of the last run are missing"));
+        }
+        backend.next_batch.store(last + 1, Ordering::Relaxed);
+        check::unseal(dir)?;
+        Ok(backend)
+    }
+
+    fn failed(&self, action: &str, cause: &fjall::Error) -> BackendError {
+        check::fault(format!("{action} in {}", self.dir.display()), cause)
     }
 
     fn create_options(&self) -> KeyspaceCreateOptions {
@@ -157,7 +187,7 @@ impl FjallBackend {
         self.in_memtables_bytes.store(0, Ordering::Relaxed);
         for keyspace in opened.values().map(|k| &k.inner).chain([&self.sequence]) {
             let action = || format!("write out keyspace {}", &**keyspace.name());
-            keyspace.rotate_memtable().map_err(|e| failed(NAME, action(), e))?;
+            keyspace.rotate_memtable().map_err(|e| self.failed(&action(), &e))?;
         }
         Ok(())
     }
@@ -189,7 +219,7 @@ impl Backend for FjallBackend {
         } else {
             self.change_keyspaces(open)
         };
-        let inner = inner.map_err(|e| failed(NAME, action(), e))?;
+        let inner = inner.map_err(|e| self.failed(&action(), &e))?;
         let keyspace = Arc::new(FjallKeyspace { name: name.to_owned(), inner });
         opened.insert(name.to_owned(), keyspace.clone());
         Ok(keyspace)
@@ -203,8 +233,12 @@ impl Backend for FjallBackend {
         }
         self.db
             .keyspace(name, || self.create_options())
-            .and_then(|keyspace| self.change_keyspaces(|db| db.delete_keyspace(keyspace)))
-            .map_err(|e| failed(NAME, format!("drop keyspace {name}"), e))
+            .and_then(|keyspace| {
+                self.sequence.insert(name, marks::DROPPED)?;
+                self.change_keyspaces(|db| db.delete_keyspace(keyspace))?;
+                self.sequence.remove(name)
+            })
+            .map_err(|e| self.failed(&format!("drop keyspace {name}"), &e))
     }
 
     fn keyspace_names(&self) -> Vec<String> {
@@ -218,22 +252,30 @@ impl Backend for FjallBackend {
         // `with_capacity` leaves the durability unset, and the batch in this process's buffer.
         let mut writes = FjallBatch::with_capacity(self.db.clone(), batch.len())
             .durability(Some(PersistMode::Buffer));
+        let number = self.next_batch.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         for (name, ops) in batch.sections() {
             let keyspace = opened.get(name).ok_or_else(|| not_open(NAME, name))?;
+            writes.insert(&keyspace.inner, marks::MARK, number);
+            writes.insert(&self.sequence, name, number);
             keyspace.add(&mut writes, last_writes(ops))?;
         }
-        writes.commit().map_err(|e| failed(NAME, "commit a batch", e))?;
+        writes.commit().map_err(|e| self.failed("commit a batch", &e))?;
         self.bound_journal(&opened, batch.byte_len() as u64)
     }
 
     fn persist(&self) -> Result<(), BackendError> {
-        self.db.persist(PersistMode::SyncAll).map_err(|e| failed(NAME, "sync the journal", e))
+        self.db.persist(PersistMode::SyncAll).map_err(|e| self.failed("sync the journal", &e))
+    }
+
+    fn seal(&self) -> Result<(), BackendError> {
+        self.persist()?;
+        check::seal(&self.dir, self.next_batch.load(Ordering::Relaxed) - 1)
     }
 }
 
 impl FjallKeyspace {
-    fn failed(&self, action: &str, cause: impl fmt::Display) -> BackendError {
-        failed(NAME, format!("{action} keyspace {}", self.name), cause)
+    fn failed(&self, action: &str, cause: &fjall::Error) -> BackendError {
+        check::fault(format!("{action} keyspace {}", self.name), cause)
     }
 
     fn add(&self, writes: &mut FjallBatch, ops: Vec<BatchOp<'_>>) -> Result<(), BackendError> {
@@ -247,7 +289,7 @@ impl FjallKeyspace {
                      bytes, values less than 4 GiB",
                     op.key.len()
                 );
-                return Err(self.failed("commit to", limit));
+                return Err(failed(NAME, format!("commit to keyspace {}", self.name), limit));
             }
             match op.value {
                 Some(value) => writes.insert(&self.inner, &*key, value),
@@ -262,18 +304,22 @@ impl FjallKeyspace {
             return None;
         }
         let stored = |bound: Bound<&[u8]>| bound.map(|key| stored_key(key).into_owned());
-        Some(self.inner.range::<Vec<u8>, _>((stored(from), stored(to))))
+        let from = match stored(from) {
+            Bound::Unbounded => Bound::Excluded(marks::MARK.to_vec()),
+            given => given,
+        };
+        Some(self.inner.range::<Vec<u8>, _>((from, stored(to))))
     }
 
     fn pair(&self, guard: Guard) -> Result<Pair, BackendError> {
-        let (key, value) = guard.into_inner().map_err(|e| self.failed("read a range of", e))?;
+        let (key, value) = guard.into_inner().map_err(|e| self.failed("read a range of", &e))?;
         Ok((given_key(&key).to_vec(), value.to_vec()))
     }
 }
 
 impl Keyspace for FjallKeyspace {
     fn get(&self, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), BackendError> {
-        let value = self.inner.get(stored_key(key)).map_err(|e| self.failed("read", e))?;
+        let value = self.inner.get(stored_key(key)).map_err(|e| self.failed("read", &e))?;
         if let Some(value) = value {
             found(&value);
         }
@@ -295,23 +341,24 @@ impl Keyspace for FjallKeyspace {
     }
 
     fn approximate_len(&self) -> usize {
-        self.inner.approximate_len()
+        // The mark is not counted.
+        self.inner.approximate_len().saturating_sub(1)
     }
 }
 
-/// A key as fjall holds it: one of zeros alone gets one zero more. Such keys sort before all
+/// A key as fjall holds it: one of zeros alone gets two zeros more. Such keys sort before all
 /// others and by length among themselves, before and after.
 fn stored_key(key: &[u8]) -> Cow<'_, [u8]> {
     if key.iter().any(|byte| *byte != 0) {
         return Cow::Borrowed(key);
     }
-    Cow::Owned(vec![0; key.len() + 1])
+    Cow::Owned(vec![0; key.len() + 2])
 }
 
 /// The key behind a stored one.
 fn given_key(stored: &[u8]) -> &[u8] {
-    match stored.split_first() {
-        Some((0, shorter)) if shorter.iter().all(|byte| *byte == 0) => shorter,
+    match stored {
+        [0, 0, shorter @ ..] if shorter.iter().all(|byte| *byte == 0) => shorter,
         _ => stored,
     }
 }

@@ -1,7 +1,8 @@
 //! State backends of Oncestream: memory, fjall and sled, behind the traits of `oncestream-core`.
 //!
 //! This crate knows bytes, keyspaces and batches. It knows nothing of types, tasks, changelogs or
-//! Kafka. Each backend lives in one file, and that file alone names its library.
+//! Kafka. Each backend lives in one file, with a folder beside it if need be, and these alone name
+//! its library.
 //!
 //! What every backend keeps:
 //! - A batch is applied whole or not at all, over all its keyspaces, also across a process kill.
@@ -51,7 +52,7 @@ use std::fmt::Display;
 
 /// An error of a backend, from whatever its library said.
 fn failed(backend: &'static str, action: impl Into<String>, cause: impl Display) -> BackendError {
-    BackendError { backend, action: action.into(), message: cause.to_string() }
+    BackendError { backend, action: action.into(), message: cause.to_string(), damaged: false }
 }
 
 /// The error for a batch that names a keyspace nobody opened.

@@ -24,7 +24,10 @@ pub(crate) use metadata::unknown_api_versions;
 
 use crate::server::{self, Origin, Shared};
 
-/// Applies a request and returns its answer. `None`: none is wanted.
+/// Applies a request and returns its answer. `None`: none is wanted, or the node is down.
+///
+/// A node goes down before its connections are cut. Were it to answer in between, it would tell
+/// of no brokers, and librdkafka gives up those it is not told of: it would never come back.
 pub(crate) async fn answer(
     shared: &Shared,
     origin: &Origin,
@@ -40,6 +43,9 @@ pub(crate) async fn answer(
     };
     let now = server::now();
     let cluster = &mut *shared.cluster();
+    if !cluster.is_up(origin.node) {
+        return None;
+    }
     Some(match request {
         Q::Produce(r) => {
             let answer = produce::produce(cluster, origin, &r, now);

@@ -158,3 +158,20 @@ fn a_fault_picks_by_what_a_request_speaks_of() {
     broker.forget_requests();
     assert_eq!(broker.request_count(), 0);
 }
+
+#[test]
+fn metadata_with_an_error_for_a_topic_tells_the_brokers_all_the_same() {
+    let broker = broker();
+    broker.create_topic("topic", 1).unwrap();
+    broker.faults().add(Fault::on(Api::Metadata).topic("topic").then(Action::Error(29)));
+    let name = kafka_protocol::messages::TopicName(StrBytes::from_static_str("topic"));
+    let topic = kafka_protocol::messages::metadata_request::MetadataRequestTopic::default()
+        .with_name(Some(name));
+    let request = MetadataRequest::default().with_topics(Some(vec![topic]));
+    let request = RequestKind::Metadata(request);
+    let answer = Client::connect(&broker).call(ApiKey::Metadata, 9, &request).unwrap();
+    let ResponseKind::Metadata(answer) = answer else { panic!("{answer:?}") };
+    assert_eq!(answer.topics[0].error_code, 29);
+    assert!(answer.topics[0].partitions.is_empty());
+    assert_eq!(answer.brokers.len(), 1);
+}

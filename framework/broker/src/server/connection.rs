@@ -184,11 +184,18 @@ async fn run(
     }
     let refused = course.error.map(|error| refuse(origin, &request, error));
     let wants_none = matches!(&request, RequestKind::Produce(r) if r.acks == 0);
+    // A topic's error does not hide the brokers: a client would give them up.
+    let looks = matches!(&request, RequestKind::Metadata(_));
     let mut answer = None;
-    if course.applied {
+    if course.applied || (looks && refused.is_some()) {
         answer = api::answer(shared, origin, request).await;
     }
-    let answer = refused.or(answer);
+    let answer = match (refused, answer) {
+        (Some(ResponseKind::Metadata(refused)), Some(ResponseKind::Metadata(answer))) => {
+            Some(ResponseKind::Metadata(answer.with_topics(refused.topics)))
+        }
+        (refused, answer) => refused.or(answer),
+    };
     shared.faults.note(number, answer.as_ref());
     if let Some(delay) = course.delay_answer {
         tokio::time::sleep(delay).await;

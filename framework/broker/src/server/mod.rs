@@ -110,10 +110,11 @@ pub(crate) async fn listen(shared: Arc<Shared>, node: i32, listener: TcpListener
 }
 
 fn admit(shared: &Arc<Shared>, node: i32, stream: TcpStream, client_host: String) {
+    // In this order, so that a node that goes down in between cuts this one too.
+    let Some(cut) = shared.cuts_of(node) else { return };
     if !shared.cluster().is_up(node) {
         return;
     }
-    let Some(cut) = shared.cuts_of(node) else { return };
     let number = shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
     let shared = Arc::clone(shared);
     tokio::spawn(async move {

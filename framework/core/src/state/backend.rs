@@ -21,6 +21,9 @@ pub struct BackendError {
     pub action: String,
     /// What it said.
     pub message: String,
+    /// What is on the disk is not what was written: it is to be thrown away and made anew, and
+    /// nothing else helps. False where the disk is full, refuses, or may work the next time.
+    pub damaged: bool,
 }
 
 /// A key and its value, as bytes.
@@ -52,11 +55,20 @@ pub trait Backend: Send + Sync + Debug {
     /// When the disk refuses; nothing of the batch is then visible.
     fn commit(&self, batch: &WriteBatch) -> Result<(), BackendError>;
 
-    /// Writes what is buffered to the disk and waits for it. Called on a clean shutdown.
+    /// Writes what is buffered to the disk and waits for it.
     ///
     /// # Errors
     /// When the disk refuses.
     fn persist(&self) -> Result<(), BackendError>;
+
+    /// The last call of a clean shutdown: [`persist`](Self::persist), and whatever lets the next
+    /// opening see that the files changed meanwhile.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    fn seal(&self) -> Result<(), BackendError> {
+        self.persist()
+    }
 }
 
 /// One ordered map of bytes.

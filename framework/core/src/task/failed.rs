@@ -107,6 +107,12 @@ impl Context<'_> {
         type_name: &'static str,
         source: BoxError,
     ) -> Result<(), TaskError> {
+        // A disk that fails is no fault of the record: to go on would lose it.
+        let source = match source.downcast::<TaskError>() {
+            Ok(error) if matches!(*error, TaskError::Backend { .. }) => return Err(*error),
+            Ok(error) => error,
+            Err(source) => source,
+        };
         let handlers = self.state.handlers.clone();
         let context = self.error_context(at, type_name);
         let response = handlers.processing.handle_error(&context, &*source);

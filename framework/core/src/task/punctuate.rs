@@ -2,7 +2,9 @@
 //!
 //! Stream-time schedules are aligned to 0 and fire as soon as there is data; wall-clock
 //! schedules fire first one interval after they were made. A schedule that is behind fires once,
-//! then at its next regular time (Kafka Streams' `PunctuationSchedule`).
+//! then at its next regular time (Kafka Streams' `PunctuationSchedule`). A wall clock that is set
+//! back makes its schedules fire once, and from then on at the new time: they would sleep until
+//! the old time comes again.
 
 use crate::record::TimestampMs;
 
@@ -32,6 +34,15 @@ struct Schedule {
     next: TimestampMs,
 }
 
+impl Schedule {
+    fn is_due(&self, now: TimestampMs) -> bool {
+        // Never further away than one interval, unless the clock was set back.
+        let set_back = self.kind == PunctuationType::WallClockTime
+            && self.next.saturating_sub(now) > self.interval_ms;
+        self.next <= now || set_back
+    }
+}
+
 /// The schedules of one task.
 #[derive(Debug, Default)]
 pub(crate) struct Schedules {
@@ -52,7 +63,7 @@ impl Schedules {
         self.made += 1;
         let next = match kind {
             PunctuationType::StreamTime => 0,
-            PunctuationType::WallClockTime => wall_clock_ms + interval_ms,
+            PunctuationType::WallClockTime => wall_clock_ms.saturating_add(interval_ms),
         };
         self.list.push(Schedule { id, punctuator, kind, interval_ms, next });
         id
@@ -67,7 +78,7 @@ impl Schedules {
     }
 
     pub(crate) fn is_due(&self, kind: PunctuationType, now: TimestampMs) -> bool {
-        self.list.iter().any(|s| s.kind == kind && s.next <= now)
+        self.list.iter().any(|s| s.kind == kind && s.is_due(now))
     }
 
     /// The due schedule with the earliest time, moved on to its next time.
@@ -79,12 +90,15 @@ impl Schedules {
         let due = self
             .list
             .iter_mut()
-            .filter(|s| s.kind == kind && s.next <= now)
+            .filter(|s| s.kind == kind && s.is_due(now))
             .min_by_key(|s| (s.next, s.id.0))?;
-        let mut next = due.next + due.interval_ms;
-        if now >= next {
+        let mut next = due.next.saturating_add(due.interval_ms);
+        if due.next > now {
+            // The clock was set back.
+            next = now.saturating_add(due.interval_ms);
+        } else if now >= next {
             let missed = (now - due.next) / due.interval_ms;
-            next = due.next + (missed + 1) * due.interval_ms;
+            next = due.next.saturating_add((missed + 1).saturating_mul(due.interval_ms));
         }
         due.next = next;
         Some((due.punctuator, due.id))
@@ -113,5 +127,25 @@ mod tests {
         assert!(s.take_due(PunctuationType::WallClockTime, 110).is_some());
         s.cancel(id);
         assert!(s.take_due(PunctuationType::WallClockTime, 500).is_none());
+    }
+
+    #[test]
+    fn a_wall_clock_that_jumps_fires_once_each_time_and_goes_on_from_there() {
+        let wall = PunctuationType::WallClockTime;
+        let mut s = Schedules::default();
+        s.add(PunctuatorId(0), 10, wall, 1_000_000);
+        for now in [1_000_010, 9_000_000, 500, -500, i64::MAX - 5] {
+            assert!(s.is_due(wall, now), "{now}");
+            assert!(s.take_due(wall, now).is_some(), "{now}");
+            assert!(s.take_due(wall, now).is_none(), "a burst at {now}");
+        }
+        let mut s = Schedules::default();
+        s.add(PunctuatorId(0), 10, wall, 1_000_000);
+        assert!(s.take_due(wall, 500).is_some());
+        assert!(s.take_due(wall, 509).is_none());
+        assert!(s.take_due(wall, 510).is_some());
+        // One of hours is not due before its time.
+        s.add(PunctuatorId(0), i64::MAX, wall, 1_000);
+        assert!(s.take_due(wall, 515).is_none());
     }
 }

@@ -290,7 +290,9 @@ impl Task {
             self.idle_since_ms = None;
             return Some(at);
         }
-        let since = *self.idle_since_ms.get_or_insert(now_ms);
+        // A clock that was set back would have it wait until the old time comes again.
+        let since = self.idle_since_ms.map_or(now_ms, |since| since.min(now_ms));
+        self.idle_since_ms = Some(since);
         (now_ms - since >= self.config.max_task_idle_ms).then_some(at)
     }
 

@@ -316,6 +316,7 @@ pub(crate) fn is_transient(error: &KafkaError) -> bool {
             RDKafkaErrorCode::BrokerTransportFailure
                 | RDKafkaErrorCode::AllBrokersDown
                 | RDKafkaErrorCode::DestroyBroker
+                | RDKafkaErrorCode::TimedOutQueue
                 | RDKafkaErrorCode::Resolve
                 | RDKafkaErrorCode::OperationTimedOut
                 | RDKafkaErrorCode::RequestTimedOut
@@ -339,4 +340,21 @@ pub(crate) fn is_transient(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::Authentication
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_admin_client_is_judged_like_any_other() {
+        for (code, transient) in [
+            (RDKafkaErrorCode::BrokerTransportFailure, true),
+            (RDKafkaErrorCode::OperationTimedOut, true),
+            (RDKafkaErrorCode::TopicAuthorizationFailed, false),
+        ] {
+            assert_eq!(is_transient(&KafkaError::AdminOp(code)), transient, "{code:?}");
+            assert_eq!(is_transient(&KafkaError::MetadataFetch(code)), transient, "{code:?}");
+        }
+    }
 }

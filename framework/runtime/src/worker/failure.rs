@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use oncestream_core::TaskId;
 use oncestream_core::commit::{Disposition, Fact};
 use oncestream_core::error::TaskError;
 use rdkafka::error::KafkaError;
@@ -167,6 +168,11 @@ impl Worker {
     /// A user's or a serde's fault stops; a producer's is judged by what it said.
     pub(super) fn classify_task_error(&mut self, error: StreamsError) -> Fact {
         let mut fact = Fact::Failed(Disposition::Fatal);
+        if let StreamsError::Task { task, source } = &error
+            && let Some(store) = damaged_store(source)
+        {
+            return self.rebuild_store(*task, &store.to_owned(), error);
+        }
         if let StreamsError::Task { source: TaskError::Send { source, .. }, .. } = &error
             && let Some(kafka) = source.downcast_ref::<KafkaError>()
         {
@@ -189,6 +195,23 @@ impl Worker {
         }
         self.error = Some(produce_error(error));
         fact
+    }
+
+    /// Damage that shows when a store is read: its checkpoint goes, so the task starts again with
+    /// an empty store at the beginning of the changelog.
+    fn rebuild_store(&mut self, task: TaskId, store: &str, error: StreamsError) -> Fact {
+        tracing::warn!(worker = self.index, %task, store, %error, "a damaged store is rebuilt from its changelog");
+        let forgotten = self.forget_checkpoint(task, &task.keyspace_name(store));
+        match forgotten {
+            Ok(_) => {
+                self.error = Some(error);
+                Fact::Failed(Disposition::RestoreTask)
+            }
+            Err(e) => {
+                self.error = Some(e);
+                Fact::Failed(Disposition::Fatal)
+            }
+        }
     }
 
     /// What to do about a client's error, in the light of what happened before.
@@ -226,6 +249,17 @@ impl Worker {
         self.error.take().unwrap_or_else(|| StreamsError::Fenced {
             transactional_id: transactional_id(&self.shared, self.index),
         })
+    }
+}
+
+/// The store that an error says is damaged.
+fn damaged_store(error: &TaskError) -> Option<&str> {
+    match error {
+        TaskError::Backend { store, source } if source.damaged => Some(store),
+        TaskError::Processor { source, .. } => {
+            source.downcast_ref::<TaskError>().and_then(damaged_store)
+        }
+        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use oncestream_core::commit::Fact;
-use oncestream_core::graph::TopicRef;
+use oncestream_core::graph::{TopicRef, Topology};
 use oncestream_core::task::{OffsetMetadata, Task};
 use oncestream_core::{TaskId, TopicPartition};
 
@@ -21,6 +21,9 @@ use crate::error::StreamsError;
 /// How long the committed offsets may be waited for: a transaction that a crashed instance left
 /// open on them ends by its timeout.
 const OFFSETS_DEADLINE: Duration = Duration::from_secs(120);
+/// How long brokers may take to agree about the partitions of a changelog.
+const COUNTS_DEADLINE: Duration = Duration::from_secs(5);
+const COUNTS_LOOK: Duration = Duration::from_millis(200);
 const OFFSETS_STEP: Duration = Duration::from_secs(5);
 
 impl Worker {
@@ -53,7 +56,40 @@ impl Worker {
         self.drop_tasks();
         self.first_positions.clear();
         self.assigned = partitions;
+        self.check_changelogs()?;
         self.start_tasks()
+    }
+
+    /// An input that gained partitions has none in the changelogs that follow it. Brokers learn of
+    /// new partitions one after the other, so the counts are asked for more than once.
+    fn check_changelogs(&self) -> Result<(), StreamsError> {
+        let application_id = self.shared.config.application_id();
+        let topology = &self.shared.topology;
+        let tasks = wanted(topology, application_id, &self.assigned);
+        let deadline = Instant::now() + COUNTS_DEADLINE;
+        loop {
+            let there = self.shared.admin.topics()?;
+            let stores = tasks.keys().flat_map(|id| {
+                let stores = &topology.sub_topologies()[id.sub_topology.0].stores;
+                stores.iter().filter_map(|name| topology.store(name)).map(|def| (*id, def))
+            });
+            let lacking =
+                stores.filter(|(_, def)| def.changelog.is_some()).find_map(|(id, def)| {
+                    let topic = Topology::changelog_topic(application_id, &def.name).to_string();
+                    let actual = *there.get(&*topic)?;
+                    let expected = id.partition + 1;
+                    (actual < expected).then_some(StreamsError::PartitionCount {
+                        topic,
+                        expected,
+                        actual,
+                    })
+                });
+            match lacking {
+                None => return Ok(()),
+                Some(error) if Instant::now() >= deadline => return Err(error),
+                Some(_) => std::thread::sleep(COUNTS_LOOK),
+            }
+        }
     }
 
     /// Takes what is assigned at the committed offsets and makes its tasks. Between a failure

@@ -122,10 +122,19 @@ enum Progress {
 impl Worker {
     /// The checkpoint of a store of a task.
     fn checkpoint(&self, keyspace: &str) -> Result<Option<Checkpoint>, StreamsError> {
-        let checkpoints = self.shared.state_dir.backend.keyspace(CHECKPOINTS)?;
+        let backend = &self.shared.state_dir.backend;
+        let checkpoints = backend.keyspace(CHECKPOINTS)?;
         let mut found = None;
-        checkpoints.get(keyspace.as_bytes(), &mut |bytes| found = Checkpoint::read(bytes))?;
-        Ok(found)
+        let read =
+            checkpoints.get(keyspace.as_bytes(), &mut |bytes| found = Checkpoint::read(bytes));
+        match read {
+            Err(error) if error.damaged => {
+                tracing::warn!(%error, "the checkpoints are damaged: stores are restored from the beginning");
+                backend.drop_keyspace(CHECKPOINTS)?;
+                Ok(None)
+            }
+            other => Ok(other.map(|()| found)?),
+        }
     }
 
     /// Empties the stores of a task that cannot be brought up to date from where they are: no
@@ -179,7 +188,11 @@ impl Worker {
 
     /// Deletes a checkpoint, so that the store is restored from the beginning. False if the task
     /// belongs to another worker.
-    fn forget_checkpoint(&self, task: TaskId, keyspace: &str) -> Result<bool, StreamsError> {
+    pub(super) fn forget_checkpoint(
+        &self,
+        task: TaskId,
+        keyspace: &str,
+    ) -> Result<bool, StreamsError> {
         let mut batch = WriteBatch::default();
         self.shared.state_dir.backend.keyspace(CHECKPOINTS)?;
         batch.delete(CHECKPOINTS, keyspace.as_bytes());

@@ -3,15 +3,16 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use oncestream_broker::{Api, FaultId, GroupState, RequestRecord};
+use oncestream_broker::{FaultId, GroupState, RequestRecord};
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
 use super::errors::Gravity;
-use super::instance::{Instance, Standing};
+use super::instance::{Running, Standing};
 use super::local::Local;
 use super::plan::{Case, Happening};
 use super::process::Process;
+use super::requests;
 use super::settings::{Caching, FIRST, SECOND, Setup};
 use super::stage::Stage;
 use super::verify::{Outcome, verify};
@@ -20,9 +21,6 @@ use super::verify::{Outcome, verify};
 const LOOK: Duration = Duration::from_millis(8);
 /// So often an application that ends with an error is started again.
 const RESTARTS: usize = 3;
-/// The requests shown before a fault, and after it.
-const BEFORE: usize = 8;
-const AFTER: usize = 40;
 
 /// How a case ended.
 #[derive(Debug)]
@@ -67,8 +65,11 @@ pub(super) fn run(setup: &Setup, handle: &Handle, case: &Case, expected: &Outcom
         Ok(()) => verify(&run.stage, expected, &run.state_dirs(), caching),
     };
     let reached = run.fired();
-    let requests =
-        if problems.is_empty() { Vec::new() } else { around(&run.stage.broker.requests()) };
+    let requests = if problems.is_empty() {
+        Vec::new()
+    } else {
+        requests::around(&run.stage.broker.requests())
+    };
     Ended { reached, stops: std::mem::take(&mut run.stops), problems, requests }
 }
 
@@ -99,35 +100,6 @@ struct Run<'a> {
     scene: Scene,
     stops: Vec<String>,
     until: Instant,
-}
-
-/// An instance, as what it is.
-enum Running {
-    Local(Box<Local>),
-    Process(Box<Process>),
-}
-
-impl Running {
-    fn standing(&mut self) -> Standing {
-        match self {
-            Self::Local(local) => local.standing(),
-            Self::Process(process) => process.standing(),
-        }
-    }
-
-    fn has_run(&mut self) -> bool {
-        match self {
-            Self::Local(local) => local.has_run(),
-            Self::Process(process) => process.has_run(),
-        }
-    }
-
-    fn stop(self, limit: Duration) -> Result<(), String> {
-        match self {
-            Self::Local(local) => local.stop(limit),
-            Self::Process(process) => process.stop(limit),
-        }
-    }
 }
 
 impl<'a> Run<'a> {
@@ -324,36 +296,4 @@ impl<'a> Run<'a> {
             super::verify::open_transactions(&self.stage)
         )
     }
-}
-
-/// The requests around the fault, in words. Reading on and on is left out.
-fn around(requests: &[RequestRecord]) -> Vec<String> {
-    let Some(at) = requests.iter().position(|r| r.fault.is_some()) else { return Vec::new() };
-    let dull = |r: &&RequestRecord| {
-        let waits = matches!(r.api, Api::Fetch | Api::Heartbeat);
-        !waits || r.fault.is_some() || r.error.is_some()
-    };
-    let shown = requests[at.saturating_sub(BEFORE)..].iter().filter(dull);
-    let mut words: Vec<String> = shown.clone().take(BEFORE + AFTER).map(in_words).collect();
-    let rest: Vec<&RequestRecord> = shown.skip(BEFORE + AFTER).collect();
-    if let Some(last) = rest.len().checked_sub(AFTER) {
-        words.push(format!("... {last} more"));
-    }
-    words.extend(rest[rest.len().saturating_sub(AFTER)..].iter().copied().map(in_words));
-    words
-}
-
-fn in_words(request: &RequestRecord) -> String {
-    let mut words = format!("{} {} {}", request.number, request.api, request.client_id);
-    for topic in &request.topics {
-        words.push(' ');
-        words.push_str(topic);
-    }
-    if let Some(error) = request.error {
-        words.push_str(&format!(", error {} {error}", super::errors::name(error)));
-    }
-    if let Some(fault) = request.fault {
-        words.push_str(&format!("   <- {fault:?}"));
-    }
-    words
 }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use super::local::Local;
+use super::process::Process;
+
 /// How an instance stands.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -11,14 +14,34 @@ pub(super) enum Standing {
     Stopped(String),
 }
 
-/// One instance of the application.
-pub(super) trait Instance {
+/// An instance, as what it is.
+pub(super) enum Running {
+    Local(Box<Local>),
+    Process(Box<Process>),
+}
+
+impl Running {
     /// How it stands now.
-    fn standing(&mut self) -> Standing;
+    pub(super) fn standing(&mut self) -> Standing {
+        match self {
+            Self::Local(local) => local.standing(),
+            Self::Process(process) => process.standing(),
+        }
+    }
 
     /// Whether all its tasks have run since it was started.
-    fn has_run(&mut self) -> bool;
+    pub(super) fn has_run(&mut self) -> bool {
+        match self {
+            Self::Local(local) => local.has_run(),
+            Self::Process(process) => process.has_run(),
+        }
+    }
 
     /// Commits and stops. An error is the one the application told.
-    fn stop(self: Box<Self>, limit: Duration) -> Result<(), String>;
+    pub(super) fn stop(self, limit: Duration) -> Result<(), String> {
+        match self {
+            Self::Local(local) => local.stop(limit),
+            Self::Process(process) => process.stop(limit),
+        }
+    }
 }

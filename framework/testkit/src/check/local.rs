@@ -1,14 +1,19 @@
 //! An instance in this process: a `Streams` on the embedded broker.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oncestream_core::graph::Topology;
-use oncestream_runtime::{ClientState, Streams, StreamsConfig};
+use oncestream_runtime::{ClientState, Streams, StreamsConfig, StreamsError};
 use tokio::runtime::Handle;
 
-use super::instance::{Instance, Standing};
+use super::instance::Standing;
 use super::settings::{Caching, Setup};
+
+/// A process that another case starts holds all open files for a moment, the lock of a state
+/// directory among them.
+const UNLOCKED: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A running application, and the executor for its asynchronous edges.
 pub(super) struct Local {
@@ -39,19 +44,27 @@ impl Local {
         config: StreamsConfig,
         limit: Duration,
     ) -> Result<Self, String> {
-        let streams = Streams::new(topology, config).map_err(|e| e.to_string())?;
-        let started = handle.block_on(async { tokio::time::timeout(limit, streams.start()).await });
-        let stopped = match started {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => return Err(format!("the start hangs: {}", streams.state())),
+        let until = Instant::now() + UNLOCKED;
+        let (streams, stopped) = loop {
+            let streams =
+                Streams::new(topology.clone(), config.clone()).map_err(|e| e.to_string())?;
+            let starting = async { tokio::time::timeout(limit, streams.start()).await };
+            match handle.block_on(starting) {
+                Ok(Ok(())) => break (streams, None),
+                Ok(Err(StreamsError::StateDirInUse { .. })) if Instant::now() < until => {
+                    std::thread::sleep(LOOK);
+                }
+                Ok(Err(error)) => break (streams, Some(error.to_string())),
+                Err(_) => return Err(format!("the start hangs: {}", streams.state())),
+            }
         };
         Ok(Self { streams, handle: handle.clone(), stopped, has_run: false })
     }
 }
 
-impl Instance for Local {
-    fn standing(&mut self) -> Standing {
+impl Local {
+    /// How it stands now.
+    pub(super) fn standing(&mut self) -> Standing {
         if let Some(error) = &self.stopped {
             return Standing::Stopped(error.clone());
         }
@@ -66,12 +79,14 @@ impl Instance for Local {
         }
     }
 
-    fn has_run(&mut self) -> bool {
+    /// Whether all its tasks have run since it was started.
+    pub(super) fn has_run(&mut self) -> bool {
         self.has_run |= self.streams.state() == ClientState::Running;
         self.has_run
     }
 
-    fn stop(self: Box<Self>, limit: Duration) -> Result<(), String> {
+    /// Commits and stops.
+    pub(super) fn stop(self, limit: Duration) -> Result<(), String> {
         if let Some(error) = self.stopped {
             return Err(error);
         }

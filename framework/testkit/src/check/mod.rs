@@ -22,6 +22,7 @@ mod outputs;
 mod plan;
 mod process;
 mod report;
+mod requests;
 mod run;
 mod settings;
 mod stage;
@@ -250,7 +251,7 @@ impl ExactlyOnceCheck {
     ///
     /// # Errors
     /// Everything that makes `run` panic.
-    pub fn try_run(self) -> Result<CheckReport, Box<CheckFailure>> {
+    pub fn try_run(self) -> Result<CheckReport, CheckFailure> {
         run::run(&self.setup)
     }
 }

@@ -177,6 +177,12 @@ pub(super) fn cases(requests: &[RequestRecord], kinds: Kinds) -> Vec<Case> {
             _ => Some(at.clone()),
         };
         for (action, gravity) in errors::answers(request.api) {
+            // Left out: a group's leader of librdkafka 2.12 that may not see a topic for once
+            // assigns it to nobody, and does not look again until the next rebalance.
+            let leads = request.api == Api::Metadata && request.client_id.ends_with("-consumer");
+            if leads && gravity == Gravity::Stopping {
+                continue;
+            }
             if let Some(at) = at_error.clone() {
                 cases.push(Case { at, happening: Happening::Acts(action), gravity });
             }

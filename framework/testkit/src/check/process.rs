@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::instance::{Instance, Standing};
+use super::instance::Standing;
 use super::local::Local;
 use super::settings::Setup;
 
@@ -115,19 +115,22 @@ impl Process {
     }
 }
 
-impl Instance for Process {
-    fn standing(&mut self) -> Standing {
+impl Process {
+    /// How it stands now.
+    pub(super) fn standing(&mut self) -> Standing {
         match self.child.try_wait() {
             Ok(None) => Standing::Up,
             _ => Standing::Stopped(self.told().err().unwrap_or_else(|| "it ended".to_owned())),
         }
     }
 
-    fn has_run(&mut self) -> bool {
+    /// Whether all its tasks have run since it was started.
+    pub(super) fn has_run(&mut self) -> bool {
         self.runs.exists()
     }
 
-    fn stop(mut self: Box<Self>, limit: Duration) -> Result<(), String> {
+    /// Commits and stops.
+    pub(super) fn stop(mut self, limit: Duration) -> Result<(), String> {
         drop(self.child.stdin.take());
         let until = Instant::now() + limit;
         while matches!(self.child.try_wait(), Ok(None)) {
@@ -193,5 +196,5 @@ fn serve(setup: &Setup) -> Result<(), String> {
             told = fs::write(file(Path::new(&folder), &instance, "runs"), "").is_ok();
         }
     }
-    Box::new(local).stop(setup.deadline)
+    local.stop(setup.deadline)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::plan::Case;
 
 /// So many failures are told in full.
-const SHOWN: usize = 5;
+const SHOWN: usize = 8;
 
 /// A check in which every case was exact.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,9 +99,9 @@ pub struct CheckFailure {
 
 impl CheckFailure {
     /// A check that could not even begin.
-    pub(super) fn early(name: &str, seed: u64, what: &str, problems: Vec<String>) -> Box<Self> {
+    pub(super) fn early(name: &str, seed: u64, what: &str, problems: Vec<String>) -> Self {
         let failure = CaseFailure { case: what.to_owned(), problems, requests: Vec::new() };
-        Box::new(Self { name: name.to_owned(), seed, cases: 0, failures: vec![failure] })
+        Self { name: name.to_owned(), seed, cases: 0, failures: vec![failure] }
     }
 }
 

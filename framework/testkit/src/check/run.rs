@@ -34,7 +34,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Runs a check. In a child process it becomes the application, or does nothing if the child is
 /// another check's.
-pub(super) fn run(setup: &Setup) -> Result<CheckReport, Box<CheckFailure>> {
+pub(super) fn run(setup: &Setup) -> Result<CheckReport, CheckFailure> {
     match process::child_of() {
         Some(name) if name == setup.name => process::become_instance(setup),
         Some(_) => return Ok(CheckReport::default()),
@@ -68,7 +68,7 @@ pub(super) fn run(setup: &Setup) -> Result<CheckReport, Box<CheckFailure>> {
     }
     let (name, seed) = (setup.name.clone(), setup.seed);
     if !failures.is_empty() {
-        return Err(Box::new(CheckFailure { name, seed, cases: tally.done, failures }));
+        return Err(CheckFailure { name, seed, cases: tally.done, failures });
     }
     Ok(CheckReport {
         name,

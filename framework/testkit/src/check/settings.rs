@@ -23,6 +23,7 @@ pub(super) struct InputRecord {
 }
 
 /// A check as its user described it.
+#[allow(clippy::struct_excessive_bools, reason = "each stands for itself")]
 pub(super) struct Setup {
     pub(super) name: String,
     pub(super) test: Option<String>,

@@ -21,7 +21,7 @@ use super::stage::Stage;
 type Content = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// A store of one partition, by its keyspace, and its changelog.
-struct Follower {
+struct OfPartition {
     keyspace: String,
     topic: String,
     partition: i32,
@@ -44,17 +44,17 @@ pub(super) fn differences(
         let backend = FjallBackend::open(&data, &FjallOptions::default())
             .map_err(|e| format!("the state directory cannot be opened: {e}"))?;
         let there = backend.keyspace_names();
-        for follower in followers(stage)? {
-            if !there.contains(&follower.keyspace) {
+        for store in stores(stage)? {
+            if !there.contains(&store.keyspace) {
                 continue;
             }
-            if let Some(at) = compare(stage, &backend, &follower, &mut found)? {
-                let best = furthest.entry(follower.keyspace).or_insert(at);
+            if let Some(at) = compare(stage, &backend, &store, &mut found)? {
+                let best = furthest.entry(store.keyspace).or_insert(at);
                 *best = at.max(*best);
             }
         }
     }
-    for Follower { keyspace, topic, partition } in followers(stage)? {
+    for OfPartition { keyspace, topic, partition } in stores(stage)? {
         let Some(last) = stage.readable(&topic, partition).last().map(|r| r.offset) else {
             continue;
         };
@@ -70,10 +70,10 @@ pub(super) fn differences(
 fn compare(
     stage: &Stage<'_>,
     backend: &FjallBackend,
-    follower: &Follower,
+    store: &OfPartition,
     found: &mut Vec<String>,
 ) -> Result<Option<i64>, String> {
-    let Follower { keyspace, topic, partition } = follower;
+    let OfPartition { keyspace, topic, partition } = store;
     let told = |e: &dyn std::fmt::Display| format!("store {keyspace}: {e}");
     let mut checkpoint = None;
     backend
@@ -93,7 +93,7 @@ fn compare(
     }
     let mut changelog = stage.readable(topic, *partition);
     changelog.retain(|r| r.offset < checkpoint.offset);
-    let expected = fold(stage, follower, &changelog)?;
+    let expected = fold(stage, store, &changelog)?;
     let actual = content(backend, keyspace).map_err(|e| told(&e))?;
     for key in expected.keys().chain(actual.keys().filter(|key| !expected.contains_key(*key))) {
         let (should, is) = (expected.get(key), actual.get(key));
@@ -112,14 +112,14 @@ fn compare(
 }
 
 /// The stores with a changelog, one for each partition.
-fn followers(stage: &Stage<'_>) -> Result<Vec<Follower>, String> {
+fn stores(stage: &Stage<'_>) -> Result<Vec<OfPartition>, String> {
     let mut found = Vec::new();
     for_each_task(stage, &MemoryBackend::new(), |task| {
-        for store in task.stores() {
-            let state = store.state();
-            if let Some(changelog) = state.changelog() {
-                found.push(Follower {
-                    keyspace: state.keyspace_name().to_string(),
+        for instance in task.stores() {
+            let kept = instance.state();
+            if let Some(changelog) = kept.changelog() {
+                found.push(OfPartition {
+                    keyspace: kept.keyspace_name().to_string(),
                     topic: changelog.topic.to_string(),
                     partition: changelog.partition,
                 });
@@ -131,27 +131,27 @@ fn followers(stage: &Stage<'_>) -> Result<Vec<Follower>, String> {
 
 fn fold(
     stage: &Stage<'_>,
-    follower: &Follower,
+    store: &OfPartition,
     changelog: &[LogRecord],
 ) -> Result<Content, String> {
     let backend = MemoryBackend::new();
     let mut batch = WriteBatch::default();
     for_each_task(stage, &backend, |task| {
-        for store in task.stores() {
-            let state = store.state();
-            if **state.keyspace_name() != *follower.keyspace {
+        for instance in task.stores() {
+            let kept = instance.state();
+            if **kept.keyspace_name() != *store.keyspace {
                 continue;
             }
             for record in changelog {
                 let value = record.value.as_deref();
                 if let Some(key) = &record.key {
-                    state.restore(key, value, record.timestamp_ms, &mut batch);
+                    kept.restore(key, value, record.timestamp_ms, &mut batch);
                 }
             }
         }
     })?;
     backend.commit(&batch).map_err(|e| e.to_string())?;
-    content(&backend, &follower.keyspace).map_err(|e| e.to_string())
+    content(&backend, &store.keyspace).map_err(|e| e.to_string())
 }
 
 fn content(

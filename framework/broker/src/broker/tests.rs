@@ -1,0 +1,42 @@
+//! What a node does while it goes down.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use kafka_protocol::messages::{ApiKey, MetadataRequest, RequestKind, ResponseKind};
+
+use crate::Broker;
+use crate::client::Client;
+use crate::server;
+
+const VERSION: i16 = 9;
+
+fn metadata() -> RequestKind {
+    RequestKind::Metadata(MetadataRequest::default().with_topics(None))
+}
+
+/// A client that was told of no brokers would have none to come back to.
+#[test]
+fn a_node_that_is_down_answers_nobody_while_its_connections_still_stand() {
+    let broker = Broker::builder().start_blocking().unwrap();
+    let mut client = Client::connect(&broker);
+    let Ok(ResponseKind::Metadata(told)) = client.call(ApiKey::Metadata, VERSION, &metadata())
+    else {
+        panic!("no answer");
+    };
+    assert_eq!(told.brokers.len(), 1);
+
+    // The first half of `stop_node`.
+    broker.shared.cluster().take_down(1, server::now());
+    client.patience(Duration::from_millis(300));
+    let silence = client.call(ApiKey::Metadata, VERSION, &metadata()).unwrap_err();
+    assert!(matches!(silence.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{silence}");
+
+    // The second half, and the way back.
+    broker.stop_node(1).unwrap();
+    client.patience(Duration::from_secs(30));
+    assert!(client.receive(ApiKey::Metadata, VERSION).is_err(), "the connection stands");
+    broker.start_node(1).unwrap();
+    let again = Client::connect(&broker).call(ApiKey::Metadata, VERSION, &metadata());
+    assert!(matches!(again, Ok(ResponseKind::Metadata(m)) if m.brokers.len() == 1));
+}

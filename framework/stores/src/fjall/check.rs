@@ -1,0 +1,195 @@
+//! What fjall does not check itself, and which of its errors mean damage.
+//!
+//! fjall 3.1.13 has a checksum over each block of a table, each table's contents and the items of
+//! each batch in a journal. It does not look at the checksum of a tree's list of tables (the file
+//! `v<n>`, whose checksum is in `current`), nor has it one over the head of a batch, where its
+//! sequence number is. So the lists are checked here at each opening, and the journals after a
+//! clean stop, against sums in a file that [`seal`] writes and [`unseal`] removes.
+//!
+//! Left open: the head of a batch in a journal after a kill.
+
+use std::error::Error as _;
+use std::fmt::{Display, Write as _};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
+use std::path::Path;
+
+use oncestream_core::state::BackendError;
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
+
+use super::NAME;
+
+/// The file with the sums, beside fjall's own.
+const SEAL: &str = "oncestream-seal";
+/// So many bytes of a journal are read at a time.
+const PIECE: usize = 64 * 1024;
+const FIRST_LINE: &str = "oncestream-seal 1";
+
+/// An error that says: throw the directory away and make it anew.
+pub(super) fn damaged(dir: &Path, reason: impl Display) -> BackendError {
+    BackendError {
+        backend: NAME,
+        action: format!("open {}", dir.display()),
+        message: format!("it is damaged: {reason}"),
+        damaged: true,
+    }
+}
+
+/// An error of fjall's, and whether it tells of damage.
+pub(super) fn fault(action: String, cause: &fjall::Error) -> BackendError {
+    let message = match cause {
+        fjall::Error::Poisoned => {
+            "an earlier write failed, the log says how; the disk may be full or read-only".into()
+        }
+        other => other.to_string(),
+    };
+    BackendError { backend: NAME, action, message, damaged: is_damage(cause) }
+}
+
+fn is_damage(error: &fjall::Error) -> bool {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            return is_damage_io(io);
+        }
+        source = cause.source();
+    }
+    // All others are about what was read.
+    !matches!(error, fjall::Error::Poisoned | fjall::Error::KeyspaceDeleted | fjall::Error::Locked)
+}
+
+/// A file that is missing, too short or senseless; not a disk that is full or refuses.
+fn is_damage_io(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::AlreadyExists
+            | ErrorKind::UnexpectedEof
+            | ErrorKind::InvalidData
+            | ErrorKind::InvalidInput
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+    )
+}
+
+fn refused(dir: &Path, error: &io::Error) -> BackendError {
+    super::failed(NAME, format!("check the files in {}", dir.display()), error)
+}
+
+/// A file's bytes; `None` if it is not there.
+fn read(dir: &Path, file: &Path) -> Result<Option<Vec<u8>>, BackendError> {
+    match fs::read(file) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if is_damage_io(&e) => Ok(None),
+        Err(e) => Err(refused(dir, &e)),
+    }
+}
+
+/// Checks the files of a database that is not open. Tells the last batch before a clean stop, if
+/// nothing was written since.
+pub(super) fn files(dir: &Path) -> Result<Option<u64>, BackendError> {
+    let trees = match fs::read_dir(dir.join("keyspaces")) {
+        Ok(trees) => trees,
+        // fjall will tell what else is missing.
+        Err(e) if is_damage_io(&e) => return sealed(dir),
+        Err(e) => return Err(refused(dir, &e)),
+    };
+    for tree in trees {
+        let tree = tree.map_err(|e| refused(dir, &e))?.path();
+        // Without it the tree was never finished, or the marks tell.
+        let Some(current) = read(dir, &tree.join("current"))? else { continue };
+        let Some((id, rest)) = current.split_first_chunk::<8>() else {
+            return Err(damaged(dir, format!("{}/current is too short", tree.display())));
+        };
+        let list = tree.join(format!("v{}", u64::from_le_bytes(*id)));
+        let sum = read(dir, &list)?.map(|bytes| xxh3_128(&bytes).to_le_bytes());
+        if sum.is_none() || rest.first_chunk::<16>() != sum.as_ref() {
+            return Err(damaged(dir, format!("{} does not have its checksum", list.display())));
+        }
+    }
+    sealed(dir)
+}
+
+/// Checks the journals against their sums.
+fn sealed(dir: &Path) -> Result<Option<u64>, BackendError> {
+    let Some(bytes) = read(dir, &dir.join(SEAL))? else { return Ok(None) };
+    let text = String::from_utf8_lossy(&bytes);
+    let broken = || damaged(dir, format!("{SEAL} does not have its checksum"));
+    let (body, own) = text.trim_end().rsplit_once('\n').ok_or_else(broken)?;
+    if own != format!("{:032x}", xxh3_128(body.as_bytes())) {
+        return Err(broken());
+    }
+    let mut lines = body.lines();
+    if lines.next() != Some(FIRST_LINE) {
+        return Err(broken());
+    }
+    let last = lines.next().and_then(|n| n.parse().ok()).ok_or_else(broken)?;
+    for line in lines {
+        let (name, sum) = line.split_once(' ').ok_or_else(broken)?;
+        // One that is not there was written out after the sums, or the marks tell.
+        let Some(found) = journal_sum(dir, &dir.join(name))? else { continue };
+        if sum != found {
+            return Err(damaged(dir, format!("{name} does not have its checksum")));
+        }
+    }
+    Ok(Some(last))
+}
+
+/// The sum of a journal without the zeros at its end: fjall takes room in advance and gives it
+/// back. `None` if there is no such file. Reads in pieces, most of which are zeros alone.
+fn journal_sum(dir: &Path, file: &Path) -> Result<Option<String>, BackendError> {
+    let mut journal = match File::open(file) {
+        Ok(journal) => journal,
+        Err(e) if is_damage_io(&e) => return Ok(None),
+        Err(e) => return Err(refused(dir, &e)),
+    };
+    let (mut piece, zeros) = (vec![0; PIECE], vec![0; PIECE]);
+    let mut sum = Xxh3Default::new();
+    // Zeros that were read and belong to the sum only if something follows them.
+    let mut held = 0;
+    loop {
+        let read = journal.read(&mut piece).map_err(|e| refused(dir, &e))?;
+        if read == 0 {
+            return Ok(Some(format!("{:032x}", sum.digest128())));
+        }
+        let piece = &piece[..read];
+        if piece == &zeros[..read] {
+            held += read;
+            continue;
+        }
+        while held > 0 {
+            let some = held.min(PIECE);
+            sum.update(&zeros[..some]);
+            held -= some;
+        }
+        let end = piece.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+        sum.update(&piece[..end]);
+        held = read - end;
+    }
+}
+
+/// Writes the sums, when nothing will be written any more.
+pub(super) fn seal(dir: &Path, last_batch: u64) -> Result<(), BackendError> {
+    let refused = |e: io::Error| refused(dir, &e);
+    let mut body = format!("{FIRST_LINE}\n{last_batch}");
+    for file in fs::read_dir(dir).map_err(refused)? {
+        let name = file.map_err(refused)?.file_name().to_string_lossy().into_owned();
+        if Path::new(&name).extension().is_some_and(|e| e == "jnl")
+            && let Some(sum) = journal_sum(dir, &dir.join(&name))?
+        {
+            let _ = write!(body, "\n{name} {sum}");
+        }
+    }
+    let text = format!("{body}\n{:032x}\n", xxh3_128(body.as_bytes()));
+    let partial = dir.join(format!("{SEAL}.partial"));
+    fs::write(&partial, text).map_err(refused)?;
+    fs::rename(partial, dir.join(SEAL)).map_err(refused)
+}
+
+/// Removes the sums: from now on the files change.
+pub(super) fn unseal(dir: &Path) -> Result<(), BackendError> {
+    match fs::remove_file(dir.join(SEAL)) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(refused(dir, &e)),
+        _ => Ok(()),
+    }
+}
