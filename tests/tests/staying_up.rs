@@ -9,8 +9,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use oncestream::prelude::*;
@@ -264,8 +266,8 @@ async fn a_restore_longer_than_the_transaction_opens_none_and_ends() {
     assert!(began.elapsed() > Duration::from_secs(5), "the restore was not slow");
     let all = place.broker.requests();
     let slow = all.iter().position(|r| r.fault.is_some()).expect("a slow fetch");
-    let begun = all.iter().position(|r| r.api == Api::AddPartitionsToTxn);
-    assert!(begun.is_none_or(|at| at > slow), "a transaction was open during the restore");
+    let added = all.iter().position(|r| r.api == Api::AddPartitionsToTxn);
+    assert!(added.is_none_or(|at| at > slow), "a transaction was open during the restore");
     place.await_exact();
     stop(&second).await;
 }
@@ -362,6 +364,62 @@ async fn a_full_disk_is_told_with_the_directory_and_left_as_it_was() {
     stop(&app).await;
 }
 
+/// A process that may write files of some hundred KiB: the journal's next record fails with EFBIG,
+/// where a full disk has ENOSPC.
+#[test]
+fn a_disk_that_fills_up_stops_with_its_directory_and_the_next_run_is_exact() {
+    let mut place = Place::new("filling", 1, 1);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let once = |place: &mut Place, words: usize| {
+        let app = place.word_count(&[]);
+        runtime.block_on(start(&app));
+        place.feed(words);
+        place.await_exact();
+        runtime.block_on(stop(&app));
+    };
+    once(&mut place, 100);
+    let long = "x".repeat(2000);
+    place.send((0..1500).map(|n| format!("{long}{n}")));
+    let state_dir = place.app.state_dir().display().to_string();
+    let child = Command::new("bash")
+        .args(["-c", "trap '' XFSZ; ulimit -f 400; exec \"$0\" \"$@\""])
+        .arg(env!("CARGO_BIN_EXE_instance"))
+        .args(["--bootstrap-servers", place.broker.bootstrap_servers()])
+        .args(["--application-id", &place.app.id, "--job", "word_count"])
+        .args(["--input", "in", "--output", "out", "--state-dir", &state_dir])
+        .args(["--set", "processing.guarantee=exactly_once"])
+        .env("RUST_LOG", "warn")
+        .env("RUST_LIB_BACKTRACE", "0")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Its input stays open until it has ended by itself: the end of it would end the process.
+    let output = wait_for(child);
+    assert!(!output.status.success(), "it went on without a disk");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("state backend fjall"), "{told}");
+    assert!(told.contains(&state_dir), "{told}");
+    once(&mut place, 100);
+}
+
+/// Waits for the end of a process, and kills it where that does not come.
+fn wait_for(mut child: Child) -> Output {
+    let stdin = child.stdin.take();
+    let id = child.id().to_string();
+    let (ended, end) = std::sync::mpsc::channel::<()>();
+    let watchdog = std::thread::spawn(move || {
+        if end.recv_timeout(Duration::from_secs(120)) == Err(RecvTimeoutError::Timeout) {
+            let _ = Command::new("kill").args(["-KILL", &id]).status();
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    drop((ended, stdin));
+    watchdog.join().unwrap();
+    output
+}
+
 // ---- Topics that change ----
 
 async fn grow(place: &mut Place, to: usize) {
@@ -378,8 +436,7 @@ async fn grow(place: &mut Place, to: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_input_that_gains_partitions_is_named_while_running_and_at_a_restart() {
     let mut place = Place::new("grown", 1, 2);
-    let settings = [("topic.metadata.refresh.interval.ms", "500")];
-    let settings = [("consumer.topic.metadata.refresh.interval.ms", settings[0].1)];
+    let settings = [("consumer.topic.metadata.refresh.interval.ms", "500")];
     let app = place.streams(count_by_key(), place.app.state_dir(), &settings);
     start(&app).await;
     place.feed(100);

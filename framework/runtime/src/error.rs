@@ -43,7 +43,7 @@ pub enum StreamsError {
         /// Why the last connection failed.
         reason: String,
         /// What the client said last.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// Brokers answer and refuse: wrong credentials, an unknown certificate, another protocol.
     #[error("the brokers at {bootstrap_servers} refuse the connection: {fault}: {reason}")]

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::fmt::Write as _;
 use std::io;
 use std::sync::{Arc, Mutex};
 
@@ -169,7 +170,7 @@ async fn a_start_that_fails_shows_no_secret_in_its_error_or_in_the_log() {
         topology.stream::<Option<String>, String>("in").to("out");
         let streams = Streams::new(topology.build().unwrap(), config).unwrap();
         let error = streams.start().await.unwrap_err();
-        told += &format!("{error} {error:?}\n");
+        let _ = writeln!(told, "{error} {error:?}");
     }
     let log = String::from_utf8_lossy(&logged.0.lock().unwrap()).into_owned();
     assert!(!told.contains(SECRET), "{told}");

@@ -84,6 +84,7 @@ impl Admin {
             if waited >= REQUEST_TIMEOUT {
                 let reason = heard.reason.unwrap_or_else(|| "no connection yet".to_owned());
                 let waited = REQUEST_TIMEOUT;
+                let source = Box::new(source);
                 return Err(StreamsError::BrokerUnreachable {
                     bootstrap_servers,
                     waited,

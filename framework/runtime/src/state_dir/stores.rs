@@ -4,8 +4,8 @@
 //! - Nothing is thrown away because a disk is full, read-only or out of reach.
 //! - A process that ends in the middle of an opening, twice in a row, does not do so a third time.
 
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(super) fn open(
     let data = path.join("stores");
     let failed = |source| StreamsError::StateDir { path: path.display().to_string(), source };
     let (opening, suspect) = (path.join(OPENING), path.join(SUSPECT));
-    let cut_short = fs::read_to_string(&opening).map_or(0, |n| n.trim().parse().unwrap_or(1));
+    let cut_short = openings_cut_short(&opening);
     fs::write(&opening, (cut_short + 1).to_string()).map_err(failed)?;
     if cut_short >= MAX_CUT_SHORT {
         throw_away(&data, &format!("{cut_short} processes ended while they opened them"))
@@ -51,6 +51,14 @@ pub(super) fn open(
     let backend = opened?;
     remove(&suspect).map_err(failed)?;
     Ok(backend)
+}
+
+/// What the file says; one, where it cannot be understood. A number is short, whatever the file is.
+fn openings_cut_short(file: &Path) -> u32 {
+    let Ok(file) = File::open(file) else { return 0 };
+    let mut text = String::new();
+    let read = file.take(10).read_to_string(&mut text);
+    read.ok().and_then(|_| text.trim().parse().ok()).unwrap_or(1)
 }
 
 fn throw_away(data: &Path, reason: &str) -> io::Result<()> {
@@ -127,9 +135,9 @@ mod tests {
         let (dir, _) = dir();
         let dies = |_: &Path| -> Result<Arc<dyn Backend>, StreamsError> { panic!("ends here") };
         for _ in 0..MAX_CUT_SHORT {
-            let died =
+            let outcome =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| open(dir.path(), dies)));
-            assert!(died.is_err());
+            assert!(outcome.is_err());
             assert!(dir.path().join("stores/data").exists());
         }
         open(dir.path(), |_| Ok(Arc::new(MemoryBackend::new()))).unwrap();

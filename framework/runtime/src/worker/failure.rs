@@ -169,9 +169,9 @@ impl Worker {
     pub(super) fn classify_task_error(&mut self, error: StreamsError) -> Fact {
         let mut fact = Fact::Failed(Disposition::Fatal);
         if let StreamsError::Task { task, source } = &error
-            && let Some(store) = damaged_store(source)
+            && let Some(store) = damaged_store(source).map(str::to_owned)
         {
-            return self.rebuild_store(*task, &store.to_owned(), error);
+            return self.rebuild_store(*task, &store, error);
         }
         if let StreamsError::Task { source: TaskError::Send { source, .. }, .. } = &error
             && let Some(kafka) = source.downcast_ref::<KafkaError>()
