@@ -18,6 +18,8 @@ use std::time::{Duration, Instant};
 use oncestream::prelude::*;
 use oncestream::{StreamsError, Topology};
 use oncestream_broker::{Action, Api, Broker, Fault};
+use oncestream_core::state::{Backend as _, WriteBatch};
+use oncestream_stores::{FjallBackend, FjallOptions};
 use oncestream_tests::application::{
     Application, assert_tells, await_state, new_dir, start, stop, streams, wait_until, word_count,
 };
@@ -337,6 +339,58 @@ async fn a_damaged_state_directory_is_rebuilt_and_counts_stay_exact() {
             stop(&app).await;
         }
     }
+}
+
+/// Writes out what a stopped application's journal holds, and gives its largest table.
+fn write_out(stores: &Path, keyspace: &str) -> PathBuf {
+    let options = FjallOptions { max_journal_bytes: 1, ..FjallOptions::default() };
+    let backend = FjallBackend::open(stores, &options).unwrap();
+    backend.keyspace(keyspace).unwrap();
+    backend.keyspace("extra").unwrap();
+    let mut batch = WriteBatch::default();
+    batch.put("extra", b"key", b"value");
+    backend.commit(&batch).unwrap();
+    let tables = || -> Vec<PathBuf> {
+        let all = files(&stores.join("keyspaces")).into_iter();
+        all.filter(|f| f.parent().unwrap().ends_with("tables")).collect()
+    };
+    let size = |f: &PathBuf| fs::metadata(f).map_or(0, |m| m.len());
+    wait_until("a table", || tables().iter().any(|f| size(f) > 20_000));
+    drop(backend);
+    tables().into_iter().max_by_key(size).unwrap()
+}
+
+/// Opening reads the first block of a table alone, so this shows when a key is looked up.
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_that_a_look_up_finds_is_mended_while_running() {
+    let mut place = Place::new("block", 1, 1);
+    let run = |place: &Place| place.streams(count_by_key(), place.app.state_dir(), &[]);
+    let words = || (0..4000).map(|n| format!("word{:x}", n * 7_654_321_u64));
+    let app = run(&place);
+    start(&app).await;
+    place.send(words());
+    place.await_exact();
+    stop(&app).await;
+    let stores = place.app.state_dir().join(&place.app.id).join("stores");
+    let table = write_out(&stores, "counts-0");
+    let mut bytes = fs::read(&table).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x55;
+    fs::write(&table, bytes).unwrap();
+    let app = run(&place);
+    start(&app).await;
+    assert!(table.exists(), "the opening found it: then this tests nothing");
+    place.send(words());
+    place.await_exact();
+    assert_eq!(app.state(), ClientState::Running);
+    stop(&app).await;
+    drop(app);
+    let app = run(&place);
+    start(&app).await;
+    place.send(words().take(10));
+    place.await_exact();
+    stop(&app).await;
+    assert!(!table.exists(), "the damaged table is still there");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -273,7 +273,8 @@ impl Backend for FjallBackend {
 
     fn seal(&self) -> Result<(), BackendError> {
         self.persist()?;
-        check::seal(&self.dir, self.next_batch.load(Ordering::Relaxed) - 1)
+        // What is there, not what was counted: a batch may have been refused, a keyspace dropped.
+        check::seal(&self.dir, self.last_batch()?)
     }
 }
 

@@ -250,3 +250,25 @@ fn batches_without_writes_are_not_missed_after_a_clean_stop() {
     drop(backend);
     FjallBackend::open(dir.path(), &options()).unwrap();
 }
+
+#[test]
+fn a_refused_batch_and_a_dropped_keyspace_are_not_missed_after_a_clean_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let backend = FjallBackend::open(dir.path(), &options()).unwrap();
+    backend.keyspace("data").unwrap();
+    backend.keyspace("gone").unwrap();
+    let mut writes = WriteBatch::default();
+    writes.put("data", b"k", b"v");
+    backend.commit(&writes).unwrap();
+    writes.clear();
+    writes.put("gone", b"k", b"v");
+    backend.commit(&writes).unwrap();
+    backend.drop_keyspace("gone").unwrap();
+    writes.clear();
+    writes.put("data", &[1; 70_000], b"v");
+    backend.commit(&writes).unwrap_err();
+    backend.seal().unwrap();
+    drop(backend);
+    let backend = FjallBackend::open(dir.path(), &options()).unwrap();
+    assert_eq!(backend.keyspace("data").unwrap().approximate_len(), 1);
+}

@@ -97,8 +97,10 @@ impl Schedules {
             // The clock was set back.
             next = now.saturating_add(due.interval_ms);
         } else if now >= next {
-            let missed = (now - due.next) / due.interval_ms;
-            next = due.next.saturating_add((missed + 1).saturating_mul(due.interval_ms));
+            // Wide, since a clock may jump from one end of time to the other.
+            let (from, step) = (i128::from(due.next), i128::from(due.interval_ms));
+            let missed = (i128::from(now) - from) / step;
+            next = i64::try_from(from + (missed + 1) * step).unwrap_or(i64::MAX);
         }
         due.next = next;
         Some((due.punctuator, due.id))

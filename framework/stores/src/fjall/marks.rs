@@ -21,6 +21,20 @@ pub(super) const MARK: [u8; 1] = [0];
 pub(super) const DROPPED: [u8; 8] = [0xff; 8];
 
 impl FjallBackend {
+    /// The largest number that a keyspace tells; 0 before the first batch.
+    pub(super) fn last_batch(&self) -> Result<u64, BackendError> {
+        let mut last = 0;
+        for guard in self.sequence.iter() {
+            let number = guard.value().map_err(|e| self.failed("read the marks", &e))?;
+            if let Ok(number) = <[u8; 8]>::try_from(&*number)
+                && number != DROPPED
+            {
+                last = last.max(u64::from_be_bytes(number));
+            }
+        }
+        Ok(last)
+    }
+
     /// Checks the marks of all keyspaces, ends drops that were cut short, and tells the last batch.
     pub(super) fn check_marks(&self) -> Result<u64, BackendError> {
         let read = |e: fjall::Error| self.failed("read the marks", &e);
