@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use oncestream_core::state::{Backend as _, BackendError, WriteBatch};
 use oncestream_stores::{FjallBackend, FjallOptions};
@@ -167,6 +168,18 @@ fn used(bytes: &[u8]) -> usize {
     })
 }
 
+/// What has a checksum over all of it: lists of tables in use, and journals after a clean stop.
+fn must_be_told(file: &Path, damage: Damage, sealed: bool) -> bool {
+    let journal = file.extension().is_some_and(|e| e == "jnl");
+    let name = file.file_name().unwrap().to_str().unwrap();
+    let in_use = || {
+        let current = fs::read(file.with_file_name("current")).unwrap();
+        format!("v{}", u64::from_le_bytes(current[..8].try_into().unwrap()))
+    };
+    let list = name == "current" || name.starts_with('v') && name != "version" && name == in_use();
+    matches!(damage, Damage::Flip(_)) && (list || journal && sealed)
+}
+
 /// Whether a byte lies in the head of a batch: tag 1, count, sequence number.
 fn in_head(bytes: &[u8], at: usize) -> bool {
     // A batch begins with its tag, after the trailer of the one before.
@@ -199,6 +212,11 @@ fn every_damage(sealed: bool) {
                 Err(e) if e.damaged => refused += 1,
                 Err(e) => panic!("{damage:?} of {} is not told as damage: {e}", name.display()),
                 Ok((last, state)) => {
+                    assert!(
+                        !must_be_told(&file, damage, sealed),
+                        "{damage:?} of {} is not told",
+                        name.display()
+                    );
                     assert!(
                         state == state_after(last),
                         "{damage:?} of {}: wrong at {last}",
@@ -271,4 +289,61 @@ fn a_refused_batch_and_a_dropped_keyspace_are_not_missed_after_a_clean_stop() {
     drop(backend);
     let backend = FjallBackend::open(dir.path(), &options()).unwrap();
     assert_eq!(backend.keyspace("data").unwrap().approximate_len(), 1);
+}
+
+/// The checkpoint is in a table, the data it speaks of in the journal alone.
+#[test]
+fn a_lost_journal_is_told_where_the_checkpoint_is_newer_than_the_data() {
+    let dir = tempfile::tempdir().unwrap();
+    let backend = FjallBackend::open(dir.path(), &FjallOptions::default()).unwrap();
+    backend.keyspace("data").unwrap();
+    backend.keyspace("checkpoints").unwrap();
+    backend.commit(&batch(1)).unwrap();
+    drop(backend);
+    let tables =
+        || files(dir.path()).iter().filter(|f| f.parent().unwrap().ends_with("tables")).count();
+    let before = tables();
+    // Only keyspaces that were opened are written out: this one, and the marks'.
+    let options = FjallOptions { max_journal_bytes: 1, ..FjallOptions::default() };
+    let backend = FjallBackend::open(dir.path(), &options).unwrap();
+    backend.keyspace("checkpoints").unwrap();
+    let mut other = WriteBatch::default();
+    other.put("checkpoints", b"other", b"1");
+    backend.commit(&other).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while tables() < before + 2 {
+        assert!(Instant::now() < deadline, "nothing was written out");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    drop(backend);
+    assert_eq!(read(dir.path()).unwrap(), (1, state_after(1)), "without any damage");
+    for file in files(dir.path()).iter().filter(|f| f.extension().is_some_and(|e| e == "jnl")) {
+        fs::remove_file(file).unwrap();
+    }
+    let error = read(dir.path()).expect_err("the data are lost");
+    assert!(error.damaged, "{error}");
+    assert!(error.to_string().contains("of another age"), "{error}");
+}
+
+/// fjall has no checksum over a batch's sequence number, and the order of batches hangs on it.
+#[test]
+fn after_a_clean_stop_a_flip_in_a_batchs_sequence_number_is_told() {
+    let original = tempfile::tempdir().unwrap();
+    make(original.path(), true);
+    let is_journal = |f: &PathBuf| f.extension().is_some_and(|e| e == "jnl");
+    let journal = files(original.path()).into_iter().rfind(is_journal).unwrap();
+    let bytes = fs::read(&journal).unwrap();
+    let bytes = &bytes[..used(&bytes)];
+    // The head: a tag, how many writes in four bytes, the sequence number in eight.
+    let heads: Vec<usize> = (0..bytes.len().saturating_sub(13))
+        .filter(|at| bytes[*at] == 1 && (1..=9).contains(&bytes[at + 1]))
+        .filter(|at| bytes[at + 2..at + 5] == [0; 3] && bytes[at + 7..at + 13] == [0; 6])
+        .collect();
+    assert!(heads.len() > 10, "{} heads", heads.len());
+    for head in heads.into_iter().rev().take(10) {
+        let name = journal.strip_prefix(original.path()).unwrap();
+        let found = read_copy(original.path(), Some((name, Damage::Flip(head + 5))));
+        let error = found.expect_err("it is told");
+        assert!(error.damaged, "{error}");
+    }
 }

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use oncestream_core::error::TaskError;
 use oncestream_core::task::Task;
+use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 
 use super::{Worker, producing, wall_clock_ms};
-use crate::clients::{WorkerProducer, is_transient, raw_record};
+use crate::clients::{WorkerProducer, is_transient, is_unsettled, raw_record};
 use crate::error::StreamsError;
 
 /// At most so many records are processed before the commit and the restore are looked at.
@@ -33,6 +34,17 @@ impl Worker {
         }
     }
 
+    /// A topic may look unknown for a moment while brokers come and go. It is unknown if a broker
+    /// that is asked lists others without it.
+    fn is_passing(&self, error: &KafkaError) -> bool {
+        is_unsettled(error)
+            && self
+                .shared
+                .admin
+                .topics()
+                .map_or(true, |there| self.assigned.iter().all(|p| there.contains_key(&*p.topic)))
+    }
+
     /// Takes up to [`BATCH`] records from the consumer and processes them.
     pub(super) fn poll(&mut self) -> Result<(), StreamsError> {
         let mut timeout = self.poll_timeout();
@@ -44,7 +56,7 @@ impl Worker {
             let message = match self.consumer.poll(timeout) {
                 None => break,
                 Some(Ok(message)) => message,
-                Some(Err(error)) if is_transient(&error) => {
+                Some(Err(error)) if is_transient(&error) || self.is_passing(&error) => {
                     tracing::warn!(worker = self.index, %error, "the consumer will try again");
                     break;
                 }
