@@ -1,7 +1,9 @@
 //! `chaos`: faults at random on Apache Kafka, and whether exactly once held.
 //!
-//!     cargo run --release -p oncestream-tests --bin chaos -- \
-//!         --minutes 60 --seed 1 --nodes 3 --report docs/chaos
+//! ```text
+//! cargo run --release -p oncestream-tests --bin chaos -- \
+//!     --minutes 60 --seed 1 --nodes 3 --report docs/chaos
+//! ```
 //!
 //! Three applications run as processes while a seeded plan strikes them and, with three nodes, the
 //! brokers. In the end everything is drained, stopped and verified record by record. The exit code

@@ -283,7 +283,7 @@ fn a_refused_batch_and_a_dropped_keyspace_are_not_missed_after_a_clean_stop() {
     backend.commit(&writes).unwrap();
     backend.drop_keyspace("gone").unwrap();
     writes.clear();
-    writes.put("data", &[1; 70_000], b"v");
+    writes.put("data", &vec![1; 70_000], b"v");
     backend.commit(&writes).unwrap_err();
     backend.seal().unwrap();
     drop(backend);

@@ -24,6 +24,9 @@ use super::context::{self, LogContext};
 use crate::config::ClientSettings;
 use crate::metrics::record_lag;
 
+/// So many questions go through the client's queue after an assignment; two are enough.
+const ROUNDS: usize = 3;
+
 /// What the group decided about this member.
 #[derive(Debug)]
 pub(crate) enum Rebalance {
@@ -170,7 +173,22 @@ impl GroupConsumer {
         for (p, offset) in positions {
             list.add_partition_offset(&p.topic, p.partition, Offset::Offset(*offset))?;
         }
-        self.client.assign(&list)
+        self.client.assign(&list)?;
+        self.settle()
+    }
+
+    /// Waits until librdkafka has sent what an assignment is made of to its own partitions.
+    ///
+    /// It stops the old fetches first and starts the new ones later, in its own thread. A pause or
+    /// resume that comes in between makes the start look outdated: librdkafka 2.12 drops it, and
+    /// the partition is not read until the next rebalance. All of that goes through one queue in
+    /// order, and so does this question: with its first answer the stops are done, with its
+    /// second the starts are on their way.
+    fn settle(&self) -> Result<(), KafkaError> {
+        for _ in 0..ROUNDS {
+            self.client.assignment()?;
+        }
+        Ok(())
     }
 
     /// Gives all partitions up.
