@@ -2,7 +2,8 @@
 //!
 //! From Kafka's protocol documentation and the handlers of Apache Kafka 4.3.1. Left out are answers
 //! that would be untrue here and that a client must believe: `OFFSET_OUT_OF_RANGE` for a record that
-//! is there, `DUPLICATE_SEQUENCE_NUMBER` for one that is not, a topic that does not exist.
+//! is there, `DUPLICATE_SEQUENCE_NUMBER` for one that is not, a topic that does not exist or is just
+//! being made.
 
 use oncestream_broker::{Action, Api};
 
@@ -149,7 +150,6 @@ const ERRORS: &[KafkaError] = &[
     of(Api::ListOffsets, LEADER_NOT_AVAILABLE, Passing),
     of(Api::ListOffsets, OFFSET_NOT_AVAILABLE, Passing),
     of(Api::ListOffsets, TOPIC_AUTHORIZATION, Stopping),
-    of(Api::Metadata, LEADER_NOT_AVAILABLE, Passing),
     of(Api::Metadata, TOPIC_AUTHORIZATION, Stopping),
     of(Api::FindCoordinator, COORDINATOR_LOADING, Passing),
     of(Api::FindCoordinator, NO_COORDINATOR, Passing),
