@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use oncestream_core::error::TopologyError;
 use oncestream_core::graph::{NodeKind, SinkTopic, TopicRef, Topology};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::clients::Admin;
 use crate::config::StreamsConfig;
@@ -252,21 +252,17 @@ impl Streams {
             std::mem::take(&mut *inner.workers.lock().unwrap_or_else(PoisonError::into_inner));
         let shared = inner.shared.lock().unwrap_or_else(PoisonError::into_inner).take();
         let timeout = inner.config.shutdown_timeout();
-        let joined_all = tokio::task::spawn_blocking(move || {
-            for worker in workers {
-                // A worker catches its own panics.
-                let _ = worker.join();
-            }
-            match shared {
-                Some(shared) => shared.state_dir.backend.seal().map_err(StreamsError::from),
-                None => Ok(()),
-            }
-        });
-        let persisted = match tokio::time::timeout(timeout, joined_all).await {
-            Ok(done) => done.map_err(joined)?,
-            Err(_) => {
-                Err(StreamsError::TimedOut { action: "the shutdown".into(), waited: timeout })
-            }
+        let persisted = match join_all(workers, shared) {
+            Ok(ended) => match tokio::time::timeout(timeout, ended).await {
+                Ok(ended) => ended.unwrap_or_else(|_| Err(panicked("the shutdown"))),
+                Err(_) => {
+                    Err(StreamsError::TimedOut { action: "the shutdown".into(), waited: timeout })
+                }
+            },
+            Err(source) => Err(StreamsError::StateDir {
+                path: inner.config.state_dir().display().to_string(),
+                source,
+            }),
         };
         let error = inner.state.error.lock().unwrap_or_else(PoisonError::into_inner).take();
         let failed = self.state() == ClientState::PendingError;
@@ -297,6 +293,25 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
     }
+}
+
+/// Waits for the workers and seals their state, on a thread of its own: the tokio runtime, and with
+/// it the process, would wait for one of its blocking threads also after the time is up.
+fn join_all(
+    workers: Vec<JoinHandle<()>>,
+    shared: Option<Arc<Shared>>,
+) -> std::io::Result<oneshot::Receiver<Result<(), StreamsError>>> {
+    let (tell, ended) = oneshot::channel();
+    std::thread::Builder::new().name("oncestream-shutdown".to_owned()).spawn(move || {
+        for worker in workers {
+            // A worker catches its own panics.
+            let _ = worker.join();
+        }
+        let sealed = shared.map_or(Ok(()), |shared| shared.state_dir.backend.seal());
+        // Nobody listens after the time is up.
+        let _ = tell.send(sealed.map_err(StreamsError::from));
+    })?;
+    Ok(ended)
 }
 
 /// Runs a worker, and the next in its place as long as the uncaught-error handler says so.
@@ -332,7 +347,11 @@ fn sink_topics(topology: &Topology) -> Vec<Arc<str>> {
 }
 
 fn joined(error: tokio::task::JoinError) -> StreamsError {
-    StreamsError::Panicked { worker: 0, message: error.to_string() }
+    panicked(error)
+}
+
+fn panicked(what: impl ToString) -> StreamsError {
+    StreamsError::Panicked { worker: 0, message: what.to_string() }
 }
 
 /// Completes at SIGINT or, on Unix, SIGTERM.

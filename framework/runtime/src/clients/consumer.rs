@@ -41,6 +41,8 @@ pub(crate) enum Rebalance {
 #[derive(Default)]
 pub(crate) struct RebalanceContext {
     events: Mutex<VecDeque<Rebalance>>,
+    /// The last rebalance was told, and still waits for the assign or unassign call.
+    unanswered: AtomicBool,
     /// The consumer is being closed: nobody will handle events any more.
     closing: AtomicBool,
 }
@@ -94,6 +96,7 @@ impl ConsumerContext for RebalanceContext {
         } else {
             Rebalance::Revoke(list)
         };
+        self.unanswered.store(true, Ordering::Release);
         self.events.lock().unwrap_or_else(PoisonError::into_inner).push_back(event);
     }
 }
@@ -173,6 +176,7 @@ impl GroupConsumer {
         for (p, offset) in positions {
             list.add_partition_offset(&p.topic, p.partition, Offset::Offset(*offset))?;
         }
+        self.answered();
         self.client.assign(&list)?;
         self.settle()
     }
@@ -193,7 +197,12 @@ impl GroupConsumer {
 
     /// Gives all partitions up.
     pub(crate) fn unassign(&self) -> Result<(), KafkaError> {
+        self.answered();
         self.client.unassign()
+    }
+
+    fn answered(&self) {
+        self.client.context().unanswered.store(false, Ordering::Release);
     }
 
     /// Whether the assignment is gone, or changes with an event that was not handled yet.
@@ -227,12 +236,15 @@ impl GroupConsumer {
 impl Drop for GroupConsumer {
     fn drop(&mut self) {
         // The client's own close polls until the group has let it go. It never does if a
-        // rebalance is still waiting for its answer.
+        // rebalance that was told still waits for its answer. One that was not told yet is told
+        // during the close and answered there: an answer ahead of it would let the group go while
+        // the second waits for a reply that nobody gives any more.
         self.client.context().closing.store(true, Ordering::Release);
-        if let Err(error) = self.client.unassign() {
+        if self.client.context().unanswered.load(Ordering::Acquire)
+            && let Err(error) = self.unassign()
+        {
             tracing::debug!(%error, "giving partitions up while closing");
         }
-        self.client.unsubscribe();
     }
 }
 
