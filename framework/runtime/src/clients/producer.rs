@@ -24,7 +24,7 @@ use crate::config::ClientSettings;
 /// How often the client is asked for acknowledgements while records are sent.
 const POLL_EVERY: u32 = 256;
 /// The step in which acknowledgements are awaited. librdkafka's clock has milliseconds.
-const STEP: Duration = Duration::from_millis(1);
+const STEP: Duration = Duration::from_micros(100);
 /// How much longer than its time a call may take.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long what is in flight may take while a suspect record is sent alone.
@@ -237,9 +237,19 @@ impl WorkerProducer {
             if Instant::now() >= deadline {
                 return false;
             }
-            self.client.poll(STEP);
+            self.await_report();
         }
         true
+    }
+
+    /// Serves a report of deliveries, or waits a moment for one. Given a time to wait, rdkafka's
+    /// own poll is busy for the last millisecond of it, and never ends early.
+    fn await_report(&self) {
+        let before = self.client.in_flight_count();
+        self.client.poll(Duration::ZERO);
+        if self.client.in_flight_count() == before {
+            std::thread::sleep(STEP);
+        }
     }
 
     /// The first failed delivery of the transaction.
@@ -345,7 +355,7 @@ impl WorkerProducer {
                 Ok(()) => break,
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
                     next = back;
-                    self.client.poll(STEP);
+                    self.await_report();
                     if let Some(failure) = self.failure() {
                         return Err(Box::new(failure.error));
                     }
