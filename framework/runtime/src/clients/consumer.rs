@@ -286,7 +286,25 @@ pub(crate) fn end_offset<C: ConsumerContext>(
     offset_of(consumer, partition, Offset::End, timeout)
 }
 
+/// librdkafka 2.12 believes what it once learnt of a topic, if brokers that came and went told of too
+/// few partitions, until its metadata is refreshed minutes later. So it is told to look again.
 fn offset_of<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partition: &TopicPartition,
+    place: Offset,
+    timeout: Duration,
+) -> Result<i64, KafkaError> {
+    let found = ask_offset(consumer, partition, place, timeout);
+    if let Err(error) = &found
+        && is_unknown(error)
+        && let Err(error) = consumer.fetch_metadata(Some(&partition.topic), timeout)
+    {
+        tracing::debug!(%partition, %error, "no metadata");
+    }
+    found
+}
+
+fn ask_offset<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partition: &TopicPartition,
     place: Offset,
@@ -326,11 +344,14 @@ pub(crate) fn raw_record<'a>(message: &'a BorrowedMessage<'_>) -> RawRecord<'a> 
 /// An error of a look-up that may go away while brokers come and go: the client can know fewer
 /// partitions than there are for a while. To be borne for a bounded time.
 pub(crate) fn is_unsettled(error: &KafkaError) -> bool {
-    is_transient(error)
-        || matches!(
-            error.rdkafka_error_code(),
-            Some(RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopicOrPartition)
-        )
+    is_transient(error) || is_unknown(error)
+}
+
+fn is_unknown(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopicOrPartition)
+    )
 }
 
 /// Errors that a consumer gets over by itself.
