@@ -144,7 +144,7 @@ impl Admin {
     /// The first offset and the high watermark of a partition.
     pub(crate) fn watermarks(&self, partition: &TopicPartition) -> Result<(i64, i64), KafkaError> {
         self.listen(Duration::ZERO);
-        super::consumer::watermarks(&self.lookup, partition, REQUEST_TIMEOUT)
+        super::offsets::watermarks(&self.lookup, partition, REQUEST_TIMEOUT)
     }
 
     /// Creates the internal topics that are missing and checks those that are there.

@@ -4,17 +4,16 @@ mod admin;
 mod consumer;
 mod context;
 mod disposition;
+mod offsets;
 mod pattern;
 mod producer;
 mod refused;
 
 pub(crate) use admin::Admin;
-pub(crate) use consumer::{
-    Committed, GroupConsumer, Rebalance, end_offset, is_transient, is_unsettled, raw_record,
-    restore_consumer,
-};
+pub(crate) use consumer::{Committed, GroupConsumer, Rebalance, is_transient, raw_record};
 pub(crate) use context::LogContext;
 pub(crate) use disposition::{Step, disposition};
+pub(crate) use offsets::{end_offset, is_unsettled, restore_consumer};
 pub(crate) use pattern::to_posix;
 pub(crate) use producer::{DeliveryFailure, WorkerProducer};
 

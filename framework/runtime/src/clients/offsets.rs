@@ -1,0 +1,97 @@
+//! Where changelogs begin and end, and the consumer that reads them.
+//!
+//! Invariant: an offset that is told is the broker's answer for that very partition, or an error.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use oncestream_core::TopicPartition;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::consumer::is_transient;
+use super::context::{self, LogContext};
+use crate::config::ClientSettings;
+
+/// A consumer for changelogs: assigned by hand, tells the end of a partition.
+pub(crate) fn restore_consumer(
+    settings: &ClientSettings,
+) -> Result<Arc<BaseConsumer<LogContext>>, KafkaError> {
+    Ok(Arc::new(context::create(settings, LogContext)?))
+}
+
+/// The first offset of a partition, and its end as the client's isolation level sees it.
+///
+/// librdkafka 2.12 has one call for both, but forgets an error of the first answer when the second
+/// is there already, and then tells the end for the beginning: records would be skipped, or a
+/// store taken for restored.
+pub(crate) fn watermarks<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partition: &TopicPartition,
+    timeout: Duration,
+) -> Result<(i64, i64), KafkaError> {
+    let low = offset_of(consumer, partition, Offset::Beginning, timeout)?;
+    Ok((low, end_offset(consumer, partition, timeout)?))
+}
+
+/// The end of a partition as the client's isolation level sees it.
+pub(crate) fn end_offset<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partition: &TopicPartition,
+    timeout: Duration,
+) -> Result<i64, KafkaError> {
+    offset_of(consumer, partition, Offset::End, timeout)
+}
+
+/// librdkafka 2.12 believes what it once learnt of a topic, if brokers that came and went told of too
+/// few partitions, until its metadata is refreshed minutes later. So it is told to look again.
+fn offset_of<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partition: &TopicPartition,
+    place: Offset,
+    timeout: Duration,
+) -> Result<i64, KafkaError> {
+    let found = ask_offset(consumer, partition, place, timeout);
+    if let Err(error) = &found
+        && is_unknown(error)
+        && let Err(error) = consumer.fetch_metadata(Some(&partition.topic), timeout)
+    {
+        tracing::debug!(%partition, %error, "no metadata");
+    }
+    found
+}
+
+fn ask_offset<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partition: &TopicPartition,
+    place: Offset,
+    timeout: Duration,
+) -> Result<i64, KafkaError> {
+    let mut list = TopicPartitionList::new();
+    // The protocol has these places where it has timestamps.
+    list.add_partition_offset(&partition.topic, partition.partition, place)?;
+    let found = consumer.offsets_for_times(list, timeout)?;
+    let unknown = KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable);
+    let Some(element) = found.find_partition(&partition.topic, partition.partition) else {
+        return Err(unknown);
+    };
+    element.error()?;
+    match element.offset() {
+        Offset::Offset(offset) => Ok(offset),
+        _ => Err(unknown),
+    }
+}
+
+/// An error of a look-up that may go away while brokers come and go: the client can know fewer
+/// partitions than there are for a while. To be borne for a bounded time.
+pub(crate) fn is_unsettled(error: &KafkaError) -> bool {
+    is_transient(error) || is_unknown(error)
+}
+
+fn is_unknown(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopicOrPartition)
+    )
+}
