@@ -78,6 +78,9 @@ fn came_true(within: Duration, mut holds: impl FnMut() -> bool) -> bool {
 pub(crate) fn check(workload: &Workload, guarantee: Guarantee, fed: u64) -> Checked {
     let mut checked = Checked { job: workload.job, ..Checked::default() };
     settle(workload, &mut checked);
+    if !drained(workload, Duration::from_secs(30)) {
+        checked.problems.push("after the last commits, input is left to be read".to_owned());
+    }
     let expected = Expected::read(workload, &mut checked);
     if checked.records_in != fed {
         let held = checked.records_in;

@@ -4,6 +4,7 @@
 //! or ended badly, is noted and never passed over; when a crew is done, what it left running runs.
 
 use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -180,13 +181,16 @@ impl<'a> Crew<'a> {
         for slot in self.running() {
             let exit = self.slots[slot].as_mut().and_then(Instance::exit);
             if let Some(exit) = exit {
-                let (job, words) = (self.workload.job, self.workload.last_words(slot));
-                let what = format!("{job}: instance {slot} ended by itself ({exit}): {words}");
-                self.record.problem(what);
+                self.fell(slot, exit);
                 self.slots[slot] = Some(self.workload.start(slot)?);
             }
         }
         Ok(())
+    }
+
+    fn fell(&self, slot: usize, exit: ExitStatus) {
+        let (job, words) = (self.workload.job, self.workload.last_words(slot));
+        self.record.problem(format!("{job}: instance {slot} ended by itself ({exit}): {words}"));
     }
 
     /// Notes the fault at the very moment it strikes.
@@ -203,10 +207,14 @@ impl<'a> Crew<'a> {
             self.slots[free] = Some(self.workload.start(free)?);
             return Ok(fault);
         }
-        let Some(instance) = self.slots[slot].take() else {
+        let Some(mut instance) = self.slots[slot].take() else {
             anyhow::bail!("{}: nobody in slot {slot}", self.workload.job)
         };
         let aim = next.aim.filter(|step| instance.saw_action(step, AIM));
+        if let Some(exit) = instance.exit() {
+            // Before it was struck: to be seen like any other end of its own.
+            self.fell(slot, exit);
+        }
         let away = Duration::from_millis(next.away_ms);
         match next.kind {
             Kind::Kill => {

@@ -66,6 +66,7 @@ impl Report {
     /// Nothing was lost, duplicated or reordered, and nothing else is wrong.
     pub(crate) fn is_clean(&self) -> bool {
         self.problems.is_empty()
+            && !self.faults.is_empty()
             && self.applications.iter().all(|a| a.tally.is_clean() && a.problems.is_empty())
     }
 

@@ -61,6 +61,7 @@ fn nothing_is_lost_or_duplicated_under_every_kind_of_process_fault() {
     for job in ["pass_through", "word_count", "smoke"] {
         assert!(number(&report, &format!("/applications/{job}/records_out")) > 100, "{job}");
     }
+    assert!(number(&report, "/faults/aimed") > 0, "no fault met its step of a commit");
     for what in ["/transactions/committed", "/transactions/aborted", "/recovery/all/all_ms/p99"] {
         assert!(number(&report, what) > 0, "{what}");
     }

@@ -87,33 +87,34 @@ fn told(report: &CheckReport, at_least: usize) {
         println!("  not reached: {case}");
     }
     if std::env::var_os("ONCESTREAM_CHECK_ONLY").is_none() {
-        assert!(report.cases >= at_least, "{} cases", report.cases);
+        let reached = report.cases - report.not_reached.len();
+        assert!(reached >= at_least, "{reached} cases");
     }
 }
 
 #[test]
 fn a_part_of_the_faults_leaves_a_stateless_topology_exact() {
     let test = "a_part_of_the_faults_leaves_a_stateless_topology_exact";
-    told(&check("stateless-part", stateless, test).cases(PART).run(), PART);
+    told(&check("stateless-part", stateless, test).cases(PART).run(), PART * 7 / 8);
 }
 
 #[test]
 fn a_part_of_the_faults_leaves_counts_with_a_cache_exact() {
     let test = "a_part_of_the_faults_leaves_counts_with_a_cache_exact";
     let check = check("counting-part", counting, test);
-    told(&check.setting("statestore.cache.max.bytes", "100000").cases(PART).run(), PART);
+    told(&check.setting("statestore.cache.max.bytes", "100000").cases(PART).run(), PART * 7 / 8);
 }
 
 #[test]
 fn a_part_of_the_faults_leaves_repartitioned_counts_exact() {
     let test = "a_part_of_the_faults_leaves_repartitioned_counts_exact";
-    told(&check("repartitioned-part", repartitioned, test).cases(PART).run(), PART);
+    told(&check("repartitioned-part", repartitioned, test).cases(PART).run(), PART * 7 / 8);
 }
 
 #[test]
 fn a_part_of_the_faults_leaves_two_stores_exact() {
     let test = "a_part_of_the_faults_leaves_two_stores_exact";
-    told(&check("two-stores-part", two_stores, test).cases(PART).run(), PART);
+    told(&check("two-stores-part", two_stores, test).cases(PART).run(), PART * 7 / 8);
 }
 
 #[test]

@@ -260,6 +260,29 @@ async fn a_step_longer_than_max_poll_interval_loses_and_doubles_nothing() {
     stop(&app).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_while_a_new_producer_waits_for_its_coordinator_ends_without_an_error() {
+    const COORDINATOR_NOT_AVAILABLE: i16 = 15;
+    const INVALID_PRODUCER_ID_MAPPING: i16 = 49;
+    let mut place = Place::new("stopped-without-coordinator", 1, 1);
+    let app = place.word_count(&[]);
+    start(&app).await;
+    let asked = place.requests(Api::InitProducerId);
+    let faults = place.broker.faults();
+    let away = Action::Error(COORDINATOR_NOT_AVAILABLE);
+    faults.add(Fault::on(Api::InitProducerId).always().then(away));
+    let lost = Action::Error(INVALID_PRODUCER_ID_MAPPING);
+    faults.add(Fault::on(Api::EndTxn).nth(1).then(lost));
+    place.feed(100);
+    wait_until("a new producer to ask", || place.requests(Api::InitProducerId) > asked);
+    stop(&app).await;
+    place.broker.faults().clear();
+    let app = place.word_count(&[]);
+    start(&app).await;
+    place.await_exact();
+    stop(&app).await;
+}
+
 /// A member that is thrown out during its last step and stops before it looks at its group again.
 /// (A close that waited for ever, once in about 300 such ends, was found by chaos: the invariants
 /// in ARCHITECTURE.md say why.)

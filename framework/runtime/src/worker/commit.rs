@@ -15,6 +15,10 @@ use super::{Worker, wall_clock_ms};
 use crate::clients::{Step, WorkerProducer};
 use crate::error::StreamsError;
 
+/// How long offsets may take to be sent. librdkafka's call may not return while coordinators come
+/// and go, and after the time-out of the transaction there is no use in waiting.
+const OFFSETS_LIMIT: Duration = Duration::from_secs(10);
+
 impl Worker {
     /// Commits when it is time, when too much is uncommitted, or when a processor asked.
     pub(super) fn commit_if_due(&mut self) -> Result<(), StreamsError> {
@@ -155,7 +159,8 @@ impl Worker {
         let (Some(group), Some(producer)) = (self.consumer.group_metadata(), &self.producer) else {
             return Fact::Failed(Disposition::RestoreTask);
         };
-        match producer.send_offsets(list, group, self.call_timeout()) {
+        let limit = self.shared.config.transaction_timeout().max(OFFSETS_LIMIT);
+        match producer.send_offsets(list, group, limit) {
             Ok(()) => Fact::Done,
             Err(e) => {
                 self.client_failed("sending offsets to the transaction", e, Step::Transaction)

@@ -3,7 +3,8 @@
 //! Invariant: what is not committed is dropped with its tasks, and what is committed is where they
 //! start again. Nothing is repaired in place.
 
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use oncestream_core::TaskId;
 use oncestream_core::commit::{Disposition, Fact};
@@ -36,7 +37,16 @@ impl Worker {
         self.log_failure("replacing the producer and starting the tasks again");
         // Dropped first: two producers with one transactional id never live at a time.
         let refusals = self.producer.take().map(WorkerProducer::into_refusals);
-        let mut producer = new_producer(&self.shared, self.index)?;
+        let mut producer = match new_producer(&self.shared, self.index) {
+            Ok(producer) => producer,
+            // On the way to the end none is needed: nothing is left to commit.
+            Err(error) if self.shared.stop.load(Ordering::Acquire) => {
+                tracing::warn!(worker = self.index, %error, "the open transaction is left to its timeout");
+                self.drop_tasks();
+                return Ok(Fact::Done);
+            }
+            Err(error) => return Err(error),
+        };
         producer.set_refusals(refusals.unwrap_or_default());
         self.producer = Some(producer);
         self.restart_tasks()?;
@@ -73,9 +83,25 @@ impl Worker {
             );
             return Some(Fact::Failed(Disposition::OutcomeUnknown));
         }
-        match producer.abort(timeout) {
+        match self.abort_in_steps(producer) {
             Ok(()) => None,
             Err(e) => Some(self.client_failed("aborting a transaction", e, Step::Transaction)),
+        }
+    }
+
+    /// Aborts; gives up early once the application is to stop, for what is left open is fenced by
+    /// the next start, or times out.
+    fn abort_in_steps(&self, producer: &WorkerProducer) -> Result<(), KafkaError> {
+        let deadline = Instant::now() + self.call_timeout();
+        loop {
+            match producer.abort(INIT_STEP) {
+                // The same call may be resumed after a time-out.
+                Err(KafkaError::Transaction(e))
+                    if e.is_retriable()
+                        && Instant::now() < deadline
+                        && !self.shared.stop.load(Ordering::Acquire) => {}
+                done => return done,
+            }
         }
     }
 
@@ -89,7 +115,7 @@ impl Worker {
         }
         // This producer is not used again, so what still arrives finds no transaction.
         producer.purge(self.call_timeout());
-        if let Err(error) = producer.abort(self.call_timeout()) {
+        if let Err(error) = self.abort_in_steps(producer) {
             tracing::warn!(worker = self.index, %error, "the open transaction is left to its timeout");
         }
     }

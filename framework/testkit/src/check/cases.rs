@@ -64,7 +64,7 @@ pub(super) fn run(setup: &Setup, handle: &Handle, case: &Case, expected: &Outcom
         Err(error) => vec![error],
         Ok(()) => verify(&run.stage, expected, &run.state_dirs(), caching),
     };
-    let reached = run.fired();
+    let reached = run.has_happened();
     let requests = if problems.is_empty() {
         Vec::new()
     } else {
@@ -147,6 +147,13 @@ impl<'a> Run<'a> {
 
     fn fired(&self) -> bool {
         self.fault.is_some_and(|fault| self.stage.broker.faults().fired(fault) > 0)
+    }
+
+    /// Whether the case shows something: the fault has met its request, and what was to be done
+    /// then was done. A request of the shutdown comes too late to kill or join anybody.
+    fn has_happened(&self) -> bool {
+        let acts = matches!(self.case.map(|case| case.happening), Some(Happening::Acts(_)));
+        self.fired() && (acts || self.scene == Scene::Over)
     }
 
     /// Runs until all is committed, and stops the application.
@@ -273,9 +280,9 @@ impl<'a> Run<'a> {
 
     /// An instance told an error. An error in itself, unless the fault may stop an application.
     fn stopped(&mut self, who: &str, error: String) -> Result<(), String> {
-        let may = self.case.is_some_and(|case| case.gravity == Gravity::Stopping);
-        let panicked = error.contains("panicked");
-        if !may || panicked || self.stops.len() >= RESTARTS {
+        let may = self.case.is_some_and(|case| case.gravity == Gravity::Stopping) && self.fired();
+        let never = ["panicked", "the shutdown"].iter().any(|what| error.contains(what));
+        if !may || never || self.stops.len() >= RESTARTS {
             return Err(format!("the {who} instance stopped: {error}"));
         }
         self.stops.push(error);
