@@ -276,6 +276,12 @@ async fn a_stop_while_a_new_producer_waits_for_its_coordinator_ends_without_an_e
     place.feed(100);
     wait_until("a new producer to ask", || place.requests(Api::InitProducerId) > asked);
     stop(&app).await;
+    // One that never had a producer.
+    let app = place.word_count(&[]);
+    let asked = place.requests(Api::InitProducerId);
+    app.start().await.unwrap();
+    wait_until("its first producer to ask", || place.requests(Api::InitProducerId) > asked);
+    stop(&app).await;
     place.broker.faults().clear();
     let app = place.word_count(&[]);
     start(&app).await;

@@ -37,15 +37,10 @@ impl Worker {
         self.log_failure("replacing the producer and starting the tasks again");
         // Dropped first: two producers with one transactional id never live at a time.
         let refusals = self.producer.take().map(WorkerProducer::into_refusals);
-        let mut producer = match new_producer(&self.shared, self.index) {
-            Ok(producer) => producer,
+        let Some(mut producer) = new_producer(&self.shared, self.index)? else {
             // On the way to the end none is needed: nothing is left to commit.
-            Err(error) if self.shared.stop.load(Ordering::Acquire) => {
-                tracing::warn!(worker = self.index, %error, "the open transaction is left to its timeout");
-                self.drop_tasks();
-                return Ok(Fact::Done);
-            }
-            Err(error) => return Err(error),
+            self.drop_tasks();
+            return Ok(Fact::Done);
         };
         producer.set_refusals(refusals.unwrap_or_default());
         self.producer = Some(producer);

@@ -59,7 +59,7 @@ pub(crate) enum WorkerState {
 /// Runs a worker to its end. Returns when asked to stop, or with the error that stopped it.
 pub(crate) fn run(index: usize, shared: Arc<Shared>) -> Result<(), StreamsError> {
     guarded(index, || {
-        let mut worker = Worker::new(index, shared)?;
+        let Some(mut worker) = Worker::new(index, shared)? else { return Ok(()) };
         // After a panic only the producer is used again, to abort; the tasks are dropped.
         let result = guarded(index, || worker.run()).map_err(|e| worker.name_denied(e));
         worker.close(result)
@@ -121,9 +121,10 @@ struct Worker {
 }
 
 impl Worker {
-    fn new(index: usize, shared: Arc<Shared>) -> Result<Self, StreamsError> {
+    /// `None` if the application is to stop before that is done.
+    fn new(index: usize, shared: Arc<Shared>) -> Result<Option<Self>, StreamsError> {
         let config = &shared.config;
-        let producer = producing::new_producer(&shared, index)?;
+        let Some(producer) = producing::new_producer(&shared, index)? else { return Ok(None) };
         let topics = tasks::subscription(&shared.topology, config.application_id())?;
         let consumer = GroupConsumer::subscribe(&config.consumer_settings(index), &topics)
             .map_err(|e| StreamsError::client(format!("subscribing to {topics:?}"), e))?;
@@ -137,7 +138,7 @@ impl Worker {
             ..TaskConfig::new(config.application_id())
         };
         let now = Instant::now();
-        Ok(Self {
+        Ok(Some(Self {
             index,
             task_config,
             budget: Rc::new(CacheBudget::new(usize::try_from(per_worker).unwrap_or(usize::MAX))),
@@ -164,7 +165,7 @@ impl Worker {
             state: None,
             metrics: WorkerMetrics::new(index),
             shared,
-        })
+        }))
     }
 
     fn run(&mut self) -> Result<(), StreamsError> {

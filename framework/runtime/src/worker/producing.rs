@@ -25,34 +25,37 @@ pub(super) fn transactional_id(shared: &Shared, worker: usize) -> String {
     format!("{app}-{instance}-{worker}")
 }
 
-/// Makes a worker's producer; under exactly once it fences and settles its predecessor.
+/// Makes a worker's producer; under exactly once it fences and settles its predecessor. `None` if
+/// the application is to stop before a coordinator was there for that.
 pub(super) fn new_producer(
     shared: &Arc<Shared>,
     worker: usize,
-) -> Result<WorkerProducer, StreamsError> {
+) -> Result<Option<WorkerProducer>, StreamsError> {
     let exactly_once = shared.config.is_exactly_once();
     let id = exactly_once.then(|| transactional_id(shared, worker));
     let settings = shared.config.producer_settings(id.as_deref(), worker);
     let producer = WorkerProducer::new(&settings).map_err(|e| {
         StreamsError::client(format!("creating the producer of worker {worker}"), e)
     })?;
-    if let Some(id) = id {
-        init(shared, &producer, &id)?;
-    }
-    Ok(producer)
+    let ready = match id {
+        Some(id) => init(shared, &producer, &id)?,
+        None => true,
+    };
+    Ok(ready.then_some(producer))
 }
 
-fn init(shared: &Shared, producer: &WorkerProducer, id: &str) -> Result<(), StreamsError> {
+/// False if the application is to stop first.
+fn init(shared: &Shared, producer: &WorkerProducer, id: &str) -> Result<bool, StreamsError> {
     let deadline = Instant::now() + INIT_TIMEOUT;
     loop {
         match producer.init(INIT_STEP) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(true),
             // The same call may be resumed after a time-out.
-            Err(KafkaError::Transaction(e))
-                if e.is_retriable()
-                    && Instant::now() < deadline
-                    && !shared.stop.load(Ordering::Acquire) =>
-            {
+            Err(KafkaError::Transaction(e)) if e.is_retriable() && Instant::now() < deadline => {
+                if shared.stop.load(Ordering::Acquire) {
+                    tracing::warn!(error = %e, id, "stopping: what is open is left to its timeout");
+                    return Ok(false);
+                }
                 tracing::info!(error = %e, id, "waiting for the transaction coordinator");
             }
             Err(e) => {
