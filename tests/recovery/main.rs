@@ -116,7 +116,8 @@ fn main() {
     });
     let mut firsts = Vec::new();
     for number in 1..=kills {
-        instance.await_progress(instance.heard().saturating_sub(1));
+        // In the middle of a commit, so that a transaction is left open.
+        instance.await_action("SendOffsets");
         instance.kill();
         let started_ms = now_ms();
         instance = start(folder.path(), number);
