@@ -98,6 +98,12 @@ impl Place {
         counts
     }
 
+    /// The number of the last request of a kind. The log forgets its oldest.
+    fn last_request(&self, api: Api) -> u64 {
+        let requests = self.broker.requests();
+        requests.iter().filter(|r| r.api == api).map(|r| r.number).max().unwrap_or(0)
+    }
+
     fn requests(&self, api: Api) -> usize {
         self.broker.requests().iter().filter(|r| r.api == api).count()
     }
@@ -267,20 +273,20 @@ async fn a_stop_while_a_new_producer_waits_for_its_coordinator_ends_without_an_e
     let mut place = Place::new("stopped-without-coordinator", 1, 1);
     let app = place.word_count(&[]);
     start(&app).await;
-    let asked = place.requests(Api::InitProducerId);
+    let asked = place.last_request(Api::InitProducerId);
     let faults = place.broker.faults();
     let away = Action::Error(COORDINATOR_NOT_AVAILABLE);
     faults.add(Fault::on(Api::InitProducerId).always().then(away));
     let lost = Action::Error(INVALID_PRODUCER_ID_MAPPING);
     faults.add(Fault::on(Api::EndTxn).nth(1).then(lost));
     place.feed(100);
-    wait_until("a new producer to ask", || place.requests(Api::InitProducerId) > asked);
+    wait_until("a new producer to ask", || place.last_request(Api::InitProducerId) > asked);
     stop(&app).await;
     // One that never had a producer.
     let app = place.word_count(&[]);
-    let asked = place.requests(Api::InitProducerId);
+    let asked = place.last_request(Api::InitProducerId);
     app.start().await.unwrap();
-    wait_until("its first producer to ask", || place.requests(Api::InitProducerId) > asked);
+    wait_until("its first producer to ask", || place.last_request(Api::InitProducerId) > asked);
     stop(&app).await;
     place.broker.faults().clear();
     let app = place.word_count(&[]);
