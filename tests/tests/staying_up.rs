@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use oncestream::prelude::*;
@@ -21,8 +21,7 @@ use oncestream_broker::{Action, Api, Broker, Fault, PartitionView};
 use oncestream_core::state::{Backend as _, WriteBatch};
 use oncestream_stores::{FjallBackend, FjallOptions};
 use oncestream_tests::application::{
-    Application, DEADLINE, assert_tells, await_state, new_dir, start, stop, streams, wait_until,
-    word_count,
+    Application, assert_tells, await_state, new_dir, start, stop, streams, wait_until, word_count,
 };
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
@@ -293,48 +292,6 @@ async fn a_stop_while_a_new_producer_waits_for_its_coordinator_ends_without_an_e
     start(&app).await;
     place.await_exact();
     stop(&app).await;
-}
-
-/// A member that is thrown out during its last step and stops before it looks at its group again.
-/// (A close that waited for ever, once in about 300 such ends, was found by chaos: the invariants
-/// in ARCHITECTURE.md say why.)
-#[tokio::test(flavor = "multi_thread")]
-async fn a_member_thrown_out_during_its_last_step_ends() {
-    let place = Place::new("lost-and-stopped", 1, 1);
-    for _ in 0..3 {
-        let (begun, is_begun) = mpsc::channel();
-        let (go_on, may_go_on) = mpsc::channel::<()>();
-        let may_go_on = Mutex::new(may_go_on);
-        let builder = StreamsBuilder::new();
-        builder
-            .stream::<String, String>("in")
-            .peek(move |_, _| {
-                begun.send(()).unwrap();
-                let _ = may_go_on.lock().unwrap().recv();
-            })
-            .to("out");
-        // The commit is due when the step ends: no poll in between tells of anything.
-        let settings = [
-            ("heartbeat.interval.ms", "50"),
-            ("commit.interval.ms", "10"),
-            ("shutdown.timeout.ms", "10000"),
-        ];
-        let dir = place.app.state_dir();
-        let app = place.streams(builder.build().unwrap(), dir, &settings);
-        start(&app).await;
-        place.broker.append("in", 0, [(Some("key"), Some("value"), 1)]).unwrap();
-        is_begun.recv_timeout(DEADLINE).unwrap();
-        let group = place.broker.view();
-        let member = &group.group(&place.app.id).unwrap().members[0].member_id;
-        assert!(place.broker.expire_member(&place.app.id, member));
-        wait_until("the member to hear of it", || {
-            place.broker.requests().iter().any(|r| {
-                r.api == Api::Heartbeat && r.member.as_ref() == Some(member) && r.error == Some(25)
-            })
-        });
-        // Asked to stop first, so that the worker looks at nothing else once it goes on.
-        tokio::join!(stop(&app), async move { drop(go_on) });
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
