@@ -12,10 +12,12 @@ import java.util.Objects;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.ListConsumerGroupOffsetsOptions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaFuture;
@@ -138,6 +140,19 @@ final class Clients {
             });
         }
         return records;
+    }
+
+    /**
+     * A group's offsets, those of ending transactions included. Not by a consumer of the group: it
+     * may answer with what it asked before, for itself.
+     */
+    Map<TopicPartition, Long> committed(String group) throws Exception {
+        ListConsumerGroupOffsetsOptions stable =
+                new ListConsumerGroupOffsetsOptions().requireStable(true);
+        Map<TopicPartition, Long> offsets = new HashMap<>();
+        get(admin.listConsumerGroupOffsets(group, stable).partitionsToOffsetAndMetadata())
+                .forEach((partition, offset) -> offsets.put(partition, offset.offset()));
+        return offsets;
     }
 
     /** The end of a topic's first partition: with read_committed the last stable offset. */

@@ -3,6 +3,8 @@
 //! The same enumeration finds what is not exactly once: `at_least_once`, and a side effect in a
 //! function. The full ones take minutes; a part of each runs always.
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use oncestream::Topology;
@@ -205,4 +207,32 @@ fn a_side_effect_in_a_map_is_found_out() {
         .expect_err("the numbers depend on how often a record was processed");
     println!("{failure}");
     assert!(failure.to_string().contains("output numbered-0"), "{failure}");
+}
+
+/// A filter that remembers lets a record through once only, and its transaction may be aborted.
+/// The cache of another branch is no excuse, nor that a function chooses the topic.
+#[test]
+fn a_record_lost_beside_a_store_with_a_cache_is_found_out() {
+    let fresh = || {
+        let seen = Mutex::new(BTreeSet::new());
+        let builder = StreamsBuilder::new();
+        let lines = builder.stream::<String, String>("lines");
+        lines
+            .map_values(|line| format!("{line}!"))
+            .filter(move |key, line| seen.lock().unwrap().insert((key.clone(), line.clone())))
+            .to_chosen(|_, _| "fresh".to_owned(), Produced::new());
+        lines.group_by_key().count(Materialized::named("counts")).to_stream().to("counts");
+        build(builder)
+    };
+    let failure = ExactlyOnceCheck::new("fresh", fresh)
+        .input("lines", (0..30).map(|n| (format!("key-{}", n % 2), format!("line {n}"))))
+        .output("fresh")
+        .setting("statestore.cache.max.bytes", "100000")
+        .only("EndTxn #1")
+        .processes(false)
+        .try_run()
+        .expect_err("what was aborted is filtered out the second time");
+    println!("{failure}");
+    assert!(failure.to_string().contains("output fresh-"), "{failure}");
+    assert!(!failure.to_string().contains("output counts-"), "{failure}");
 }

@@ -19,8 +19,8 @@ use super::verify::{Outcome, verify};
 
 /// How often the broker is looked at.
 const LOOK: Duration = Duration::from_millis(8);
-/// So often an application that ends with an error is started again.
-const RESTARTS: usize = 3;
+/// So often an application that ends with an error is started again: a fault comes once.
+const RESTARTS: usize = 1;
 
 /// How a case ended.
 #[derive(Debug)]

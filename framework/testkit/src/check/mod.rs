@@ -16,6 +16,7 @@
 
 mod cases;
 mod errors;
+mod held_back;
 mod instance;
 mod local;
 mod outputs;
@@ -24,6 +25,7 @@ mod process;
 mod report;
 mod requests;
 mod run;
+mod sample;
 mod settings;
 mod stage;
 mod stores;
@@ -114,6 +116,7 @@ impl ExactlyOnceCheck {
                 test,
                 topology: Box::new(topology),
                 inputs: BTreeMap::new(),
+                outputs: Vec::new(),
                 partitions: 2,
                 waves: 3,
                 settings: BTreeMap::new(),
@@ -149,6 +152,13 @@ impl ExactlyOnceCheck {
         self
     }
 
+    /// One more topic the application writes to: one that a function chooses, or that of dead
+    /// letters. Topics of sinks are known.
+    pub fn output(mut self, topic: &str) -> Self {
+        self.setup.outputs.push(topic.to_owned());
+        self
+    }
+
     /// How many partitions each input and output topic has; 2 without it.
     pub fn partitions(mut self, partitions: i32) -> Self {
         self.setup.partitions = partitions.max(1);
@@ -166,7 +176,8 @@ impl ExactlyOnceCheck {
     /// `commit.interval.ms=20` and `statestore.cache.max.bytes=0`.
     ///
     /// With a cache, how many updates of a table reach the output depends on time. Then those of a
-    /// key must be some of all updates there are, in their order, and end with the last.
+    /// key must be some of all updates there are, in their order, and end with the last. What is
+    /// written before any store is compared in full.
     pub fn setting(mut self, key: &str, value: &str) -> Self {
         self.setup.settings.insert(key.to_owned(), value.to_owned());
         self

@@ -3,7 +3,7 @@
 //! A request is named by its kind, the client that sends it and which of these it is. Runs differ
 //! in time, so numbers over all requests would name others in the next run; these names hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -169,6 +169,7 @@ fn named_by_topic(requests: &[RequestRecord], topic: &str) -> RequestName {
 /// Every fault at every request.
 pub(super) fn cases(requests: &[RequestRecord], kinds: Kinds) -> Vec<Case> {
     let mut cases = Vec::new();
+    let open = in_transaction(requests);
     for (index, (at, request)) in names(requests).into_iter().zip(requests).enumerate() {
         // Metadata is answered with an error for a topic, or not at all.
         let at_error = match (request.api, request.topics.first()) {
@@ -215,7 +216,7 @@ pub(super) fn cases(requests: &[RequestRecord], kinds: Kinds) -> Vec<Case> {
         if request.member.is_some() {
             add(act(Action::ExpireMember), Gravity::Passing);
         }
-        if request.transactional_id.is_some() && !asks && request.api != Api::InitProducerId {
+        if open[index] {
             add(act(Action::TimeOutTransaction), Gravity::Passing);
         }
         if kinds.rebalances && is_of_a_worker(request) {
@@ -231,6 +232,25 @@ pub(super) fn cases(requests: &[RequestRecord], kinds: Kinds) -> Vec<Case> {
         }
     }
     cases
+}
+
+/// For each request, whether the transaction it names is open when the broker gets it.
+fn in_transaction(requests: &[RequestRecord]) -> Vec<bool> {
+    let mut open: BTreeSet<&str> = BTreeSet::new();
+    let mut was_open = Vec::with_capacity(requests.len());
+    for request in requests {
+        let Some(id) = request.transactional_id.as_deref() else {
+            was_open.push(false);
+            continue;
+        };
+        was_open.push(open.contains(id));
+        match (request.api, request.error) {
+            (Api::AddPartitionsToTxn | Api::AddOffsetsToTxn, None) => open.insert(id),
+            (Api::EndTxn, None) => open.remove(id),
+            _ => continue,
+        };
+    }
+    was_open
 }
 
 /// Sent when the application runs already, so that a second instance makes it rebalance.
@@ -252,37 +272,4 @@ fn is_of_a_commit(request: &RequestRecord) -> bool {
             | Api::EndTxn
             | Api::OffsetCommit
     )
-}
-
-/// At most `count` of the cases, chosen by the seed and in its order: kinds of requests that are
-/// rare are as likely as frequent ones.
-pub(super) fn sample(cases: Vec<Case>, count: usize, seed: u64) -> Vec<Case> {
-    let mut groups: BTreeMap<(Api, String), Vec<Case>> = BTreeMap::new();
-    for case in shuffled(cases, seed) {
-        let kind = (case.at.api, format!("{}", case.happening));
-        groups.entry(kind).or_default().push(case);
-    }
-    let mut groups = shuffled(groups.into_values().collect(), seed);
-    let mut chosen = Vec::new();
-    while chosen.len() < count && !groups.is_empty() {
-        groups.retain_mut(|group| {
-            if chosen.len() < count {
-                chosen.extend(group.pop());
-            }
-            !group.is_empty()
-        });
-    }
-    chosen
-}
-
-/// Fisher and Yates, with numbers of a linear congruential generator (Knuth's MMIX).
-pub(super) fn shuffled<T>(mut items: Vec<T>, seed: u64) -> Vec<T> {
-    let mut state = seed;
-    for at in (1..items.len()).rev() {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let chosen = (state >> 33) % (at as u64 + 1);
-        items.swap(at, usize::try_from(chosen).unwrap_or(0));
-    }
-    items
 }

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
 use super::cases::{self, Ended};
-use super::outputs::Agreement;
 use super::plan::{self, Case, Kinds};
 use super::process;
 use super::report::{CaseFailure, CheckFailure, CheckReport, count};
+use super::sample;
 use super::settings::{Caching, FIRST, Setup};
 use super::verify::Outcome;
 
@@ -88,8 +88,8 @@ fn prepare(setup: &Setup, handle: &Handle) -> Result<(Outcome, Vec<Case>, usize)
     // All updates, whether a cache holds some of them back later or not.
     let (expected, _) = cases::undisturbed(setup, handle, Caching::Off)?;
     let (again, requests) = cases::undisturbed(setup, handle, setup.caching())?;
-    let agreement = Agreement { caching: setup.caching(), ordered: setup.ordered };
-    let mut differences = expected.differences(&again, agreement);
+    let agreement = setup.agreement(&(setup.topology)(), setup.caching());
+    let mut differences = expected.differences(&again, &agreement);
     if !differences.is_empty() {
         let what = "two runs without faults differ: the topology depends on time, or on something \
                     outside Kafka and its stores";
@@ -110,10 +110,10 @@ fn prepare(setup: &Setup, handle: &Handle) -> Result<(Outcome, Vec<Case>, usize)
         return Err(vec![format!("no case contains {:?}", setup.only)]);
     }
     if cases.len() > setup.limit {
-        cases = plan::sample(cases, setup.limit, setup.seed);
+        cases = sample::sample(cases, setup.limit, setup.seed);
     }
     // Cases of one kind are alike in time: mixed, they use the machine better.
-    let cases = plan::shuffled(cases, setup.seed);
+    let cases = sample::shuffled(cases, setup.seed);
     Ok((expected, cases, requests.len()))
 }
 

@@ -1,12 +1,15 @@
 //! What a check goes by, and the settings of the application under it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
 use oncestream_core::graph::Topology;
 use oncestream_core::serde::Serde;
 use oncestream_runtime::StreamsConfig;
+
+use super::held_back;
+use super::outputs::Agreement;
 
 /// The environment variable that picks cases.
 pub(super) const ONLY: &str = "ONCESTREAM_CHECK_ONLY";
@@ -29,6 +32,8 @@ pub(super) struct Setup {
     pub(super) test: Option<String>,
     pub(super) topology: Box<dyn Fn() -> Topology + Send + Sync>,
     pub(super) inputs: BTreeMap<String, Vec<InputRecord>>,
+    /// Topics that are written to, but by no sink that names them.
+    pub(super) outputs: Vec<String>,
     pub(super) partitions: i32,
     pub(super) waves: usize,
     pub(super) settings: BTreeMap<String, String>,
@@ -98,6 +103,15 @@ impl Setup {
             config = config.set(CACHE, "0").map_err(|e| e.to_string())?;
         }
         config.build().map_err(|e| e.to_string())
+    }
+
+    /// How closely two runs must agree if one of them has such a cache.
+    pub(super) fn agreement(&self, topology: &Topology, caching: Caching) -> Agreement {
+        let held_back = match caching {
+            Caching::On => held_back::outputs(topology, &self.outputs),
+            Caching::Off => BTreeSet::new(),
+        };
+        Agreement { held_back, ordered: self.ordered }
     }
 
     /// Whether stores hold updates back until a commit.

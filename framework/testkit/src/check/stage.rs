@@ -35,7 +35,8 @@ impl<'a> Stage<'a> {
         let broker = builder.start_blocking().map_err(|e| told(&e))?;
         let topology = (setup.topology)();
         let mut counts: BTreeMap<Arc<str>, i32> = BTreeMap::new();
-        for topic in user_topics(&topology).into_iter().chain(setup.inputs.keys().cloned()) {
+        let named = setup.inputs.keys().chain(&setup.outputs).cloned();
+        for topic in user_topics(&topology).into_iter().chain(named) {
             counts.insert(topic.into(), setup.partitions);
         }
         for topic in counts.keys() {
@@ -85,7 +86,7 @@ impl<'a> Stage<'a> {
         let inputs_done = self.setup.inputs.keys().all(|topic| {
             (0..self.setup.partitions).all(|partition| {
                 let at = committed.get(&(topic.as_str(), partition)).copied().unwrap_or(0);
-                at >= end(topic, partition)
+                at == end(topic, partition)
             })
         });
         inputs_done
@@ -93,9 +94,11 @@ impl<'a> Stage<'a> {
             && self.internal.repartitions.iter().all(|repartition| {
                 (0..repartition.partitions).all(|partition| {
                     let at = committed.get(&(&*repartition.topic, partition)).copied();
+                    let at = at.unwrap_or(0);
                     self.readable(&repartition.topic, partition)
                         .last()
-                        .is_none_or(|last| last.offset < at.unwrap_or(0))
+                        .is_none_or(|last| last.offset < at)
+                        && at <= end(&repartition.topic, partition)
                 })
             })
     }
@@ -116,9 +119,13 @@ impl<'a> Stage<'a> {
         records
     }
 
-    /// The user's topics that are written to, if they are known by name.
+    /// The user's topics that are written to.
     pub(super) fn outputs(&self) -> Vec<String> {
-        sinks(&self.topology)
+        let mut names = sinks(&self.topology);
+        names.extend(self.setup.outputs.iter().cloned());
+        names.sort();
+        names.dedup();
+        names
     }
 }
 
@@ -127,10 +134,7 @@ fn sinks(topology: &Topology) -> Vec<String> {
         NodeKind::Sink(SinkTopic::Topic(TopicRef::User(name))) => Some(name.to_string()),
         _ => None,
     });
-    let mut names: Vec<String> = sinks.collect();
-    names.sort();
-    names.dedup();
-    names
+    sinks.collect()
 }
 
 fn user_topics(topology: &Topology) -> Vec<String> {

@@ -45,7 +45,7 @@ impl Outcome {
     }
 
     /// How another run differs from this one.
-    pub(super) fn differences(&self, other: &Self, agreement: Agreement) -> Vec<String> {
+    pub(super) fn differences(&self, other: &Self, agreement: &Agreement) -> Vec<String> {
         let mut found = self.outputs.differences(&other.outputs, agreement);
         let (mine, others) = (&self.changelogs, &other.changelogs);
         let mut changed = Vec::new();
@@ -78,8 +78,8 @@ pub(super) fn verify(
     if !stage.is_done() {
         found.push("committed offsets are not at the end of the inputs".to_owned());
     }
-    let agreement = Agreement { caching, ordered: stage.setup.ordered };
-    found.extend(expected.differences(&Outcome::read(stage), agreement));
+    let agreement = stage.setup.agreement(&stage.topology, caching);
+    found.extend(expected.differences(&Outcome::read(stage), &agreement));
     match stores::differences(stage, state_dirs) {
         Ok(differences) => found.extend(bounded(differences)),
         Err(error) => found.push(error),
