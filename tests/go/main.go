@@ -91,16 +91,8 @@ func read(
 		return nil, err
 	}
 	defer cl.Close()
-	admin := kadm.NewClient(cl)
-	list := admin.ListEndOffsets
-	if isolation == kgo.ReadCommitted() {
-		list = admin.ListCommittedOffsets
-	}
-	ends, err := list(ctx, topic)
+	ends, err := settledEnds(ctx, kadm.NewClient(cl), topic)
 	if err != nil {
-		return nil, err
-	}
-	if err := ends.Error(); err != nil {
 		return nil, err
 	}
 	var values []string
@@ -120,6 +112,34 @@ func read(
 	}
 	slices.Sort(values)
 	return values, nil
+}
+
+// The ends of a topic whose transactions have their markers: these follow the answer to a commit.
+func settledEnds(ctx context.Context, admin *kadm.Client, topic string) (kadm.ListedOffsets, error) {
+	for {
+		ends, err := admin.ListEndOffsets(ctx, topic)
+		if err == nil {
+			err = ends.Error()
+		}
+		if err != nil {
+			return nil, err
+		}
+		stable, err := admin.ListCommittedOffsets(ctx, topic)
+		if err == nil {
+			err = stable.Error()
+		}
+		if err != nil {
+			return nil, err
+		}
+		settled := true
+		ends.Each(func(end kadm.ListedOffset) {
+			at, _ := stable.Lookup(topic, end.Partition)
+			settled = settled && at.Offset == end.Offset
+		})
+		if settled {
+			return ends, nil
+		}
+	}
 }
 
 func atEnd(ends kadm.ListedOffsets, seen map[int32]int64) bool {

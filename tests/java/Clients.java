@@ -12,12 +12,10 @@ import java.util.Objects;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
-import org.apache.kafka.clients.admin.ListConsumerGroupOffsetsOptions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.consumer.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
-import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.KafkaFuture;
@@ -142,15 +140,24 @@ final class Clients {
         return records;
     }
 
+    /** Waits for the markers of all transactions of a topic: they follow the answer to a commit. */
+    void settle(String topic) throws Exception {
+        List<TopicPartition> partitions = partitionsOf(topic);
+        try (KafkaConsumer<String, String> stable = consumer();
+                KafkaConsumer<String, String> all =
+                        consumer("isolation.level", "read_uncommitted")) {
+            eventually("the markers in " + topic, () ->
+                    stable.endOffsets(partitions).equals(all.endOffsets(partitions)));
+        }
+    }
+
     /**
-     * A group's offsets, those of ending transactions included. Not by a consumer of the group: it
-     * may answer with what it asked before, for itself.
+     * A group's offsets, as far as the markers of their transactions are written. Not by a consumer
+     * of the group: it may answer with what it asked before, for itself.
      */
     Map<TopicPartition, Long> committed(String group) throws Exception {
-        ListConsumerGroupOffsetsOptions stable =
-                new ListConsumerGroupOffsetsOptions().requireStable(true);
         Map<TopicPartition, Long> offsets = new HashMap<>();
-        get(admin.listConsumerGroupOffsets(group, stable).partitionsToOffsetAndMetadata())
+        get(admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata())
                 .forEach((partition, offset) -> offsets.put(partition, offset.offset()));
         return offsets;
     }

@@ -52,6 +52,7 @@ final class Transactions {
         }
         List<String> committed =
                 List.of("a0", "a1", "a2", "a3", "c0", "c1", "c2", "c3", "e0", "e1", "e2", "e3");
+        clients.settle(topic);
         Clients.same("committed", committed, clients.values(topic, "read_committed"));
         Clients.same("all", 20, clients.values(topic, "read_uncommitted").size());
     }
@@ -70,8 +71,8 @@ final class Transactions {
             Clients.same("while open", List.of("before"), clients.values(topic, "read_committed"));
             producer.abortTransaction();
         }
-        // The marker is a record of its own. Its writing is not awaited by the abort's answer.
-        Clients.eventually("the marker", () -> clients.end(topic, "read_committed") == 4);
+        clients.settle(topic);
+        Clients.same("with the marker", 4L, clients.end(topic, "read_committed"));
         List<String> outside = List.of("after", "before");
         Clients.same("after the abort", outside, clients.values(topic, "read_committed"));
     }
@@ -101,6 +102,7 @@ final class Transactions {
             // 60 records in cycles of 7, a third of them aborted: fewer would not test an abort.
             Clients.same("cycles enough", true, cycles[0] >= 9);
         }
+        clients.settle(output);
         List<String> transformed = values.stream().map(String::toUpperCase).toList();
         Clients.same("output", transformed, clients.values(output, "read_committed"));
         int all = clients.values(output, "read_uncommitted").size();
@@ -156,8 +158,9 @@ final class Transactions {
             producer.sendOffsetsToTransaction(
                     Map.of(partition, new OffsetAndMetadata(5)), first.groupMetadata());
             producer.commitTransaction();
-            Map<TopicPartition, Long> committed = clients.committed("java-zombie");
-            Clients.same("committed", Map.of(partition, 5L), committed);
+            Map<TopicPartition, Long> committed = Map.of(partition, 5L);
+            Clients.eventually("the commit's marker",
+                    () -> committed.equals(clients.committed("java-zombie")));
         }
     }
 
@@ -176,6 +179,7 @@ final class Transactions {
                 young.commitTransaction();
             }
         }
+        clients.settle(topic);
         List<String> young = List.of("of the young");
         Clients.same("committed", young, clients.values(topic, "read_committed"));
         Clients.same("all", 2, clients.values(topic, "read_uncommitted").size());
