@@ -355,11 +355,13 @@ macro_rules! on_broker {
     };
 }
 
-/// Set up as the command `oncestream broker` does it.
+/// Set up as the command `oncestream broker` does it, but for its markers: they come late, so that
+/// a check which reads before them fails each time, and not once in a while on a slow machine.
 fn embedded() -> &'static str {
     static BROKER: OnceLock<Broker> = OnceLock::new();
     let start = || {
-        let builder = Broker::builder().setting("auto.create.topics.enable", "true");
+        let builder = Broker::builder().marker_delay(Duration::from_millis(100));
+        let builder = builder.setting("auto.create.topics.enable", "true");
         builder.and_then(oncestream_broker::BrokerBuilder::start_blocking).expect("it starts")
     };
     BROKER.get_or_init(start).bootstrap_servers()
