@@ -81,7 +81,7 @@ func write(ctx context.Context, servers, topic string, partitions int, values []
 	return cl.ProduceSync(ctx, records...).FirstErr()
 }
 
-// Reads a topic up to the end that the isolation level shows; sorted values come back.
+// Reads a topic up to its end, when no transaction in it is open; sorted values come back.
 func read(
 	ctx context.Context, servers, topic string, isolation kgo.IsolationLevel,
 ) ([]string, error) {

@@ -1,6 +1,5 @@
 // The Java admin client: topics, settings, offsets, producers, transactions, records, groups.
 
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -216,23 +215,15 @@ final class Administration {
             Clients.fails("a deletion while in use", GroupNotEmptyException.class, () ->
                     Clients.get(clients.admin.deleteConsumerGroups(List.of(group)).all()));
         }
-        Clients.same("offsets", Map.of(zero, 2L, one, 0L), offsets(clients, group));
+        Clients.same("offsets", Map.of(zero, 2L, one, 0L), clients.committed(group));
         Map<TopicPartition, OffsetAndMetadata> reset = Map.of(zero, new OffsetAndMetadata(1));
         Clients.get(clients.admin.alterConsumerGroupOffsets(group, reset).all());
         Clients.get(clients.admin.deleteConsumerGroupOffsets(group, Set.of(one)).all());
-        Clients.same("changed offsets", Map.of(zero, 1L), offsets(clients, group));
+        Clients.same("changed offsets", Map.of(zero, 1L), clients.committed(group));
         Clients.same("listed", true, Clients.get(clients.admin.listGroups().all()).stream()
                 .anyMatch(listing -> listing.groupId().equals(group)));
         Clients.get(clients.admin.deleteConsumerGroups(List.of(group)).all());
         Clients.fails("a second deletion", GroupIdNotFoundException.class, () ->
                 Clients.get(clients.admin.deleteConsumerGroups(List.of(group)).all()));
-    }
-
-    private static Map<TopicPartition, Long> offsets(Clients clients, String group)
-            throws Exception {
-        Map<TopicPartition, Long> offsets = new HashMap<>();
-        Clients.get(clients.admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata())
-                .forEach((partition, offset) -> offsets.put(partition, offset.offset()));
-        return offsets;
     }
 }

@@ -170,6 +170,13 @@ fn an_abort_leaves_no_partition_unread() {
     told(&check("aborts", counting, test).only("INVALID").processes(false).run(), 40);
 }
 
+/// A time-out that finds a transaction open, at each request that names it.
+#[test]
+fn a_transaction_that_times_out_is_made_again() {
+    let test = "a_transaction_that_times_out_is_made_again";
+    told(&check("time-outs", stateless, test).only("TimeOutTransaction").run(), 10);
+}
+
 /// A kill between output and offsets makes duplicates, and the same checks see them.
 #[test]
 fn at_least_once_is_found_out() {

@@ -1,4 +1,5 @@
-//! Which outputs a cache may hold updates of back.
+//! Which outputs a cache may hold updates of back: those behind a store. Owns that question alone;
+//! how they are compared is the matter of `outputs.rs`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ struct Behind {
 /// cannot be told: then `chosen`, all that may be, are among them.
 pub(super) fn outputs(topology: &Topology, chosen: &[String]) -> BTreeSet<String> {
     let mut behind = Behind::default();
-    // Again for each sub-topology, as one may come before the one that writes what it reads.
+    // Until none is new: a sub-topology may come before the one that writes what it reads.
     while topology.nodes().iter().any(|node| behind.add(topology, node)) {}
     let named = behind.topics.into_iter().filter_map(|topic| match topic {
         TopicRef::User(name) => Some(name.to_string()),
