@@ -60,10 +60,13 @@ pub(super) fn run(setup: &Setup, handle: &Handle, case: &Case, expected: &Outcom
             return Ended { reached: true, stops, problems: vec![error], requests };
         }
     };
-    let problems = match run.drive() {
+    let mut problems = match run.drive() {
         Err(error) => vec![error],
         Ok(()) => verify(&run.stage, expected, &run.state_dirs(), caching),
     };
+    if case.at.is_among(&run.stage.broker.requests()) && !run.fired() {
+        problems.push("the request came, and the fault missed it: a mistake of the check".into());
+    }
     let reached = run.has_happened();
     let requests = if problems.is_empty() {
         Vec::new()

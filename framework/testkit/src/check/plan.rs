@@ -115,6 +115,8 @@ pub(super) struct Case {
     pub(super) at: RequestName,
     pub(super) happening: Happening,
     pub(super) gravity: Gravity,
+    /// Whether every run without faults sends the request, not only one that was slow somewhere.
+    pub(super) steady: bool,
 }
 
 impl fmt::Display for Case {
@@ -166,8 +168,20 @@ fn named_by_topic(requests: &[RequestRecord], topic: &str) -> RequestName {
     RequestName { api, client: client.to_owned(), nth, topic: Some(topic.to_owned()) }
 }
 
-/// Every fault at every request.
-pub(super) fn cases(requests: &[RequestRecord], kinds: Kinds) -> Vec<Case> {
+impl RequestName {
+    /// Whether it is among these requests.
+    pub(super) fn is_among(&self, requests: &[RequestRecord]) -> bool {
+        let alike = requests.iter().filter(|r| {
+            let names = |topic| r.topics.iter().any(|named| named == topic);
+            r.api == self.api && r.client_id == self.client && self.topic.as_ref().is_none_or(names)
+        });
+        alike.count() as u64 >= self.nth
+    }
+}
+
+/// Every fault at every request of the first of these runs. The others tell what is steady.
+pub(super) fn cases(runs: &[Vec<RequestRecord>], kinds: Kinds) -> Vec<Case> {
+    let Some((requests, others)) = runs.split_first() else { return Vec::new() };
     let mut cases = Vec::new();
     let open = in_transaction(requests);
     for (index, (at, request)) in names(requests).into_iter().zip(requests).enumerate() {
@@ -177,6 +191,7 @@ pub(super) fn cases(requests: &[RequestRecord], kinds: Kinds) -> Vec<Case> {
             (Api::Metadata, Some(topic)) => Some(named_by_topic(&requests[..=index], topic)),
             _ => Some(at.clone()),
         };
+        let is_steady = |at: &RequestName| others.iter().all(|run| at.is_among(run));
         for (action, gravity) in errors::answers(request.api) {
             // Left out: a group's leader of librdkafka 2.12 that may not see a topic for once
             // assigns it to nobody, and does not look again until the next rebalance.
@@ -185,11 +200,13 @@ pub(super) fn cases(requests: &[RequestRecord], kinds: Kinds) -> Vec<Case> {
                 continue;
             }
             if let Some(at) = at_error.clone() {
-                cases.push(Case { at, happening: Happening::Acts(action), gravity });
+                let (happening, steady) = (Happening::Acts(action), is_steady(&at));
+                cases.push(Case { at, happening, gravity, steady });
             }
         }
+        let steady = is_steady(&at);
         let mut add = |happening, gravity| {
-            cases.push(Case { at: at.clone(), happening, gravity });
+            cases.push(Case { at: at.clone(), happening, gravity, steady });
         };
         let act = Happening::Acts;
         for action in [
