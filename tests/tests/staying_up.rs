@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use oncestream::prelude::*;
 use oncestream::{StreamsError, Topology};
-use oncestream_broker::{Action, Api, Broker, Fault, PartitionView};
+use oncestream_broker::{Action, Api, Broker, Fault, PartitionView, RequestRecord};
 use oncestream_core::state::{Backend as _, WriteBatch};
 use oncestream_stores::{FjallBackend, FjallOptions};
 use oncestream_tests::application::{
@@ -321,6 +321,25 @@ async fn a_restore_longer_than_the_transaction_opens_none_and_ends() {
 }
 
 // ---- The disk ----
+
+/// librdkafka's thread sleeps on when a partition is resumed, until its broker is asked something.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_task_wakes_the_client_that_reads_its_input() {
+    let mut place = Place::new("awake", 1, 2);
+    // The second finds a changelog and no store.
+    for dir in [new_dir(), new_dir()] {
+        place.feed(100);
+        let streams = place.streams(word_count("in", "out"), dir.path(), &[]);
+        start(&streams).await;
+        place.await_exact();
+        stop(&streams).await;
+    }
+    let requests = place.broker.requests();
+    let is = |r: &RequestRecord, api, of: &str| r.api == api && r.client_id.ends_with(of);
+    let restored = requests.iter().rposition(|r| is(r, Api::Fetch, "-worker-0-restore-consumer"));
+    let mut since = requests[restored.expect("a restore")..].iter();
+    assert!(since.any(|r| is(r, Api::ListOffsets, "-worker-0-consumer")), "it was not woken");
+}
 
 /// The files below a directory.
 fn files(dir: &Path) -> Vec<PathBuf> {

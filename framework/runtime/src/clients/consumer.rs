@@ -27,6 +27,9 @@ use crate::metrics::record_lag;
 /// So many questions go through the client's queue after an assignment; two are enough.
 const ROUNDS: usize = 3;
 
+/// Longer than that nothing is gained: the threads wake by themselves.
+const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// What the group decided about this member.
 #[derive(Debug)]
 pub(crate) enum Rebalance {
@@ -225,6 +228,24 @@ impl GroupConsumer {
     ) -> Result<(), KafkaError> {
         let list = list(partitions);
         if list.count() == 0 { Ok(()) } else { self.client.resume(&list) }
+    }
+
+    /// Lets partitions that were just resumed be read at once.
+    ///
+    /// librdkafka 2.12 wakes the thread of a broker when a partition gets a position, but not when
+    /// it is resumed: that thread sleeps on, for up to a second. A question to the leaders wakes
+    /// theirs. Nothing else hangs on the answer.
+    pub(crate) fn wake<'a>(&self, resumed: impl Iterator<Item = &'a TopicPartition>) {
+        let mut list = list(resumed);
+        if list.count() == 0 {
+            return;
+        }
+        let asked = list
+            .set_all_offsets(Offset::End)
+            .and_then(|()| self.client.offsets_for_times(list, WAKE_TIMEOUT));
+        if let Err(error) = asked {
+            tracing::debug!(%error, "resumed partitions are read a little later");
+        }
     }
 
     /// Commits positions to the group, outside any transaction, and waits for the answer.

@@ -95,3 +95,35 @@ fn is_unknown(error: &KafkaError) -> bool {
         Some(RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopicOrPartition)
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use oncestream_broker::Broker;
+    use rdkafka::ClientConfig;
+    use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+    use rdkafka::client::DefaultClientContext;
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn a_partition_that_the_client_did_not_know_is_found_at_the_second_look() {
+        let broker = Broker::builder().start().await.unwrap();
+        broker.create_topic("grows", 1).unwrap();
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", broker.bootstrap_servers()).set("group.id", "g");
+        let consumer: BaseConsumer = config.create().unwrap();
+        assert_eq!(end_offset(&consumer, &TopicPartition::new("grows", 0), TIMEOUT), Ok(0));
+        let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+        let grown = admin
+            .create_partitions(&[NewPartitions::new("grows", 2)], &AdminOptions::new())
+            .await
+            .unwrap();
+        assert_eq!(grown, [Ok("grows".to_owned())]);
+        let new = TopicPartition::new("grows", 1);
+        let unknown = end_offset(&consumer, &new, TIMEOUT).unwrap_err();
+        assert!(is_unknown(&unknown) && is_unsettled(&unknown), "{unknown}");
+        assert_eq!(end_offset(&consumer, &new, TIMEOUT), Ok(0));
+    }
+}

@@ -214,6 +214,7 @@ impl Worker {
             .filter(|e| e.phase == Phase::Restoring && !restorer.is_restoring(e.task.id()))
             .map(|e| e.task.id())
             .collect();
+        let mut resumed = Vec::new();
         for id in ready {
             if self.tasks.find(id).is_some_and(|e| e.task.has_processors())
                 && !self.ensure_open()?
@@ -235,8 +236,10 @@ impl Worker {
             self.consumer
                 .resume(entry.partitions.iter())
                 .map_err(|e| StreamsError::client("resuming partitions", e))?;
+            resumed.extend_from_slice(&entry.partitions);
             tracing::info!(worker = self.index, task = %id, "task runs");
         }
+        self.consumer.wake(resumed.iter());
         if self.tasks.all_running() && self.joined {
             self.set_state(WorkerState::Running);
         }
