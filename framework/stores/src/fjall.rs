@@ -13,9 +13,10 @@
 //! - fjall refuses the empty key, and [`marks`] takes the smallest one, so a key of zeros alone (the
 //!   empty one too) is stored with two zeros more. That keeps the order, and every other key as it is.
 //! - What is opened is the result of batches 1 to n, whatever happened to its files, or it is
-//!   refused as damaged ([`marks`], [`check`]).
+//!   refused as damaged ([`marks`], [`check`], [`journal`]).
 
 mod check;
+mod journal;
 mod marks;
 
 use crate::batch::last_writes;
@@ -121,6 +122,9 @@ impl FjallBackend {
 
     fn open_checked(dir: &Path, options: &FjallOptions) -> Result<Self, BackendError> {
         let sealed = check::files(dir)?;
+        if sealed.is_none() {
+            journal::in_order(dir)?;
+        }
         let db = Database::builder(dir)
             .cache_size(options.cache_bytes)
             .max_journaling_size(options.max_journal_bytes.max(LEAST_JOURNAL_BYTES))

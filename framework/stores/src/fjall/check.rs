@@ -6,7 +6,7 @@
 //! sequence number is. So the lists are checked here at each opening, and the journals after a
 //! clean stop, against sums in a file that [`seal`] writes and [`unseal`] removes.
 //!
-//! Left open: the head of a batch in a journal after a kill.
+//! After a kill there are no such sums; then [`journal`](super::journal) looks at the order of batches.
 
 use std::error::Error as _;
 use std::fmt::{Display, Write as _};
@@ -72,7 +72,7 @@ fn is_damage_io(error: &io::Error) -> bool {
     )
 }
 
-fn refused(dir: &Path, error: &io::Error) -> BackendError {
+pub(super) fn refused(dir: &Path, error: &io::Error) -> BackendError {
     super::failed(NAME, format!("check the files in {}", dir.display()), error)
 }
 
