@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::instance::Instance;
 use crate::kafka::{
-    Isolation, broker, committed, consumer, create_topics, ends, eventually, for_each,
+    Isolation, LIMIT, broker, committed, consumer, create_topics, ends, eventually, for_each,
 };
 
 /// So many partitions have the topics of an application.
@@ -44,6 +44,8 @@ impl Guarantee {
                 "commit.interval.ms=100",
                 "transaction.timeout.ms=2000",
                 "session.timeout.ms=3000",
+                // What was aborted is counted at the end.
+                "repartition.purge.interval.ms=600000",
             ],
             Self::AtLeastOnce => &[
                 "processing.guarantee=at_least_once",
@@ -213,7 +215,7 @@ impl App {
         }
         for topic in &self.topics() {
             // Markers are written soon after the answer to a commit.
-            eventually(&format!("no open transaction on {topic}"), Duration::from_secs(10), || {
+            eventually(&format!("no open transaction on {topic}"), LIMIT, || {
                 ends(topic, Isolation::Committed) == ends(topic, Isolation::Uncommitted)
             });
         }

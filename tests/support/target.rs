@@ -4,7 +4,7 @@
 //! production. Invariant: a test body finds out about differences here and nowhere else.
 
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kafka_protocol::messages::{FindCoordinatorRequest, HeartbeatRequest, InitProducerIdRequest};
 use oncestream_broker::Broker;
@@ -72,6 +72,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("log.retention.check.interval.ms", "500"),
 ];
 
+/// How long after the answer to a commit its markers follow.
+const MARKER_DELAY: Duration = Duration::from_millis(100);
+
 /// A broker under test.
 #[derive(Debug)]
 pub struct Target {
@@ -107,7 +110,8 @@ impl Target {
     pub fn embedded() -> &'static Self {
         static EMBEDDED: OnceLock<Target> = OnceLock::new();
         EMBEDDED.get_or_init(|| {
-            let mut builder = Broker::builder();
+            // A check that does not wait for the markers fails each time.
+            let mut builder = Broker::builder().marker_delay(MARKER_DELAY);
             for (key, value) in SETTINGS {
                 builder = builder.setting(key, value).expect("a setting of the broker");
             }
@@ -150,7 +154,7 @@ impl Target {
             // 25 is UNKNOWN_MEMBER_ID: the coordinator of groups has looked.
             ready = found == [0, 0] && group == 25 && transaction == 0;
             if !ready {
-                std::thread::sleep(std::time::Duration::from_millis(50));
+                std::thread::sleep(Duration::from_millis(50));
             }
         }
     }

@@ -67,6 +67,32 @@ async fn a_shutdown_before_the_start_is_final() {
     assert_tells(&error, &["NOT_RUNNING", "make a new one"]);
 }
 
+/// Passes records on. Begins when it may, and until then the application is not running.
+struct Held<F>(F);
+
+type Line = Record<Option<String>, String>;
+
+impl<F> Processor<Option<String>, String, Option<String>, String> for Held<F>
+where
+    F: Fn() -> bool + Send + 'static,
+{
+    fn init(
+        &mut self,
+        _ctx: &mut ProcessorContext<'_, Option<String>, String>,
+    ) -> Result<(), BoxError> {
+        wait_until("the state before", &self.0);
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        ctx: &mut ProcessorContext<'_, Option<String>, String>,
+        record: Line,
+    ) -> Result<(), BoxError> {
+        Ok(ctx.forward(record)?)
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn states_follow_each_other_from_created_to_not_running() {
     use ClientState as S;
@@ -79,9 +105,10 @@ async fn states_follow_each_other_from_created_to_not_running() {
     };
     // A receiver sees the latest state alone: each one is held until it was seen.
     let (builder, ending, calls) = (StreamsBuilder::new(), has_seen(S::PendingShutdown), counter());
-    let called = calls.clone();
+    let (called, joining) = (calls.clone(), has_seen(S::Rebalancing));
     builder
         .stream::<Option<String>, String>(&input)
+        .process(move || Held(joining.clone()), &[])
         .peek(move |_, _| {
             count(&called);
             wait_until("the shutdown", &ending);
@@ -135,6 +162,7 @@ async fn a_shutdown_commits_what_was_processed_and_the_next_run_repeats_none_of_
     wait_until("all to be processed", || calls.load(Ordering::SeqCst) == texts.len());
     assert_eq!(visible(&output), [], "committed before the shutdown");
     stop(&first).await;
+    assert_settled_within(&output, DEADLINE);
     assert_eq!(visible_texts(&output), texts);
 
     produce_lines(&input, lines(&more));
@@ -143,6 +171,7 @@ async fn a_shutdown_commits_what_was_processed_and_the_next_run_repeats_none_of_
     wait_until("the rest", || calls.load(Ordering::SeqCst) >= texts.len() + more.len());
     stop(&second).await;
     assert_eq!(calls.load(Ordering::SeqCst), texts.len() + more.len(), "processed twice");
+    assert_settled_within(&output, DEADLINE);
     assert_eq!(visible_texts(&output), [texts, more].concat());
 }
 

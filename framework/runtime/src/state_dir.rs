@@ -22,6 +22,18 @@ mod stores;
 use crate::config::{StateBackendKind, StreamsConfig};
 use crate::error::StreamsError;
 
+/// The lock of the directory. A process that this one starts has a copy of the open file until it
+/// runs its own program, so the lock is given up and not only closed.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Err(error) = FileExt::unlock(&self.0) {
+            tracing::debug!(%error, "the lock of the state directory ends with its file");
+        }
+    }
+}
+
 /// `<state.dir>/<application.id>`, locked.
 pub(crate) struct StateDir {
     pub(crate) backend: Arc<dyn Backend>,
@@ -30,7 +42,7 @@ pub(crate) struct StateDir {
     /// Where it is noted that a commit could not be applied; `None` without a disk.
     suspect: Option<PathBuf>,
     /// Held open: the lock ends with the process, however it ends.
-    _lock: Option<File>,
+    _lock: Option<Lock>,
 }
 
 impl StateDir {
@@ -59,7 +71,13 @@ impl StateDir {
         };
         let backend = stores::open(&path, |data| open_backend(config.state_backend(), data))?;
         let suspect = Some(path.join(stores::SUSPECT));
-        Ok(Self { backend, instance_id, owners: Mutex::default(), suspect, _lock: Some(lock) })
+        Ok(Self {
+            backend,
+            instance_id,
+            owners: Mutex::default(),
+            suspect,
+            _lock: Some(Lock(lock)),
+        })
     }
 
     /// Makes a worker the owner of a task, whoever it was before.

@@ -82,7 +82,7 @@ pub(crate) fn the_newest_of_each_key_stays_where_it_was(kafka: &Target) {
 
 pub(crate) fn a_tombstone_is_kept_then_goes(kafka: &Target) {
     let (mut client, topic) = (Client::new(kafka), "compact-tombstone");
-    client.create_topic(topic, 1, &settings("3000"));
+    client.create_topic(topic, 1, &settings("15000"));
     client.produce(topic, &Batch::of(&[(Some("a"), Some("1")), (Some("b"), Some("1"))])).unwrap();
     client.produce(topic, &Batch::of(&[(Some("a"), None)])).unwrap();
     let with = [record(1, "b", "1"), (2, "a".to_owned(), None)];

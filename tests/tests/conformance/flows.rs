@@ -277,5 +277,6 @@ pub(crate) fn a_replaced_transactional_producer_fails_for_good(kafka: &Target) {
     };
     assert!(error.is_fatal(), "{error}");
     new.commit_transaction(LIMIT).unwrap();
+    Client::new(kafka).await_state(topic, "CompleteCommit");
     assert_eq!(read_committed(kafka, topic, 1), ["new"]);
 }

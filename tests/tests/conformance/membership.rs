@@ -64,7 +64,7 @@ pub(crate) fn an_instance_leaves_by_its_name(kafka: &Target) {
 
 pub(crate) fn a_silent_static_member_is_evicted_too(kafka: &Target) {
     let (mut client, group) = (Client::new(kafka), "static-silent");
-    let old = client.try_join(&Member::fixed(group, "i"), 300).unwrap().me;
+    let old = client.try_join(&Member::fixed(group, "i"), 5000).unwrap().me;
     client.sync(&old, &[(&old.id, "all")]).unwrap();
     crate::calls::eventually("the eviction", || {
         (client.describe_group(group).group_state.as_str() == "Empty").then_some(())

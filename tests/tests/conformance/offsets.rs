@@ -206,7 +206,7 @@ pub(crate) fn transactional_offsets_need_the_current_member(kafka: &Target) {
 pub(crate) fn transactional_offsets_of_an_evicted_member_are_refused(kafka: &Target) {
     let (mut client, topic) = (Client::new(kafka), "offset-evicted");
     client.create_topic(topic, 1, &[]);
-    let member = client.join_alone(topic, 200);
+    let member = client.join_alone(topic, 5000);
     let producer = client.init(topic);
     client.add_offsets(&producer, topic).unwrap();
     crate::calls::eventually("the eviction", || {

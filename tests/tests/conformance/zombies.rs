@@ -60,7 +60,7 @@ fn check_refusals(client: &mut Client, old: &crate::calls::Producer, topic: &str
 pub(crate) fn a_transaction_that_takes_too_long_is_aborted(kafka: &Target) {
     let (mut client, topic) = (Client::new(kafka), "zombie-timeout");
     client.create_topic(topic, 1, &[]);
-    let producer = client.init_timeout(topic, 500);
+    let producer = client.init_timeout(topic, 5000);
     client.begin(&producer, topic);
     client.send(&producer, topic, 0, &["a"]).unwrap();
     client.add_offsets(&producer, topic).unwrap();
@@ -77,7 +77,7 @@ pub(crate) fn a_transaction_that_takes_too_long_is_aborted(kafka: &Target) {
 pub(crate) fn a_producer_that_timed_out_may_ask_for_the_next_epoch(kafka: &Target) {
     let (mut client, topic) = (Client::new(kafka), "zombie-recovers");
     client.create_topic(topic, 1, &[]);
-    let producer = client.init_timeout(topic, 500);
+    let producer = client.init_timeout(topic, 5000);
     client.begin(&producer, topic);
     client.send(&producer, topic, 0, &["a"]).unwrap();
     client.await_state(topic, "CompleteAbort");

@@ -98,7 +98,7 @@ use settings::{InputRecord, Setup};
 /// .processes(false)
 /// .try_run()
 /// .unwrap_err();
-/// assert!(failure.to_string().contains("EndTxn #1"), "{failure}");
+/// assert!(failure.to_string().contains("output numbered-0"), "{failure}");
 /// ```
 #[must_use = "call run()"]
 pub struct ExactlyOnceCheck {

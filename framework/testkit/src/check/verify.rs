@@ -11,8 +11,9 @@ use super::settings::Caching;
 use super::stage::Stage;
 use super::stores;
 
-/// How long a transaction that its owner left behind may stay open: its timeout, and a bit.
-const SETTLED: Duration = Duration::from_secs(4);
+/// How long a transaction that its owner left behind may stay open: its timeout, and ample time for
+/// a machine that is busy.
+const SETTLED: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(2);
 
 /// The last value of each key of a changelog partition.
