@@ -65,19 +65,14 @@ impl StateDir {
         if !FileExt::try_lock_exclusive(&lock).map_err(failed)? {
             return Err(StreamsError::StateDirInUse { path: path.display().to_string() });
         }
+        let lock = Lock(lock);
         let instance_id = match config.instance_id() {
             Some(id) => id.to_owned(),
             None => persisted_id(&path.join("instance-id")).map_err(failed)?,
         };
         let backend = stores::open(&path, |data| open_backend(config.state_backend(), data))?;
         let suspect = Some(path.join(stores::SUSPECT));
-        Ok(Self {
-            backend,
-            instance_id,
-            owners: Mutex::default(),
-            suspect,
-            _lock: Some(Lock(lock)),
-        })
+        Ok(Self { backend, instance_id, owners: Mutex::default(), suspect, _lock: Some(lock) })
     }
 
     /// Makes a worker the owner of a task, whoever it was before.

@@ -33,7 +33,7 @@ use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 const NAME: &str = "fjall";
 /// fjall panics below this.
@@ -98,7 +98,9 @@ pub struct FjallBackend {
     dir: PathBuf,
     options: FjallOptions,
     /// The number of the next batch.
-    next_batch: AtomicU64,
+    /// The number of the next batch. Locked while one is written, so that the numbers in the journals
+    /// are consecutive.
+    next_batch: Mutex<u64>,
     /// Bytes of batches since the memtables were last written out together.
     in_memtables_bytes: AtomicU64,
 }
@@ -125,6 +127,8 @@ impl FjallBackend {
         if sealed.is_none() {
             journal::in_order(dir)?;
         }
+        // From here on the files change.
+        check::unseal(dir)?;
         let db = Database::builder(dir)
             .cache_size(options.cache_bytes)
             .max_journaling_size(options.max_journal_bytes.max(LEAST_JOURNAL_BYTES))
@@ -144,20 +148,23 @@ impl FjallBackend {
             db,
             dir: dir.to_owned(),
             options: options.clone(),
-            next_batch: AtomicU64::new(0),
+            next_batch: Mutex::new(0),
             in_memtables_bytes: AtomicU64::new(0),
         };
         let last = backend.check_marks()?;
         if sealed.is_some_and(|sealed| sealed > last) {
             return Err(check::damaged(dir, "batches of the last run are missing"));
         }
-        backend.next_batch.store(last + 1, Ordering::Relaxed);
-        check::unseal(dir)?;
+        *backend.next_batch() = last + 1;
         Ok(backend)
     }
 
     fn failed(&self, action: &str, cause: &fjall::Error) -> BackendError {
         check::fault(format!("{action} in {}", self.dir.display()), cause)
+    }
+
+    fn next_batch(&self) -> MutexGuard<'_, u64> {
+        self.next_batch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn create_options(&self) -> KeyspaceCreateOptions {
@@ -260,14 +267,21 @@ impl Backend for FjallBackend {
         // `with_capacity` leaves the durability unset, and the batch in this process's buffer.
         let mut writes = FjallBatch::with_capacity(self.db.clone(), batch.len())
             .durability(Some(PersistMode::Buffer));
-        let number = self.next_batch.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        let mut written = Vec::new();
         for (name, ops) in batch.sections() {
             let keyspace = opened.get(name).ok_or_else(|| not_open(NAME, name))?;
-            writes.insert(&keyspace.inner, marks::MARK, number);
-            writes.insert(&self.sequence, name, number);
             keyspace.add(&mut writes, last_writes(ops))?;
+            written.push(keyspace);
+        }
+        let mut number = self.next_batch();
+        let mark = marks::mark(*number, self.db.seqno());
+        for keyspace in written {
+            writes.insert(&keyspace.inner, marks::MARK, mark);
+            writes.insert(&self.sequence, &*keyspace.name, mark);
         }
         writes.commit().map_err(|e| self.failed("commit a batch", &e))?;
+        *number += 1;
+        drop(number);
         self.bound_journal(&opened, batch.byte_len() as u64)
     }
 

@@ -114,11 +114,15 @@ impl Original {
     fn make(sealed: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
         make(dir.path(), sealed);
-        let files = files(dir.path()).into_iter().map(|file| {
+        Self::of(dir.path())
+    }
+
+    fn of(dir: &Path) -> Self {
+        let files = files(dir).into_iter().map(|file| {
             let mut bytes = fs::read(&file).unwrap();
             let length = bytes.len() as u64;
             bytes.truncate(used(&bytes));
-            (file.strip_prefix(dir.path()).unwrap().to_owned(), bytes, length)
+            (file.strip_prefix(dir).unwrap().to_owned(), bytes, length)
         });
         Self(files.collect())
     }
@@ -353,16 +357,20 @@ fn a_lost_journal_is_told_where_the_checkpoint_is_newer_than_the_data() {
     assert!(error.to_string().contains("of another age"), "{error}");
 }
 
+/// Where batches begin: a tag, how many writes in four bytes, the sequence number in eight.
+fn heads(bytes: &[u8]) -> Vec<usize> {
+    (0..bytes.len().saturating_sub(13))
+        .filter(|at| bytes[*at] == 1 && (1..=9).contains(&bytes[at + 1]))
+        .filter(|at| bytes[at + 2..at + 5] == [0; 3] && bytes[at + 7..at + 13] == [0; 6])
+        .collect()
+}
+
 /// fjall has no checksum over a batch's sequence number, and the order of batches hangs on it.
 fn every_flip_in_a_sequence_number(sealed: bool) {
     let original = Original::make(sealed);
     let (mut told, mut harmless) = (0, 0);
     for (name, bytes, _) in original.journals() {
-        // The head: a tag, how many writes in four bytes, the sequence number in eight.
-        let heads: Vec<usize> = (0..bytes.len().saturating_sub(13))
-            .filter(|at| bytes[*at] == 1 && (1..=9).contains(&bytes[at + 1]))
-            .filter(|at| bytes[at + 2..at + 5] == [0; 3] && bytes[at + 7..at + 13] == [0; 6])
-            .collect();
+        let heads = heads(bytes);
         let step = heads.len().div_ceil(12).max(1);
         for head in heads.iter().step_by(step).chain(heads.last()) {
             for byte in head + 5..head + 13 {
@@ -390,4 +398,60 @@ fn after_a_clean_stop_a_flip_in_a_batchs_sequence_number_is_told() {
 #[test]
 fn after_a_kill_a_flip_in_a_batchs_sequence_number_is_told_or_harmless() {
     every_flip_in_a_sequence_number(false);
+}
+
+/// A MiB that cannot be compressed: numbers of a linear congruential generator (Knuth's MMIX).
+fn noise(seed: u32) -> Vec<u8> {
+    let mut state = u64::from(seed);
+    let next = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as u8
+    };
+    std::iter::repeat_with(next).take(1 << 20).collect()
+}
+
+/// A database with two journals, as a kill leaves it.
+fn two_journals() -> Original {
+    let live = tempfile::tempdir().unwrap();
+    let options = FjallOptions { max_journal_bytes: 1 << 30, ..FjallOptions::default() };
+    let backend = FjallBackend::open(live.path(), &options).unwrap();
+    let write = |keyspace: &str, key: u32, value: &[u8]| {
+        backend.keyspace(keyspace).unwrap();
+        let mut writes = WriteBatch::default();
+        writes.put(keyspace, &key.to_be_bytes(), value);
+        backend.commit(&writes).unwrap();
+    };
+    let journals = || files(live.path()).into_iter().filter(|file| is_journal(file)).count();
+    // It gets into no table, so the first journal stays.
+    write("quiet", 1, b"v");
+    for key in 1.. {
+        write("data", key, &noise(key));
+        if journals() == 2 {
+            break;
+        }
+        assert!(key < 500, "no second journal");
+    }
+    write("quiet", 2, b"v");
+    write("data", 0, b"v");
+    backend.persist().unwrap();
+    let original = tempfile::tempdir().unwrap();
+    snapshot(live.path(), original.path());
+    Original::of(original.path())
+}
+
+/// Where a journal makes no sense, fjall goes on with the next one.
+#[test]
+fn batches_that_are_missing_between_two_journals_are_told() {
+    let original = two_journals();
+    original.read(None).expect("it is whole");
+    let (name, bytes, _) = original.journals().next().unwrap();
+    let heads = heads(bytes);
+    let (first, middle, last) = (heads[0], heads[heads.len() / 2], *heads.last().unwrap());
+    let flips = [first, middle, last].map(Damage::Flip);
+    for damage in flips.into_iter().chain([Damage::Half, Damage::Empty]) {
+        let found = original.read(Some((name, damage))).map(|(_, data)| data.len());
+        let is_told = found.as_ref().is_err_and(|error| error.damaged);
+        assert!(is_told, "{damage:?} of {}: {found:?}", name.display());
+    }
 }

@@ -20,15 +20,12 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use super::context;
+use super::{assignment, context};
 use crate::config::ClientSettings;
 use crate::metrics::record_lag;
 
-/// So many questions go through the client's queue after an assignment; two are enough.
-const ROUNDS: usize = 3;
-
-/// Longer than that nothing is gained: the threads wake by themselves.
-const WAKE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The question wakes and not its answer, so little is waited for one.
+const WAKE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// What the group decided about this member.
 #[derive(Debug)]
@@ -180,28 +177,13 @@ impl GroupConsumer {
             list.add_partition_offset(&p.topic, p.partition, Offset::Offset(*offset))?;
         }
         self.answered();
-        self.client.assign(&list)?;
-        self.settle()
-    }
-
-    /// Waits until librdkafka has sent what an assignment is made of to its own partitions.
-    ///
-    /// It stops the old fetches first and starts the new ones later, in its own thread. A pause or
-    /// resume that comes in between makes the start look outdated: librdkafka 2.12 drops it, and
-    /// the partition is not read until the next rebalance. All of that goes through one queue in
-    /// order, and so does this question: with its first answer the stops are done, with its
-    /// second the starts are on their way.
-    fn settle(&self) -> Result<(), KafkaError> {
-        for _ in 0..ROUNDS {
-            self.client.assignment()?;
-        }
-        Ok(())
+        assignment::assign(&self.client, &list)
     }
 
     /// Gives all partitions up.
     pub(crate) fn unassign(&self) -> Result<(), KafkaError> {
         self.answered();
-        self.client.unassign()
+        assignment::unassign(&self.client)
     }
 
     fn answered(&self) {

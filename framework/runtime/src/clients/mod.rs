@@ -1,6 +1,7 @@
 //! The Kafka clients of a worker: everything the rest of the runtime knows of rdkafka.
 
 mod admin;
+pub(crate) mod assignment;
 mod consumer;
 mod context;
 mod disposition;

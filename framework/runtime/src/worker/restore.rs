@@ -12,8 +12,8 @@ use std::sync::Arc;
 use oncestream_core::commit::{Disposition, Fact};
 use oncestream_core::state::{CHECKPOINTS, Checkpoint, StoreInstance, WriteBatch};
 use oncestream_core::{TaskId, TopicPartition};
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
@@ -21,7 +21,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::tasks::Phase;
 use super::{Worker, wall_clock_ms};
 use crate::clients::{
-    LogContext, end_offset, is_transient, is_unsettled, raw_record, restore_consumer,
+    LogContext, assignment, end_offset, is_transient, is_unsettled, raw_record, restore_consumer,
 };
 use crate::error::StreamsError;
 use crate::metrics::RestoreMetrics;
@@ -86,7 +86,7 @@ impl Restorer {
     /// Stops the consumer: what nobody reads would pile up in its queues.
     fn rest(&mut self) {
         if let Some(consumer) = &self.consumer
-            && let Err(error) = consumer.unassign()
+            && let Err(error) = assignment::unassign(consumer)
         {
             tracing::warn!(%error, "the restore consumer goes on fetching");
         }
@@ -105,7 +105,7 @@ impl Restorer {
             }
             list.add_partition_offset(&p.topic, p.partition, Offset::Offset(r.from))?;
         }
-        consumer.assign(&list)
+        assignment::assign(consumer, &list)
     }
 }
 

@@ -6,7 +6,7 @@
 //! sequence number is. So the lists are checked here at each opening, and the journals after a
 //! clean stop, against sums in a file that [`seal`] writes and [`unseal`] removes.
 //!
-//! After a kill there are no such sums; then [`journal`](super::journal) looks at the order of batches.
+//! After a kill there are no such sums; then [`journal`](super::journal) looks at the batches.
 
 use std::error::Error as _;
 use std::fmt::{Display, Write as _};
@@ -59,7 +59,7 @@ fn is_damage(error: &fjall::Error) -> bool {
 }
 
 /// A file that is missing, too short or senseless; not a disk that is full or refuses.
-fn is_damage_io(error: &io::Error) -> bool {
+pub(super) fn is_damage_io(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::NotFound
@@ -209,7 +209,7 @@ pub(super) fn seal(dir: &Path, last_batch: u64) -> Result<(), BackendError> {
     fs::rename(partial, dir.join(SEAL)).map_err(refused)
 }
 
-/// Removes the sums: from now on the files change.
+/// Removes the sums, before the files change.
 pub(super) fn unseal(dir: &Path) -> Result<(), BackendError> {
     match fs::remove_file(dir.join(SEAL)) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(refused(dir, &e)),

@@ -4,7 +4,8 @@
 //! missing or was cut short, one keyspace may be newer than another: a checkpoint newer than the
 //! data it speaks of, and a store that is wrong in silence. So every batch has a number, and leaves
 //! it in each keyspace it writes to, under [`MARK`], and once more in the keyspace
-//! [`SEQUENCE`](super::SEQUENCE), under the name of the other.
+//! [`SEQUENCE`](super::SEQUENCE), under the name of the other. Beside it is a bound of the batch's
+//! sequence number, for [`journal`](super::journal).
 //!
 //! Invariant: a keyspace keeps a prefix of its batches, whatever is lost. So if the two numbers
 //! are equal for every keyspace, each is as the batches up to one and the same left it.
@@ -17,8 +18,29 @@ use super::{FjallBackend, SEQUENCE, check};
 
 /// The key of a mark: the smallest fjall takes.
 pub(super) const MARK: [u8; 1] = [0];
-/// Instead of a number: the keyspace is being dropped.
+/// What a batch leaves: its number, and the next sequence number before it, which is not larger
+/// than its own.
+pub(super) type Mark = [u8; 16];
+/// Instead of that: the keyspace is being dropped.
 pub(super) const DROPPED: [u8; 8] = [0xff; 8];
+
+pub(super) fn mark(number: u64, least_sequence_number: u64) -> Mark {
+    let mut mark = [0; 16];
+    mark[..8].copy_from_slice(&number.to_be_bytes());
+    mark[8..].copy_from_slice(&least_sequence_number.to_be_bytes());
+    mark
+}
+
+/// The number, and the bound of the sequence number.
+pub(super) fn read_mark(mark: Mark) -> (u64, u64) {
+    let value = u128::from_be_bytes(mark);
+    ((value >> 64) as u64, value as u64)
+}
+
+/// The number that bytes tell which may be a mark.
+fn number_in(bytes: &[u8]) -> Option<u64> {
+    Mark::try_from(bytes).ok().map(|mark| read_mark(mark).0)
+}
 
 impl FjallBackend {
     /// The largest number that a keyspace tells; 0 before the first batch.
@@ -26,11 +48,7 @@ impl FjallBackend {
         let mut last = 0;
         for guard in self.sequence.iter() {
             let number = guard.value().map_err(|e| self.failed("read the marks", &e))?;
-            if let Ok(number) = <[u8; 8]>::try_from(&*number)
-                && number != DROPPED
-            {
-                last = last.max(u64::from_be_bytes(number));
-            }
+            last = last.max(number_in(&number).unwrap_or(0));
         }
         Ok(last)
     }
@@ -62,8 +80,7 @@ impl FjallBackend {
                 let reason = format!("keyspace {name} is of another age than the others");
                 return Err(check::damaged(&self.dir, reason));
             }
-            let number = told.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
-            last = last.max(number);
+            last = last.max(told.as_deref().and_then(number_in).unwrap_or(0));
         }
         for (name, number) in told {
             if number != DROPPED {

@@ -62,10 +62,12 @@ pub(super) fn run(setup: &Setup) -> Result<CheckReport, CheckFailure> {
         failures.push(CaseFailure { case, problems: vec![left], requests: Vec::new() });
     }
     let steady = cases.iter().filter(|case| case.steady).count();
-    if tally.steady_not_reached * NOT_REACHED > steady {
+    if tally.steady_not_reached * NOT_REACHED > steady || tally.not_reached.len() == cases.len() {
         let case = "the enumeration".to_owned();
         let mut problems = vec![format!(
-            "{} of {steady} cases not reached whose requests every run makes",
+            "{} of {} cases not reached, {} of them of {steady} whose requests every run makes",
+            tally.not_reached.len(),
+            cases.len(),
             tally.steady_not_reached
         )];
         problems.extend(super::outputs::bounded(tally.not_reached.clone()));
@@ -120,7 +122,10 @@ fn prepare(setup: &Setup, handle: &Handle) -> Result<(Outcome, Vec<Case>, usize)
         return Err(vec![format!("no case contains {:?}", setup.only)]);
     }
     if cases.len() > setup.limit {
-        cases.retain(|case| case.steady);
+        // The others may not be reached; they are taken where there is nothing else.
+        if cases.iter().any(|case| case.steady) {
+            cases.retain(|case| case.steady);
+        }
         cases = sample::sample(cases, setup.limit, setup.seed);
     }
     // Cases of one kind are alike in time: mixed, they use the machine better.
