@@ -274,6 +274,7 @@ impl Backend for FjallBackend {
             written.push(keyspace);
         }
         let mut number = self.next_batch();
+        // `seqno` is outside fjall's documentation; its version is held for that, too.
         let mark = marks::mark(*number, self.db.seqno());
         for keyspace in written {
             writes.insert(&keyspace.inner, marks::MARK, mark);
