@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
+use metrics_util::debugging::DebuggingRecorder;
 use oncestream::prelude::*;
 use oncestream::processor::{Processor, ProcessorContext, StoreHandle};
 use oncestream::{BoxError, StreamsError, Topology};
@@ -23,6 +23,7 @@ use oncestream_tests::feed::{Feeder, lines};
 use oncestream_tests::kafka::{
     Isolation, broker, count_aborted, create_topics, ends, read_committed,
 };
+use oncestream_tests::stores::restored;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -364,21 +365,6 @@ async fn partitions_paused_by_back_pressure_flow_again_also_after_a_rebalance() 
 }
 
 // ---- Stores over restarts ----
-
-/// How many changelog records were restored for a store since the last call.
-fn restored(snapshotter: &Snapshotter, store: &str) -> u64 {
-    let told = snapshotter.snapshot().into_vec();
-    let of_store = told.into_iter().filter_map(|(key, _, _, value)| {
-        let key = key.key();
-        let is_it = key.name() == "oncestream_restored_records_total"
-            && key.labels().any(|l| l.key() == "store" && l.value() == store);
-        match value {
-            DebugValue::Counter(n) if is_it => Some(n),
-            _ => None,
-        }
-    });
-    of_store.sum()
-}
 
 /// The store is older than the retention of 1 ms at each restart. Behind its checkpoint lies the
 /// marker of its last commit alone, and later a tombstone from elsewhere.

@@ -126,6 +126,33 @@ pub enum StreamsError {
         /// Its partition.
         partition: i32,
     },
+    /// The log of a partition has nothing at the committed offset, and nowhere to go on.
+    #[error(
+        "{topic}-{partition} has no record at its committed offset {offset}, and auto.offset.reset=none: records were deleted before they were read, or the topic was made again; commit an offset that is there, or set auto.offset.reset to earliest or latest"
+    )]
+    CommittedOffsetOutOfRange {
+        /// The topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// What is committed.
+        offset: i64,
+    },
+    /// No input of a task has a committed offset, but its changelog has records: what the store
+    /// has counted already would be counted again.
+    #[error(
+        "task {task}: no input has a committed offset, but changelog {changelog}-{partition} has records (the first at offset {offset}), so what they hold would be counted again; the offsets have expired (offsets.retention.minutes) or the group was deleted: commit the offsets to go on from, or delete the application's changelog topics to begin anew"
+    )]
+    CommittedOffsetsLost {
+        /// The task.
+        task: TaskId,
+        /// The changelog topic.
+        changelog: String,
+        /// Its partition.
+        partition: i32,
+        /// Of the first record that is visible.
+        offset: i64,
+    },
     /// A record was refused by the broker for good.
     #[error(
         "a record for {topic}-{partition} cannot be produced: {source}; raise max.message.bytes of the topic and producer.message.max.bytes if it is too large"

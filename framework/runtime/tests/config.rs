@@ -560,7 +560,7 @@ fn the_clients_get_what_exactly_once_needs() {
             ("enable.partition.eof", "false"),
             ("session.timeout.ms", "45000"),
             ("heartbeat.interval.ms", "3000"),
-            ("auto.offset.reset", "earliest"),
+            ("auto.offset.reset", "error"),
             ("fetch.queue.backoff.ms", "5"),
         ],
     );
@@ -619,7 +619,9 @@ fn a_restore_keeps_its_ways_whatever_the_consumers_are_told() {
     assert_eq!(restore.get("enable.partition.eof"), Some("true"));
     assert_eq!(restore.get("group.instance.id"), None);
     assert_eq!(restore.get("group.protocol"), None);
-    assert_eq!(config.consumer_settings(0).get("auto.offset.reset"), Some("latest"));
+    // The worker decides, and not the client.
+    assert_eq!(config.auto_offset_reset(), AutoOffsetReset::Latest);
+    assert_eq!(config.consumer_settings(0).get("auto.offset.reset"), Some("error"));
 }
 
 /// librdkafka checks names, limits and combinations when a client is made.

@@ -10,7 +10,7 @@ mod store;
 
 pub use backend::{Backend, BackendError, BatchOp, Keyspace, Pair, PairIter, WriteBatch};
 pub use cache::CacheBudget;
-pub use checkpoint::{CHECKPOINTS, Checkpoint};
+pub use checkpoint::{CHECKPOINTS, Checkpoint, Incarnation};
 pub use key_value::{Emission, KeyValueStore, Pending, Update, ValueAndTimestamp};
 pub use range::{Entry, RangeIter};
 pub use store::{ChangelogTarget, StateStore, StoreInit, StoreInstance};

@@ -6,7 +6,6 @@
 //!   overlays, queues and the users' own processors all go back to what was committed.
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::builder::{BuildError, SharedFlush, SharedLifecycle, TaskBuilder};
 use super::context::{ChangelogId, Collector, Context, TaskState};
@@ -140,15 +139,6 @@ impl Task {
     /// Whether users' processors run in it.
     pub fn has_processors(&self) -> bool {
         !self.lifecycles.is_empty()
-    }
-
-    /// The changelog of each store that has one, with the store's keyspace.
-    pub fn changelogs(&self) -> Vec<(ChangelogId, Arc<str>)> {
-        let of = |s: &StoreInstance| {
-            let store = s.state();
-            store.changelog().map(|c| (c.id, store.keyspace_name().clone()))
-        };
-        self.stores.iter().filter_map(of).collect()
     }
 
     /// Its stores.

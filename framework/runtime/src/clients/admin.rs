@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use oncestream_core::TopicPartition;
 use oncestream_core::graph::InternalTopics;
+use oncestream_core::state::Incarnation;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -14,12 +15,15 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use super::consumer::is_transient;
 use super::context::{self, LogContext, LookupContext};
+use super::native;
 use crate::access::{ConnectionFault, Resource};
 use crate::config::ClientSettings;
 use crate::error::StreamsError;
 
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a look-up may take that can be done without.
+const GLANCE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often it is asked why there is no answer.
 const FIRST_CONTACT_STEP: Duration = Duration::from_millis(500);
 /// How long the client is listened to then.
@@ -145,6 +149,31 @@ impl Admin {
     pub(crate) fn watermarks(&self, partition: &TopicPartition) -> Result<(i64, i64), KafkaError> {
         self.listen(Duration::ZERO);
         super::offsets::watermarks(&self.lookup, partition, REQUEST_TIMEOUT)
+    }
+
+    /// The bounds of many partitions: a glance that waits for no leader that is away.
+    pub(crate) fn bounds(&self, partitions: &[TopicPartition]) -> Vec<Option<(i64, i64)>> {
+        self.listen(Duration::ZERO);
+        super::offsets::bounds(&self.lookup, partitions, GLANCE_TIMEOUT)
+    }
+
+    /// Which topics these are now: their ids, and the cluster's. An error comes with the topic that
+    /// it is about.
+    pub(crate) fn incarnations(
+        &self,
+        topics: &[Arc<str>],
+    ) -> Result<Vec<Incarnation>, (Arc<str>, KafkaError)> {
+        let client = self.client.inner();
+        let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
+        let of_all = |e| (topics.first().cloned().unwrap_or_default(), e);
+        let ids = native::topic_ids(client, &names, REQUEST_TIMEOUT).map_err(of_all)?;
+        let cluster = client.fetch_cluster_id(REQUEST_TIMEOUT).unwrap_or_default();
+        let cluster: Arc<str> = cluster.into();
+        let incarnation = |(topic, id): (&Arc<str>, Result<u128, KafkaError>)| match id {
+            Ok(topic) => Ok(Incarnation { cluster: cluster.clone(), topic }),
+            Err(error) => Err((topic.clone(), error)),
+        };
+        topics.iter().zip(ids).map(incarnation).collect()
     }
 
     /// Creates the internal topics that are missing and checks those that are there.

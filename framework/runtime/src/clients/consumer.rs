@@ -20,7 +20,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use super::{assignment, context};
+use super::{assignment, context, offsets};
 use crate::config::ClientSettings;
 use crate::metrics::record_lag;
 
@@ -227,6 +227,24 @@ impl GroupConsumer {
             .and_then(|()| self.client.offsets_for_times(list, WAKE_TIMEOUT));
         if let Err(error) = asked {
             tracing::debug!(%error, "resumed partitions are read a little later");
+        }
+    }
+
+    /// The end of a partition as this consumer sees it: if it reads committed, the last stable
+    /// offset.
+    pub(crate) fn end_offset(
+        &self,
+        partition: &TopicPartition,
+        timeout: Duration,
+    ) -> Result<i64, KafkaError> {
+        offsets::end_offset(&self.client, partition, timeout)
+    }
+
+    /// Lets the client learn of all topics now. If those it is subscribed to have changed, it joins
+    /// the group again.
+    pub(crate) fn look_at_topics(&self) {
+        if let Err(error) = self.client.fetch_metadata(None, WAKE_TIMEOUT) {
+            tracing::debug!(%error, "the topics of the subscription are not known");
         }
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod assignment;
 mod consumer;
 mod context;
 mod disposition;
+mod native;
 mod offsets;
 mod pattern;
 mod producer;
@@ -14,7 +15,8 @@ pub(crate) use admin::Admin;
 pub(crate) use consumer::{Committed, GroupConsumer, Rebalance, is_transient, raw_record};
 pub(crate) use context::LogContext;
 pub(crate) use disposition::{Step, disposition};
-pub(crate) use offsets::{end_offset, is_unsettled, restore_consumer};
+pub(crate) use native::{Fetched, PartitionQueue};
+pub(crate) use offsets::{end_offset, is_out_of_range, is_unsettled, restore_consumer};
 pub(crate) use pattern::to_posix;
 pub(crate) use producer::{DeliveryFailure, WorkerProducer};
 

@@ -68,19 +68,49 @@ fn ask_offset<C: ConsumerContext>(
     place: Offset,
     timeout: Duration,
 ) -> Result<i64, KafkaError> {
-    let mut list = TopicPartitionList::new();
-    // The protocol has these places where it has timestamps.
-    list.add_partition_offset(&partition.topic, partition.partition, place)?;
-    let found = consumer.offsets_for_times(list, timeout)?;
-    let unknown = KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable);
-    let Some(element) = found.find_partition(&partition.topic, partition.partition) else {
-        return Err(unknown);
-    };
-    element.error()?;
-    match element.offset() {
-        Offset::Offset(offset) => Ok(offset),
-        _ => Err(unknown),
+    ask_offsets(consumer, std::slice::from_ref(partition), place, timeout)?.remove(0)
+}
+
+/// Asks for the same place of many partitions at once, one request to each of their leaders.
+fn ask_offsets<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+    place: Offset,
+    timeout: Duration,
+) -> Result<Vec<Result<i64, KafkaError>>, KafkaError> {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for p in partitions {
+        // The protocol has these places where it has timestamps.
+        list.add_partition_offset(&p.topic, p.partition, place)?;
     }
+    let found = consumer.offsets_for_times(list, timeout)?;
+    let offset_of = |p: &TopicPartition| {
+        let unknown = KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable);
+        let element = found.find_partition(&p.topic, p.partition).ok_or(unknown.clone())?;
+        element.error()?;
+        match element.offset() {
+            Offset::Offset(offset) => Ok(offset),
+            _ => Err(unknown),
+        }
+    };
+    Ok(partitions.iter().map(offset_of).collect())
+}
+
+/// The first offset and the end of many partitions; `None` where it cannot be had now.
+pub(crate) fn bounds<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+    timeout: Duration,
+) -> Vec<Option<(i64, i64)>> {
+    let ask = |place| ask_offsets(consumer, partitions, place, timeout);
+    let (lows, highs) = match (ask(Offset::Beginning), ask(Offset::End)) {
+        (Ok(lows), Ok(highs)) => (lows, highs),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::debug!(%error, "the bounds of the inputs are not known");
+            return vec![None; partitions.len()];
+        }
+    };
+    lows.into_iter().zip(highs).map(|(low, high)| Some((low.ok()?, high.ok()?))).collect()
 }
 
 /// An error of a look-up that may go away while brokers come and go: the client can know fewer
@@ -89,9 +119,21 @@ pub(crate) fn is_unsettled(error: &KafkaError) -> bool {
     is_transient(error) || is_unknown(error)
 }
 
-fn is_unknown(error: &KafkaError) -> bool {
+/// The log has nothing at a position: it begins later, or ends before.
+pub(crate) fn is_out_of_range(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)
+    )
+}
+
+fn is_unknown(error: &KafkaError) -> bool {
+    let code = match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    };
+    matches!(
+        code,
         Some(RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopicOrPartition)
     )
 }

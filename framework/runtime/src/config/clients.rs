@@ -11,7 +11,6 @@ use std::fmt;
 use super::StreamsConfig;
 use super::error::shown;
 use super::names::{self, Client, Place};
-use super::values::AutoOffsetReset;
 
 /// librdkafka caps `socket.timeout.ms` here.
 const MAX_SOCKET_TIMEOUT_MS: u128 = 300_000;
@@ -72,13 +71,8 @@ impl StreamsConfig {
         settings.put("statistics.interval.ms", 10_000);
         settings.put("group.id", &self.application_id);
         settings.put("max.poll.interval.ms", self.max_poll_interval.as_millis());
-        settings.put(
-            "auto.offset.reset",
-            match self.auto_offset_reset {
-                AutoOffsetReset::None => "error",
-                given => given.as_str(),
-            },
-        );
+        // The worker decides where to begin; the client would jump without a word.
+        settings.put("auto.offset.reset", "error");
         if let Some(id) = &self.group_instance_id {
             // Each worker is a member of its own.
             settings.put("group.instance.id", format!("{id}-{worker}"));

@@ -187,15 +187,17 @@ impl Worker {
         let now_ms = wall_clock_ms();
         let Some(producer) = &self.producer else { return Fact::Failed(Disposition::Fatal) };
         let offsets = producer.take_changelogs();
-        for task in self.tasks.running_tasks() {
-            for (id, keyspace) in task.changelogs() {
-                if let Some(offset) = offsets.get(&id) {
-                    let checkpoint = Checkpoint { offset: *offset, written_at_ms: now_ms };
-                    checkpoint.write(&keyspace, &mut self.batch);
-                }
-            }
+        for store in self.tasks.running_tasks().flat_map(|task| task.stores()) {
+            let store = store.state();
+            let Some(changelog) = store.changelog() else { continue };
+            let Some(offset) = offsets.get(&changelog.id) else { continue };
+            let source = self.sources.get(&changelog.topic).cloned().unwrap_or_default();
+            let checkpoint = Checkpoint { offset: *offset, written_at_ms: now_ms, source };
+            checkpoint.write(store.keyspace_name(), &mut self.batch);
         }
-        let owned = self.tasks.entries().iter().map(|e| e.task.id());
+        // A task without a store owns nothing here, and may have a twin with other partitions.
+        let with_stores = self.tasks.entries().iter().filter(|e| !e.task.stores().is_empty());
+        let owned = with_stores.map(|e| e.task.id());
         match self.shared.state_dir.apply(self.index, owned, &self.batch) {
             Ok(true) => {}
             Ok(false) => {

@@ -136,6 +136,8 @@ impl Worker {
         self.tasks.clear();
         self.batch.clear();
         self.paused.clear();
+        self.waiting.clear();
+        self.uncommitted_starts.clear();
     }
 
     /// The first delivery that failed, as a fact.

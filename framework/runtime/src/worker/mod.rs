@@ -5,27 +5,30 @@
 //! state directory. What to do about a commit is decided by the commit machine; this folder
 //! executes it.
 
+mod assignment;
 mod commit;
 mod denied;
 mod failure;
 mod poll;
+mod positions;
 mod producing;
 mod rebalance;
 mod restore;
+mod stale;
 mod tasks;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use oncestream_core::TopicPartition;
 use oncestream_core::commit::{CommitMachine, Fact, Guarantee};
 use oncestream_core::graph::Topology;
-use oncestream_core::state::{CacheBudget, WriteBatch};
-use oncestream_core::task::{ChangelogId, TaskConfig};
+use oncestream_core::state::{CacheBudget, Incarnation, WriteBatch};
+use oncestream_core::task::{ChangelogId, OffsetMetadata, TaskConfig};
+use oncestream_core::{TaskId, TopicPartition};
 
 use crate::clients::{Admin, GroupConsumer, WorkerProducer};
 use crate::config::StreamsConfig;
@@ -95,8 +98,15 @@ struct Worker {
     /// What the stores of the commit under way will apply.
     batch: WriteBatch,
     assigned: Vec<TopicPartition>,
-    /// Where partitions without a committed offset began, since the last assignment.
-    first_positions: HashMap<TopicPartition, i64>,
+    /// Where inputs begin that have nothing committed there: to be committed before a task runs.
+    uncommitted_starts: Vec<(TopicPartition, i64, OffsetMetadata)>,
+    next_start_commit: Option<Instant>,
+    /// Tasks with a store that lack an input, and what they lack. Their partitions are paused.
+    waiting: BTreeMap<TaskId, Vec<TopicPartition>>,
+    next_waiting_look: Instant,
+    waiting_told: Option<Instant>,
+    /// Which topics the changelogs are, as of the last start of tasks.
+    sources: HashMap<Arc<str>, Incarnation>,
     /// The group has decided what is assigned, be it nothing.
     joined: bool,
     /// A revocation is being handled: tasks that fail are dropped, not started again.
@@ -149,7 +159,12 @@ impl Worker {
             machine: CommitMachine::new(guarantee),
             batch: WriteBatch::default(),
             assigned: Vec::new(),
-            first_positions: HashMap::new(),
+            uncommitted_starts: Vec::new(),
+            next_start_commit: None,
+            waiting: BTreeMap::new(),
+            next_waiting_look: now,
+            waiting_told: None,
+            sources: HashMap::new(),
             joined: false,
             revoking: false,
             paused: HashSet::new(),
@@ -175,6 +190,7 @@ impl Worker {
             while let Some(event) = self.consumer.next_rebalance() {
                 self.rebalance(event)?;
             }
+            self.look_after_waiting()?;
             self.restore_step()?;
             self.process_waiting()?;
             self.punctuate()?;

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use oncestream_core::commit::{Disposition, Fact};
 use oncestream_core::error::TaskError;
 use oncestream_core::task::Task;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 
 use super::{Worker, producing, wall_clock_ms};
-use crate::clients::{WorkerProducer, is_transient, is_unsettled, raw_record};
+use crate::clients::{WorkerProducer, is_out_of_range, is_transient, is_unsettled, raw_record};
 use crate::error::StreamsError;
 
 /// At most so many records are processed before the commit and the restore are looked at.
@@ -58,6 +59,12 @@ impl Worker {
                 Some(Ok(message)) => message,
                 Some(Err(error)) if is_transient(&error) || self.is_passing(&error) => {
                     tracing::warn!(worker = self.index, %error, "the consumer will try again");
+                    break;
+                }
+                // A position that is not there: the tasks begin anew, where `positions` says.
+                Some(Err(error)) if is_out_of_range(&error) => {
+                    self.error = Some(StreamsError::client("reading input topics", error));
+                    failed = Some(Fact::Failed(Disposition::RestoreTask));
                     break;
                 }
                 Some(Err(error)) => {

@@ -5,26 +5,34 @@
 //! the member may miss a generation without being told, in which another one changed their
 //! stores. Data on disk stays, and a task that comes back follows its changelog from there.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use oncestream_core::commit::Fact;
-use oncestream_core::graph::{TopicRef, Topology};
+use oncestream_core::commit::{Disposition, Fact};
+use oncestream_core::graph::Topology;
 use oncestream_core::task::{OffsetMetadata, Task};
 use oncestream_core::{TaskId, TopicPartition};
 
-use super::tasks::{Entry, Phase, wanted};
+use super::assignment::{self, Plan};
+use super::restore::{LOOK_EVERY, UNSETTLED_LIMIT};
+use super::tasks::{Entry, Phase};
 use super::{Worker, WorkerState, wall_clock_ms};
-use crate::clients::{Committed, Rebalance, is_transient};
-use crate::config::AutoOffsetReset;
+use crate::clients::{Committed, Rebalance, is_transient, is_unsettled};
 use crate::error::StreamsError;
 
-/// How long the committed offsets may be waited for: a transaction that a crashed instance left
-/// open on them ends by its timeout.
+/// How long the committed offsets may be waited for at least, and how much longer than a
+/// transaction that a crashed instance left open on them, which ends by its timeout.
 const OFFSETS_DEADLINE: Duration = Duration::from_secs(120);
-/// How long brokers may take to agree about the partitions of a changelog.
-const COUNTS_DEADLINE: Duration = Duration::from_secs(5);
+const OFFSETS_GRACE: Duration = Duration::from_secs(60);
+/// How long brokers may take to agree about the partitions of topics.
+pub(super) const COUNTS_DEADLINE: Duration = Duration::from_secs(5);
 const COUNTS_LOOK: Duration = Duration::from_millis(200);
 const OFFSETS_STEP: Duration = Duration::from_secs(5);
+/// How often tasks that lack an input are looked at, and how often they are told.
+const WAITING_LOOK: Duration = Duration::from_secs(1);
+const WAITING_TOLD: Duration = Duration::from_secs(30);
 
 impl Worker {
     pub(super) fn rebalance(&mut self, event: Rebalance) -> Result<(), StreamsError> {
@@ -54,61 +62,60 @@ impl Worker {
     fn take(&mut self, partitions: Vec<TopicPartition>) -> Result<(), StreamsError> {
         tracing::info!(worker = self.index, ?partitions, "partitions assigned");
         self.drop_tasks();
-        self.first_positions.clear();
         self.assigned = partitions;
-        self.check_changelogs()?;
         self.start_tasks()
     }
 
-    /// An input that gained partitions has none in the changelogs that follow it. Brokers learn of
-    /// new partitions one after the other, so the counts are asked for more than once.
-    fn check_changelogs(&self) -> Result<(), StreamsError> {
+    /// The tasks of the assignment. Brokers learn of new topics and partitions one after the other,
+    /// so what they tell is refused only if they tell it for a while.
+    fn plan(&self) -> Result<Plan, StreamsError> {
         let application_id = self.shared.config.application_id();
-        let topology = &self.shared.topology;
-        let tasks = wanted(topology, application_id, &self.assigned);
         let deadline = Instant::now() + COUNTS_DEADLINE;
         loop {
-            let there = self.shared.admin.topics()?;
-            let stores = tasks.keys().flat_map(|id| {
-                let stores = &topology.sub_topologies()[id.sub_topology.0].stores;
-                stores.iter().filter_map(|name| topology.store(name)).map(|def| (*id, def))
-            });
-            let lacking =
-                stores.filter(|(_, def)| def.changelog.is_some()).find_map(|(id, def)| {
-                    let topic = Topology::changelog_topic(application_id, &def.name).to_string();
-                    let actual = *there.get(&*topic)?;
-                    let expected = id.partition + 1;
-                    (actual < expected).then_some(StreamsError::PartitionCount {
-                        topic,
-                        expected,
-                        actual,
-                    })
-                });
-            match lacking {
-                None => return Ok(()),
-                Some(error) if Instant::now() >= deadline => return Err(error),
-                Some(_) => std::thread::sleep(COUNTS_LOOK),
+            let there = self.topics()?;
+            match assignment::plan(&self.shared.topology, application_id, &there, &self.assigned) {
+                Err(_) if Instant::now() < deadline && !self.is_stopping() => {
+                    std::thread::sleep(COUNTS_LOOK);
+                }
+                plan => return plan,
             }
         }
+    }
+
+    /// Every topic with its number of partitions. Brokers may be away for a while.
+    fn topics(&self) -> Result<BTreeMap<Arc<str>, i32>, StreamsError> {
+        let deadline = Instant::now() + UNSETTLED_LIMIT;
+        loop {
+            match self.shared.admin.topics() {
+                Err(error @ StreamsError::BrokerUnreachable { .. })
+                    if Instant::now() < deadline && !self.is_stopping() =>
+                {
+                    tracing::warn!(worker = self.index, %error, "waiting for a broker");
+                }
+                there => return there,
+            }
+        }
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.shared.stop.load(Ordering::Acquire)
     }
 
     /// Takes what is assigned at the committed offsets and makes its tasks. Between a failure
     /// and this call there are no tasks.
     pub(super) fn start_tasks(&mut self) -> Result<(), StreamsError> {
         let partitions = self.assigned.clone();
+        let Plan { whole, waiting } = self.plan()?;
         let committed = self.committed(&partitions)?;
-        let mut positions = Vec::with_capacity(partitions.len());
-        for (partition, committed) in partitions.iter().zip(&committed) {
-            let offset = match committed {
-                Some(committed) => committed.offset,
-                None => self.first_position(partition)?,
-            };
-            positions.push((partition.clone(), offset));
-        }
-        let application_id = self.shared.config.application_id().to_owned();
-        for (id, inputs) in wanted(&self.shared.topology, &application_id, &partitions) {
+        let offsets = self.first_positions(&partitions, &committed)?;
+        self.find_sources(whole.keys())?;
+        for (id, inputs) in whole {
             self.shared.state_dir.claim(id, self.index);
-            self.make_task(id, inputs)?;
+            let has_committed = |p: &TopicPartition| {
+                partitions.iter().position(|q| q == p).is_some_and(|at| committed[at].is_some())
+            };
+            let offsets_missing = !inputs.iter().any(has_committed);
+            self.make_task(id, inputs, offsets_missing)?;
         }
         for entry in self.tasks.entries_mut() {
             let inputs: Vec<_> = entry.task.inputs().map(|(i, p)| (i, p.clone())).collect();
@@ -116,60 +123,95 @@ impl Worker {
                 let Some(at) = partitions.iter().position(|p| *p == partition) else { continue };
                 let metadata =
                     committed[at].map_or(OffsetMetadata { partition_time: -1 }, |c| c.metadata);
-                entry.task.set_committed(input, Some(positions[at].1), metadata);
+                entry.task.set_committed(input, Some(offsets[at]), metadata);
             }
         }
+        let positions: Vec<_> = partitions.iter().cloned().zip(offsets).collect();
         self.consumer
             .assign(&positions)
             .map_err(|e| StreamsError::client("taking partitions", e))?;
-        let restoring = self.tasks.entries().iter().flat_map(|e| &e.partitions);
+        // Until its task runs, a partition is not read; if its task waits, for as long as it does.
         self.consumer
-            .pause(restoring)
+            .pause(partitions.iter())
             .map_err(|e| StreamsError::client("pausing partitions", e))?;
         self.metrics.tasks.set(self.tasks.entries().len() as f64);
+        self.waiting = waiting;
+        (self.next_waiting_look, self.waiting_told) = (Instant::now(), None);
         self.joined = true;
         self.start_restore()
     }
 
-    /// Where a partition without a committed offset begins. Asked once per assignment: until
-    /// something is committed, a failure must lead back to the same record, not to a newer end.
-    fn first_position(&mut self, partition: &TopicPartition) -> Result<i64, StreamsError> {
-        if let Some(known) = self.first_positions.get(partition) {
-            return Ok(*known);
+    /// Tasks that lack an input wait for a rebalance that brings it: another member has it until
+    /// it learns of a topic, or until it is upgraded. The client is made to look at the topics of
+    /// its subscription, so that this does not take until its metadata is refreshed.
+    pub(super) fn look_after_waiting(&mut self) -> Result<(), StreamsError> {
+        let now = Instant::now();
+        if self.waiting.is_empty() || now < self.next_waiting_look {
+            return Ok(());
         }
-        let (low, high) = self.watermarks(partition)?;
-        let first = if self.is_repartition(&partition.topic) {
-            // Ours from its first record, whatever is asked of the sources.
-            low
-        } else {
-            match self.shared.config.auto_offset_reset() {
-                AutoOffsetReset::Earliest => low,
-                AutoOffsetReset::Latest => high,
-                AutoOffsetReset::None => {
-                    return Err(StreamsError::NoCommittedOffset {
-                        topic: partition.topic.to_string(),
-                        partition: partition.partition,
-                    });
-                }
+        self.next_waiting_look = now + WAITING_LOOK;
+        if self.waiting_told.is_none_or(|told| now >= told + WAITING_TOLD) {
+            self.waiting_told = Some(now);
+            for (task, lacks) in &self.waiting {
+                let lacks: Vec<String> = lacks.iter().map(ToString::to_string).collect();
+                tracing::warn!(
+                    worker = self.index, %task, lacks = lacks.join(", "),
+                    "a task waits, because inputs of its store are not assigned to this member: \
+                     another member has them, or does not know of them yet"
+                );
             }
-        };
-        self.first_positions.insert(partition.clone(), first);
-        Ok(first)
+        }
+        self.consumer.look_at_topics();
+        // The topic that is lacked may be gone by now. A broker that is away is no answer.
+        let Ok(there) = self.shared.admin.topics() else { return Ok(()) };
+        let application_id = self.shared.config.application_id();
+        let plan = assignment::plan(&self.shared.topology, application_id, &there, &self.assigned);
+        match plan {
+            Ok(plan) if plan.waiting != self.waiting && !self.consumer.is_rebalancing() => {
+                self.report(Fact::Failed(Disposition::RestoreTask))
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// Whether a topic is a repartition topic of this application.
-    pub(super) fn is_repartition(&self, topic: &str) -> bool {
+    /// Learns which topics the changelogs of tasks are, for the checkpoints of their stores.
+    fn find_sources<'a>(
+        &mut self,
+        tasks: impl Iterator<Item = &'a TaskId>,
+    ) -> Result<(), StreamsError> {
+        let topology = &self.shared.topology;
         let application_id = self.shared.config.application_id();
-        let names = self.shared.topology.repartitions().iter();
-        names
-            .map(|def| TopicRef::Repartition(def.name.clone()))
-            .any(|own| &*own.resolve(application_id) == topic)
+        let mut topics: Vec<Arc<str>> = tasks
+            .flat_map(|id| &topology.sub_topologies()[id.sub_topology.0].stores)
+            .filter_map(|name| topology.store(name))
+            .filter(|def| def.changelog.is_some())
+            .map(|def| Topology::changelog_topic(application_id, &def.name))
+            .collect();
+        topics.sort();
+        topics.dedup();
+        let deadline = Instant::now() + UNSETTLED_LIMIT;
+        loop {
+            match self.shared.admin.incarnations(&topics) {
+                Ok(found) => {
+                    self.sources = topics.into_iter().zip(found).collect();
+                    return Ok(());
+                }
+                Err((_, e)) if is_unsettled(&e) && Instant::now() < deadline => {
+                    std::thread::sleep(LOOK_EVERY);
+                }
+                Err((topic, e)) => {
+                    let action = format!("asking for the id of changelog topic {topic}");
+                    return Err(StreamsError::reading(action, &topic, e));
+                }
+            }
+        }
     }
 
     fn make_task(
         &mut self,
         id: TaskId,
         partitions: Vec<TopicPartition>,
+        offsets_missing: bool,
     ) -> Result<(), StreamsError> {
         self.discard_stale_stores(id)?;
         let sub = &self.shared.topology.sub_topologies()[id.sub_topology.0];
@@ -184,7 +226,8 @@ impl Worker {
             first,
         )
         .map_err(|e| StreamsError::build(id, e))?;
-        self.tasks.push(Entry { task, partitions, phase: Phase::Restoring });
+        let phase = Phase::Restoring;
+        self.tasks.push(Entry { task, partitions, phase, offsets_missing });
         Ok(())
     }
 
@@ -192,7 +235,8 @@ impl Worker {
         &mut self,
         partitions: &[TopicPartition],
     ) -> Result<Vec<Option<Committed>>, StreamsError> {
-        let deadline = Instant::now() + OFFSETS_DEADLINE;
+        let transaction = self.shared.config.transaction_timeout() + OFFSETS_GRACE;
+        let deadline = Instant::now() + transaction.max(OFFSETS_DEADLINE);
         loop {
             match self.consumer.committed(partitions, OFFSETS_STEP) {
                 Ok(committed) => return Ok(committed),
@@ -215,6 +259,9 @@ impl Worker {
             .map(|e| e.task.id())
             .collect();
         let mut resumed = Vec::new();
+        if !ready.is_empty() && !self.commit_starts()? {
+            return Ok(());
+        }
         for id in ready {
             if self.tasks.find(id).is_some_and(|e| e.task.has_processors())
                 && !self.ensure_open()?
@@ -240,7 +287,7 @@ impl Worker {
             tracing::info!(worker = self.index, task = %id, "task runs");
         }
         self.consumer.wake(resumed.iter());
-        if self.tasks.all_running() && self.joined {
+        if self.tasks.all_running() && self.waiting.is_empty() && self.joined {
             self.set_state(WorkerState::Running);
         }
         Ok(())

@@ -1,27 +1,30 @@
 //! Stores follow their changelogs: from the checkpoint to the end, before their task runs.
 //!
-//! The end is the high watermark when the restore begins. Records are read committed, so the
-//! last stable offset must have reached that end first; then the client's end-of-partition event
-//! tells that everything up to it was read, transaction markers included. Comparing positions
-//! with the end would wait for ever behind a marker.
+//! The end is an offset: the high watermark that the leader tells when the restore begins. Records
+//! are read committed, so the last stable offset must have reached that end first. Invariants:
+//!
+//! - A restore is finished when a record behind which the end lies was read, or when a broker says
+//!   that there is nothing at an offset that is not before the end. A broker that answers a fetch
+//!   (a follower, a new leader) may know an older end than the leader that was asked, so what it
+//!   calls the end proves nothing by itself.
+//! - Comparing the reader's position with the end would wait for ever behind a marker.
 
 use std::time::{Duration, Instant};
 
 use std::sync::Arc;
 
 use oncestream_core::commit::{Disposition, Fact};
-use oncestream_core::state::{CHECKPOINTS, Checkpoint, StoreInstance, WriteBatch};
+use oncestream_core::state::{Checkpoint, Incarnation, StoreInstance, WriteBatch};
 use oncestream_core::{TaskId, TopicPartition};
 use rdkafka::consumer::BaseConsumer;
-use rdkafka::consumer::base_consumer::PartitionQueue;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message;
+use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::tasks::Phase;
 use super::{Worker, wall_clock_ms};
 use crate::clients::{
-    LogContext, assignment, end_offset, is_transient, is_unsettled, raw_record, restore_consumer,
+    Fetched, LogContext, PartitionQueue, assignment, end_offset, is_out_of_range, is_transient,
+    is_unsettled, restore_consumer,
 };
 use crate::error::StreamsError;
 use crate::metrics::RestoreMetrics;
@@ -33,13 +36,13 @@ const BATCH_BYTES: usize = 8 << 20;
 /// How long one step may take before the group consumer is polled again.
 const STEP: Duration = Duration::from_millis(100);
 /// How often the last stable offset is asked for while it is awaited.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long one such request may hold up the tasks that run.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a changelog may be unknown to the clients, which learn of partitions from any broker.
-const UNSETTLED_LIMIT: Duration = Duration::from_secs(60);
-/// Kafka's default for `delete.retention.ms`: tombstones older than this may be compacted away.
-const DELETE_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
+pub(super) const UNSETTLED_LIMIT: Duration = Duration::from_secs(60);
+/// How often it is told that a restore waits for an open transaction.
+const TELL_EVERY: Duration = Duration::from_secs(30);
 
 /// One store on its way to the end of its changelog.
 struct Restore {
@@ -50,6 +53,10 @@ struct Restore {
     from: i64,
     /// The high watermark when the restore began.
     target: i64,
+    /// The changelog that is read, for the checkpoints.
+    source: Incarnation,
+    /// No input of the task has a committed offset, so there must not be a record.
+    must_be_empty: bool,
     queue: Option<PartitionQueue<LogContext>>,
     metrics: RestoreMetrics,
 }
@@ -62,6 +69,8 @@ pub(super) struct Restorer {
     unstable: Vec<Restore>,
     active: Vec<Restore>,
     next_look: Option<Instant>,
+    /// When it is told next that an open transaction is waited for.
+    next_told: Option<Instant>,
     /// Since when a changelog is unknown that was known before.
     unsettled_since: Option<Instant>,
 }
@@ -80,6 +89,7 @@ impl Restorer {
         self.unstable.clear();
         self.active.clear();
         self.unsettled_since = None;
+        self.next_told = None;
         self.rest();
     }
 
@@ -92,6 +102,34 @@ impl Restorer {
         }
     }
 
+    /// Takes in what the client has to say: a token to be refreshed, an error of a connection.
+    /// Records come by the queues of their partitions.
+    fn listen(&self) {
+        let Some(consumer) = &self.consumer else { return };
+        while let Some(said) = consumer.poll(Duration::ZERO) {
+            if let Err(error) = said {
+                tracing::debug!(%error, "the restore consumer will try again");
+            }
+        }
+    }
+
+    /// Tells now and then that a transaction is waited for: one that hangs does not end by itself.
+    fn tell_waiting(&mut self, r: &Restore, last_stable: i64) {
+        let now = Instant::now();
+        let Some(at) = self.next_told else {
+            self.next_told = Some(now + TELL_EVERY);
+            return;
+        };
+        if now >= at {
+            self.next_told = Some(now + TELL_EVERY);
+            tracing::warn!(
+                task = %r.task, changelog = %r.partition, last_stable, end = r.target,
+                "a restore waits for a transaction that is open on its changelog; if it does not \
+                 end by its timeout, kafka-transactions.sh find-hanging tells its producer"
+            );
+        }
+    }
+
     /// Assigns everything active to the consumer, at the offsets reached.
     fn assign(&mut self, consumer: &Arc<BaseConsumer<LogContext>>) -> Result<(), KafkaError> {
         let mut list = TopicPartitionList::new();
@@ -99,7 +137,7 @@ impl Restorer {
             let p = &r.partition;
             // Before the assignment, or what is fetched in between would go to the consumer's
             // own queue, which nobody reads. The client keeps a queue that was split apart.
-            r.queue = consumer.split_partition_queue(&p.topic, p.partition);
+            r.queue = PartitionQueue::split(consumer, p);
             if r.queue.is_none() {
                 return Err(KafkaError::Subscription(format!("no queue for {p}")));
             }
@@ -120,85 +158,6 @@ enum Progress {
 }
 
 impl Worker {
-    /// The checkpoint of a store of a task.
-    fn checkpoint(&self, keyspace: &str) -> Result<Option<Checkpoint>, StreamsError> {
-        let backend = &self.shared.state_dir.backend;
-        let checkpoints = backend.keyspace(CHECKPOINTS)?;
-        let mut found = None;
-        let read =
-            checkpoints.get(keyspace.as_bytes(), &mut |bytes| found = Checkpoint::read(bytes));
-        match read {
-            Err(error) if error.damaged => {
-                tracing::warn!(%error, "the checkpoints are damaged: stores are restored from the beginning");
-                backend.drop_keyspace(CHECKPOINTS)?;
-                Ok(None)
-            }
-            other => Ok(other.map(|()| found)?),
-        }
-    }
-
-    /// Empties the stores of a task that cannot be brought up to date from where they are: no
-    /// checkpoint, one past the changelog's end (the topic was deleted), one before its
-    /// beginning, or one so old that tombstones may be missing. Call it before the task is made.
-    pub(super) fn discard_stale_stores(&self, id: TaskId) -> Result<(), StreamsError> {
-        let shared = &self.shared;
-        let sub = &shared.topology.sub_topologies()[id.sub_topology.0];
-        for def in sub.stores.iter().filter_map(|name| shared.topology.store(name)) {
-            let Some(changelog) = &def.changelog else { continue };
-            let keyspace = id.keyspace_name(&def.name);
-            let retention_ms = changelog
-                .topic_settings
-                .get("delete.retention.ms")
-                .and_then(|v| v.parse().ok())
-                .unwrap_or(DELETE_RETENTION_MS);
-            let reason = match self.checkpoint(&keyspace)? {
-                None => "it has no checkpoint",
-                Some(c) => {
-                    let application_id = shared.config.application_id();
-                    let topic = oncestream_core::graph::Topology::changelog_topic(
-                        application_id,
-                        &def.name,
-                    );
-                    let partition = TopicPartition::new(topic, id.partition);
-                    let (low, high) = self.watermarks(&partition)?;
-                    if c.offset > high {
-                        "its checkpoint lies past the end of its changelog"
-                    } else if c.offset < low {
-                        "its changelog begins after its checkpoint"
-                    } else if wall_clock_ms().saturating_sub(c.written_at_ms) > retention_ms
-                        // The marker of the last transaction alone hides no tombstone.
-                        && c.offset + 1 < high
-                    {
-                        "its checkpoint is older than the changelog's delete.retention.ms"
-                    } else {
-                        continue;
-                    }
-                }
-            };
-            tracing::info!(store = %def.name, task = %id, reason, "the store is restored from the beginning");
-            // The checkpoint first: without it, data of any kind is known to be stale.
-            if !self.forget_checkpoint(id, &keyspace)? {
-                return Ok(());
-            }
-            shared.state_dir.backend.persist()?;
-            shared.state_dir.backend.drop_keyspace(&keyspace)?;
-        }
-        Ok(())
-    }
-
-    /// Deletes a checkpoint, so that the store is restored from the beginning. False if the task
-    /// belongs to another worker.
-    pub(super) fn forget_checkpoint(
-        &self,
-        task: TaskId,
-        keyspace: &str,
-    ) -> Result<bool, StreamsError> {
-        let mut batch = WriteBatch::default();
-        self.shared.state_dir.backend.keyspace(CHECKPOINTS)?;
-        batch.delete(CHECKPOINTS, keyspace.as_bytes());
-        self.shared.state_dir.apply(self.index, std::iter::once(task), &batch)
-    }
-
     pub(super) fn watermarks(
         &self,
         partition: &TopicPartition,
@@ -228,7 +187,9 @@ impl Worker {
                 let Some(changelog) = state.changelog() else { continue };
                 let partition = TopicPartition::new(changelog.topic.clone(), changelog.partition);
                 let (low, high) = self.watermarks(&partition)?;
+                let must_be_empty = entry.offsets_missing;
                 let checkpoint = self.checkpoint(state.keyspace_name())?;
+                let checkpoint = checkpoint.filter(|_| !must_be_empty);
                 let from = checkpoint.map_or(low, |c| c.offset).max(low);
                 if from >= high {
                     continue;
@@ -238,6 +199,8 @@ impl Worker {
                     store: store.clone(),
                     from,
                     target: high,
+                    source: self.source_of(&changelog.topic),
+                    must_be_empty,
                     queue: None,
                     metrics: RestoreMetrics::new(state.name(), partition.partition),
                     partition,
@@ -251,6 +214,7 @@ impl Worker {
     /// Brings restoring stores a step further, and starts tasks that are through.
     pub(super) fn restore_step(&mut self) -> Result<(), StreamsError> {
         if self.restorer.is_active() {
+            self.restorer.listen();
             self.activate_stable()?;
             let until = Instant::now() + STEP;
             let mut at = 0;
@@ -260,10 +224,8 @@ impl Worker {
                     Progress::More => at += 1,
                     Progress::Finished => drop(self.restorer.active.swap_remove(at)),
                     Progress::Disowned => {
-                        self.restorer.active.retain(|r| r.task != task);
-                        self.restorer.unstable.retain(|r| r.task != task);
-                        self.tasks.remove(task);
-                        at = 0;
+                        tracing::warn!(worker = self.index, %task, "a task moved to another worker during its restore");
+                        return self.report(Fact::Failed(Disposition::RestoreTask));
                     }
                     Progress::CutOff => {
                         let keyspace =
@@ -306,8 +268,9 @@ impl Worker {
             // Read committed: the end it tells is the last stable offset.
             match end_offset(&consumer, p, LOOK_TIMEOUT) {
                 Ok(last_stable) if last_stable >= r.target => stable.push(r),
-                Ok(_) => {
+                Ok(last_stable) => {
                     self.restorer.unsettled_since = None;
+                    self.restorer.tell_waiting(&r, last_stable);
                     unstable.push(r);
                 }
                 Err(e) if is_transient(&e) => unstable.push(r),
@@ -339,57 +302,80 @@ impl Worker {
     fn restore_one(&mut self, at: usize, until: Instant) -> Result<Progress, StreamsError> {
         let r = &mut self.restorer.active[at];
         let mut batch = WriteBatch::default();
-        let mut records = 0_u64;
-        let mut finished = false;
-        let mut next = r.from;
-        if let Some(queue) = &r.queue {
-            while (records as usize) < BATCH && batch.byte_len() < BATCH_BYTES {
-                match queue.poll(Duration::ZERO) {
-                    None => break,
-                    Some(Ok(message)) => {
-                        let raw = raw_record(&message);
-                        if let Some(key) = raw.key {
-                            r.store.state().restore(key, raw.value, raw.timestamp, &mut batch);
-                        }
-                        records += 1;
-                        next = message.offset() + 1;
-                        finished = next >= r.target;
-                    }
-                    Some(Err(KafkaError::PartitionEOF(_))) => {
-                        finished = true;
-                        next = next.max(r.target);
-                    }
-                    Some(Err(e)) if is_transient(&e) => break,
-                    Some(Err(e)) if is_cut_off(&e) => return Ok(Progress::CutOff),
-                    Some(Err(e)) => {
-                        let action = format!("reading changelog {}", r.partition);
-                        return Err(StreamsError::reading(action, &r.partition.topic, e));
-                    }
-                }
-                if finished || Instant::now() >= until {
-                    break;
-                }
-            }
+        let read = r.read(&mut batch, until)?;
+        if matches!(read.progress, Progress::CutOff) {
+            return Ok(Progress::CutOff);
         }
-        if next > r.from {
-            let checkpoint = Checkpoint { offset: next, written_at_ms: wall_clock_ms() };
+        if read.next > r.from {
+            let (offset, source) = (read.next, r.source.clone());
+            let checkpoint = Checkpoint { offset, written_at_ms: wall_clock_ms(), source };
             checkpoint.write(r.store.state().keyspace_name(), &mut batch);
             if !self.shared.state_dir.apply(self.index, std::iter::once(r.task), &batch)? {
                 return Ok(Progress::Disowned);
             }
-            r.from = next;
+            r.from = read.next;
             self.busy = true;
         }
-        r.metrics.records.increment(records);
+        r.metrics.records.increment(read.records);
         r.metrics.remaining.set((r.target - r.from).max(0) as f64);
-        Ok(if finished { Progress::Finished } else { Progress::More })
+        Ok(read.progress)
     }
 }
 
-/// The changelog has no record at the offset asked for any more.
-fn is_cut_off(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)
-    )
+/// What was read of a changelog in one step.
+struct Read {
+    progress: Progress,
+    records: u64,
+    /// The first offset that was not read.
+    next: i64,
+}
+
+impl Restore {
+    /// Adds records to the batch until nothing is at hand, it is full, the time is over or the end
+    /// is reached. What the queue gives at once is taken to its end, or it would be lost.
+    fn read(&mut self, batch: &mut WriteBatch, until: Instant) -> Result<Read, StreamsError> {
+        let mut read = Read { progress: Progress::More, records: 0, next: self.from };
+        let Some(queue) = &mut self.queue else { return Ok(read) };
+        while (read.records as usize) < BATCH && batch.byte_len() < BATCH_BYTES {
+            let mut at_hand = false;
+            for fetched in queue.take() {
+                at_hand = true;
+                match fetched {
+                    Fetched::Record { offset, .. } if self.must_be_empty => {
+                        return Err(StreamsError::CommittedOffsetsLost {
+                            task: self.task,
+                            changelog: self.partition.topic.to_string(),
+                            partition: self.partition.partition,
+                            offset,
+                        });
+                    }
+                    Fetched::Record { offset, timestamp, key, value } => {
+                        if let Some(key) = key {
+                            self.store.state().restore(key, value, timestamp, batch);
+                        }
+                        read.records += 1;
+                        read.next = offset + 1;
+                    }
+                    Fetched::End { offset } => read.next = read.next.max(offset),
+                    Fetched::Failed(e) if is_transient(&e) => {}
+                    Fetched::Failed(e) if is_out_of_range(&e) => {
+                        read.progress = Progress::CutOff;
+                        return Ok(read);
+                    }
+                    Fetched::Failed(e) => {
+                        let action = format!("reading changelog {}", self.partition);
+                        return Err(StreamsError::reading(action, &self.partition.topic, e));
+                    }
+                }
+            }
+            if read.next >= self.target {
+                read.progress = Progress::Finished;
+                break;
+            }
+            if !at_hand || Instant::now() >= until {
+                break;
+            }
+        }
+        Ok(read)
+    }
 }

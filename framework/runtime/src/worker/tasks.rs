@@ -1,6 +1,6 @@
 //! The tasks of a worker, and the way from a topic and partition to a task's input.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use oncestream_core::error::TopologyError;
@@ -26,24 +26,6 @@ pub(super) fn subscription(
     Ok(topics)
 }
 
-/// The tasks that a set of partitions makes, each with its partitions in order.
-pub(super) fn wanted(
-    topology: &Topology,
-    application_id: &str,
-    partitions: &[TopicPartition],
-) -> BTreeMap<TaskId, Vec<TopicPartition>> {
-    let mut tasks: BTreeMap<TaskId, Vec<TopicPartition>> = BTreeMap::new();
-    for p in partitions {
-        let Some((sub, _)) = topology.reader_of(application_id, &p.topic) else { continue };
-        let id = TaskId { sub_topology: sub, partition: p.partition };
-        tasks.entry(id).or_default().push(p.clone());
-    }
-    for inputs in tasks.values_mut() {
-        inputs.sort();
-    }
-    tasks
-}
-
 /// Where a task stands in its worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -57,6 +39,8 @@ pub(super) struct Entry {
     pub(super) task: Task,
     pub(super) partitions: Vec<TopicPartition>,
     pub(super) phase: Phase,
+    /// No input had a committed offset when the task was made.
+    pub(super) offsets_missing: bool,
 }
 
 /// A task's input.
@@ -95,12 +79,6 @@ impl TaskSet {
 
     pub(super) fn push(&mut self, entry: Entry) {
         self.entries.push(entry);
-        self.index();
-    }
-
-    /// Drops a task.
-    pub(super) fn remove(&mut self, id: TaskId) {
-        self.entries.retain(|e| e.task.id() != id);
         self.index();
     }
 

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use oncestream_core::TopicPartition;
 use oncestream_core::commit::{Action, CommitMachine, CommitPermit, Disposition, Fact, Guarantee};
 use oncestream_core::error::BoxError;
-use oncestream_core::state::{Backend, CHECKPOINTS, CacheBudget, Checkpoint, WriteBatch};
+use oncestream_core::state::{
+    Backend, CHECKPOINTS, CacheBudget, Checkpoint, Incarnation, WriteBatch,
+};
 use oncestream_core::task::{
     ChangelogId, Collector, OffsetMetadata, Origin, Outgoing, RawRecord, RecordRefused, Task,
 };
@@ -155,8 +157,7 @@ impl Worker {
             if !batch.is_empty() {
                 // Markers behind the last record need no second look.
                 let offset = broker.end_offset(&target.topic, target.partition);
-                Checkpoint { offset, written_at_ms: self.last_commit_ms }
-                    .write(store.keyspace_name(), &mut batch);
+                checkpoint(offset, self.last_commit_ms).write(store.keyspace_name(), &mut batch);
                 self.backend.commit(&batch)?;
             }
         }
@@ -360,8 +361,13 @@ impl Worker {
             let store = instance.state();
             let end = store.changelog().and_then(|t| self.producer.changelog_ends.remove(&t.id));
             if let Some(offset) = end {
-                Checkpoint { offset, written_at_ms: now_ms }.write(store.keyspace_name(), batch);
+                checkpoint(offset, now_ms).write(store.keyspace_name(), batch);
             }
         }
     }
+}
+
+/// Of the driver's own topics, which have no ids.
+fn checkpoint(offset: i64, written_at_ms: i64) -> Checkpoint {
+    Checkpoint { offset, written_at_ms, source: Incarnation::default() }
 }

@@ -1,0 +1,228 @@
+//! The queue of one partition of a consumer, read in batches, its records looked at in place.
+//!
+//! The crate rdkafka has such queues, but forgets at which offset the end of a partition was met.
+//! An end is the one that the answering broker knew: only its offset tells which one that is.
+
+use std::ffi::CString;
+use std::ptr::{self, NonNull};
+use std::slice;
+use std::sync::Arc;
+
+use oncestream_core::TopicPartition;
+use rdkafka::bindings as sys;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaRespErr;
+
+/// So many messages are taken at most with one call.
+const BATCH: usize = 1000;
+
+/// One thing of a partition.
+pub(crate) enum Fetched<'a> {
+    /// A record.
+    Record { offset: i64, timestamp: i64, key: Option<&'a [u8]>, value: Option<&'a [u8]> },
+    /// There was nothing at this offset yet, as far as the broker knew that was asked.
+    End { offset: i64 },
+    /// The partition cannot be read.
+    Failed(KafkaError),
+}
+
+/// What was fetched of one partition, apart from all else that the consumer fetches.
+pub(crate) struct PartitionQueue<C: ConsumerContext> {
+    queue: NonNull<sys::rd_kafka_queue_t>,
+    /// The messages of the batch at hand; empty between two calls.
+    taken: Batch,
+    /// Kept: a queue is a part of its client.
+    _consumer: Arc<BaseConsumer<C>>,
+}
+
+impl<C: ConsumerContext> PartitionQueue<C> {
+    /// Splits a partition off the consumer's own queue. Do so before the partition is assigned,
+    /// or what is fetched in between goes to a queue that nobody reads. `None` if the name of the
+    /// topic is no name.
+    pub(crate) fn split(
+        consumer: &Arc<BaseConsumer<C>>,
+        partition: &TopicPartition,
+    ) -> Option<Self> {
+        let topic = CString::new(&*partition.topic).ok()?;
+        let client = consumer.client().native_ptr();
+        // SAFETY: the client lives, because `consumer` does; the name ends in a NUL and is copied
+        // by the call. The queue that it gives is counted: it is ours until `destroy` in `drop`.
+        let queue = NonNull::new(unsafe {
+            sys::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition.partition)
+        })?;
+        // SAFETY: the queue was just made. No destination means: forward to nowhere, keep here.
+        unsafe { sys::rd_kafka_queue_forward(queue.as_ptr(), ptr::null_mut()) };
+        Some(Self { queue, taken: Batch(Vec::new()), _consumer: consumer.clone() })
+    }
+
+    /// Takes what is at hand, up to a bounded number, and waits for nothing. All of it must be
+    /// looked at: it is gone with the batch.
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = Fetched<'_>> {
+        self.taken.clear();
+        self.taken.0.reserve(BATCH);
+        // SAFETY: the queue is ours. The call writes at most `BATCH` pointers to where there is
+        // room for as many, and says how many it wrote; each is a message that is ours from then
+        // on, and not null.
+        unsafe {
+            let room = self.taken.0.as_mut_ptr();
+            let count = sys::rd_kafka_consume_batch_queue(self.queue.as_ptr(), 0, room, BATCH);
+            // Negative for an error, of which there is none for this kind of queue.
+            self.taken.0.set_len(usize::try_from(count).unwrap_or(0).min(BATCH));
+        }
+        // SAFETY: the messages live until they are cleared, which takes `&mut self`; what the
+        // iterator gives borrows `self`.
+        self.taken.0.iter().map(|message| unsafe { look_at(&**message) })
+    }
+}
+
+impl<C: ConsumerContext> Drop for PartitionQueue<C> {
+    fn drop(&mut self) {
+        // Messages before the queue that they came from, and both before the client.
+        self.taken.clear();
+        // SAFETY: made by `rd_kafka_queue_get_partition`, given back once.
+        unsafe { sys::rd_kafka_queue_destroy(self.queue.as_ptr()) };
+    }
+}
+
+/// Messages that are given back when it is dropped.
+struct Batch(Vec<*mut sys::rd_kafka_message_t>);
+
+impl Batch {
+    fn clear(&mut self) {
+        for message in self.0.drain(..) {
+            // SAFETY: each came from librdkafka as ours, and leaves the list here.
+            unsafe { sys::rd_kafka_message_destroy(message) };
+        }
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// # Safety
+/// The message is one that librdkafka gave and that was not given back.
+unsafe fn look_at(message: &sys::rd_kafka_message_t) -> Fetched<'_> {
+    match message.err {
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Fetched::Record {
+            offset: message.offset,
+            // SAFETY: the message lives. No kind of timestamp is asked for.
+            timestamp: unsafe { sys::rd_kafka_message_timestamp(message, ptr::null_mut()) },
+            // SAFETY: librdkafka has these pointers and lengths from the record; they live as
+            // long as the message.
+            key: unsafe { bytes(message.key.cast(), message.key_len) },
+            value: unsafe { bytes(message.payload.cast(), message.len) },
+        },
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF => Fetched::End { offset: message.offset },
+        error => Fetched::Failed(KafkaError::MessageConsumption(error.into())),
+    }
+}
+
+/// A field of a record; null is `None`.
+///
+/// # Safety
+/// A pointer that is not null points to `len` bytes that live for `'a`.
+unsafe fn bytes<'a>(start: *const u8, len: usize) -> Option<&'a [u8]> {
+    // SAFETY: as the caller promises.
+    (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start, len) })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use oncestream_broker::Broker;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+    use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(30);
+
+    /// A record, or the end, as a test sees it.
+    #[derive(Debug, PartialEq)]
+    enum Seen {
+        Record(i64, i64, Option<Vec<u8>>, Option<Vec<u8>>),
+        End(i64),
+    }
+
+    #[test]
+    fn records_are_read_in_place_and_an_end_tells_its_offset() {
+        let broker = Broker::builder().start_blocking().unwrap();
+        broker.create_topic("t", 1).unwrap();
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", broker.bootstrap_servers()).set("group.id", "g");
+        let producer: BaseProducer = config.create().unwrap();
+        config.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "10");
+        let consumer: Arc<BaseConsumer> = Arc::new(config.create().unwrap());
+        let mut queue = PartitionQueue::split(&consumer, &TopicPartition::new("t", 0)).unwrap();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset("t", 0, Offset::Offset(0)).unwrap();
+        consumer.assign(&list).unwrap();
+
+        let send = |key: Option<&str>, value: Option<&[u8]>, time: i64| {
+            let mut record = BaseRecord::<str, [u8]>::to("t").timestamp(time);
+            (record.key, record.payload) = (key, value);
+            producer.send(record).unwrap();
+            producer.flush(TIMEOUT).unwrap();
+        };
+        let mut read_to_end = |end: i64| {
+            let (mut seen, deadline) = (Vec::new(), Instant::now() + TIMEOUT);
+            while seen.last() != Some(&Seen::End(end)) {
+                assert!(Instant::now() < deadline, "{seen:?}");
+                for fetched in queue.take() {
+                    seen.push(match fetched {
+                        Fetched::Record { offset, timestamp, key, value } => Seen::Record(
+                            offset,
+                            timestamp,
+                            key.map(<[u8]>::to_vec),
+                            value.map(<[u8]>::to_vec),
+                        ),
+                        Fetched::End { offset } => Seen::End(offset),
+                        Fetched::Failed(error) => panic!("{error}"),
+                    });
+                }
+            }
+            seen.retain(|seen| matches!(seen, Seen::Record(..)));
+            seen
+        };
+
+        assert_eq!(read_to_end(0), []);
+        send(Some("k"), Some(b"v"), 5);
+        send(None, Some(b""), 6);
+        send(Some(""), None, 7);
+        assert_eq!(
+            read_to_end(3),
+            [
+                Seen::Record(0, 5, Some(b"k".to_vec()), Some(b"v".to_vec())),
+                Seen::Record(1, 6, None, Some(Vec::new())),
+                Seen::Record(2, 7, Some(Vec::new()), None),
+            ]
+        );
+        // More than one batch, and a queue that is dropped with records in it.
+        for n in 0..BATCH as i64 + 10 {
+            producer.send(BaseRecord::<str, str>::to("t").payload("v").timestamp(n)).unwrap();
+        }
+        producer.flush(TIMEOUT).unwrap();
+        let all = read_to_end(BATCH as i64 + 13);
+        assert_eq!(all.len(), BATCH + 10);
+        send(Some("last"), None, 1);
+        drop(queue);
+        drop(consumer);
+    }
+
+    #[test]
+    fn a_name_with_a_nul_has_no_queue() {
+        let consumer: Arc<BaseConsumer> = Arc::new(
+            ClientConfig::new()
+                .set("bootstrap.servers", "127.0.0.1:1")
+                .set("group.id", "g")
+                .create()
+                .unwrap(),
+        );
+        assert!(PartitionQueue::split(&consumer, &TopicPartition::new("t\0", 0)).is_none());
+    }
+}

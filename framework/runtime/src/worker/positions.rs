@@ -1,0 +1,269 @@
+//! Where the inputs of an assignment begin.
+//!
+//! Invariants:
+//! - Before the first record is processed, each input has a committed offset. Whoever gets a
+//!   partition next begins where this member would have, and not at a newer end.
+//! - A position that differs from what is committed is told.
+
+use std::time::Instant;
+
+use oncestream_core::TopicPartition;
+use oncestream_core::graph::TopicRef;
+use oncestream_core::task::OffsetMetadata;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::Worker;
+use super::rebalance::COUNTS_DEADLINE;
+use super::restore::{LOOK_EVERY, LOOK_TIMEOUT, UNSETTLED_LIMIT};
+use crate::clients::{Committed, is_transient, is_unsettled};
+use crate::config::AutoOffsetReset;
+use crate::error::StreamsError;
+
+/// What is known of a partition when it is assigned.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    committed: Option<i64>,
+    /// Its first offset.
+    low: i64,
+    /// Its high watermark.
+    high: i64,
+}
+
+/// Where a partition begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begin {
+    /// Where it was left.
+    Committed(i64),
+    /// At its first record, because nothing is committed.
+    Start(i64),
+    /// At the end that a consumer sees, because nothing is committed.
+    End,
+    /// At its first record: those between the committed offset and it are deleted.
+    BehindGap(i64),
+    /// At its first record: the log ends before the committed offset, so it is another log.
+    StartOfAnother(i64),
+    /// At the end, for the same reason.
+    EndOfAnother(i64),
+    /// Nowhere: the user wants to be asked.
+    Refused,
+}
+
+/// Where a partition begins. Repartition topics are ours from their first record on, whatever is
+/// asked of the sources.
+fn begin(known: Known, reset: AutoOffsetReset, is_repartition: bool) -> Begin {
+    let Known { committed, low, high } = known;
+    let reset = if is_repartition { AutoOffsetReset::Earliest } else { reset };
+    match (committed, reset) {
+        (Some(offset), _) if (low..=high).contains(&offset) => Begin::Committed(offset),
+        (_, AutoOffsetReset::None) => Begin::Refused,
+        (Some(offset), _) if offset < low => Begin::BehindGap(low),
+        (Some(_), AutoOffsetReset::Earliest) => Begin::StartOfAnother(low),
+        (Some(_), AutoOffsetReset::Latest) => Begin::EndOfAnother(high),
+        (None, AutoOffsetReset::Earliest) => Begin::Start(low),
+        (None, AutoOffsetReset::Latest) => Begin::End,
+    }
+}
+
+impl Worker {
+    /// Where each of the assigned partitions begins. What has no committed offset there is noted,
+    /// to be committed before the first record.
+    pub(super) fn first_positions(
+        &mut self,
+        partitions: &[TopicPartition],
+        committed: &[Option<Committed>],
+    ) -> Result<Vec<i64>, StreamsError> {
+        let bounds = self.shared.admin.bounds(partitions);
+        let mut positions = Vec::with_capacity(partitions.len());
+        self.uncommitted_starts.clear();
+        for ((partition, committed), bounds) in partitions.iter().zip(committed).zip(bounds) {
+            let begin = self.begin(partition, committed.map(|c| c.offset), bounds)?;
+            let offset = match begin {
+                Begin::Committed(offset)
+                | Begin::Start(offset)
+                | Begin::BehindGap(offset)
+                | Begin::StartOfAnother(offset)
+                | Begin::EndOfAnother(offset) => offset,
+                Begin::End => self.stable_end(partition)?,
+                Begin::Refused => return Err(refused(partition, *committed)),
+            };
+            if !matches!(begin, Begin::Committed(_)) {
+                let metadata =
+                    committed.map_or(OffsetMetadata { partition_time: -1 }, |c| c.metadata);
+                self.uncommitted_starts.push((partition.clone(), offset, metadata));
+            }
+            positions.push(offset);
+        }
+        Ok(positions)
+    }
+
+    /// Decides for one partition, and tells what a user should know.
+    fn begin(
+        &self,
+        partition: &TopicPartition,
+        committed: Option<i64>,
+        bounds: Option<(i64, i64)>,
+    ) -> Result<Begin, StreamsError> {
+        let (low, high) = match (bounds, committed) {
+            // A leader that is new may not know yet the end that was committed: it is asked more
+            // than once before the log is taken for another.
+            (Some((_, high)), Some(offset)) if high < offset => {
+                self.end_after(partition, offset)?
+            }
+            (Some(bounds), _) => bounds,
+            // Its leader is away. If the offset is not there, the consumer will say so.
+            (None, Some(offset)) => return Ok(Begin::Committed(offset)),
+            (None, None) => self.watermarks(partition)?,
+        };
+        let (reset, is_ours) =
+            (self.shared.config.auto_offset_reset(), self.is_repartition(&partition.topic));
+        let begin = begin(Known { committed, low, high }, reset, is_ours);
+        match begin {
+            Begin::BehindGap(start) => tracing::warn!(
+                %partition, ?committed, start,
+                "records were deleted before they were read: going on at the first one left"
+            ),
+            Begin::StartOfAnother(at) | Begin::EndOfAnother(at) => tracing::warn!(
+                %partition, ?committed, end = high, at,
+                "the committed offset lies past the end: the topic was deleted and made again, or \
+                 has lost records; going on as auto.offset.reset says"
+            ),
+            _ => {}
+        }
+        Ok(begin)
+    }
+
+    /// The bounds of a partition once its end has reached an offset, or when it should have.
+    fn end_after(
+        &self,
+        partition: &TopicPartition,
+        offset: i64,
+    ) -> Result<(i64, i64), StreamsError> {
+        let deadline = Instant::now() + COUNTS_DEADLINE;
+        loop {
+            let bounds = self.watermarks(partition)?;
+            if bounds.1 >= offset || Instant::now() >= deadline {
+                return Ok(bounds);
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// The end that a consumer of this application sees: if it reads committed, the last stable
+    /// offset. Records of a transaction that is open now come after it.
+    fn stable_end(&self, partition: &TopicPartition) -> Result<i64, StreamsError> {
+        let deadline = Instant::now() + UNSETTLED_LIMIT;
+        loop {
+            match self.consumer.end_offset(partition, LOOK_TIMEOUT) {
+                Ok(end) => return Ok(end),
+                Err(e) if is_unsettled(&e) && Instant::now() < deadline => {
+                    std::thread::sleep(LOOK_EVERY);
+                }
+                Err(e) => {
+                    let action = format!("reading the end of {partition}");
+                    return Err(StreamsError::reading(action, &partition.topic, e));
+                }
+            }
+        }
+    }
+
+    /// Commits where partitions begin that have nothing committed. False if that cannot be done
+    /// now: the group is changing, or its coordinator is away.
+    pub(super) fn commit_starts(&mut self) -> Result<bool, StreamsError> {
+        if self.uncommitted_starts.is_empty() {
+            return Ok(true);
+        }
+        let now = Instant::now();
+        if self.next_start_commit.is_some_and(|at| now < at) || self.consumer.is_rebalancing() {
+            return Ok(false);
+        }
+        self.next_start_commit = Some(now + LOOK_EVERY);
+        let mut list = TopicPartitionList::new();
+        for (partition, offset, metadata) in &self.uncommitted_starts {
+            let mut element = list.add_partition(&partition.topic, partition.partition);
+            element.set_offset(Offset::Offset(*offset)).map_err(|e| {
+                StreamsError::client(format!("setting the offset of {partition}"), e)
+            })?;
+            element.set_metadata(metadata.encode());
+        }
+        match self.consumer.commit(&list) {
+            Ok(()) => {
+                self.uncommitted_starts.clear();
+                Ok(true)
+            }
+            Err(error) if is_transient(&error) || is_fenced_by_a_rejoin(&error, self) => {
+                tracing::info!(worker = self.index, %error, "the first positions are not committed yet");
+                Ok(false)
+            }
+            Err(error) => Err(StreamsError::client("committing the first positions", error)),
+        }
+    }
+
+    /// Whether a topic is a repartition topic of this application.
+    pub(super) fn is_repartition(&self, topic: &str) -> bool {
+        let application_id = self.shared.config.application_id();
+        let names = self.shared.topology.repartitions().iter();
+        names
+            .map(|def| TopicRef::Repartition(def.name.clone()))
+            .any(|own| &*own.resolve(application_id) == topic)
+    }
+}
+
+/// A static member that was thought dead is told that it is fenced until it joins again.
+fn is_fenced_by_a_rejoin(error: &KafkaError, worker: &Worker) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::FencedInstanceId)
+        && worker.consumer.is_rebalancing()
+}
+
+fn refused(partition: &TopicPartition, committed: Option<Committed>) -> StreamsError {
+    let (topic, partition) = (partition.topic.to_string(), partition.partition);
+    match committed {
+        None => StreamsError::NoCommittedOffset { topic, partition },
+        Some(Committed { offset, .. }) => {
+            StreamsError::CommittedOffsetOutOfRange { topic, partition, offset }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use AutoOffsetReset::{Earliest, Latest, None as NoReset};
+
+    fn at(committed: Option<i64>, reset: AutoOffsetReset) -> Begin {
+        begin(Known { committed, low: 10, high: 20 }, reset, false)
+    }
+
+    #[test]
+    fn what_is_committed_and_there_is_where_it_begins() {
+        for reset in [Earliest, Latest, NoReset] {
+            for offset in [10, 15, 20] {
+                assert_eq!(at(Some(offset), reset), Begin::Committed(offset));
+            }
+        }
+    }
+
+    #[test]
+    fn records_that_are_gone_are_never_jumped_over_to_the_end() {
+        assert_eq!(at(Some(9), Earliest), Begin::BehindGap(10));
+        assert_eq!(at(Some(9), Latest), Begin::BehindGap(10));
+        assert_eq!(at(Some(9), NoReset), Begin::Refused);
+    }
+
+    #[test]
+    fn another_log_begins_as_a_new_one() {
+        assert_eq!(at(Some(21), Earliest), Begin::StartOfAnother(10));
+        assert_eq!(at(Some(21), Latest), Begin::EndOfAnother(20));
+        assert_eq!(at(Some(21), NoReset), Begin::Refused);
+    }
+
+    #[test]
+    fn without_anything_committed_the_reset_decides_but_for_our_own_topics() {
+        assert_eq!(at(None, Earliest), Begin::Start(10));
+        assert_eq!(at(None, Latest), Begin::End);
+        assert_eq!(at(None, NoReset), Begin::Refused);
+        let known = Known { committed: None, low: 10, high: 20 };
+        assert_eq!(begin(known, Latest, true), Begin::Start(10));
+        assert_eq!(begin(known, NoReset, true), Begin::Start(10));
+    }
+}
