@@ -57,9 +57,8 @@ impl Application {
     /// A new name that begins with `name`, and a new directory.
     pub fn new(name: &str) -> Self {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
-        // `RUST_LOG=debug` shows what an application does; only the first call counts.
-        let filter = tracing_subscriber::EnvFilter::from_default_env();
-        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+        // `RUST_LOG=debug` shows what an application does.
+        crate::log::init();
         let id = format!("{name}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         Self { id, state_dir: new_dir() }
     }

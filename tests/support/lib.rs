@@ -11,6 +11,7 @@ pub mod feed;
 pub mod instance;
 pub mod java;
 pub mod kafka;
+pub mod log;
 pub mod program;
 pub mod raw;
 pub mod stores;

@@ -181,6 +181,18 @@ pub enum StreamsError {
         /// The id.
         transactional_id: String,
     },
+    /// Another member of the group has the id of this instance.
+    #[error(
+        "instance.id {instance_id} is in use by another instance (member {member} at {host}), which goes on; give each instance its own instance.id and state.dir, and never copy a state directory"
+    )]
+    InstanceIdInUse {
+        /// The id, configured or from the state directory.
+        instance_id: String,
+        /// The other member of the group.
+        member: String,
+        /// Where it runs.
+        host: String,
+    },
     /// A call did not end in time.
     #[error("{action} did not end within {waited:?}")]
     TimedOut {

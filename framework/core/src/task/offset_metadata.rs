@@ -27,14 +27,22 @@ impl OffsetMetadata {
 
     /// Reads it back; text of any other kind means "time not known".
     pub fn decode(text: &str) -> Self {
-        let time = STANDARD.decode(text).ok().and_then(|bytes| {
-            // Version 2 of Kafka Streams has more behind the same beginning.
-            let (version, rest) = bytes.split_first()?;
-            let time = rest.first_chunk::<8>()?;
-            (1..=2).contains(version).then(|| i64::from_be_bytes(*time))
-        });
-        Self { partition_time: time.unwrap_or(-1) }
+        Self { partition_time: time_in(text).unwrap_or(-1) }
     }
+
+    /// Whether an application of this library or of Kafka Streams wrote it. Other consumers, and
+    /// tools that set offsets, leave it empty or write something else.
+    pub fn is_own(text: &str) -> bool {
+        time_in(text).is_some()
+    }
+}
+
+fn time_in(text: &str) -> Option<TimestampMs> {
+    let bytes = STANDARD.decode(text).ok()?;
+    // Version 2 of Kafka Streams has more behind the same beginning.
+    let (version, rest) = bytes.split_first()?;
+    let time = rest.first_chunk::<8>()?;
+    (1..=2).contains(version).then(|| i64::from_be_bytes(*time))
 }
 
 #[cfg(test)]
@@ -46,9 +54,11 @@ mod tests {
         for time in [-1, 0, i64::MAX] {
             let metadata = OffsetMetadata { partition_time: time };
             assert_eq!(OffsetMetadata::decode(&metadata.encode()), metadata);
+            assert!(OffsetMetadata::is_own(&metadata.encode()));
         }
         for text in ["", "x", "AQ==", "////////////", "not base64 at all"] {
             assert_eq!(OffsetMetadata::decode(text).partition_time, -1, "{text}");
+            assert!(!OffsetMetadata::is_own(text), "{text}");
         }
     }
 }

@@ -10,6 +10,7 @@ use oncestream_core::state::Incarnation;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::groups::{GroupInfo, GroupMemberInfo};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -34,6 +35,17 @@ const FAULT_PATIENCE: Duration = Duration::from_secs(5);
 const RETRY_EVERY: Duration = Duration::from_millis(200);
 /// How long a new topic may take to show on the broker.
 const TOPIC_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A member of a group.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupMember {
+    /// What the coordinator named it.
+    pub(crate) id: String,
+    /// What it named itself.
+    pub(crate) client_id: String,
+    /// Where it is.
+    pub(crate) host: String,
+}
 
 /// The admin client of an instance, and a plain consumer for metadata and end offsets.
 pub(crate) struct Admin {
@@ -174,6 +186,25 @@ impl Admin {
             Err(error) => Err((topic.clone(), error)),
         };
         topics.iter().zip(ids).map(incarnation).collect()
+    }
+
+    /// The members of a group; `None` if that is not to be learnt now.
+    pub(crate) fn group_members(&self, group: &str) -> Option<Vec<GroupMember>> {
+        let found = match self.client.inner().fetch_group_list(Some(group), REQUEST_TIMEOUT) {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::debug!(group, %error, "the members of the group are not known");
+                return None;
+            }
+        };
+        let members =
+            found.groups().iter().filter(|g| g.name() == group).flat_map(GroupInfo::members);
+        let member = |m: &GroupMemberInfo| GroupMember {
+            id: m.id().to_owned(),
+            client_id: m.client_id().to_owned(),
+            host: m.client_host().to_owned(),
+        };
+        Some(members.map(member).collect())
     }
 
     /// Creates the internal topics that are missing and checks those that are there.

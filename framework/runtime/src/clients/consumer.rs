@@ -20,7 +20,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use super::{assignment, context, offsets};
+use super::{assignment, context, native, offsets};
 use crate::config::ClientSettings;
 use crate::metrics::record_lag;
 
@@ -106,6 +106,8 @@ impl ConsumerContext for RebalanceContext {
 pub(crate) struct Committed {
     pub(crate) offset: i64,
     pub(crate) metadata: OffsetMetadata,
+    /// Written by an application like this one, and not by another consumer or by hand.
+    pub(crate) is_own: bool,
 }
 
 /// The consumer that is a member of the application's group.
@@ -145,6 +147,11 @@ impl GroupConsumer {
         self.client.group_metadata()
     }
 
+    /// The id that the group's coordinator gave to this member.
+    pub(crate) fn member_id(&self) -> Option<String> {
+        native::member_id(self.client.client())
+    }
+
     /// What is committed for partitions, stable: a pending transaction's offsets are waited for.
     pub(crate) fn committed(
         &self,
@@ -162,7 +169,9 @@ impl GroupConsumer {
                 e.error()?;
                 Ok(match e.offset() {
                     Offset::Offset(offset) => {
-                        Some(Committed { offset, metadata: OffsetMetadata::decode(e.metadata()) })
+                        let metadata = OffsetMetadata::decode(e.metadata());
+                        let is_own = OffsetMetadata::is_own(e.metadata());
+                        Some(Committed { offset, metadata, is_own })
                     }
                     _ => None,
                 })

@@ -11,7 +11,7 @@ mod pattern;
 mod producer;
 mod refused;
 
-pub(crate) use admin::Admin;
+pub(crate) use admin::{Admin, GroupMember};
 pub(crate) use consumer::{Committed, GroupConsumer, Rebalance, is_transient, raw_record};
 pub(crate) use context::LogContext;
 pub(crate) use disposition::{Step, disposition};

@@ -90,6 +90,11 @@ impl StreamsConfig {
         self.group_instance_id.as_deref()
     }
 
+    /// `client.id`, if it was given.
+    pub fn client_id(&self) -> Option<&str> {
+        self.client_id.as_deref()
+    }
+
     /// `auto.offset.reset`.
     pub fn auto_offset_reset(&self) -> AutoOffsetReset {
         self.auto_offset_reset

@@ -9,6 +9,7 @@ mod assignment;
 mod commit;
 mod denied;
 mod failure;
+mod group;
 mod poll;
 mod positions;
 mod producing;
@@ -35,6 +36,7 @@ use crate::config::StreamsConfig;
 use crate::error::StreamsError;
 use crate::metrics::WorkerMetrics;
 use crate::state_dir::StateDir;
+use group::GroupWatch;
 use restore::Restorer;
 use tasks::TaskSet;
 
@@ -98,6 +100,7 @@ struct Worker {
     /// What the stores of the commit under way will apply.
     batch: WriteBatch,
     assigned: Vec<TopicPartition>,
+    group: GroupWatch,
     /// Where inputs begin that have nothing committed there: to be committed before a task runs.
     uncommitted_starts: Vec<(TopicPartition, i64, OffsetMetadata)>,
     next_start_commit: Option<Instant>,
@@ -159,6 +162,7 @@ impl Worker {
             machine: CommitMachine::new(guarantee),
             batch: WriteBatch::default(),
             assigned: Vec::new(),
+            group: GroupWatch::default(),
             uncommitted_starts: Vec::new(),
             next_start_commit: None,
             waiting: BTreeMap::new(),
@@ -190,6 +194,7 @@ impl Worker {
             while let Some(event) = self.consumer.next_rebalance() {
                 self.rebalance(event)?;
             }
+            self.look_at_group()?;
             self.look_after_waiting()?;
             self.restore_step()?;
             self.process_waiting()?;

@@ -76,6 +76,15 @@ impl Worker {
         let bounds = self.shared.admin.bounds(partitions);
         let mut positions = Vec::with_capacity(partitions.len());
         self.uncommitted_starts.clear();
+        for (partition, c) in partitions.iter().zip(committed) {
+            if let Some(c) = c.filter(|c| !c.is_own) {
+                tracing::warn!(
+                    %partition, offset = c.offset, group = self.shared.config.application_id(),
+                    "the committed offset was not written by this application: it was set by hand, \
+                     or another consumer has this group.id and needs one of its own"
+                );
+            }
+        }
         for ((partition, committed), bounds) in partitions.iter().zip(committed).zip(bounds) {
             let begin = self.begin(partition, committed.map(|c| c.offset), bounds)?;
             let offset = match begin {

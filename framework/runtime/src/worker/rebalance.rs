@@ -63,6 +63,7 @@ impl Worker {
         tracing::info!(worker = self.index, ?partitions, "partitions assigned");
         self.drop_tasks();
         self.assigned = partitions;
+        self.group.assigned();
         self.start_tasks()
     }
 
