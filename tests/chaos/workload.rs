@@ -21,6 +21,12 @@ use oncestream_tests::kafka::{create_topics, kafka};
 use crate::inputs::Inputs;
 use crate::plan;
 
+/// When instances look for new topics and partitions, by slot: soon, and one after the other, so
+/// that members of a group go on with different views for a while. The default is five minutes.
+const REFRESHES_MS: [u64; 3] = [500, 5000, 2000];
+/// So old may be what a member joins with; else it would look again, and all would see the same.
+const METADATA_MAX_AGE_MS: u64 = 20_000;
+
 /// How instances run. Sessions are short, so that take-overs are frequent.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -32,12 +38,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     fn list(&self) -> Vec<String> {
-        let mut list = vec![
-            format!("session.timeout.ms={}", self.session_ms),
-            // New topics and partitions are found soon.
-            "consumer.topic.metadata.refresh.interval.ms=500".to_owned(),
-            "consumer.metadata.max.age.ms=2000".to_owned(),
-        ];
+        let mut list = vec![format!("session.timeout.ms={}", self.session_ms)];
         match self.guarantee {
             Guarantee::ExactlyOnce => {
                 list.push("processing.guarantee=exactly_once".to_owned());
@@ -152,6 +153,9 @@ impl Workload {
             args.extend([flag.to_owned(), value.to_owned()]);
         }
         let mut set = self.settings.list();
+        let refresh_ms = REFRESHES_MS[slot % REFRESHES_MS.len()];
+        set.push(format!("consumer.topic.metadata.refresh.interval.ms={refresh_ms}"));
+        set.push(format!("consumer.metadata.max.age.ms={METADATA_MAX_AGE_MS}"));
         if self.job == "word_count" {
             // Every count is seen, so that every record is checked and not only the last.
             set.push("statestore.cache.max.bytes=0".to_owned());
