@@ -56,6 +56,9 @@ use workload::{Settings, Workload};
 /// How long an application may take to process what is left when the input has ended.
 const DRAIN: Duration = Duration::from_mins(3);
 
+/// How long a broker may take to start, on a machine that everything else is busy on too.
+const START: Duration = Duration::from_mins(3);
+
 /// The streams of plans: 0 the brokers, then the instances of each application, and from here on
 /// its topics.
 const FIRST_TOPICS: u64 = 100;
@@ -79,7 +82,7 @@ fn main() -> ExitCode {
 
 /// Runs it all: whether nothing was found.
 fn run(options: &Options) -> anyhow::Result<bool> {
-    use_kafka(KafkaCluster::builder().nodes(options.nodes).start()?);
+    use_kafka(KafkaCluster::builder().nodes(options.nodes).start_within(START).start()?);
     let folder = tempfile::Builder::new().prefix("oncestream-chaos-").tempdir()?;
     let settings = Settings {
         guarantee: options.guarantee,

@@ -15,6 +15,8 @@ use crate::plan::{Kind, Plan, TopicFault};
 use crate::watch::Watch;
 use crate::workload::Workload;
 
+/// How long brokers may refuse a change; they do while one of them is away.
+const CHANGE: Duration = Duration::from_mins(5);
 /// How long one request for a change may take.
 const ANSWER: Duration = Duration::from_secs(5);
 /// When a refused change is asked for again.
@@ -78,7 +80,7 @@ fn change(
     let options = AdminOptions::new().request_timeout(Some(ANSWER));
     let runtime =
         tokio::runtime::Builder::new_current_thread().build().map_err(|e| e.to_string())?;
-    let deadline = Instant::now() + RECOVERY;
+    let deadline = Instant::now() + CHANGE;
     loop {
         let answer = runtime.block_on(async {
             if next.kind == Kind::Grow {
@@ -96,7 +98,7 @@ fn change(
                 return Ok(());
             }
             if Instant::now() > deadline {
-                return Err(format!("not known to all nodes for {RECOVERY:?}; asked: {answer:?}"));
+                return Err(format!("not known to all nodes for {CHANGE:?}; asked: {answer:?}"));
             }
             std::thread::sleep(LOOK);
         }
