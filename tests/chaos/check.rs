@@ -22,8 +22,10 @@ use crate::workload::Workload;
 #[derive(Debug, Default)]
 pub(crate) struct Checked {
     pub(crate) job: &'static str,
-    /// Records in its input topic.
+    /// Records in its input topics.
     pub(crate) records_in: u64,
+    /// Of each input topic its partitions, in the end.
+    pub(crate) inputs: Vec<i32>,
     /// Committed records in its output topic.
     pub(crate) records_out: u64,
     /// Records of aborted transactions in the topics it writes.
@@ -77,6 +79,7 @@ fn came_true(within: Duration, mut holds: impl FnMut() -> bool) -> bool {
 /// Checks an application whose instances have ended. `fed` records were acknowledged.
 pub(crate) fn check(workload: &Workload, guarantee: Guarantee, fed: u64) -> Checked {
     let mut checked = Checked { job: workload.job, ..Checked::default() };
+    checked.inputs = workload.inputs.counts();
     settle(workload, &mut checked);
     if !drained(workload, Duration::from_secs(30)) {
         checked.problems.push("after the last commits, input is left to be read".to_owned());
@@ -128,7 +131,7 @@ fn number(bytes: Option<&Vec<u8>>) -> i64 {
     bytes.and_then(|b| b.as_slice().try_into().ok()).map_or(-1, i64::from_be_bytes)
 }
 
-/// What must come out, from what is in the input topic.
+/// What must come out, from what is in the input topics.
 enum Expected {
     /// Of each key so many numbers.
     Passed(BTreeMap<String, u64>),
@@ -141,7 +144,7 @@ impl Expected {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         let mut extremes: BTreeMap<String, Extremes> = BTreeMap::new();
         let mut out_of_turn = 0;
-        let each = |r: Read| {
+        let mut each = |r: Read| {
             checked.records_in += 1;
             let (key, value) = (text(r.key.as_ref()), r.value.as_ref());
             match workload.job {
@@ -161,7 +164,9 @@ impl Expected {
                 }
             }
         };
-        for_each(&workload.input, Isolation::Committed, &[None; PARTITIONS as usize], each);
+        for (topic, count) in workload.inputs.names().iter().zip(workload.inputs.counts()) {
+            for_each(topic, Isolation::Committed, &vec![None; count as usize], &mut each);
+        }
         if out_of_turn > 0 {
             checked.problems.push(format!("{out_of_turn} numbers are out of turn in the input"));
         }

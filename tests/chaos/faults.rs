@@ -33,7 +33,7 @@ pub(crate) struct Fault {
     pub(crate) kind: Kind,
     /// The job, or `brokers`.
     pub(crate) of: &'static str,
-    /// The slot of the instance, or the id of the node.
+    /// The slot of the instance, the id of the node, or the number of the input topic.
     pub(crate) target: i32,
     /// The commit step that it hit.
     pub(crate) aim: Option<&'static str>,
@@ -69,6 +69,12 @@ impl Record {
     pub(crate) fn take(&self) -> bool {
         self.until.is_none_or(|until| Instant::now() < until)
             && self.taken.fetch_add(1, Ordering::Relaxed) < self.most
+    }
+
+    /// The run is over: no fault is left to be taken.
+    pub(crate) fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
+            || self.taken.load(Ordering::Relaxed) >= self.most
     }
 
     /// Notes a fault: its number.

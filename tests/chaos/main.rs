@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Three applications run as processes while a seeded plan strikes them and, with three nodes, the
-//! brokers. In the end everything is drained, stopped and verified record by record. The exit code
+//! brokers. Meanwhile input topics grow, and new ones appear that the applications read by a
+//! pattern (`--topics fixed` leaves that out). In the end everything is drained, stopped and verified record by record. The exit code
 //! is 1 if anything was lost or duplicated, or otherwise wrong, and 2 if the run did not come to
 //! its end. A seed repeats the choices of a run, though not its timing. Needs Java, and Maven once.
 //!
@@ -19,11 +20,15 @@
 mod brokers;
 mod check;
 mod faults;
+mod feeder;
+mod inputs;
 #[path = "../instance/run.rs"]
 mod instance;
+mod nodes;
 mod options;
 mod plan;
 mod report;
+mod topics;
 mod verify;
 mod watch;
 mod workload;
@@ -51,6 +56,13 @@ use workload::{Settings, Workload};
 /// How long an application may take to process what is left when the input has ended.
 const DRAIN: Duration = Duration::from_mins(3);
 
+/// How long a broker may take to start, on a machine that everything else is busy on too.
+const START: Duration = Duration::from_mins(3);
+
+/// The streams of plans: 0 the brokers, then the instances of each application, and from here on
+/// its topics.
+const FIRST_TOPICS: u64 = 100;
+
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1).peekable();
     let done = if args.next_if_eq("instance").is_some() {
@@ -70,7 +82,7 @@ fn main() -> ExitCode {
 
 /// Runs it all: whether nothing was found.
 fn run(options: &Options) -> anyhow::Result<bool> {
-    use_kafka(KafkaCluster::builder().nodes(options.nodes).start()?);
+    use_kafka(KafkaCluster::builder().nodes(options.nodes).start_within(START).start()?);
     let folder = tempfile::Builder::new().prefix("oncestream-chaos-").tempdir()?;
     let settings = Settings {
         guarantee: options.guarantee,
@@ -112,8 +124,10 @@ fn fire(
 ) -> anyhow::Result<Vec<u64>> {
     let (fed_enough, heard_enough) = (AtomicBool::new(false), AtomicBool::new(false));
     std::thread::scope(|scope| {
-        let feeders: Vec<_> =
-            workloads.iter().map(|w| scope.spawn(|| w.feed(options.seed, &fed_enough))).collect();
+        let feeders: Vec<_> = workloads
+            .iter()
+            .map(|w| scope.spawn(|| feeder::feed(w, options.seed, &fed_enough)))
+            .collect();
         for (workload, watch) in workloads.iter().zip(watches) {
             scope.spawn(|| watch.listen(&workload.output, &heard_enough));
         }
@@ -132,15 +146,25 @@ fn fire(
             let plan = Plan::new(options.seed, 0);
             scope.spawn(move || brokers::rage(plan, record, watches))
         });
+        let changes: Vec<_> = (FIRST_TOPICS..)
+            .zip(workloads.iter().zip(watches))
+            .filter(|_| options.topics_change)
+            .map(|(stream, (workload, watch))| {
+                let plan = Plan::new(options.seed, stream);
+                scope.spawn(move || topics::rage(plan, workload, watch, record))
+            })
+            .collect();
         // Whatever happens, everybody is told to stop, or the scope would never end.
         let crews: Vec<_> = crews.into_iter().map(joined).collect();
         let brokers = brokers.map_or(Ok(()), joined);
+        let changes: anyhow::Result<Vec<()>> = changes.into_iter().map(joined).collect();
         fed_enough.store(true, Ordering::Relaxed);
         let fed: anyhow::Result<Vec<u64>> = feeders.into_iter().map(joined).collect();
         let crews: anyhow::Result<Vec<Crew<'_>>> = crews.into_iter().collect();
         let stopped = crews.and_then(|crews| quieten(workloads, crews, record));
         heard_enough.store(true, Ordering::Relaxed);
         brokers.context("brokers")?;
+        changes.context("topics")?;
         stopped.context("instances")?;
         fed.context("feeders")
     })

@@ -17,6 +17,8 @@ pub(crate) struct Options {
     /// 1 or 3.
     pub(crate) nodes: usize,
     pub(crate) guarantee: Guarantee,
+    /// Whether input topics grow and appear.
+    pub(crate) topics_change: bool,
     /// What the runtime shall do wrong.
     pub(crate) sabotage: Option<String>,
     /// Records fed a second, in total.
@@ -45,6 +47,7 @@ impl Options {
             seed: rand::random_range(0..1_000_000),
             nodes: 1,
             guarantee: Guarantee::ExactlyOnce,
+            topics_change: true,
             sabotage: None,
             rate: 2000,
             report: PathBuf::new(),
@@ -62,6 +65,13 @@ impl Options {
                         "exactly_once" => Guarantee::ExactlyOnce,
                         "at_least_once" => Guarantee::AtLeastOnce,
                         _ => bail!("--guarantee exactly_once or at_least_once, not {value}"),
+                    }
+                }
+                "--topics" => {
+                    options.topics_change = match value.as_str() {
+                        "changing" => true,
+                        "fixed" => false,
+                        _ => bail!("--topics changing or fixed, not {value}"),
                     }
                 }
                 "--break" => options.sabotage = Some(value),
@@ -123,6 +133,7 @@ impl Options {
         };
         add("--minutes", self.minutes.map(|m| m.to_string()));
         add("--faults", self.faults.map(|n| n.to_string()));
+        add("--topics", (!self.topics_change).then(|| "fixed".to_owned()));
         add("--break", self.sabotage.clone());
         let name = self.report.file_name().map(|n| n.to_string_lossy().into_owned());
         add("--report", name);
@@ -148,6 +159,7 @@ mod tests {
             "--faults x --report r",
             "--faults 3 --report r --odd 1",
             "--faults 3 --report r --break everything",
+            "--faults 3 --report r --topics some",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }

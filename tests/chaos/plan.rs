@@ -11,6 +11,8 @@ use rand::{Rng, SeedableRng};
 
 /// So many instances an application has at least, and at most.
 pub(crate) const INSTANCES: (usize, usize) = (2, 3);
+/// So many input topics an application has at most, and so many partitions each of them.
+const MOST_INPUTS: (usize, i32) = (21, 32);
 
 /// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,11 +35,15 @@ pub(crate) enum Kind {
     BrokerPause,
     /// Leaders, and with them coordinators, move back to the preferred replicas.
     LeadersMove,
+    /// More partitions for an input topic.
+    Grow,
+    /// A new topic that the pattern of an application matches.
+    Appear,
 }
 
 impl Kind {
     /// All kinds, those of processes first.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Kill,
         Self::Zombie,
         Self::Restart,
@@ -47,6 +53,8 @@ impl Kind {
         Self::BrokerStop,
         Self::BrokerPause,
         Self::LeadersMove,
+        Self::Grow,
+        Self::Appear,
     ];
 
     /// Its name in reports.
@@ -61,6 +69,8 @@ impl Kind {
             Self::BrokerStop => "broker_stop",
             Self::BrokerPause => "broker_pause",
             Self::LeadersMove => "leaders_move",
+            Self::Grow => "grow",
+            Self::Appear => "appear",
         }
     }
 
@@ -76,6 +86,8 @@ impl Kind {
             Self::BrokerStop => "SIGTERM of a broker, started again",
             Self::BrokerPause => "SIGSTOP of a broker, then SIGCONT",
             Self::LeadersMove => "election of the preferred leaders",
+            Self::Grow => "an input topic gets more partitions",
+            Self::Appear => "a topic appears that the application's pattern matches",
         }
     }
 }
@@ -95,6 +107,8 @@ const BROKER_DECK: [Kind; 10] = {
     use Kind::{BrokerKill as Kill, BrokerPause as Pause, BrokerStop as Stop, LeadersMove as Move};
     [Kill, Kill, Kill, Kill, Kill, Kill, Kill, Stop, Pause, Move]
 };
+
+const TOPIC_DECK: [Kind; 4] = [Kind::Grow, Kind::Grow, Kind::Appear, Kind::Appear];
 
 /// A fault of an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +136,27 @@ pub(crate) struct BrokerFault {
     pub(crate) node: i32,
     /// How long it stays away.
     pub(crate) away_ms: u64,
+}
+
+/// A change of an application's inputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TopicFault {
+    pub(crate) kind: Kind,
+    /// This long after the recovery from the one before.
+    pub(crate) after_ms: u64,
+    /// Which of the inputs, counted from 0; a new one is the next.
+    pub(crate) topic: usize,
+    /// How many partitions it has then.
+    pub(crate) partitions: i32,
+}
+
+/// What inputs an application can take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inputs {
+    /// Any number of partitions: nothing is stored before a repartition topic.
+    Any,
+    /// All have as many partitions, for ever: a store follows them.
+    Copartitioned,
 }
 
 /// A schedule.
@@ -182,6 +217,35 @@ impl Plan {
         }
     }
 
+    /// The next change of an application's inputs, which have so many partitions now: none when they
+    /// are as many and as large as they may be.
+    pub(crate) fn next_topic(&mut self, now: &[i32], inputs: Inputs) -> Option<TopicFault> {
+        let after_ms = self.pick(1500..12_000);
+        let (most_topics, most_partitions) = MOST_INPUTS;
+        let growing: Vec<usize> = match inputs {
+            Inputs::Any => (0..now.len()).filter(|t| now[*t] < most_partitions).collect(),
+            Inputs::Copartitioned => Vec::new(),
+        };
+        let kind = match (now.len() < most_topics, growing.is_empty()) {
+            (true, true) => Kind::Appear,
+            (false, false) => Kind::Grow,
+            (true, false) => self.deal(&TOPIC_DECK),
+            (false, true) => return None,
+        };
+        let (topic, partitions) = match (kind, inputs) {
+            (Kind::Grow, _) => {
+                // The first is the one that an application names.
+                let first = growing[0] == 0 && self.rng.random_bool(0.3);
+                let at = if first { 0 } else { self.rng.random_range(0..growing.len()) };
+                let more = self.rng.random_range(1..=3);
+                (growing[at], (now[growing[at]] + more).min(most_partitions))
+            }
+            (_, Inputs::Any) => (now.len(), self.rng.random_range(1..=6)),
+            (_, Inputs::Copartitioned) => (now.len(), now[0]),
+        };
+        Some(TopicFault { kind, after_ms, topic, partitions })
+    }
+
     fn pick(&mut self, range: Range<u64>) -> u64 {
         self.rng.random_range(range)
     }
@@ -229,5 +293,37 @@ mod tests {
         assert_eq!(faults.iter().filter(|f| f.kind == Kind::BrokerKill).count(), 70);
         let nodes: BTreeSet<i32> = faults.iter().map(|f| f.node).collect();
         assert_eq!(nodes, (1..=3).collect());
+    }
+
+    /// The changes of inputs until there are none, and what comes of them.
+    fn changes(inputs: Inputs) -> (Vec<Kind>, Vec<i32>) {
+        let mut plan = Plan::new(1, 4);
+        let (mut kinds, mut now) = (Vec::new(), vec![4]);
+        while let Some(next) = plan.next_topic(&now, inputs) {
+            match next.kind {
+                Kind::Grow => assert!(now[next.topic] < next.partitions),
+                _ => {
+                    assert_eq!(next.topic, now.len());
+                    now.push(0);
+                }
+            }
+            now[next.topic] = next.partitions;
+            kinds.push(next.kind);
+        }
+        (kinds, now)
+    }
+
+    #[test]
+    fn inputs_appear_and_grow_up_to_their_bounds() {
+        let (kinds, now) = changes(Inputs::Any);
+        assert_eq!(now, [MOST_INPUTS.1; MOST_INPUTS.0]);
+        assert_eq!(kinds[..4].iter().filter(|kind| **kind == Kind::Grow).count(), 2);
+    }
+
+    #[test]
+    fn inputs_that_a_store_follows_appear_and_never_grow() {
+        let (kinds, now) = changes(Inputs::Copartitioned);
+        assert_eq!(now, [4; MOST_INPUTS.0]);
+        assert_eq!(kinds, [Kind::Appear; MOST_INPUTS.0 - 1]);
     }
 }

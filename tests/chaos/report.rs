@@ -106,7 +106,7 @@ impl Report {
         recovery.insert("all".into(), json!({"first_ms": first.json(), "all_ms": all.json()}));
         let applications: BTreeMap<&str, Value> = self.applications.iter().map(|a| (a.job, json!({
             "records_in": a.records_in, "records_out": a.records_out, "hidden": a.hidden,
-            "stores_checked": a.stores, "output": a.tally.json(), "problems": a.problems,
+            "input_partitions": a.inputs, "stores_checked": a.stores, "output": a.tally.json(), "problems": a.problems,
         }))).collect();
         json!({
             "clean": self.is_clean(),
@@ -222,18 +222,21 @@ impl Report {
         page.push_str(
             "\n## Applications\n\nThe pass-through must give each number of each key once and in \
              order; the word count, without a cache, each count of each word from 1 to the last; \
-             the smoke test the least, the greatest and the sum of each key. Stores are compared \
+             the smoke test the least, the greatest and the sum of each key. Topics and partitions are \
+             those of the input in the end: each application begins with one topic of four. Stores are compared \
              with their changelogs up to their checkpoints. Hidden are records of aborted \
-             transactions.\n\n| application | in | out | hidden | lost | duplicated | \
+             transactions.\n\n| application | topics | partitions | in | out | hidden | lost | duplicated | \
              out of order | wrong | keys with a loss | keys with a duplicate | stores |\n\
-             |---|---|---|---|---|---|---|---|---|---|---|\n",
+             |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
         );
         for a in &self.applications {
             let t = &a.tally;
             let _ = writeln!(
                 page,
-                "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 a.job,
+                a.inputs.len(),
+                a.inputs.iter().sum::<i32>(),
                 a.records_in,
                 a.records_out,
                 a.hidden,

@@ -2,34 +2,30 @@
 //!
 //! | job | input | output |
 //! |---|---|---|
-//! | `pass_through` | each key's numbers from 0 on | the same |
-//! | `word_count` | lines of four words; a repartition topic; no cache | every count of every word, from 1 on |
-//! | `smoke` | each key's numbers, ever further from a middle | least, greatest and sum, cached |
+//! | `pass_through` | each key's numbers from 0 on; a key has one partition of one topic | the same |
+//! | `word_count` | lines of four words and one that names the partition; a repartition topic; no cache | every count of every word, from 1 on |
+//! | `smoke` | each key's numbers, ever further from a middle, in all topics | least, greatest and sum, cached |
 //!
-//! Knows nothing of faults. Invariant: what is fed is in the input topic once, or the run says so.
+//! All read one topic by name and others by a pattern. Topics that appear may have any number of
+//! partitions, and all may grow; not so for `smoke`, whose stores follow the inputs themselves.
+//! Knows nothing of faults.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use anyhow::{Context as _, bail};
 use oncestream_tests::app::{Guarantee, PARTITIONS};
-use oncestream_tests::feed::lines;
 use oncestream_tests::instance::Instance;
-use oncestream_tests::kafka::{client, create_topics, kafka};
-use rdkafka::ClientContext;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use oncestream_tests::kafka::{create_topics, kafka};
 
-use crate::verify::STEP;
-use crate::watch::now_ms;
+use crate::inputs::Inputs;
+use crate::plan;
 
-const KEYS: u64 = 64;
-const VOCABULARY: usize = 400;
-/// Records are fed in steps of this.
-const FEED_STEP: Duration = Duration::from_millis(10);
+/// When instances look for new topics and partitions, by slot: soon, and one after the other, so
+/// that members of a group go on with different views for a while. The default is five minutes.
+const REFRESHES_MS: [u64; 3] = [500, 5000, 2000];
+/// So old may be what a member joins with; else it would look again, and all would see the same.
+const METADATA_MAX_AGE_MS: u64 = 20_000;
 
 /// How instances run. Sessions are short, so that take-overs are frequent.
 #[derive(Clone, Debug)]
@@ -63,7 +59,7 @@ pub(crate) struct Workload {
     /// Its job and its name.
     pub(crate) job: &'static str,
     pub(crate) id: String,
-    pub(crate) input: String,
+    pub(crate) inputs: Inputs,
     pub(crate) output: String,
     /// Records a second.
     pub(crate) rate: usize,
@@ -86,8 +82,17 @@ impl Workload {
         let id = format!("chaos-{}", job.replace('_', "-"));
         let (input, output) = (format!("{id}-input"), format!("{id}-output"));
         create_topics(&[&input, &output], PARTITIONS);
+        let inputs = Inputs::new(input, PARTITIONS);
         let (folder, settings) = (folder.join(job), settings.clone());
-        Self { job, id, input, output, rate, settings, folder, starts: AtomicUsize::new(0) }
+        Self { job, id, inputs, output, rate, settings, folder, starts: AtomicUsize::new(0) }
+    }
+
+    /// What inputs it can take.
+    pub(crate) fn takes(&self) -> plan::Inputs {
+        match self.job {
+            "smoke" => plan::Inputs::Copartitioned,
+            _ => plan::Inputs::Any,
+        }
     }
 
     /// Its stores.
@@ -110,16 +115,18 @@ impl Workload {
 
     /// The topics it reads, upstream first.
     pub(crate) fn sources(&self) -> Vec<String> {
-        let mut sources = vec![self.input.clone()];
-        if self.job == "word_count" {
-            sources.push(format!("{}-counts-repartition", self.id));
-        }
+        let mut sources = self.inputs.names();
+        sources.extend(self.repartition());
         sources
+    }
+
+    fn repartition(&self) -> Option<String> {
+        (self.job == "word_count").then(|| format!("{}-counts-repartition", self.id))
     }
 
     /// The topics it writes.
     pub(crate) fn written(&self) -> Vec<String> {
-        let mut topics = self.sources().split_off(1);
+        let mut topics: Vec<String> = self.repartition().into_iter().collect();
         topics.extend(self.stores().iter().map(|store| self.changelog(store)));
         topics.push(self.output.clone());
         topics
@@ -138,13 +145,17 @@ impl Workload {
             ("--bootstrap-servers", kafka().bootstrap_servers()),
             ("--application-id", &self.id),
             ("--job", self.job),
-            ("--input", &self.input),
+            ("--input", self.inputs.first()),
+            ("--more", &self.inputs.pattern()),
             ("--output", &self.output),
             ("--state-dir", &state_dir),
         ] {
             args.extend([flag.to_owned(), value.to_owned()]);
         }
         let mut set = self.settings.list();
+        let refresh_ms = REFRESHES_MS[slot % REFRESHES_MS.len()];
+        set.push(format!("consumer.topic.metadata.refresh.interval.ms={refresh_ms}"));
+        set.push(format!("consumer.metadata.max.age.ms={METADATA_MAX_AGE_MS}"));
         if self.job == "word_count" {
             // Every count is seen, so that every record is checked and not only the last.
             set.push("statestore.cache.max.bytes=0".to_owned());
@@ -165,88 +176,5 @@ impl Workload {
         let logs = files.map(|f| f.path()).filter(|p| p.to_string_lossy().ends_with(&suffix));
         let text = logs.max().and_then(|log| std::fs::read_to_string(log).ok());
         text.and_then(|t| t.lines().last().map(str::to_owned)).unwrap_or_default()
-    }
-
-    /// Feeds its input until told to stop: how many records are in it.
-    pub(crate) fn feed(&self, seed: u64, stop: &AtomicBool) -> anyhow::Result<u64> {
-        let mut turn = 0;
-        let mut line = lines(seed, VOCABULARY);
-        let mut next = || {
-            let (key, n) = (turn % KEYS, turn / KEYS);
-            turn += 1;
-            match self.job {
-                "word_count" => (None, line().into_bytes()),
-                "smoke" => (Some(format!("k{key:02}")), number(n).to_be_bytes().to_vec()),
-                _ => (Some(format!("k{key:02}")), n.to_string().into_bytes()),
-            }
-        };
-        let deliveries = Deliveries::default();
-        let producer: ThreadedProducer<Deliveries> = client()
-            .set("enable.idempotence", "true")
-            // Few and large batches: the brokers have enough to do.
-            .set("linger.ms", "50")
-            .set("partitioner", "murmur2_random")
-            .set("sticky.partitioning.linger.ms", "0")
-            // Longer than any fault lasts.
-            .set("message.timeout.ms", "600000")
-            .set("retry.backoff.max.ms", "200")
-            .create_with_context(deliveries.clone())?;
-        let (started, mut sent) = (Instant::now(), 0);
-        while !stop.load(Ordering::Relaxed) {
-            let due = (started.elapsed().as_secs_f64() * self.rate as f64) as u64;
-            while sent < due {
-                let (key, value) = next();
-                send(&producer, &self.input, key.as_deref(), &value)?;
-                sent += 1;
-            }
-            std::thread::sleep(FEED_STEP);
-        }
-        producer.flush(Duration::from_mins(2))?;
-        let acknowledged = deliveries.0.load(Ordering::Relaxed);
-        if acknowledged != sent {
-            bail!("{acknowledged} of {sent} records fed to {} were acknowledged", self.input);
-        }
-        Ok(sent)
-    }
-}
-
-/// The n-th number of a key: every one is the least or the greatest so far.
-fn number(n: u64) -> i64 {
-    let n = n as i64;
-    if n % 2 == 0 { STEP + n } else { STEP - n }
-}
-
-/// How many records were acknowledged.
-#[derive(Clone, Default)]
-struct Deliveries(Arc<AtomicU64>);
-
-impl ClientContext for Deliveries {}
-
-impl ProducerContext for Deliveries {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        self.0.fetch_add(u64::from(result.is_ok()), Ordering::Relaxed);
-    }
-}
-
-fn send(
-    producer: &ThreadedProducer<Deliveries>,
-    topic: &str,
-    key: Option<&str>,
-    value: &[u8],
-) -> anyhow::Result<()> {
-    let mut record: BaseRecord<'_, str, [u8]> =
-        BaseRecord::to(topic).payload(value).timestamp(now_ms());
-    record.key = key;
-    loop {
-        match producer.send(record) {
-            Ok(()) => return Ok(()),
-            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                record = back;
-                std::thread::sleep(FEED_STEP);
-            }
-            Err((e, _)) => return Err(e).context("feeding"),
-        }
     }
 }

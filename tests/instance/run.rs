@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use oncestream::Topology;
 use oncestream::prelude::*;
+use oncestream_tests::app::PARTITIONS;
 use serde_json::json;
 
 /// How often the state and the counters are looked at.
@@ -23,6 +24,8 @@ struct Flags {
     application_id: String,
     job: String,
     input: String,
+    /// A pattern of topics that are inputs too.
+    more: Option<String>,
     output: String,
     state_dir: String,
     threads: String,
@@ -39,6 +42,7 @@ impl Flags {
                 "--application-id" => flags.application_id = value,
                 "--job" => flags.job = value,
                 "--input" => flags.input = value,
+                "--more" => flags.more = Some(value),
                 "--output" => flags.output = value,
                 "--state-dir" => flags.state_dir = value,
                 "--threads" => flags.threads = value,
@@ -53,29 +57,44 @@ impl Flags {
         Ok(flags)
     }
 
+    /// What is read: the input, and the topics of the pattern.
+    fn records<K: Clone + HasSerde + 'static, V: Clone + HasSerde + 'static>(
+        &self,
+        builder: &StreamsBuilder,
+    ) -> KStream<K, V> {
+        let input = builder.stream(&self.input);
+        match &self.more {
+            Some(pattern) => {
+                input.merge(&builder.stream_of_pattern(pattern.as_str(), Consumed::new()))
+            }
+            None => input,
+        }
+    }
+
     fn topology(&self) -> anyhow::Result<Topology> {
         let builder = StreamsBuilder::new();
         match self.job.as_str() {
-            "word_count" => builder
-                .stream::<Option<Vec<u8>>, String>(&self.input)
-                .flat_map_values(|line| {
-                    line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
-                })
-                .group_by(|_, word| word.clone())
-                .count(Materialized::named("counts"))
-                .to_stream()
-                .to(&self.output),
-            "pass_through" => builder
-                .stream::<Option<Vec<u8>>, Vec<u8>>(&self.input)
+            "word_count" => {
+                let words =
+                    self.records::<Option<Vec<u8>>, String>(&builder).flat_map_values(|line| {
+                        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+                    });
+                by_word(&words, self.more.is_some())
+                    .count(Materialized::named("counts"))
+                    .to_stream()
+                    .to(&self.output);
+            }
+            "pass_through" => self
+                .records::<Option<Vec<u8>>, Vec<u8>>(&builder)
                 .map_values(|value| value.clone())
                 .to(&self.output),
-            "count" => builder
-                .stream::<String, i64>(&self.input)
+            "count" => self
+                .records::<String, i64>(&builder)
                 .group_by_key()
                 .count(Materialized::named("counts"))
                 .to_stream()
                 .to(&self.output),
-            "smoke" => smoke(&builder, &self.input, &self.output),
+            "smoke" => smoke(&self.records(&builder), &self.output),
             other => bail!("unknown job {other}"),
         }
         Ok(builder.build()?)
@@ -92,10 +111,23 @@ impl Flags {
     }
 }
 
+/// Groups words by themselves. Inputs that may grow need a repartition topic that does not grow
+/// with them: its count is given, and is that of the input at first.
+fn by_word(
+    words: &KStream<Option<Vec<u8>>, String>,
+    inputs_grow: bool,
+) -> KGroupedStream<String, String> {
+    if !inputs_grow {
+        return words.group_by(|_, word| word.clone());
+    }
+    let repartitioned = Repartitioned::named("counts").partitions(PARTITIONS);
+    words.select_key(|_, word| word.clone()).repartition(repartitioned).group_by_key()
+}
+
 /// Least, greatest and sum of the numbers of each key, as in Kafka Streams' smoke test. The keys of
 /// the output begin with `min-`, `max-` and `sum-`.
-fn smoke(builder: &StreamsBuilder, input: &str, output: &str) {
-    let numbers = builder.stream::<String, i64>(input).group_by_key();
+fn smoke(numbers: &KStream<String, i64>, output: &str) {
+    let numbers = numbers.group_by_key();
     let tables = [
         ("min", numbers.reduce(i64::min, Materialized::named("min"))),
         ("max", numbers.reduce(i64::max, Materialized::named("max"))),

@@ -31,12 +31,16 @@ const ATTEMPTS: usize = 5;
 /// connecting to a killed node on such a port may end up connected to itself.
 const PORTS: std::ops::Range<u64> = 15_000..32_000;
 
+/// Properties and their values.
+type Settings = BTreeMap<String, String>;
+
 /// The options of a [`KafkaCluster`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it is started"]
 pub struct KafkaClusterBuilder {
     nodes: usize,
-    overrides: BTreeMap<String, String>,
+    overrides: Settings,
+    of_nodes: BTreeMap<i32, Settings>,
     secured: bool,
     heap_mb: Option<u32>,
     fast_start: bool,
@@ -48,6 +52,7 @@ impl KafkaClusterBuilder {
         Self {
             nodes: 1,
             overrides: BTreeMap::new(),
+            of_nodes: BTreeMap::new(),
             secured: false,
             heap_mb: None,
             fast_start: true,
@@ -66,6 +71,33 @@ impl KafkaClusterBuilder {
     /// A property of Kafka's `server.properties`, for all nodes. It wins over the cluster's own.
     pub fn property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.overrides.insert(key.into(), value.into());
+        self
+    }
+
+    /// A property of one node alone, named by its id. It wins over [`property`](Self::property).
+    ///
+    /// Of three nodes in three racks, the one in a consumer's `client.rack` answers its fetches:
+    ///
+    /// ```no_run
+    /// use oncestream_testkit::KafkaCluster;
+    ///
+    /// let selector = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+    /// let kafka = KafkaCluster::builder()
+    ///     .nodes(3)
+    ///     .property("replica.selector.class", selector)
+    ///     .node_property(1, "broker.rack", "r1")
+    ///     .node_property(2, "broker.rack", "r2")
+    ///     .node_property(3, "broker.rack", "r3")
+    ///     .start()?;
+    /// # Ok::<(), oncestream_testkit::kafka::KafkaError>(())
+    /// ```
+    pub fn node_property(
+        mut self,
+        node: i32,
+        key: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.of_nodes.entry(node).or_default().insert(key.into(), value.into());
         self
     }
 
@@ -101,9 +133,12 @@ impl KafkaClusterBuilder {
     ///
     /// # Errors
     ///
-    /// When Maven or Java is missing, when Kafka refuses its properties, or when a node is not
-    /// ready in time. Nothing is left running then.
+    /// When Maven or Java is missing, when Kafka refuses its properties, when a property is for a
+    /// node that there is not, or when a node is not ready in time. Nothing is left running then.
     pub fn start(self) -> Result<KafkaCluster, KafkaError> {
+        if let Some(node) = self.unknown_node() {
+            return Err(KafkaError::UnknownNode { node, nodes: self.nodes });
+        }
         let jars = install()?;
         let mut attempt = 1;
         loop {
@@ -112,6 +147,20 @@ impl KafkaClusterBuilder {
                 result => return result,
             }
         }
+    }
+
+    /// A node that has properties of its own and is not there.
+    fn unknown_node(&self) -> Option<i32> {
+        let there = |node: i32| usize::try_from(node).is_ok_and(|n| (1..=self.nodes).contains(&n));
+        self.of_nodes.keys().copied().find(|node| !there(*node))
+    }
+
+    /// What a node gets beside the cluster's own properties.
+    fn settings(&self, id: i32, own: Ports, secure: Option<&Certificate>) -> Settings {
+        let mut settings = secure.map(|c| c.properties(own)).unwrap_or_default();
+        settings.extend(self.overrides.clone());
+        settings.extend(self.of_nodes.get(&id).cloned().unwrap_or_default());
+        settings
     }
 
     fn start_once(&self, jars: &Path) -> Result<KafkaCluster, KafkaError> {
@@ -127,9 +176,7 @@ impl KafkaClusterBuilder {
         let mut nodes = (1..)
             .zip(&ports)
             .map(|(id, own)| {
-                let mut settings =
-                    certificate.as_ref().map(|c| c.properties(*own)).unwrap_or_default();
-                settings.extend(self.overrides.clone());
+                let settings = self.settings(id, *own, certificate.as_ref());
                 self.prepare(id, &settings, &ports, jars, folder.path())
             })
             .collect::<Result<Vec<Node>, KafkaError>>()?;
@@ -147,7 +194,7 @@ impl KafkaClusterBuilder {
     fn prepare(
         &self,
         id: i32,
-        settings: &BTreeMap<String, String>,
+        settings: &Settings,
         ports: &[Ports],
         jars: &Path,
         folder: &Path,
@@ -265,6 +312,23 @@ fn random_port() -> u16 {
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn a_nodes_own_property_wins_and_the_others_keep_the_clusters() {
+        let builder = KafkaClusterBuilder::new()
+            .nodes(3)
+            .property("broker.rack", "any")
+            .node_property(2, "broker.rack", "r2");
+        let own = Ports { broker: 1, controller: 2, secure: 3 };
+        let rack = |id| builder.settings(id, own, None)["broker.rack"].clone();
+        assert_eq!([rack(1), rack(2), rack(3)], ["any", "r2", "any"]);
+    }
+
+    #[test]
+    fn a_property_of_a_node_that_there_is_not_is_refused() {
+        let started = KafkaClusterBuilder::new().node_property(2, "broker.rack", "r2").start();
+        assert!(matches!(started, Err(KafkaError::UnknownNode { node: 2, nodes: 1 })));
+    }
 
     #[test]
     fn ports_are_distinct_free_and_below_those_of_clients() {
