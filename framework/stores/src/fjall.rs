@@ -97,7 +97,6 @@ pub struct FjallBackend {
     db: Database,
     dir: PathBuf,
     options: FjallOptions,
-    /// The number of the next batch.
     /// The number of the next batch. Locked while one is written, so that the numbers in the journals
     /// are consecutive.
     next_batch: Mutex<u64>,
@@ -123,12 +122,15 @@ impl FjallBackend {
     }
 
     fn open_checked(dir: &Path, options: &FjallOptions) -> Result<Self, BackendError> {
+        let lock = check::lock(dir)?;
         let sealed = check::files(dir)?;
         if sealed.is_none() {
             journal::in_order(dir)?;
         }
         // From here on the files change.
         check::unseal(dir)?;
+        // fjall takes it for itself.
+        drop(lock);
         let db = Database::builder(dir)
             .cache_size(options.cache_bytes)
             .max_journaling_size(options.max_journal_bytes.max(LEAST_JOURNAL_BYTES))
@@ -137,25 +139,25 @@ impl FjallBackend {
             .map_err(|e| check::fault(format!("open {}", dir.display()), &e))?;
         let sequence = db
             .keyspace(SEQUENCE, KeyspaceCreateOptions::default)
-            .and_then(|sequence| {
-                (0..SEQUENCE_NUMBERS_AT_OPEN).try_for_each(|_| sequence.insert(SEQUENCE, []))?;
-                Ok(sequence)
-            })
-            .map_err(|e| check::fault(format!("take sequence numbers in {}", dir.display()), &e))?;
+            .map_err(|e| check::fault(format!("open the marks in {}", dir.display()), &e))?;
         let backend = FjallBackend {
             opened: RwLock::default(),
             sequence,
             db,
             dir: dir.to_owned(),
             options: options.clone(),
-            next_batch: Mutex::new(0),
+            next_batch: Mutex::new(1),
             in_memtables_bytes: AtomicU64::new(0),
         };
-        let last = backend.check_marks()?;
+        let last = backend.last_batch()?;
+        *backend.next_batch() = last + 1;
+        (0..SEQUENCE_NUMBERS_AT_OPEN)
+            .try_for_each(|_| backend.take_sequence_number())
+            .map_err(|e| backend.failed("take sequence numbers", &e))?;
+        backend.check_marks()?;
         if sealed.is_some_and(|sealed| sealed > last) {
             return Err(check::damaged(dir, "batches of the last run are missing"));
         }
-        *backend.next_batch() = last + 1;
         Ok(backend)
     }
 
@@ -177,11 +179,18 @@ impl FjallBackend {
         &self,
         change: impl FnOnce(&Database) -> fjall::Result<T>,
     ) -> fjall::Result<T> {
-        self.sequence.insert(SEQUENCE, [])?;
+        self.take_sequence_number()?;
         self.db.persist(PersistMode::SyncAll)?;
         let changed = change(&self.db)?;
-        self.sequence.insert(SEQUENCE, [])?;
+        self.take_sequence_number()?;
         Ok(changed)
+    }
+
+    /// Uses up a sequence number, and keeps the number of the last batch: the keyspaces that tell it
+    /// may all be dropped, and a number that is given twice looks like damage.
+    fn take_sequence_number(&self) -> fjall::Result<()> {
+        let last = self.next_batch().saturating_sub(1);
+        self.sequence.insert(SEQUENCE, marks::mark(last, self.db.seqno()))
     }
 
     /// fjall writes out a memtable when that one is full, and trims its journal only then. Many
@@ -245,6 +254,8 @@ impl Backend for FjallBackend {
         self.db
             .keyspace(name, || self.create_options())
             .and_then(|keyspace| {
+                // First, because the mark that goes now may be the only one with the last number.
+                self.take_sequence_number()?;
                 self.sequence.insert(name, marks::DROPPED)?;
                 self.change_keyspaces(|db| db.delete_keyspace(keyspace))?;
                 self.sequence.remove(name)

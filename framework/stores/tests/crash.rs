@@ -24,6 +24,8 @@ const BACKEND: &str = "ONCESTREAM_CRASH_BACKEND";
 const KILLS: &str = "ONCESTREAM_CRASH_KILLS";
 const STORES: [&str; 3] = ["0_0-counts", "0_0-totals", "0_1-counts"];
 const META: &str = "meta";
+/// Made, written alone and dropped by the writer between its batches.
+const SCRATCH: &str = "scratch";
 
 type State = BTreeMap<(String, Vec<u8>), Vec<u8>>;
 type Writes = Vec<(&'static str, Vec<u8>, Option<Vec<u8>>)>;
@@ -66,6 +68,15 @@ fn commit(backend: &dyn Backend, writes: &Writes) {
         }
     }
     backend.commit(&batch).unwrap();
+}
+
+/// A keyspace comes and goes; the last batch is in it alone.
+fn make_and_drop_scratch(backend: &dyn Backend) {
+    backend.keyspace(SCRATCH).unwrap();
+    let mut batch = WriteBatch::default();
+    batch.put(SCRATCH, b"k", b"v");
+    backend.commit(&batch).unwrap();
+    backend.drop_keyspace(SCRATCH).unwrap();
 }
 
 fn open_keyspaces(backend: &dyn Backend) {
@@ -168,6 +179,9 @@ fn writer_until_killed() {
     loop {
         number += 1;
         commit(&*backend, &writes(number));
+        if number.is_multiple_of(3) {
+            make_and_drop_scratch(&*backend);
+        }
         // The parent is gone when it cannot be told.
         if writeln!(out, "\ncommitted {number}").and_then(|()| out.flush()).is_err() {
             return;

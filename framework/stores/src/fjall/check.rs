@@ -10,9 +10,11 @@
 
 use std::error::Error as _;
 use std::fmt::{Display, Write as _};
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read as _};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use oncestream_core::state::BackendError;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
@@ -23,6 +25,10 @@ use super::NAME;
 const SEAL: &str = "oncestream-seal";
 /// So many bytes of a journal are read at a time.
 const PIECE: usize = 64 * 1024;
+/// fjall's lock, and how often and how far apart it tries to take it.
+const LOCK: &str = "lock";
+const LOCK_TRIES: u32 = 3;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 const FIRST_LINE: &str = "oncestream-seal 1";
 
 /// An error that says: throw the directory away and make it anew.
@@ -85,6 +91,25 @@ fn read(dir: &Path, file: &Path) -> Result<Option<Vec<u8>>, BackendError> {
     }
 }
 
+/// Keeps others from opening the database while its files are checked; they change while it is open
+/// elsewhere, and would look damaged. `None` if there is no lock to take: fjall makes it, or tells.
+pub(super) fn lock(dir: &Path) -> Result<Option<File>, BackendError> {
+    let Ok(file) = File::options().read(true).write(true).open(dir.join(LOCK)) else {
+        return Ok(None);
+    };
+    for is_last in (1..=LOCK_TRIES).map(|n| n == LOCK_TRIES) {
+        match file.try_lock() {
+            Ok(()) => return Ok(Some(file)),
+            Err(TryLockError::Error(_)) => break,
+            Err(TryLockError::WouldBlock) if is_last => {
+                return Err(fault(format!("open {}", dir.display()), &fjall::Error::Locked));
+            }
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+        }
+    }
+    Ok(None)
+}
+
 /// Checks the files of a database that is not open. Tells the last batch before a clean stop, if
 /// nothing was written since.
 pub(super) fn files(dir: &Path) -> Result<Option<u64>, BackendError> {
@@ -102,8 +127,10 @@ pub(super) fn files(dir: &Path) -> Result<Option<u64>, BackendError> {
             return Err(damaged(dir, format!("{}/current is too short", tree.display())));
         };
         let list = tree.join(format!("v{}", u64::from_le_bytes(*id)));
-        let sum = read(dir, &list)?.map(|bytes| xxh3_128(&bytes).to_le_bytes());
-        if sum.is_none() || rest.first_chunk::<16>() != sum.as_ref() {
+        // fjall opens no tree without its list. But it removes the trees of dropped keyspaces file by
+        // file, so a kill may leave one that lacks it.
+        let Some(bytes) = read(dir, &list)? else { continue };
+        if rest.first_chunk::<16>() != Some(&xxh3_128(&bytes).to_le_bytes()) {
             return Err(damaged(dir, format!("{} does not have its checksum", list.display())));
         }
     }

@@ -5,15 +5,19 @@
 //! next one, so batches in the middle can go missing. Both are found here:
 //!
 //! - Sequence numbers are given under the lock of the journal, so they rise from batch to batch,
-//!   through all journals.
-//! - The numbers in our own marks are consecutive, and tell the least sequence number of their batch.
+//!   through all journals. They rise over an opening, too, though fjall sets its counter by what its
+//!   keyspaces have: each batch writes to [`SEQUENCE`](super::SEQUENCE), so that keyspace has the
+//!   highest one, in a table or from the journal.
+//! - The numbers in our own marks are consecutive, whatever keyspaces were dropped in between
+//!   ([`marks`](super::marks)), and tell the least sequence number of their batch.
 //! - A journal that another follows was finished: nothing but zeros comes after its last batch.
 //!
 //! Knows of the form of a journal what `journal/entry.rs` of fjall has. The end of the last journal
 //! is left to fjall, which cuts it where it makes no sense: a kill leaves it so.
 //!
-//! Not found: that the oldest of several journals is missing as a whole. That is what it looks like
-//! when all of it was written out.
+//! Not found: that the oldest of several journals is missing as a whole, which looks as if all of it
+//! was written out; and a sequence number that was raised and is still below the next, which changes
+//! no order.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _};
@@ -31,9 +35,10 @@ const END: u8 = 3;
 const CLEAR: u8 = 4;
 /// What ends the end of a batch.
 const MAGIC: [u8; 4] = *b"FJL\x03";
-/// Between two batches no more than so many numbers are given: to tables that are written out, to
-/// changes of the table of keyspaces and to openings. Only a flip skips more.
-const LARGEST_GAP: u64 = 1 << 16;
+/// Between two batches no more than so many numbers are given, to memtables and tables that are
+/// written out or merged and to changes of the table of keyspaces: a few for each, and there may be
+/// many thousands of keyspaces. Only a flip skips more. One that skips less changes no order.
+const LARGEST_GAP: u64 = 1 << 32;
 
 struct Batch {
     sequence_number: u64,
@@ -242,6 +247,8 @@ mod tests {
         assert!(!is_one_in_order(&[(75, mark(7, 70)), (71, mark(8, 71))]), "the first raised");
         assert!(!is_one_in_order(&[(69, mark(7, 70)), (71, mark(8, 71))]), "the first lowered");
         assert!(!is_one_in_order(&[(70, mark(7, 70)), (1 << 40, mark(8, 71))]), "far too high");
+        let after_rotations = (1 << 20, mark(8, 71));
+        assert!(is_one_in_order(&[(70, mark(7, 70)), after_rotations]), "of many keyspaces");
     }
 
     #[test]

@@ -7,6 +7,9 @@
 //! [`SEQUENCE`](super::SEQUENCE), under the name of the other. Beside it is a bound of the batch's
 //! sequence number, for [`journal`](super::journal).
 //!
+//! The number of the last batch is kept under the name [`SEQUENCE`](super::SEQUENCE), too, where no
+//! drop of a keyspace reaches it: numbers are never given twice.
+//!
 //! Invariant: a keyspace keeps a prefix of its batches, whatever is lost. So if the two numbers
 //! are equal for every keyspace, each is as the batches up to one and the same left it.
 
@@ -43,7 +46,7 @@ fn number_in(bytes: &[u8]) -> Option<u64> {
 }
 
 impl FjallBackend {
-    /// The largest number that a keyspace tells; 0 before the first batch.
+    /// The number of the last batch, whether its keyspaces are still there or not; 0 before the first.
     pub(super) fn last_batch(&self) -> Result<u64, BackendError> {
         let mut last = 0;
         for guard in self.sequence.iter() {
@@ -53,8 +56,8 @@ impl FjallBackend {
         Ok(last)
     }
 
-    /// Checks the marks of all keyspaces, ends drops that were cut short, and tells the last batch.
-    pub(super) fn check_marks(&self) -> Result<u64, BackendError> {
+    /// Checks the marks of all keyspaces, and ends drops that were cut short.
+    pub(super) fn check_marks(&self) -> Result<(), BackendError> {
         let read = |e: fjall::Error| self.failed("read the marks", &e);
         let mut told: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
         for guard in self.sequence.iter() {
@@ -63,7 +66,6 @@ impl FjallBackend {
                 told.insert(name.to_vec(), number.to_vec());
             }
         }
-        let mut last = 0;
         for name in self.db.list_keyspace_names() {
             if &*name == SEQUENCE {
                 continue;
@@ -80,7 +82,6 @@ impl FjallBackend {
                 let reason = format!("keyspace {name} is of another age than the others");
                 return Err(check::damaged(&self.dir, reason));
             }
-            last = last.max(told.as_deref().and_then(number_in).unwrap_or(0));
         }
         for (name, number) in told {
             if number != DROPPED {
@@ -89,6 +90,6 @@ impl FjallBackend {
             }
             self.sequence.remove(name).map_err(read)?;
         }
-        Ok(last)
+        Ok(())
     }
 }
