@@ -25,6 +25,7 @@ fn counting(cache_max_bytes: usize) -> TopologyTestDriver {
             Materialized::named("counts"),
         )
         .to_stream()
+        .map_values(Option::flatten)
         .to("out");
     TopologyTestDriver::builder(b.build().unwrap())
         .commit_interval_ms(100)
