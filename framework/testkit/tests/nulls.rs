@@ -11,9 +11,7 @@ use oncestream_core::error::BoxError;
 use oncestream_core::graph::Topology;
 use oncestream_core::serde::HasSerde;
 use oncestream_operators::processor::{Processor, ProcessorContext, StoreHandle};
-use oncestream_operators::{
-    Grouped, KTable, KeyValueStoreBuilder, Materialized, StreamsBuilder,
-};
+use oncestream_operators::{Grouped, KTable, KeyValueStoreBuilder, Materialized, StreamsBuilder};
 use oncestream_testkit::TopologyTestDriver;
 use oncestream_testkit::driver::{DriverError, TestOutput};
 
@@ -108,8 +106,8 @@ fn table_map_values(b: &StreamsBuilder) -> &'static [&'static str] {
         .to_stream()
         .to("filtered-too");
     count_by_value(&mapped, "counts", "counted");
-    let stored = table
-        .map_values_materialized(|_, v| unless_reset(v), Materialized::named("mapped-store"));
+    let stored =
+        table.map_values_materialized(|_, v| unless_reset(v), Materialized::named("mapped-store"));
     stored.to_stream().to("mapped-too");
     count_by_value(&stored, "counts-too", "counted-too");
     &["table", "filtered-store", "counts", "mapped-store", "counts-too"]
@@ -388,10 +386,8 @@ fn difference(case: &[&str], actual: &[String]) -> Option<String> {
 }
 
 fn compare(variant: Variant) {
-    let faults: Vec<String> = cases()
-        .iter()
-        .filter_map(|case| difference(case, &replay(case, variant).0))
-        .collect();
+    let faults: Vec<String> =
+        cases().iter().filter_map(|case| difference(case, &replay(case, variant).0)).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
