@@ -184,6 +184,14 @@ pub enum TaskError {
         /// What the serde said.
         source: SerdeError,
     },
+    /// A store was given a null as a key.
+    #[error(
+        "store {store}: the key is null, which a store has no place for; leave such records out, or give them a key"
+    )]
+    NullKey {
+        /// The store.
+        store: String,
+    },
     /// The state backend failed.
     #[error("store {store}: {source}")]
     Backend {

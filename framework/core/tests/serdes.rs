@@ -221,8 +221,12 @@ fn only_an_option_and_unit_accept_a_null() {
 }
 
 #[test]
-fn some_of_a_null_is_refused_rather_than_read_back_as_none() {
-    assert!(to_bytes(&OptionSerde::new(Option::<i32>::serde()), &Some(None)).is_err());
+fn some_of_a_null_is_a_null_and_has_no_bytes() {
+    let nested = OptionSerde::new(Option::<i32>::serde());
+    assert!(nested.is_null(&Some(None)) && nested.is_null(&None));
+    assert!(!nested.is_null(&Some(Some(0))));
+    assert!(to_bytes(&nested, &Some(None)).is_err());
+    assert!(Option::<()>::serde().is_null(&Some(())));
     assert!(to_bytes(&*Option::<()>::serde(), &Some(())).is_err());
 }
 

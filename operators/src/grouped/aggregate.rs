@@ -17,7 +17,8 @@ use crate::table::{KTable, OldValues, TableStore};
 
 impl<K: StoreKey, V: Data> KGroupedStream<K, V> {
     /// Folds the records of each key into a value: it starts as `initializer()`, and each record
-    /// makes it `aggregator(&key, value, aggregate)`.
+    /// makes it `aggregator(&key, value, aggregate)`. If that is a null, the key is deleted, and
+    /// its next record starts with `initializer()` again.
     ///
     /// Under exactly once each record is folded in once. The result's timestamp is the largest
     /// of the records folded in.

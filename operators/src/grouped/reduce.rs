@@ -7,7 +7,8 @@ use crate::table::KTable;
 
 impl<K: StoreKey, V: Data> KGroupedStream<K, V> {
     /// Combines the values of each key: the first stands alone, and each further one makes it
-    /// `reducer(reduced, value)`.
+    /// `reducer(reduced, value)`. If that is a null, the key is deleted, and its next value stands
+    /// alone again.
     ///
     /// Under exactly once each record is folded in once. The result's timestamp is the largest
     /// of the records folded in.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use oncestream_core::Record;
 use oncestream_core::error::TaskError;
+use oncestream_core::serde::DynSerde;
 use oncestream_core::task::{Context, Node};
 
 use super::KGroupedTable;
@@ -19,6 +20,7 @@ impl<K: StoreKey, V: Data> KGroupedTable<K, V> {
     /// `adder(&key, value, aggregate)` adds an entry, `subtractor(&key, value, aggregate)` takes
     /// one out. An entry that changes within its group is taken out, then added.
     ///
+    /// A null from either deletes the group; the next entry begins with `initializer()` again.
     /// Under exactly once each change is folded in once.
     ///
     /// ```
@@ -62,6 +64,7 @@ impl<K: StoreKey, V: Data> KGroupedTable<K, V> {
         let (parent, name) = self.partitioned(&materialized.name, prefix);
         let old_values = OldValues::default();
         let spec = materialized.spec(&old_values);
+        let value_serde = materialized.value_serde.clone();
         let (add, subtract) = (Arc::new(add), Arc::new(subtract));
         let node = self.dsl.graph(|g| {
             materialized.add_to(g);
@@ -69,6 +72,7 @@ impl<K: StoreKey, V: Data> KGroupedTable<K, V> {
                 Ok(Box::new(TableAggregate {
                     add: add.clone(),
                     subtract: subtract.clone(),
+                    value_serde: value_serde.clone(),
                     table: TableStore::instantiate(b, id, &spec)?,
                     input: PhantomData,
                 }) as Box<dyn Node<K, Change<V>>>)
@@ -81,6 +85,7 @@ impl<K: StoreKey, V: Data> KGroupedTable<K, V> {
 struct TableAggregate<K, V, T, A, S> {
     add: Arc<A>,
     subtract: Arc<S>,
+    value_serde: DynSerde<T>,
     table: Rc<RefCell<TableStore<K, T>>>,
     input: PhantomData<fn(V)>,
 }
@@ -104,7 +109,11 @@ where
             };
             // Out first, then in. What was never added is not taken out.
             let current = match (current, old) {
-                (Some(current), Some(old)) => Some((self.subtract)(key, old, current)),
+                (Some(current), Some(old)) => {
+                    let rest = (self.subtract)(key, old, current);
+                    // The group is gone; what is added now begins it anew.
+                    (!self.value_serde.is_null(&rest)).then_some(rest)
+                }
                 (current, _) => current,
             };
             let current = match new {

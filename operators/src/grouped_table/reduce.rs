@@ -7,7 +7,8 @@ use crate::table::KTable;
 
 impl<K: StoreKey, V: Data> KGroupedTable<K, V> {
     /// Combines the values of each group: the first stands alone, `adder(reduced, value)` adds
-    /// one and `subtractor(reduced, value)` takes one out.
+    /// one and `subtractor(reduced, value)` takes one out. A null from either deletes the group;
+    /// the next value stands alone again.
     ///
     /// ```
     /// use oncestream_operators::{Materialized, StreamsBuilder};

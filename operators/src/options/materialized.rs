@@ -8,6 +8,9 @@ use oncestream_core::serde::{DynSerde, HasSerde};
 /// A store always has a name of yours: its changelog topic is
 /// `<application.id>-<name>-changelog`, and a generated name would change with the topology.
 ///
+/// A value that is null to the value serde
+/// ([`Serde::is_null`](oncestream_core::serde::Serde::is_null)), as `None` is, deletes its key.
+///
 /// ```
 /// use oncestream_operators::{Materialized, StreamsBuilder};
 /// let builder = StreamsBuilder::new();

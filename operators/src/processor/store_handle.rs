@@ -13,6 +13,10 @@ use crate::dsl::{Data, StoreKey};
 ///
 /// Writes are seen by all handles at once, and outside when the transaction commits. A write
 /// carries the time of the record, or of the punctuation, in hand.
+///
+/// A value that is null to the store's serde
+/// ([`Serde::is_null`](oncestream_core::serde::Serde::is_null)), as `None` is, is no value:
+/// to put it deletes the key. A null key is refused with [`TaskError::NullKey`].
 pub struct StoreHandle<K, V> {
     pub(super) store: Rc<RefCell<KeyValueStore<K, V>>>,
     pub(super) now: Rc<Cell<TimestampMs>>,
@@ -41,18 +45,18 @@ impl<K: StoreKey, V: Data> StoreHandle<K, V> {
         self.store.borrow_mut().get(key)
     }
 
-    /// Sets a key, with the time of the record in hand.
+    /// Sets a key, with the time of the record in hand; a null deletes it.
     ///
     /// # Errors
-    /// When the store cannot take it.
+    /// [`TaskError::NullKey`].
     pub fn put(&self, key: K, value: V) -> Result<(), TaskError> {
         self.put_with_timestamp(key, value, self.now.get())
     }
 
-    /// Sets a key, with a time of its own in milliseconds.
+    /// Sets a key, with a time of its own in milliseconds; a null deletes it.
     ///
     /// # Errors
-    /// When the store cannot take it.
+    /// [`TaskError::NullKey`].
     pub fn put_with_timestamp(
         &self,
         key: K,
@@ -84,8 +88,9 @@ impl<K: StoreKey, V: Data> StoreHandle<K, V> {
         Ok(old)
     }
 
-    /// The entries from `from` to `to`, both included, in the order of the keys' bytes. All of
-    /// them are read into memory, so that the store may be changed while they are looked at.
+    /// The entries from `from` to `to`, both included, in the order of the keys' bytes; a bound
+    /// that is null is open. All of them are read into memory, so that the store may be changed
+    /// while they are looked at.
     ///
     /// # Errors
     /// When the backend or a serde fails.

@@ -18,7 +18,7 @@ use crate::table::{KTable, OldValues, TableStore};
 
 impl<K: StoreKey, V: Data> KStream<K, V> {
     /// A table that holds the last value of each key. The stream's values are `T`, or
-    /// `Option<T>`: then `None` deletes the key.
+    /// `Option<T>`: `None`, or a value that is null to the table's serde, deletes the key.
     ///
     /// The records go through a repartition topic, named by this operator or else by the store,
     /// if an operator before may have changed the key. Records with a null key are dropped and
@@ -58,14 +58,12 @@ impl<K: StoreKey, V: Data> KStream<K, V> {
     ) -> KTable<K, T> {
         let old_values = OldValues::default();
         let key_serde = materialized.key_serde.clone();
-        let value_serde = materialized.value_serde.clone();
         let spec = materialized.spec(&old_values);
         let node = self.dsl.graph(|g| {
             materialized.add_to(g);
             g.add_processor(&name, &[parent], &spec.stores(), move |b: &mut TaskBuilder<'_>, id| {
                 Ok(Box::new(ToTable::<K, W, T> {
                     key_serde: key_serde.clone(),
-                    value_serde: value_serde.clone(),
                     table: TableStore::instantiate(b, id, &spec)?,
                     input: PhantomData,
                 }) as Box<dyn Node<K, W>>)
@@ -77,7 +75,6 @@ impl<K: StoreKey, V: Data> KStream<K, V> {
 
 struct ToTable<K, W, T> {
     key_serde: DynSerde<K>,
-    value_serde: DynSerde<T>,
     table: Rc<RefCell<TableStore<K, T>>>,
     input: PhantomData<fn(W)>,
 }
@@ -89,8 +86,7 @@ impl<K: StoreKey, W: Into<Option<T>>, T: Data> Node<K, W> for ToTable<K, W, T> {
             return Ok(());
         }
         let Record { key, value, timestamp, headers } = record;
-        let value = value.into().filter(|v| !self.value_serde.is_null(v));
         let record = Record { key, value: (), timestamp, headers };
-        self.table.borrow_mut().update(ctx, record, |_, _| (value, timestamp))
+        self.table.borrow_mut().update(ctx, record, |_, _| (value.into(), timestamp))
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use oncestream_core::Record;
 use oncestream_core::error::TaskError;
+use oncestream_core::serde::DynSerde;
 use oncestream_core::task::{Context, Downstream, Node};
 
 use super::{Change, KTable, OldValues, TableStore};
@@ -91,12 +92,14 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         // The node itself needs them; they come from its own store.
         old_values.ask();
         let spec = materialized.spec(&old_values);
+        let value_serde = materialized.value_serde.clone();
         let predicate = Arc::new(predicate);
         let node = self.dsl.graph(|g| {
             materialized.add_to(g);
             g.add_processor(&name, &[self.node], &spec.stores(), move |b, id| {
                 let table = TableStore::instantiate(b, id, &spec)?;
-                let node = MaterializedFilter { predicate: predicate.clone(), table };
+                let (predicate, value_serde) = (predicate.clone(), value_serde.clone());
+                let node = MaterializedFilter { predicate, value_serde, table };
                 Ok(Box::new(node) as Box<dyn Node<K, Change<V>>>)
             })
         });
@@ -127,6 +130,7 @@ impl<K: Data, V: Data, F: Fn(&K, &V) -> bool> Node<K, Change<V>> for Filter<K, V
 
 struct MaterializedFilter<K, V, F> {
     predicate: Arc<F>,
+    value_serde: DynSerde<V>,
     table: Rc<RefCell<TableStore<K, V>>>,
 }
 
@@ -139,7 +143,9 @@ impl<K: StoreKey, V: Data, F: Fn(&K, &V) -> bool> Node<K, Change<V>>
         record: Record<K, Change<V>>,
     ) -> Result<(), TaskError> {
         let Record { key, value, timestamp, headers } = record;
-        let new = value.new.filter(|v| (self.predicate)(&key, v));
+        // A null is a deletion, of which no predicate is asked.
+        let present = value.new.filter(|v| !self.value_serde.is_null(v));
+        let new = present.filter(|v| (self.predicate)(&key, v));
         let mut table = self.table.borrow_mut();
         if new.is_none() && !table.contains(&key)? {
             return Ok(());

@@ -17,6 +17,10 @@ impl<K: Data, V: Data> KTable<K, V> {
     /// Replaces each value by `mapper(value)`. The result has no store; `mapper` must give the
     /// same for the same value, as it may be called again for an old one.
     ///
+    /// A mapper that gives an `Option` makes a table of `Option`s: its `None` is a deletion in
+    /// every store and topic that it reaches, but as there is no serde here that knows it, the
+    /// operators right below are called with it. [`Self::map_values_materialized`] deletes at once.
+    ///
     /// ```
     /// use oncestream_operators::{Materialized, StreamsBuilder};
     /// let builder = StreamsBuilder::new();
@@ -51,7 +55,7 @@ impl<K: Data, V: Data> KTable<K, V> {
 
 impl<K: StoreKey, V: Data> KTable<K, V> {
     /// Like [`Self::map_values_with_key`], with a store for the result. `mapper` is called once
-    /// for each change.
+    /// for each change; a null from it deletes the key.
     pub fn map_values_materialized<V2: Data, F>(
         &self,
         mapper: F,

@@ -96,11 +96,8 @@ impl<K: StoreKey, V: Data> TableStore<K, V> {
         let Record { key, timestamp, headers, .. } = record;
         let mut store = self.store.borrow_mut();
         if self.caching {
-            return store.update_cached(&key, self.keep_old, headers, |old| match f(&key, old) {
-                // Kafka Streams' caches forward a deletion with the time of its record.
-                (None, _) => (None, timestamp),
-                update => update,
-            });
+            return store
+                .update_cached(&key, self.keep_old, timestamp, headers, |old| f(&key, old));
         }
         let update = store.update(&key, self.keep_old, |old| f(&key, old))?;
         drop(store);

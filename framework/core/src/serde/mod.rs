@@ -95,7 +95,18 @@ pub trait Serde<T>: Send + Sync {
     /// When the bytes are not a value of this format.
     fn deserialize(&self, bytes: &[u8]) -> Result<T, SerdeError>;
 
-    /// True for a value that Kafka carries as null. Only an `Option`'s serde says so.
+    /// True for a value that Kafka carries as null: `None`, and `()`.
+    ///
+    /// **A null deletes.** In a topic it is a tombstone. In a store or a table it removes the
+    /// key, whoever gives it: an aggregator, a reducer, a mapper, a topic, a processor's `put`.
+    /// The key is then as if it had never been: `get` finds nothing, `all` and `range` do not
+    /// list it, an aggregation asks its initialiser again, and operators downstream see a
+    /// deletion. So it is with and without caching, and after a crash or a restore.
+    ///
+    /// A key that is null is dropped by tables and aggregations, and refused by a store
+    /// ([`TaskError::NullKey`](crate::error::TaskError::NullKey)).
+    ///
+    /// Stores ask at each write, so the answer should be cheap.
     fn is_null(&self, _value: &T) -> bool {
         false
     }

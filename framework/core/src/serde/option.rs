@@ -1,19 +1,21 @@
 //! `Option` as the type of what may be null: `None` is Kafka's null, `Some` has the bytes of
 //! the inner serde.
 //!
-//! Invariant: a `Some` never becomes a null. `Some(())` and `Some(None)` have no bytes and could
-//! not be told from `None` when read back, so the inner serde refuses to write them.
+//! Nulls do not nest, because Kafka has one null: `Some` of what the inner serde calls null, as
+//! `Some(None)` and `Some(())` are, is null too, and is read back as `None`.
 
 use std::sync::Arc;
 
 use super::{DynSerde, HasSerde, Serde, SerdeError};
 
-/// `Option<T>`: `None` is null; `Some` has the bytes of the inner serde.
+/// `Option<T>`: `None` is null, and so is `Some` of a null of the inner serde; any other `Some`
+/// has the bytes of the inner serde.
 ///
 /// ```
 /// use oncestream_core::serde::{HasSerde, OptionSerde, Serde};
 /// let serde = OptionSerde::new(String::serde());
 /// assert!(serde.is_null(&None));
+/// assert!(OptionSerde::new(Option::<String>::serde()).is_null(&Some(None)));
 /// assert_eq!(serde.from_null()?, None);
 /// assert_eq!(serde.deserialize(b"")?, Some(String::new())); // empty is not null
 /// # Ok::<(), oncestream_core::serde::SerdeError>(())
@@ -40,7 +42,7 @@ impl<T> Serde<Option<T>> for OptionSerde<T> {
     }
 
     fn is_null(&self, value: &Option<T>) -> bool {
-        value.is_none()
+        value.as_ref().is_none_or(|value| self.0.is_null(value))
     }
 
     fn from_null(&self) -> Result<Option<T>, SerdeError> {

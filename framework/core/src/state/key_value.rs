@@ -2,11 +2,16 @@
 //!
 //! In the keyspace a value is its timestamp (8 bytes, big-endian) followed by its bytes; in the
 //! changelog it is its bytes alone, and the timestamp is the record's, as in Kafka Streams.
+//!
+//! Invariants:
+//! - A value that the serde calls null is a deletion. It is dropped wherever a value enters a
+//!   slot or leaves the keyspace, so that nobody above needs to ask: no slot holds one.
+//! - No slot has a null key: its bytes would be those of an empty key.
 
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::overlay::{Overlay, SlotId};
+use super::overlay::{Below, Overlay, SlotId};
 use super::store::{ChangelogTarget, StateStore, StoreInit};
 use super::{Keyspace, WriteBatch};
 use crate::error::{Part, TaskError};
@@ -92,7 +97,7 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
     /// The value of a key.
     ///
     /// # Errors
-    /// When the backend or a serde fails.
+    /// When the backend or a serde fails, and [`TaskError::NullKey`].
     pub fn get(&mut self, key: &K) -> Result<Option<ValueAndTimestamp<V>>, TaskError> {
         let id = self.load(key)?;
         let slot = self.overlay.slot(id);
@@ -102,10 +107,10 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
             .map(|v| ValueAndTimestamp { value: v.clone(), timestamp: slot.timestamp }))
     }
 
-    /// Sets a key; `None` deletes it.
+    /// Sets a key; `None`, or a value that the serde calls null, deletes it.
     ///
     /// # Errors
-    /// None yet; stores of other kinds may fail here.
+    /// [`TaskError::NullKey`].
     pub fn put(
         &mut self,
         key: K,
@@ -114,10 +119,11 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
     ) -> Result<(), TaskError> {
         let id = match self.overlay.find(&key) {
             Some(id) => id,
-            None => self.overlay.insert(key, None, timestamp),
+            None if self.key_serde.is_null(&key) => return Err(self.null_key()),
+            None => self.overlay.insert(key, Below::Unknown, None, timestamp),
         };
         let slot = self.overlay.slot_mut(id);
-        slot.value = value;
+        slot.value = value.filter(|v| !self.value_serde.is_null(v));
         slot.timestamp = timestamp;
         self.overlay.mark_dirty(id);
         Ok(())
@@ -125,9 +131,10 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
 
     /// Reads, computes and writes with one look-up. `f` gets the old value and its time, and
     /// gives the new ones. The old value is moved into `f`; it is kept only for `keep_old`.
+    /// `None`, or a value that the serde calls null, deletes the key.
     ///
     /// # Errors
-    /// When the backend or a serde fails.
+    /// When the backend or a serde fails, and [`TaskError::NullKey`].
     pub fn update(
         &mut self,
         key: &K,
@@ -139,14 +146,17 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
         Ok(Update { old, existed, new: slot.value.clone(), timestamp: slot.timestamp })
     }
 
-    /// Like [`Self::update`], but the change is remembered for [`Self::take_pending`].
+    /// Like [`Self::update`], but the change is remembered for [`Self::take_pending`]. A
+    /// deletion has the time of the record that caused it, whatever time `f` gives, as in the
+    /// caches of Kafka Streams.
     ///
     /// # Errors
-    /// When the backend or a serde fails.
+    /// When the backend or a serde fails, and [`TaskError::NullKey`].
     pub fn update_cached(
         &mut self,
         key: &K,
         keep_old: bool,
+        record_time: TimestampMs,
         headers: Headers,
         f: impl FnOnce(Option<ValueAndTimestamp<V>>) -> (Option<V>, TimestampMs),
     ) -> Result<(), TaskError> {
@@ -156,6 +166,10 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
         // The old value to tell of is the one before the first change of this commit.
         let keep_old = keep_old && at == 0;
         let (old, existed) = self.apply_to(id, keep_old, f);
+        let slot = self.overlay.slot_mut(id);
+        if slot.value.is_none() {
+            slot.timestamp = record_time;
+        }
         if at > 0 {
             self.pending[at - 1].headers = headers;
         } else {
@@ -218,7 +232,7 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
         let existed = old.is_some();
         let timestamp = slot.timestamp;
         let (new, timestamp) = f(old.map(|value| ValueAndTimestamp { value, timestamp }));
-        slot.value = new;
+        slot.value = new.filter(|v| !self.value_serde.is_null(v));
         slot.timestamp = timestamp;
         self.overlay.mark_dirty(id);
         (kept, existed)
@@ -230,17 +244,21 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
             return Ok(id);
         }
         let mut bytes = std::mem::take(&mut self.key_bytes);
-        serialize_nullable(&*self.key_serde, key, &mut bytes)
-            .map_err(|e| self.serde_error(Part::Key, e))?;
+        if !serialize_nullable(&*self.key_serde, key, &mut bytes)
+            .map_err(|e| self.serde_error(Part::Key, e))?
+        {
+            return Err(self.null_key());
+        }
         let mut found = Ok(None);
         let mut len = 0;
         self.init
             .keyspace
             .get(&bytes, &mut |stored| {
                 len = stored.len();
-                found = self.decode_value(stored).map(Some);
+                found = self.decode_value(stored);
             })
             .map_err(|source| TaskError::Backend { store: self.init.name.to_string(), source })?;
+        let below = if len == 0 { Below::Absent } else { Below::Unknown };
         let (value, timestamp) = match found? {
             Some(v) => {
                 self.overlay.learn_size(bytes.len() + len);
@@ -249,10 +267,14 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
             None => (None, -1),
         };
         self.key_bytes = bytes;
-        Ok(self.overlay.insert(key.clone(), value, timestamp))
+        Ok(self.overlay.insert(key.clone(), below, value, timestamp))
     }
 
-    pub(super) fn decode_value(&self, stored: &[u8]) -> Result<ValueAndTimestamp<V>, TaskError> {
+    /// The value of a pair of the keyspace; `None` for bytes that the serde reads as a null.
+    pub(super) fn decode_value(
+        &self,
+        stored: &[u8],
+    ) -> Result<Option<ValueAndTimestamp<V>>, TaskError> {
         let Some((timestamp, bytes)) = stored.split_first_chunk::<TIMESTAMP_LEN>() else {
             let e = SerdeError::Length {
                 type_name: "a stored value",
@@ -263,7 +285,12 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
         };
         let value =
             self.value_serde.deserialize(bytes).map_err(|e| self.serde_error(Part::Value, e))?;
-        Ok(ValueAndTimestamp { value, timestamp: i64::from_be_bytes(*timestamp) })
+        let timestamp = i64::from_be_bytes(*timestamp);
+        Ok((!self.value_serde.is_null(&value)).then_some(ValueAndTimestamp { value, timestamp }))
+    }
+
+    fn null_key(&self) -> TaskError {
+        TaskError::NullKey { store: self.init.name.to_string() }
     }
 
     pub(super) fn serde_error(&self, part: Part, source: SerdeError) -> TaskError {
@@ -312,6 +339,9 @@ impl<K: Hash + Eq + Clone, V: Clone> StateStore for KeyValueStore<K, V> {
     ) -> Result<(), TaskError> {
         for at in 0..self.overlay.active().len() {
             let id = self.overlay.active()[at];
+            if self.overlay.slot(id).is_nothing_new() {
+                continue;
+            }
             let present = self.encode(id)?;
             let timestamp = self.overlay.slot(id).timestamp;
             let value = present.then_some(&self.value_bytes[..]);

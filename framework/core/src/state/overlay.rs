@@ -24,12 +24,22 @@ pub(crate) type SlotId = u32;
 /// At most so many slots are looked at for each insertion into a full cache.
 const EVICTION_STEPS: usize = 16;
 
+/// What is known of a key in the layers below the active one, and in the backend.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Below {
+    /// There is no value.
+    Absent,
+    /// There may be one.
+    Unknown,
+}
+
 pub(crate) struct Slot<K, V> {
     /// `None` for a free slot.
     key: Option<K>,
     /// `None` for a key known to be absent or deleted.
     pub(crate) value: Option<V>,
     pub(crate) timestamp: i64,
+    below: Below,
     /// The layers this slot is in.
     layers: u8,
     in_active: bool,
@@ -40,6 +50,11 @@ impl<K, V> Slot<K, V> {
     /// The key, unless the slot is free.
     pub(crate) fn key(&self) -> Option<&K> {
         self.key.as_ref()
+    }
+
+    /// True for the deletion of a key that never was: a commit has nothing to write for it.
+    pub(crate) fn is_nothing_new(&self) -> bool {
+        self.value.is_none() && self.below == Below::Absent
     }
 }
 
@@ -81,7 +96,13 @@ impl<K: Hash + Eq, V> Overlay<K, V> {
     }
 
     /// Adds a key that [`Self::find`] did not find. Clean until it is marked.
-    pub(crate) fn insert(&mut self, key: K, value: Option<V>, timestamp: i64) -> SlotId {
+    pub(crate) fn insert(
+        &mut self,
+        key: K,
+        below: Below,
+        value: Option<V>,
+        timestamp: i64,
+    ) -> SlotId {
         if self.budget.is_over() {
             self.evict_some();
         }
@@ -90,6 +111,7 @@ impl<K: Hash + Eq, V> Overlay<K, V> {
             key: Some(key),
             value,
             timestamp,
+            below,
             layers: 0,
             in_active: false,
             referenced: false,
@@ -138,7 +160,9 @@ impl<K: Hash + Eq, V> Overlay<K, V> {
     /// Closes the active layer: what is written from now on belongs to the next commit.
     pub(crate) fn seal(&mut self) {
         for id in &self.active {
-            self.slots[*id as usize].in_active = false;
+            let slot = &mut self.slots[*id as usize];
+            slot.in_active = false;
+            slot.below = if slot.value.is_none() { Below::Absent } else { Below::Unknown };
         }
         self.sealed.push_back(std::mem::take(&mut self.active));
     }

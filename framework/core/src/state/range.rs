@@ -27,20 +27,22 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
         self.range_bytes(Bound::Unbounded, Bound::Unbounded)
     }
 
-    /// The entries from `from` to `to`, both included.
+    /// The entries from `from` to `to`, both included. A bound that the serde calls null is
+    /// open, as in Kafka Streams.
     ///
     /// # Errors
     /// When a key cannot be serialised. Reading errors come from the iterator.
     pub fn range(&self, from: &K, to: &K) -> Result<RangeIter<'_, K, V>, TaskError> {
         let (from, to) = (self.key_bytes_of(from)?, self.key_bytes_of(to)?);
-        self.range_bytes(Bound::Included(&from), Bound::Included(&to))
+        self.range_bytes(bound(from.as_deref()), bound(to.as_deref()))
     }
 
-    fn key_bytes_of(&self, key: &K) -> Result<Vec<u8>, TaskError> {
+    /// `None` for a null.
+    fn key_bytes_of(&self, key: &K) -> Result<Option<Vec<u8>>, TaskError> {
         let mut bytes = Vec::new();
-        serialize_nullable(&*self.key_serde, key, &mut bytes)
+        let present = serialize_nullable(&*self.key_serde, key, &mut bytes)
             .map_err(|e| self.serde_error(Part::Key, e))?;
-        Ok(bytes)
+        Ok(present.then_some(bytes))
     }
 
     fn range_bytes(
@@ -51,7 +53,7 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
         let mut overlay: Vec<Uncommitted<'_, V>> = Vec::new();
         for slot in self.overlay.uncommitted() {
             let Some(key) = slot.key() else { continue };
-            let bytes = self.key_bytes_of(key)?;
+            let Some(bytes) = self.key_bytes_of(key)? else { continue };
             if within(&bytes, from, to) {
                 overlay.push((bytes, slot.value.as_ref().map(|v| (v, slot.timestamp))));
             }
@@ -67,6 +69,10 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
             },
         })
     }
+}
+
+fn bound(key: Option<&[u8]>) -> Bound<&[u8]> {
+    key.map_or(Bound::Unbounded, Bound::Included)
 }
 
 fn within(key: &[u8], from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
@@ -95,8 +101,10 @@ impl<K: Hash + Eq + Clone, V: Clone> RangeIter<'_, K, V> {
         Ok((key, value))
     }
 
-    fn decode_pair(&self, (key, value): &Pair) -> Result<Entry<K, V>, TaskError> {
-        self.decode(key, self.store.decode_value(value)?)
+    /// `None` for a value that the serde reads as a null.
+    fn decode_pair(&self, (key, value): &Pair) -> Result<Option<Entry<K, V>>, TaskError> {
+        let value = self.store.decode_value(value)?;
+        value.map(|value| self.decode(key, value)).transpose()
     }
 }
 
@@ -112,13 +120,17 @@ impl<K: Hash + Eq + Clone, V: Clone> Iterator for RangeIter<'_, K, V> {
                 (Some((ours, _)), Some(Ok((theirs, _)))) => ours.cmp(theirs),
             };
             if order == Ordering::Greater {
-                return self.backend.next().map(|pair| match pair {
+                let entry = match self.backend.next()? {
                     Ok(pair) => self.decode_pair(&pair),
                     Err(source) => {
                         let store = self.store.init.name.to_string();
                         Err(TaskError::Backend { store, source })
                     }
-                });
+                };
+                if let Some(entry) = entry.transpose() {
+                    return Some(entry);
+                }
+                continue;
             }
             if order == Ordering::Equal {
                 // The overlay is newer than the backend.

@@ -150,8 +150,9 @@ impl Worker {
             let mut batch = WriteBatch::default();
             while let Some(record) = broker.next_committed(&target.topic, target.partition, from) {
                 from = record.offset + 1;
-                let key = record.key.as_deref().unwrap_or_default();
-                store.restore(key, record.value.as_deref(), record.timestamp, &mut batch);
+                if let Some(key) = record.key.as_deref() {
+                    store.restore(key, record.value.as_deref(), record.timestamp, &mut batch);
+                }
                 *self.restored.entry(store.name().to_string()).or_default() += 1;
             }
             if !batch.is_empty() {
