@@ -18,6 +18,8 @@ use crate::server::{self, Origin, Shared};
 pub(crate) struct Course {
     pub(crate) delay: Option<Duration>,
     pub(crate) applied: bool,
+    /// A `Fetch` is answered by a replica that lags by so many records.
+    pub(crate) records_ago: u64,
     /// Answered with this, whether applied or not.
     pub(crate) error: Option<ResponseError>,
     pub(crate) delay_answer: Option<Duration>,
@@ -31,6 +33,7 @@ pub(crate) struct Course {
 const UNDISTURBED: Course = Course {
     delay: None,
     applied: true,
+    records_ago: 0,
     error: None,
     delay_answer: None,
     close: false,
@@ -269,6 +272,7 @@ fn act(shared: &Shared, origin: &Origin, action: Action, request: &RequestRecord
             }
             UNDISTURBED
         }
+        Action::AnswerAsOf { records_ago } => Course { records_ago, ..UNDISTURBED },
         Action::TimeOutTransaction => {
             if let Some(id) = &request.transactional_id {
                 let now = server::now();

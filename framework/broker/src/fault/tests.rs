@@ -3,8 +3,10 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::{
-    ApiKey, InitProducerIdRequest, MetadataRequest, RequestKind, ResponseKind, TransactionalId,
+    ApiKey, FetchRequest, InitProducerIdRequest, MetadataRequest, RequestKind, ResponseKind,
+    TopicName, TransactionalId,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -182,4 +184,79 @@ fn metadata_with_an_error_for_a_topic_tells_the_brokers_all_the_same() {
     assert_eq!(answer.topics[0].error_code, 29);
     assert!(answer.topics[0].partitions.is_empty());
     assert_eq!(answer.brokers.len(), 1);
+}
+
+fn fetch_from(offset: i64, max_wait_ms: i32) -> RequestKind {
+    let partition = FetchPartition::default()
+        .with_fetch_offset(offset)
+        .with_current_leader_epoch(-1)
+        .with_partition_max_bytes(1 << 20);
+    let topic = FetchTopic::default()
+        .with_topic(TopicName(StrBytes::from_static_str("topic")))
+        .with_partitions(vec![partition]);
+    let request = FetchRequest::default()
+        .with_min_bytes(1)
+        .with_max_bytes(1 << 20)
+        .with_max_wait_ms(max_wait_ms)
+        .with_topics(vec![topic]);
+    RequestKind::Fetch(request)
+}
+
+/// The high watermark, the last stable offset, and whether there are records.
+fn fetch(client: &mut Client, offset: i64, max_wait_ms: i32) -> (i64, i64, bool) {
+    let answer = client.call(ApiKey::Fetch, 11, &fetch_from(offset, max_wait_ms)).unwrap();
+    let ResponseKind::Fetch(answer) = answer else { panic!("{answer:?}") };
+    let partition = &answer.responses[0].partitions[0];
+    assert_eq!(partition.error_code, 0);
+    let has_records = partition.records.as_ref().is_some_and(|records| !records.is_empty());
+    (partition.high_watermark, partition.last_stable_offset, has_records)
+}
+
+#[test]
+fn a_fetch_may_be_answered_as_of_some_records_ago() {
+    let broker = broker();
+    broker.create_topic("topic", 1).unwrap();
+    for value in ["a", "b", "c"] {
+        broker.append("topic", 0, [(None, Some(value), 1)]).unwrap();
+    }
+    let lag = Action::AnswerAsOf { records_ago: 2 };
+    let fault = broker.faults().add(Fault::on(Api::Fetch).topic("topic").times(3).then(lag));
+    let mut client = Client::connect(&broker);
+    assert_eq!(fetch(&mut client, 0, 30_000), (1, 1, true), "answered at once");
+    let begun = Instant::now();
+    assert_eq!(fetch(&mut client, 1, 50), (1, 1, false), "the end as it was then");
+    assert!(begun.elapsed() >= Duration::from_millis(50), "a reader at the end waits as ever");
+    assert_eq!(fetch(&mut client, 2, 0), (1, 1, false), "the reader knows more");
+    assert_eq!(broker.faults().fired(fault), 3);
+    assert_eq!(fetch(&mut client, 1, 0), (3, 3, true), "the replica has caught up");
+    let faults: Vec<_> = broker.requests().iter().map(|r| r.fault).collect();
+    assert_eq!(faults, [Some(lag), Some(lag), Some(lag), None]);
+}
+
+#[test]
+fn a_replica_that_lags_wakes_a_waiting_fetch_when_it_has_more() {
+    let broker = broker();
+    broker.create_topic("topic", 1).unwrap();
+    broker.append("topic", 0, [(None, Some("a"), 1)]).unwrap();
+    let lag = Action::AnswerAsOf { records_ago: 1 };
+    let fault = broker.faults().add(Fault::on(Api::Fetch).then(lag));
+    let mut client = Client::connect(&broker);
+    client.send(ApiKey::Fetch, 11, &fetch_from(0, 30_000));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while broker.faults().fired(fault) == 0 && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    broker.append("topic", 0, [(None, Some("b"), 1)]).unwrap();
+    let ResponseKind::Fetch(answer) = client.receive(ApiKey::Fetch, 11).unwrap() else { panic!() };
+    assert_eq!(answer.responses[0].partitions[0].high_watermark, 1);
+    assert!(Instant::now() < deadline, "it was woken, not timed out");
+}
+
+#[test]
+fn a_lag_disturbs_nothing_but_fetches() {
+    let broker = broker();
+    let lag = Action::AnswerAsOf { records_ago: u64::MAX };
+    let fault = broker.faults().add(Fault::on_any().always().then(lag));
+    assert_eq!(init(&mut Client::connect(&broker), "id").unwrap().0, 0);
+    assert_eq!(broker.faults().fired(fault), 1);
 }

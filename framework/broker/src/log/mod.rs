@@ -22,6 +22,7 @@ mod append;
 mod batch;
 mod clean;
 mod compression;
+mod ends;
 mod epochs;
 mod partition;
 mod producers;
@@ -36,6 +37,7 @@ mod view;
 mod tests;
 
 pub(crate) use append::Appended;
+pub(crate) use ends::Ends;
 pub(crate) use partition::PartitionLog;
 pub(crate) use settings::{Isolation, LogSettings};
 pub(crate) use validate::AppendError;

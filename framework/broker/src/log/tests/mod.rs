@@ -5,6 +5,7 @@ mod bench;
 mod cleaning;
 mod codecs;
 mod idempotence;
+mod lagging;
 mod model;
 mod reading;
 mod transactions;
@@ -125,8 +126,9 @@ fn read_committed(log: &PartitionLog, max_bytes: usize) -> Vec<Seen> {
     let mut position = log.start_offset();
     let mut seen = Vec::new();
     loop {
-        let available = log.available(position, Isolation::ReadCommitted);
-        let read = log.read(position, max_bytes, true, Isolation::ReadCommitted).unwrap();
+        let available = log.available(position, Isolation::ReadCommitted, log.ends(0));
+        let read =
+            log.read(position, max_bytes, true, Isolation::ReadCommitted, log.ends(0)).unwrap();
         assert_eq!(available == 0, read.records.is_empty(), "available agrees with read");
         if read.records.is_empty() {
             return seen;
