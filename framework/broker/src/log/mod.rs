@@ -37,7 +37,6 @@ mod view;
 mod tests;
 
 pub(crate) use append::Appended;
-pub(crate) use ends::Ends;
 pub(crate) use partition::PartitionLog;
 pub(crate) use settings::{Isolation, LogSettings};
 pub(crate) use validate::AppendError;

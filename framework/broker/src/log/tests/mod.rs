@@ -18,6 +18,7 @@ use kafka_protocol::error::ResponseError;
 use super::batch::{HEADER_LEN, Header};
 use super::clean::Cleaned;
 use super::compression::Codec;
+use super::ends::Ends;
 use super::read::Read;
 use super::records::{Record, Records};
 use super::view::{ControlKind, control_kind};
