@@ -66,7 +66,11 @@ pub(crate) async fn answer(
             A::OffsetForLeaderEpoch(list_offsets::offset_for_leader_epoch(cluster, origin, r))
         }
         Q::CreateTopics(r) => A::CreateTopics(topics::create(cluster, r)),
-        Q::DeleteTopics(r) => A::DeleteTopics(topics::delete(cluster, origin, r)),
+        Q::DeleteTopics(r) => {
+            let answer = topics::delete(cluster, origin, r);
+            shared.wake();
+            A::DeleteTopics(answer)
+        }
         Q::CreatePartitions(r) => A::CreatePartitions(topics::create_partitions(cluster, r)),
         Q::DeleteRecords(r) => A::DeleteRecords(topics::delete_records(cluster, origin, r)),
         Q::DescribeConfigs(r) => A::DescribeConfigs(configs::describe(cluster, r)),

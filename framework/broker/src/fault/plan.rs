@@ -245,13 +245,16 @@ fn act(shared: &Shared, origin: &Origin, action: Action, request: &RequestRecord
             Course { close: true, ..lost }
         }
         Action::MoveLeader => {
-            let cluster = &mut *shared.cluster();
-            for topic in &request.topics {
-                let count = cluster.topics.get(topic).map_or(0, |t| t.partitions.len());
-                for partition in 0..count {
-                    cluster.move_leader(topic, partition as i32);
+            {
+                let cluster = &mut *shared.cluster();
+                for topic in &request.topics {
+                    let count = cluster.topics.get(topic).map_or(0, |t| t.partitions.len());
+                    for partition in 0..count {
+                        cluster.move_leader(topic, partition as i32);
+                    }
                 }
             }
+            shared.wake();
             Course { error: Some(ResponseError::NotLeaderOrFollower), ..lost }
         }
         Action::MoveCoordinator => {
@@ -276,9 +279,14 @@ fn act(shared: &Shared, origin: &Origin, action: Action, request: &RequestRecord
         Action::TimeOutTransaction => {
             if let Some(id) = &request.transactional_id {
                 let now = server::now();
-                let cluster = &mut *shared.cluster();
-                cluster.transactions.fence(id, now.instant);
-                cluster.tick(now);
+                let changed = {
+                    let cluster = &mut *shared.cluster();
+                    cluster.transactions.fence(id, now.instant);
+                    cluster.tick(now)
+                };
+                if changed {
+                    shared.wake();
+                }
             }
             UNDISTURBED
         }

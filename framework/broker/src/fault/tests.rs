@@ -3,10 +3,12 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
+use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::{
-    ApiKey, FetchRequest, InitProducerIdRequest, MetadataRequest, RequestKind, ResponseKind,
-    TopicName, TransactionalId,
+    AddPartitionsToTxnRequest, ApiKey, DeleteTopicsRequest, FetchRequest, InitProducerIdRequest,
+    ListOffsetsRequest, MetadataRequest, RequestKind, ResponseKind, TopicName, TransactionalId,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -14,6 +16,8 @@ use super::*;
 use crate::Broker;
 use crate::client::Client;
 
+const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
+const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 const NOT_COORDINATOR: i16 = 16;
 
 fn broker() -> Broker {
@@ -259,4 +263,84 @@ fn a_lag_disturbs_nothing_but_fetches() {
     let fault = broker.faults().add(Fault::on_any().always().then(lag));
     assert_eq!(init(&mut Client::connect(&broker), "id").unwrap().0, 0);
     assert_eq!(broker.faults().fired(fault), 1);
+}
+
+/// Sends a fetch that waits, lets `disturb` do something, and gives the answer and whether it came
+/// long before the wait was over.
+fn woken_by(broker: &Broker, client: &mut Client, disturb: impl FnOnce()) -> (ResponseKind, bool) {
+    const WAIT_MS: i32 = 30_000;
+    let asked = broker.request_count();
+    let begun = Instant::now();
+    client.send(ApiKey::Fetch, 11, &fetch_from(0, WAIT_MS));
+    while broker.request_count() == asked && begun.elapsed() < Duration::from_secs(10) {
+        std::thread::yield_now();
+    }
+    disturb();
+    let answer = client.receive(ApiKey::Fetch, 11).unwrap();
+    (answer, begun.elapsed() < Duration::from_millis(WAIT_MS as u64 / 2))
+}
+
+fn first_partition(answer: &ResponseKind) -> (i16, bool) {
+    let ResponseKind::Fetch(answer) = answer else { panic!("{answer:?}") };
+    let partition = &answer.responses[0].partitions[0];
+    let has_records = partition.records.as_ref().is_some_and(|records| !records.is_empty());
+    (partition.error_code, has_records)
+}
+
+#[test]
+fn a_waiting_fetch_is_woken_by_a_fault_that_moves_the_leader() {
+    let broker = Broker::builder().nodes(2).start_blocking().unwrap();
+    broker.create_topic("topic", 1).unwrap();
+    broker.faults().add(Fault::on(Api::ListOffsets).topic("topic").then(Action::MoveLeader));
+    let mut other = Client::connect(&broker);
+    let (answer, woken) = woken_by(&broker, &mut Client::connect(&broker), || {
+        let partition = ListOffsetsPartition::default().with_timestamp(-1);
+        let topic = ListOffsetsTopic::default()
+            .with_name(TopicName(StrBytes::from_static_str("topic")))
+            .with_partitions(vec![partition]);
+        let request = ListOffsetsRequest::default().with_topics(vec![topic]);
+        other.call(ApiKey::ListOffsets, 5, &RequestKind::ListOffsets(request)).unwrap();
+    });
+    assert_eq!(first_partition(&answer), (NOT_LEADER_OR_FOLLOWER, false));
+    assert!(woken, "it slept until its wait was over");
+}
+
+/// What is readable only when the transaction of another producer has ended.
+#[test]
+fn a_waiting_fetch_is_woken_by_a_fault_that_ends_a_transaction() {
+    let broker = Broker::builder().marker_delay(Duration::ZERO).start_blocking().unwrap();
+    broker.create_topic("topic", 1).unwrap();
+    let fault = Fault::on(Api::InitProducerId).nth(2).then(Action::TimeOutTransaction);
+    broker.faults().add(fault);
+    let mut producer = Client::connect(&broker);
+    let (_, id, epoch) = init(&mut producer, "id").unwrap();
+    let partitions = AddPartitionsToTxnTopic::default()
+        .with_name(TopicName(StrBytes::from_static_str("topic")))
+        .with_partitions(vec![0]);
+    let request = AddPartitionsToTxnRequest::default()
+        .with_v3_and_below_transactional_id(TransactionalId(StrBytes::from_static_str("id")))
+        .with_v3_and_below_producer_id(id.into())
+        .with_v3_and_below_producer_epoch(epoch)
+        .with_v3_and_below_topics(vec![partitions]);
+    let request = RequestKind::AddPartitionsToTxn(request);
+    producer.call(ApiKey::AddPartitionsToTxn, 3, &request).unwrap();
+    let (answer, woken) = woken_by(&broker, &mut Client::connect(&broker), || {
+        init(&mut producer, "id").unwrap();
+    });
+    assert_eq!(first_partition(&answer), (0, true), "the marker");
+    assert!(woken, "it slept until its wait was over");
+}
+
+#[test]
+fn a_waiting_fetch_is_woken_when_its_topic_is_deleted() {
+    let broker = broker();
+    broker.create_topic("topic", 1).unwrap();
+    let mut other = Client::connect(&broker);
+    let (answer, woken) = woken_by(&broker, &mut Client::connect(&broker), || {
+        let names = vec![TopicName(StrBytes::from_static_str("topic"))];
+        let request = DeleteTopicsRequest::default().with_topic_names(names);
+        other.call(ApiKey::DeleteTopics, 4, &RequestKind::DeleteTopics(request)).unwrap();
+    });
+    assert_eq!(first_partition(&answer), (UNKNOWN_TOPIC_OR_PARTITION, false));
+    assert!(woken, "it slept until its wait was over");
 }

@@ -11,17 +11,17 @@ fn write(log: &mut PartitionLog, producer: i64, sequence: i32, value: &str) {
 
 /// Plain records, transactions that commit, abort, overlap and stay open.
 const STEPS: &[Step] = &[
-    |log| drop(append(log, send([("a", "1"), ("b", "2")])).unwrap()),
+    |log| _ = append(log, send([("a", "1"), ("b", "2")])).unwrap(),
     |log| write(log, 1, 0, "one"),
     |log| write(log, 2, 0, "two"),
     |log| write(log, 1, 1, "one again"),
-    |log| drop(log.append_marker(1, 0, 0, true, NOW).unwrap()),
-    |log| drop(log.append_marker(2, 0, 0, false, NOW).unwrap()),
+    |log| _ = log.append_marker(1, 0, 0, true, NOW).unwrap(),
+    |log| _ = log.append_marker(2, 0, 0, false, NOW).unwrap(),
     |log| write(log, 1, 2, "three"),
-    |log| drop(append(log, send([("c", "3")])).unwrap()),
-    |log| drop(log.append_marker(1, 0, 0, false, NOW).unwrap()),
+    |log| _ = append(log, send([("c", "3")])).unwrap(),
+    |log| _ = log.append_marker(1, 0, 0, false, NOW).unwrap(),
     |log| write(log, 3, 0, "open"),
-    |log| drop(append(log, send([("d", "4")])).unwrap()),
+    |log| _ = append(log, send([("d", "4")])).unwrap(),
 ];
 
 fn log_after(steps: usize) -> PartitionLog {
