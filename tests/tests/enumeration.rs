@@ -177,6 +177,19 @@ fn a_transaction_that_times_out_is_made_again() {
     told(&check("time-outs", stateless, test).only("TimeOutTransaction").run(), 10);
 }
 
+/// A follower, or a new leader, may answer a fetch with an older end than the leader told. A
+/// restore that took it for the end of the changelog would leave the last transaction out for good.
+#[test]
+fn a_store_that_is_restored_from_a_broker_that_lags_is_exact() {
+    let test = "a_store_that_is_restored_from_a_broker_that_lags_is_exact";
+    let report = check("lagging", counting, test).only("as of").cases(18).run();
+    told(&report, 12);
+    let lost = report.by_fault.keys().filter(|kind| kind.starts_with("stores lost"));
+    if !report.by_fault.is_empty() && std::env::var_os("ONCESTREAM_CHECK_ONLY").is_none() {
+        assert_eq!(lost.count(), 2, "{:?}", report.by_fault);
+    }
+}
+
 /// A kill between output and offsets makes duplicates, and the same checks see them.
 #[test]
 fn at_least_once_is_found_out() {

@@ -289,13 +289,14 @@ impl Broker {
     /// timeout had passed. False if none is open.
     pub fn time_out_transaction(&self, transactional_id: &str) -> bool {
         let now = server::now();
-        let fenced = {
+        let (fenced, changed) = {
             let cluster = &mut *self.shared.cluster();
             let fenced = cluster.transactions.fence(transactional_id, now.instant);
-            cluster.tick(now);
-            fenced
+            (fenced, cluster.tick(now))
         };
-        self.shared.wake();
+        if changed {
+            self.shared.wake();
+        }
         fenced
     }
 

@@ -252,7 +252,8 @@ impl Cluster {
     }
 
     /// What time brings: sessions and transactions that end, markers that are due. True if
-    /// something became readable.
+    /// something became readable: then whoever waits for it must be woken.
+    #[must_use]
     pub(crate) fn tick(&mut self, now: Now) -> bool {
         self.groups.tick(now.instant);
         self.transactions.expire(now.instant);

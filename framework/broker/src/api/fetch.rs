@@ -1,4 +1,6 @@
 //! `Fetch`: waits until enough can be read, then reads.
+//!
+//! A fault may have a log answered for as it was `records_ago`: by a replica that lags.
 
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use kafka_protocol::messages::fetch_response::{
 use kafka_protocol::messages::{FetchRequest, FetchResponse};
 
 use crate::cluster::Cluster;
-use crate::log::Isolation;
+use crate::log::{Isolation, PartitionLog};
 use crate::server::{Origin, Shared};
 
 /// The longest a fetch may wait, whatever the client asks for.
@@ -20,6 +22,7 @@ pub(super) async fn fetch(
     shared: &Shared,
     origin: &Origin,
     request: &FetchRequest,
+    records_ago: u64,
 ) -> FetchResponse {
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     let deadline = tokio::time::Instant::now() + wait.min(LONGEST_WAIT);
@@ -28,8 +31,9 @@ pub(super) async fn fetch(
         let changed = shared.changed();
         {
             let cluster = shared.cluster();
-            if is_due(&cluster, origin, request) || tokio::time::Instant::now() >= deadline {
-                return read_all(&cluster, origin, request);
+            let due = is_due(&cluster, origin, request, records_ago);
+            if due || tokio::time::Instant::now() >= deadline {
+                return read_all(&cluster, origin, request, records_ago);
             }
         }
         let _ = tokio::time::timeout_at(deadline, changed).await;
@@ -41,7 +45,7 @@ fn isolation(request: &FetchRequest) -> Isolation {
 }
 
 /// Is there enough to read, or an error to tell?
-fn is_due(cluster: &Cluster, origin: &Origin, request: &FetchRequest) -> bool {
+fn is_due(cluster: &Cluster, origin: &Origin, request: &FetchRequest, records_ago: u64) -> bool {
     let isolation = isolation(request);
     let wanted = usize::try_from(request.min_bytes).unwrap_or(0);
     let mut available = 0;
@@ -50,19 +54,13 @@ fn is_due(cluster: &Cluster, origin: &Origin, request: &FetchRequest) -> bool {
     }
     for topic in &request.topics {
         for wish in &topic.partitions {
-            let found = cluster.check_leader(
-                &topic.topic.0,
-                wish.partition,
-                origin.node,
-                wish.current_leader_epoch,
-            );
-            let Ok(found) = found else { return true };
-            let log = &found.log;
+            let Ok(log) = find(cluster, origin, &topic.topic.0, wish) else { return true };
             if wish.fetch_offset < log.start_offset() || wish.fetch_offset > log.high_watermark() {
                 return true;
             }
             let limit = usize::try_from(wish.partition_max_bytes).unwrap_or(0);
-            available += log.available(wish.fetch_offset, isolation).min(limit.max(1));
+            let ends = log.ends(records_ago);
+            available += log.available(wish.fetch_offset, isolation, ends).min(limit.max(1));
             if available >= wanted {
                 return true;
             }
@@ -71,15 +69,22 @@ fn is_due(cluster: &Cluster, origin: &Origin, request: &FetchRequest) -> bool {
     false
 }
 
-fn read_all(cluster: &Cluster, origin: &Origin, request: &FetchRequest) -> FetchResponse {
+fn read_all(
+    cluster: &Cluster,
+    origin: &Origin,
+    request: &FetchRequest,
+    records_ago: u64,
+) -> FetchResponse {
     let isolation = isolation(request);
     let mut left = usize::try_from(request.max_bytes).unwrap_or(0);
     // The first batch is given even if it is larger than all limits.
     let mut first = true;
     let topics = request.topics.iter().map(|topic| {
         let partitions = topic.partitions.iter().map(|wish| {
-            let data = read(cluster, origin, &topic.topic.0, wish, isolation, left, first);
-            let data = data.unwrap_or_else(|error| refused(cluster, &topic.topic.0, wish, error));
+            let name = &topic.topic.0;
+            let data = find(cluster, origin, name, wish)
+                .and_then(|log| read(log, wish, isolation, left, first, records_ago))
+                .unwrap_or_else(|error| refused(cluster, name, wish, error));
             let length = data.records.as_ref().map_or(0, bytes::Bytes::len);
             first &= length == 0;
             left = left.saturating_sub(length);
@@ -92,20 +97,28 @@ fn read_all(cluster: &Cluster, origin: &Origin, request: &FetchRequest) -> Fetch
     FetchResponse::default().with_responses(topics.collect())
 }
 
-fn read(
-    cluster: &Cluster,
+fn find<'a>(
+    cluster: &'a Cluster,
     origin: &Origin,
     topic: &str,
+    wish: &FetchPartition,
+) -> Result<&'a PartitionLog, ResponseError> {
+    let epoch = wish.current_leader_epoch;
+    let found = cluster.check_leader(topic, wish.partition, origin.node, epoch)?;
+    Ok(&found.log)
+}
+
+fn read(
+    log: &PartitionLog,
     wish: &FetchPartition,
     isolation: Isolation,
     left: usize,
     first: bool,
+    records_ago: u64,
 ) -> Result<PartitionData, ResponseError> {
-    let found =
-        cluster.check_leader(topic, wish.partition, origin.node, wish.current_leader_epoch)?;
-    let log = &found.log;
     let limit = usize::try_from(wish.partition_max_bytes).unwrap_or(0).min(left);
-    let read = log.read(wish.fetch_offset, limit, first, isolation)?;
+    let ends = log.ends(records_ago);
+    let read = log.read(wish.fetch_offset, limit, first, isolation, ends)?;
     let aborted = (isolation == Isolation::ReadCommitted).then(|| {
         let list = read.aborted.iter().map(|(producer_id, first_offset)| {
             AbortedTransaction::default()
@@ -116,8 +129,8 @@ fn read(
     });
     Ok(PartitionData::default()
         .with_partition_index(wish.partition)
-        .with_high_watermark(log.high_watermark())
-        .with_last_stable_offset(log.last_stable_offset())
+        .with_high_watermark(ends.high_watermark)
+        .with_last_stable_offset(ends.last_stable_offset)
         .with_log_start_offset(log.start_offset())
         .with_aborted_transactions(aborted)
         .with_records(Some(read.records)))

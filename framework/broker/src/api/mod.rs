@@ -28,15 +28,20 @@ use crate::server::{self, Origin, Shared};
 ///
 /// A node goes down before its connections are cut. Were it to answer in between, it would tell
 /// of no brokers, and librdkafka gives up those it is not told of: it would never come back.
+///
+/// A `Fetch` is answered for logs as they were `records_ago`, which is 0 but for a fault.
 pub(crate) async fn answer(
     shared: &Shared,
     origin: &Origin,
     request: RequestKind,
+    records_ago: u64,
 ) -> Option<ResponseKind> {
     use RequestKind as Q;
     use ResponseKind as A;
     let request = match request {
-        Q::Fetch(r) => return Some(A::Fetch(fetch::fetch(shared, origin, &r).await)),
+        Q::Fetch(r) => {
+            return Some(A::Fetch(fetch::fetch(shared, origin, &r, records_ago).await));
+        }
         Q::JoinGroup(r) => return Some(A::JoinGroup(groups::join(shared, origin, r).await)),
         Q::SyncGroup(r) => return Some(A::SyncGroup(groups::sync(shared, origin, r).await)),
         other => other,
@@ -61,7 +66,11 @@ pub(crate) async fn answer(
             A::OffsetForLeaderEpoch(list_offsets::offset_for_leader_epoch(cluster, origin, r))
         }
         Q::CreateTopics(r) => A::CreateTopics(topics::create(cluster, r)),
-        Q::DeleteTopics(r) => A::DeleteTopics(topics::delete(cluster, origin, r)),
+        Q::DeleteTopics(r) => {
+            let answer = topics::delete(cluster, origin, r);
+            shared.wake();
+            A::DeleteTopics(answer)
+        }
         Q::CreatePartitions(r) => A::CreatePartitions(topics::create_partitions(cluster, r)),
         Q::DeleteRecords(r) => A::DeleteRecords(topics::delete_records(cluster, origin, r)),
         Q::DescribeConfigs(r) => A::DescribeConfigs(configs::describe(cluster, r)),

@@ -39,4 +39,30 @@ pub enum Action {
     /// The transaction of the request's transactional id is aborted and its producer fenced, as
     /// if its timeout had passed. Then the request is applied.
     TimeOutTransaction,
+    /// A `Fetch` is answered as by a replica that lags by so many records: a follower, or a new
+    /// leader that does not know yet how far its followers are. Other requests are not disturbed.
+    ///
+    /// The high watermark, the last stable offset and the records are those of `records_ago` offsets
+    /// before the end of each log, but not before its start; a batch lacks as a whole. Markers count:
+    /// with 1, the marker at the end of a log lacks, and so its transaction is open as far as a
+    /// reader of committed data can tell. A reader that has more already gets nothing, and waits for
+    /// it no longer than its `max_wait_ms`. `ListOffsets` is asked of the leader, and tells the end
+    /// there is.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use oncestream_broker::{Action, Api, Broker, Fault};
+    ///
+    /// let broker = Broker::builder().start_blocking()?;
+    /// // The first three fetches of this consumer do not see the last transaction.
+    /// let lag = Action::AnswerAsOf { records_ago: 1 };
+    /// let fault = Fault::on(Api::Fetch).client_id("reader").times(3).then(lag);
+    /// broker.faults().add(fault);
+    /// # Ok::<(), oncestream_broker::BrokerError>(())
+    /// ```
+    AnswerAsOf {
+        /// So many offsets before the end.
+        records_ago: u64,
+    },
 }

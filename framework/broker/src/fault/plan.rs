@@ -18,6 +18,8 @@ use crate::server::{self, Origin, Shared};
 pub(crate) struct Course {
     pub(crate) delay: Option<Duration>,
     pub(crate) applied: bool,
+    /// A `Fetch` is answered by a replica that lags by so many records.
+    pub(crate) records_ago: u64,
     /// Answered with this, whether applied or not.
     pub(crate) error: Option<ResponseError>,
     pub(crate) delay_answer: Option<Duration>,
@@ -31,6 +33,7 @@ pub(crate) struct Course {
 const UNDISTURBED: Course = Course {
     delay: None,
     applied: true,
+    records_ago: 0,
     error: None,
     delay_answer: None,
     close: false,
@@ -242,13 +245,16 @@ fn act(shared: &Shared, origin: &Origin, action: Action, request: &RequestRecord
             Course { close: true, ..lost }
         }
         Action::MoveLeader => {
-            let cluster = &mut *shared.cluster();
-            for topic in &request.topics {
-                let count = cluster.topics.get(topic).map_or(0, |t| t.partitions.len());
-                for partition in 0..count {
-                    cluster.move_leader(topic, partition as i32);
+            {
+                let cluster = &mut *shared.cluster();
+                for topic in &request.topics {
+                    let count = cluster.topics.get(topic).map_or(0, |t| t.partitions.len());
+                    for partition in 0..count {
+                        cluster.move_leader(topic, partition as i32);
+                    }
                 }
             }
+            shared.wake();
             Course { error: Some(ResponseError::NotLeaderOrFollower), ..lost }
         }
         Action::MoveCoordinator => {
@@ -269,12 +275,18 @@ fn act(shared: &Shared, origin: &Origin, action: Action, request: &RequestRecord
             }
             UNDISTURBED
         }
+        Action::AnswerAsOf { records_ago } => Course { records_ago, ..UNDISTURBED },
         Action::TimeOutTransaction => {
             if let Some(id) = &request.transactional_id {
                 let now = server::now();
-                let cluster = &mut *shared.cluster();
-                cluster.transactions.fence(id, now.instant);
-                cluster.tick(now);
+                let changed = {
+                    let cluster = &mut *shared.cluster();
+                    cluster.transactions.fence(id, now.instant);
+                    cluster.tick(now)
+                };
+                if changed {
+                    shared.wake();
+                }
             }
             UNDISTURBED
         }

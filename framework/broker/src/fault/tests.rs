@@ -3,8 +3,12 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
+use kafka_protocol::messages::add_partitions_to_txn_request::AddPartitionsToTxnTopic;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_protocol::messages::{
-    ApiKey, InitProducerIdRequest, MetadataRequest, RequestKind, ResponseKind, TransactionalId,
+    AddPartitionsToTxnRequest, ApiKey, DeleteTopicsRequest, FetchRequest, InitProducerIdRequest,
+    ListOffsetsRequest, MetadataRequest, RequestKind, ResponseKind, TopicName, TransactionalId,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -12,6 +16,8 @@ use super::*;
 use crate::Broker;
 use crate::client::Client;
 
+const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
+const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 const NOT_COORDINATOR: i16 = 16;
 
 fn broker() -> Broker {
@@ -182,4 +188,159 @@ fn metadata_with_an_error_for_a_topic_tells_the_brokers_all_the_same() {
     assert_eq!(answer.topics[0].error_code, 29);
     assert!(answer.topics[0].partitions.is_empty());
     assert_eq!(answer.brokers.len(), 1);
+}
+
+fn fetch_from(offset: i64, max_wait_ms: i32) -> RequestKind {
+    let partition = FetchPartition::default()
+        .with_fetch_offset(offset)
+        .with_current_leader_epoch(-1)
+        .with_partition_max_bytes(1 << 20);
+    let topic = FetchTopic::default()
+        .with_topic(TopicName(StrBytes::from_static_str("topic")))
+        .with_partitions(vec![partition]);
+    let request = FetchRequest::default()
+        .with_min_bytes(1)
+        .with_max_bytes(1 << 20)
+        .with_max_wait_ms(max_wait_ms)
+        .with_topics(vec![topic]);
+    RequestKind::Fetch(request)
+}
+
+/// The high watermark, the last stable offset, and whether there are records.
+fn fetch(client: &mut Client, offset: i64, max_wait_ms: i32) -> (i64, i64, bool) {
+    let answer = client.call(ApiKey::Fetch, 11, &fetch_from(offset, max_wait_ms)).unwrap();
+    let ResponseKind::Fetch(answer) = answer else { panic!("{answer:?}") };
+    let partition = &answer.responses[0].partitions[0];
+    assert_eq!(partition.error_code, 0);
+    let has_records = partition.records.as_ref().is_some_and(|records| !records.is_empty());
+    (partition.high_watermark, partition.last_stable_offset, has_records)
+}
+
+#[test]
+fn a_fetch_may_be_answered_as_of_some_records_ago() {
+    let broker = broker();
+    broker.create_topic("topic", 1).unwrap();
+    for value in ["a", "b", "c"] {
+        broker.append("topic", 0, [(None, Some(value), 1)]).unwrap();
+    }
+    let lag = Action::AnswerAsOf { records_ago: 2 };
+    let fault = broker.faults().add(Fault::on(Api::Fetch).topic("topic").times(3).then(lag));
+    let mut client = Client::connect(&broker);
+    assert_eq!(fetch(&mut client, 0, 30_000), (1, 1, true), "answered at once");
+    let begun = Instant::now();
+    assert_eq!(fetch(&mut client, 1, 50), (1, 1, false), "the end as it was then");
+    assert!(begun.elapsed() >= Duration::from_millis(50), "a reader at the end waits as ever");
+    assert_eq!(fetch(&mut client, 2, 0), (1, 1, false), "the reader knows more");
+    assert_eq!(broker.faults().fired(fault), 3);
+    assert_eq!(fetch(&mut client, 1, 0), (3, 3, true), "the replica has caught up");
+    let faults: Vec<_> = broker.requests().iter().map(|r| r.fault).collect();
+    assert_eq!(faults, [Some(lag), Some(lag), Some(lag), None]);
+}
+
+#[test]
+fn a_replica_that_lags_wakes_a_waiting_fetch_when_it_has_more() {
+    let broker = broker();
+    broker.create_topic("topic", 1).unwrap();
+    broker.append("topic", 0, [(None, Some("a"), 1)]).unwrap();
+    let lag = Action::AnswerAsOf { records_ago: 1 };
+    let fault = broker.faults().add(Fault::on(Api::Fetch).then(lag));
+    let mut client = Client::connect(&broker);
+    client.send(ApiKey::Fetch, 11, &fetch_from(0, 30_000));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while broker.faults().fired(fault) == 0 && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    broker.append("topic", 0, [(None, Some("b"), 1)]).unwrap();
+    let ResponseKind::Fetch(answer) = client.receive(ApiKey::Fetch, 11).unwrap() else { panic!() };
+    assert_eq!(answer.responses[0].partitions[0].high_watermark, 1);
+    assert!(Instant::now() < deadline, "it was woken, not timed out");
+}
+
+#[test]
+fn a_lag_disturbs_nothing_but_fetches() {
+    let broker = broker();
+    let lag = Action::AnswerAsOf { records_ago: u64::MAX };
+    let fault = broker.faults().add(Fault::on_any().always().then(lag));
+    assert_eq!(init(&mut Client::connect(&broker), "id").unwrap().0, 0);
+    assert_eq!(broker.faults().fired(fault), 1);
+}
+
+/// Sends a fetch that waits, lets `disturb` do something, and gives the answer and whether it came
+/// long before the wait was over.
+fn woken_by(broker: &Broker, client: &mut Client, disturb: impl FnOnce()) -> (ResponseKind, bool) {
+    const WAIT_MS: i32 = 30_000;
+    let asked = broker.request_count();
+    let begun = Instant::now();
+    client.send(ApiKey::Fetch, 11, &fetch_from(0, WAIT_MS));
+    while broker.request_count() == asked && begun.elapsed() < Duration::from_secs(10) {
+        std::thread::yield_now();
+    }
+    disturb();
+    let answer = client.receive(ApiKey::Fetch, 11).unwrap();
+    (answer, begun.elapsed() < Duration::from_millis(WAIT_MS as u64 / 2))
+}
+
+fn first_partition(answer: &ResponseKind) -> (i16, bool) {
+    let ResponseKind::Fetch(answer) = answer else { panic!("{answer:?}") };
+    let partition = &answer.responses[0].partitions[0];
+    let has_records = partition.records.as_ref().is_some_and(|records| !records.is_empty());
+    (partition.error_code, has_records)
+}
+
+#[test]
+fn a_waiting_fetch_is_woken_by_a_fault_that_moves_the_leader() {
+    let broker = Broker::builder().nodes(2).start_blocking().unwrap();
+    broker.create_topic("topic", 1).unwrap();
+    broker.faults().add(Fault::on(Api::ListOffsets).topic("topic").then(Action::MoveLeader));
+    let mut other = Client::connect(&broker);
+    let (answer, woken) = woken_by(&broker, &mut Client::connect(&broker), || {
+        let partition = ListOffsetsPartition::default().with_timestamp(-1);
+        let topic = ListOffsetsTopic::default()
+            .with_name(TopicName(StrBytes::from_static_str("topic")))
+            .with_partitions(vec![partition]);
+        let request = ListOffsetsRequest::default().with_topics(vec![topic]);
+        other.call(ApiKey::ListOffsets, 5, &RequestKind::ListOffsets(request)).unwrap();
+    });
+    assert_eq!(first_partition(&answer), (NOT_LEADER_OR_FOLLOWER, false));
+    assert!(woken, "it slept until its wait was over");
+}
+
+/// What is readable only when the transaction of another producer has ended.
+#[test]
+fn a_waiting_fetch_is_woken_by_a_fault_that_ends_a_transaction() {
+    let broker = Broker::builder().marker_delay(Duration::ZERO).start_blocking().unwrap();
+    broker.create_topic("topic", 1).unwrap();
+    let fault = Fault::on(Api::InitProducerId).nth(2).then(Action::TimeOutTransaction);
+    broker.faults().add(fault);
+    let mut producer = Client::connect(&broker);
+    let (_, id, epoch) = init(&mut producer, "id").unwrap();
+    let partitions = AddPartitionsToTxnTopic::default()
+        .with_name(TopicName(StrBytes::from_static_str("topic")))
+        .with_partitions(vec![0]);
+    let request = AddPartitionsToTxnRequest::default()
+        .with_v3_and_below_transactional_id(TransactionalId(StrBytes::from_static_str("id")))
+        .with_v3_and_below_producer_id(id.into())
+        .with_v3_and_below_producer_epoch(epoch)
+        .with_v3_and_below_topics(vec![partitions]);
+    let request = RequestKind::AddPartitionsToTxn(request);
+    producer.call(ApiKey::AddPartitionsToTxn, 3, &request).unwrap();
+    let (answer, woken) = woken_by(&broker, &mut Client::connect(&broker), || {
+        init(&mut producer, "id").unwrap();
+    });
+    assert_eq!(first_partition(&answer), (0, true), "the marker");
+    assert!(woken, "it slept until its wait was over");
+}
+
+#[test]
+fn a_waiting_fetch_is_woken_when_its_topic_is_deleted() {
+    let broker = broker();
+    broker.create_topic("topic", 1).unwrap();
+    let mut other = Client::connect(&broker);
+    let (answer, woken) = woken_by(&broker, &mut Client::connect(&broker), || {
+        let names = vec![TopicName(StrBytes::from_static_str("topic"))];
+        let request = DeleteTopicsRequest::default().with_topic_names(names);
+        other.call(ApiKey::DeleteTopics, 4, &RequestKind::DeleteTopics(request)).unwrap();
+    });
+    assert_eq!(first_partition(&answer), (UNKNOWN_TOPIC_OR_PARTITION, false));
+    assert!(woken, "it slept until its wait was over");
 }

@@ -22,6 +22,7 @@ mod append;
 mod batch;
 mod clean;
 mod compression;
+mod ends;
 mod epochs;
 mod partition;
 mod producers;

@@ -7,6 +7,7 @@
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::error::ResponseError;
 
+use super::ends::Ends;
 use super::partition::{Batch, PartitionLog};
 use super::settings::Isolation;
 use super::view::with_records;
@@ -22,15 +23,8 @@ pub(crate) struct Read {
 }
 
 impl PartitionLog {
-    fn end_for(&self, isolation: Isolation) -> i64 {
-        match isolation {
-            Isolation::ReadUncommitted => self.high_watermark(),
-            Isolation::ReadCommitted => self.last_stable_offset(),
-        }
-    }
-
-    /// Batches from `offset` on: at most `max_bytes`, but one batch in any case if `at_least_one`.
-    /// `ReadCommitted` ends at the last stable offset.
+    /// Batches from `offset` on, up to the end that the isolation sees: at most `max_bytes`, but one
+    /// batch in any case if `at_least_one`. Nothing, if that end lies before `offset`.
     ///
     /// # Errors
     /// `OFFSET_OUT_OF_RANGE` before the start or beyond the end of the log.
@@ -40,18 +34,19 @@ impl PartitionLog {
         max_bytes: usize,
         at_least_one: bool,
         isolation: Isolation,
+        ends: Ends,
     ) -> Result<Read, ResponseError> {
         if offset < self.start_offset() || offset > self.high_watermark() {
             return Err(ResponseError::OffsetOutOfRange);
         }
-        let end = self.end_for(isolation);
+        let end = ends.seen_by(isolation);
         let first = self.batch_at(offset);
         let mut last = first;
         let mut size = 0;
         for batch in self.batches.range(first..) {
             let len = batch.data.len();
             let forced = at_least_one && last == first;
-            if batch.header.base_offset >= end || (size + len > max_bytes && !forced) {
+            if batch.header.next_offset() > end || (size + len > max_bytes && !forced) {
                 break;
             }
             size += len;
@@ -69,10 +64,10 @@ impl PartitionLog {
     }
 
     /// How many bytes a read from `offset` could answer now. Costs two binary searches.
-    pub(crate) fn available(&self, offset: i64, isolation: Isolation) -> usize {
-        let end = self.end_for(isolation);
+    pub(crate) fn available(&self, offset: i64, isolation: Isolation, ends: Ends) -> usize {
+        let end = ends.seen_by(isolation);
         let first = self.batch_at(offset);
-        let past = self.batches.partition_point(|batch| batch.header.base_offset < end);
+        let past = self.batches.partition_point(|batch| batch.header.next_offset() <= end);
         match (self.batches.get(first), past.checked_sub(1).and_then(|i| self.batches.get(i))) {
             (Some(first), Some(last)) => {
                 last.end_position.saturating_sub(first.start_position()) as usize
@@ -96,7 +91,7 @@ impl PartitionLog {
                     timestamp >= timestamp_ms && offset >= self.start_offset
                 })
             })
-            .filter(|(offset, _)| *offset < self.end_for(isolation))
+            .filter(|(offset, _)| *offset < self.ends(0).seen_by(isolation))
     }
 
     /// The first record with the largest timestamp: its offset and timestamp.

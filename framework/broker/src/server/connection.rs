@@ -188,7 +188,7 @@ async fn run(
     let looks = matches!(&request, RequestKind::Metadata(_));
     let mut answer = None;
     if course.applied || (looks && refused.is_some()) {
-        answer = api::answer(shared, origin, request).await;
+        answer = api::answer(shared, origin, request, course.records_ago).await;
     }
     let answer = match (refused, answer) {
         (Some(ResponseKind::Metadata(refused)), Some(ResponseKind::Metadata(answer))) => {

@@ -41,7 +41,7 @@ pub(crate) struct Origin {
 pub(crate) struct Shared {
     cluster: Mutex<Cluster>,
     pub(crate) faults: Faults,
-    /// Tells waiting fetches that something became readable.
+    /// Tells waiting fetches that there may be something to answer: records, or an error.
     changed: Notify,
     /// Raised per node to cut all its connections.
     cuts: Vec<watch::Sender<u64>>,

@@ -35,13 +35,16 @@ pub(super) struct Ended {
     pub(super) requests: Vec<String>,
 }
 
-/// Runs the topology without a fault; gives what it leaves behind, and its requests.
+/// Runs the topology without a fault; gives what it leaves behind, and its requests. It may lose
+/// its stores whenever all that was fed is committed.
 pub(super) fn undisturbed(
     setup: &Setup,
     handle: &Handle,
     caching: Caching,
+    loses_stores: bool,
 ) -> Result<(Outcome, Vec<RequestRecord>), Vec<String>> {
     let mut run = Run::new(setup, handle, None, caching).map_err(|e| vec![e])?;
+    run.loses_stores = loses_stores;
     let driven = run.drive();
     let mut problems: Vec<String> = driven.err().into_iter().collect();
     let outcome = Outcome::read(&run.stage);
@@ -96,6 +99,12 @@ struct Run<'a> {
     handle: &'a Handle,
     case: Option<&'a Case>,
     fault: Option<FaultId>,
+    /// What those meet who restore.
+    lags: Vec<FaultId>,
+    /// The application loses its stores whenever all that was fed is committed.
+    loses_stores: bool,
+    /// The waves after which it lost them.
+    lost_after: usize,
     caching: Caching,
     folder: TempDir,
     first: Option<Running>,
@@ -117,11 +126,18 @@ impl<'a> Run<'a> {
         let stage = Stage::new(setup, nodes)?;
         let folder = tempfile::tempdir().map_err(|e| format!("a temporary directory: {e}"))?;
         let fault = case.map(|case| stage.broker.faults().add(case.fault()));
+        let changelogs = stage.internal.changelogs.iter();
+        let lags = changelogs.filter_map(|changelog| case?.lag_of(&changelog.topic));
+        let lags = lags.map(|lag| stage.broker.faults().add(lag)).collect();
+        let happening = case.map(|case| case.happening);
         Ok(Self {
             stage,
             handle,
             case,
             fault,
+            lags,
+            loses_stores: matches!(happening, Some(Happening::LosesStores { .. })),
+            lost_after: 0,
             caching,
             folder,
             first: None,
@@ -155,8 +171,11 @@ impl<'a> Run<'a> {
     /// Whether the case shows something: the fault has met its request, and what was to be done
     /// then was done. A request of the shutdown comes too late to kill or join anybody.
     fn has_happened(&self) -> bool {
-        let acts = matches!(self.case.map(|case| case.happening), Some(Happening::Acts(_)));
-        self.fired() && (acts || self.scene == Scene::Over)
+        let faults = self.stage.broker.faults();
+        let lagged = self.lags.is_empty() || self.lags.iter().any(|lag| faults.fired(*lag) > 0);
+        let happening = self.case.map(|case| case.happening);
+        let acts = happening.is_some_and(Happening::is_the_brokers);
+        self.fired() && lagged && (acts || self.scene == Scene::Over)
     }
 
     /// Runs until all is committed, and stops the application.
@@ -191,6 +210,9 @@ impl<'a> Run<'a> {
         match self.scene {
             Scene::Entering | Scene::Waking => return Ok(false),
             Scene::Shared => self.leave()?,
+            Scene::Calm if self.loses_stores && self.lost_after < self.stage.waves_fed() => {
+                self.lose_stores()?;
+            }
             // An instance that was started again restores its stores, though all is committed.
             Scene::Calm | Scene::Over if left == 0 => {
                 return Ok(self.first.as_mut().is_none_or(Running::has_run));
@@ -200,11 +222,24 @@ impl<'a> Run<'a> {
         Ok(false)
     }
 
+    /// Stops the application, and starts it again without its stores.
+    fn lose_stores(&mut self) -> Result<(), String> {
+        self.lost_after = self.stage.waves_fed();
+        if let Some(first) = self.first.take() {
+            first.stop(self.stage.setup.deadline)?;
+        }
+        let state_dir = self.folder.path().join(FIRST);
+        std::fs::remove_dir_all(&state_dir)
+            .map_err(|e| format!("deleting {}: {e}", state_dir.display()))?;
+        self.first = Some(self.start(FIRST)?);
+        Ok(())
+    }
+
     /// Does what is to be done when the fault has met its request, and moves the scene on.
     fn react(&mut self) -> Result<(), String> {
         let Some(case) = self.case else { return Ok(()) };
         match (self.scene, case.happening) {
-            (Scene::Calm, Happening::Acts(_)) => {}
+            (Scene::Calm, happening) if happening.is_the_brokers() => {}
             (Scene::Calm, _) if !self.fired() => {}
             (Scene::Calm, Happening::Kill(_)) => {
                 if let Some(Running::Process(process)) = &mut self.first {

@@ -7,6 +7,9 @@
 //! instance that joins and leaves; the application killed at that point and started again on its
 //! state directory, or stopped there and woken when others have its partitions.
 //!
+//! Stores are also restored from a broker that lags, as a follower or a new leader may: after a
+//! kill, by an instance that joins, and by one that lost its stores, at each fetch of its restores.
+//!
 //! After each case: what a `read_committed` consumer sees is the same as without a fault, stores
 //! are the fold of their changelogs, committed offsets are at the end of the inputs, no transaction
 //! is open, and nothing hung.
@@ -24,6 +27,7 @@ mod plan;
 mod process;
 mod report;
 mod requests;
+mod restores;
 mod run;
 mod sample;
 mod settings;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use oncestream_broker::{Action, Api, Fault, RequestRecord};
 
 use super::errors::{self, Gravity};
+use super::restores;
 
 /// How long a late request or answer is late: longer than any client waits, and than a session.
 pub(super) const LATE: Duration = Duration::from_millis(1800);
@@ -59,12 +60,20 @@ pub(super) enum Happening {
     /// The application is stopped; it goes on after another has taken its partitions over. The
     /// request reaches the broker in time, or as late as that.
     Zombie { late: bool },
+    /// The application is started without its stores whenever all that was fed is committed. The
+    /// request is a fetch of a restore; a broker that lags answers it and those after it.
+    LosesStores { records_ago: u64 },
 }
 
 impl Happening {
     /// Whether it needs processes of their own.
     pub(super) fn needs_process(self) -> bool {
         matches!(self, Self::Kill(_) | Self::Zombie { .. })
+    }
+
+    /// Whether it is done once the request has met its fault: nobody is started or stopped for it.
+    pub(super) fn is_the_brokers(self) -> bool {
+        matches!(self, Self::Acts(_) | Self::LosesStores { .. })
     }
 
     /// How many nodes the broker has: a leader or coordinator that moves needs two.
@@ -84,6 +93,7 @@ impl Happening {
             Self::Join => Action::DelayAnswer(Duration::from_millis(5)),
             Self::Zombie { late: false } => Action::DelayAnswer(HOLD_UP),
             Self::Zombie { late: true } => Action::Delay(LATE),
+            Self::LosesStores { records_ago } => Action::AnswerAsOf { records_ago },
         }
     }
 }
@@ -105,6 +115,9 @@ impl fmt::Display for Happening {
             Self::Zombie { late: true } => {
                 f.write_str("stopped until others took over, applied late")
             }
+            Self::LosesStores { records_ago } => {
+                write!(f, "stores lost, answered as of {}", restores::in_words(*records_ago))
+            }
         }
     }
 }
@@ -114,6 +127,8 @@ impl fmt::Display for Happening {
 pub(super) struct Case {
     pub(super) at: RequestName,
     pub(super) happening: Happening,
+    /// Restores are answered by a broker that lags by so many records.
+    pub(super) lag: Option<u64>,
     pub(super) gravity: Gravity,
     /// Whether every run without faults sends the request, not only one that was slow somewhere.
     pub(super) steady: bool,
@@ -121,7 +136,7 @@ pub(super) struct Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.at, self.happening)
+        write!(f, "{}: {}", self.at, self.what())
     }
 }
 
@@ -134,7 +149,28 @@ impl Case {
             Some(topic) => fault.topic(topic.clone()),
             None => fault,
         };
-        fault.nth(at.nth).then(self.happening.action())
+        match self.happening {
+            Happening::LosesStores { records_ago } => {
+                restores::lag(fault.skip(at.nth.saturating_sub(1)), records_ago)
+            }
+            happening => fault.nth(at.nth).then(happening.action()),
+        }
+    }
+
+    /// What the broker does to those who restore from this changelog, apart from the request.
+    pub(super) fn lag_of(&self, changelog: &str) -> Option<Fault> {
+        let fetches = Fault::on(Api::Fetch).topic(changelog);
+        self.lag.map(|records_ago| restores::lag(fetches, records_ago))
+    }
+
+    /// What happens, in words. Cases that differ in their request alone have the same.
+    pub(super) fn what(&self) -> String {
+        match self.lag {
+            None => self.happening.to_string(),
+            Some(ago) => {
+                format!("{}, restored as of {}", self.happening, restores::in_words(ago))
+            }
+        }
     }
 }
 
@@ -201,12 +237,12 @@ pub(super) fn cases(runs: &[Vec<RequestRecord>], kinds: Kinds) -> Vec<Case> {
             }
             if let Some(at) = at_error.clone() {
                 let (happening, steady) = (Happening::Acts(action), is_steady(&at));
-                cases.push(Case { at, happening, gravity, steady });
+                cases.push(Case { at, happening, lag: None, gravity, steady });
             }
         }
         let steady = is_steady(&at);
         let mut add = |happening, gravity| {
-            cases.push(Case { at: at.clone(), happening, gravity, steady });
+            cases.push(Case { at: at.clone(), happening, lag: None, gravity, steady });
         };
         let act = Happening::Acts;
         for action in [

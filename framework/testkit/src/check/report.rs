@@ -126,5 +126,5 @@ impl fmt::Display for CheckFailure {
 
 /// Counts a case that was reached.
 pub(super) fn count(by_fault: &mut BTreeMap<String, usize>, case: &Case) {
-    *by_fault.entry(case.happening.to_string()).or_default() += 1;
+    *by_fault.entry(case.what()).or_default() += 1;
 }

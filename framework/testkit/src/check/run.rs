@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use oncestream_broker::RequestRecord;
 use tokio::runtime::Handle;
 
 use super::cases::{self, Ended};
 use super::plan::{self, Case, Kinds};
 use super::process;
 use super::report::{CaseFailure, CheckFailure, CheckReport, count};
+use super::restores;
 use super::sample;
 use super::settings::{Caching, FIRST, Setup};
 use super::verify::Outcome;
@@ -93,28 +95,18 @@ pub(super) fn run(setup: &Setup) -> Result<CheckReport, CheckFailure> {
 /// What a run leaves behind, the cases, and how many requests a run makes.
 fn prepare(setup: &Setup, handle: &Handle) -> Result<(Outcome, Vec<Case>, usize), Vec<String>> {
     // All updates, whether a cache holds some of them back later or not.
-    let (expected, _) = cases::undisturbed(setup, handle, Caching::Off)?;
-    let agreement = setup.agreement(&(setup.topology)(), setup.caching());
-    let mut runs = Vec::with_capacity(RUNS);
-    for _ in 0..RUNS {
-        let (again, mut requests) = cases::undisturbed(setup, handle, setup.caching())?;
-        let mut differences = expected.differences(&again, &agreement);
-        if !differences.is_empty() {
-            let what = "two runs without faults differ: the topology depends on time, or on \
-                        something outside Kafka and its stores";
-            differences.insert(0, what.to_owned());
-            return Err(differences);
-        }
-        requests.retain(|r| r.client_id.starts_with(FIRST));
-        runs.push(requests);
-    }
-    // The quickest has the least that others lack.
-    runs.sort_by_key(Vec::len);
+    let (expected, _) = cases::undisturbed(setup, handle, Caching::Off, false)?;
+    let runs = repeated(setup, handle, &expected, false)?;
     if expected.outputs.len() == 0 && expected.changelogs.is_empty() {
         return Err(vec!["nothing came out: there is nothing to compare".to_owned()]);
     }
     let kinds = Kinds { processes: setup.processes, rebalances: setup.rebalances };
     let mut cases = plan::cases(&runs, kinds);
+    if has_changelogs(setup) {
+        let losing_stores = repeated(setup, handle, &expected, true)?;
+        cases.extend(restores::of_lost_stores(&losing_stores));
+        cases.extend(restores::after_a_commit(&runs, kinds));
+    }
     if let Some(text) = &setup.only {
         cases.retain(|case| case.to_string().contains(text.as_str()));
     }
@@ -131,6 +123,37 @@ fn prepare(setup: &Setup, handle: &Handle) -> Result<(Outcome, Vec<Case>, usize)
     // Cases of one kind are alike in time: mixed, they use the machine better.
     let cases = sample::shuffled(cases, setup.seed);
     Ok((expected, cases, runs[0].len()))
+}
+
+/// The requests of the first instance in some runs without faults, the least first: it has the
+/// least that others lack.
+fn repeated(
+    setup: &Setup,
+    handle: &Handle,
+    expected: &Outcome,
+    loses_stores: bool,
+) -> Result<Vec<Vec<RequestRecord>>, Vec<String>> {
+    let agreement = setup.agreement(&(setup.topology)(), setup.caching());
+    let mut runs = Vec::with_capacity(RUNS);
+    for _ in 0..RUNS {
+        let (again, mut requests) =
+            cases::undisturbed(setup, handle, setup.caching(), loses_stores)?;
+        let mut differences = expected.differences(&again, &agreement);
+        if !differences.is_empty() {
+            let what = "two runs without faults differ: the topology depends on time, or on \
+                        something outside Kafka and its stores";
+            differences.insert(0, what.to_owned());
+            return Err(differences);
+        }
+        requests.retain(|r| r.client_id.starts_with(FIRST));
+        runs.push(requests);
+    }
+    runs.sort_by_key(Vec::len);
+    Ok(runs)
+}
+
+fn has_changelogs(setup: &Setup) -> bool {
+    (setup.topology)().stores().iter().any(|store| store.changelog.is_some())
 }
 
 /// What became of the cases so far.

@@ -11,7 +11,7 @@ use super::plan::Case;
 pub(super) fn sample(cases: Vec<Case>, count: usize, seed: u64) -> Vec<Case> {
     let mut groups: BTreeMap<(Api, String), Vec<Case>> = BTreeMap::new();
     for case in shuffled(cases, seed) {
-        let kind = (case.at.api, format!("{}", case.happening));
+        let kind = (case.at.api, case.what());
         groups.entry(kind).or_default().push(case);
     }
     let mut groups = shuffled(groups.into_values().collect(), seed);

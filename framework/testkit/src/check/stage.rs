@@ -53,6 +53,11 @@ impl<'a> Stage<'a> {
         self.setup.waves - self.waves_fed
     }
 
+    /// Waves that were fed.
+    pub(super) fn waves_fed(&self) -> usize {
+        self.waves_fed
+    }
+
     /// Appends the next wave of each input.
     pub(super) fn feed(&mut self) -> Result<(), String> {
         let (wave, waves) = (self.waves_fed, self.setup.waves);

@@ -23,7 +23,8 @@ fn a_batch_is_kept_as_sent_at_the_next_offsets() {
     let second = log.append(&sent, &LogSettings::default(), NOW + 5).unwrap();
     assert_eq!((first.base_offset, second.base_offset, log.high_watermark()), (0, 2, 3));
     assert_eq!((first.log_append_time_ms, first.duplicate), (-1, false));
-    let read = log.read(2, usize::MAX, true, Isolation::ReadUncommitted).unwrap().records;
+    let read =
+        log.read(2, usize::MAX, true, Isolation::ReadUncommitted, log.ends(0)).unwrap().records;
     assert_eq!(read[16..], sent[16..], "all but offset, length and leader epoch is as sent");
     assert_eq!(read[..8], 2_i64.to_be_bytes());
     assert_eq!(read[12..16], 1_i32.to_be_bytes());
@@ -34,7 +35,8 @@ fn another_decoder_reads_what_was_appended() {
     let mut log = PartitionLog::new();
     append(&mut log, send([("a", "1"), ("b", "")]).by(7, 1, 0).transactional()).unwrap();
     log.append_marker(7, 1, 3, false, NOW).unwrap();
-    let mut read = log.read(0, usize::MAX, true, Isolation::ReadUncommitted).unwrap().records;
+    let mut read =
+        log.read(0, usize::MAX, true, Isolation::ReadUncommitted, log.ends(0)).unwrap().records;
     let sets = kafka_protocol::records::RecordBatchDecoder::decode_all(&mut read).unwrap();
     let records: Vec<_> = sets.into_iter().flat_map(|set| set.records).collect();
     let offsets: Vec<_> = records.iter().map(|r| (r.offset, r.control, r.transactional)).collect();
@@ -54,7 +56,8 @@ fn log_append_time_replaces_timestamps_and_renews_the_checksum() {
     let old = send([("a", "1")]).at(5).bytes();
     let appended = log.append(&old, &settings, NOW).unwrap();
     assert_eq!(appended.log_append_time_ms, NOW);
-    let read = log.read(0, usize::MAX, true, Isolation::ReadUncommitted).unwrap().records;
+    let read =
+        log.read(0, usize::MAX, true, Isolation::ReadUncommitted, log.ends(0)).unwrap().records;
     let (header, _) = batches(&read)[0];
     assert!(header.log_append_time());
     assert_eq!(header.max_timestamp, NOW);
@@ -68,7 +71,8 @@ fn a_wrong_max_timestamp_is_put_right() {
     let mut log = PartitionLog::new();
     let bytes = send([("a", "1")]).bytes_with(|header| header.max_timestamp = 3);
     log.append(&bytes, &LogSettings::default(), NOW).unwrap();
-    let read = log.read(0, usize::MAX, true, Isolation::ReadUncommitted).unwrap().records;
+    let read =
+        log.read(0, usize::MAX, true, Isolation::ReadUncommitted, log.ends(0)).unwrap().records;
     assert_eq!(batches(&read)[0].0.max_timestamp, NOW);
 }
 

@@ -33,7 +33,8 @@ fn records_per_second() {
         let start = Instant::now();
         let mut offset = 0;
         while offset < log.high_watermark() {
-            let read = log.read(offset, 1 << 20, true, Isolation::ReadCommitted).unwrap();
+            let read =
+                log.read(offset, 1 << 20, true, Isolation::ReadCommitted, log.ends(0)).unwrap();
             offset += (read.records.len() / bytes.len() * PER_BATCH) as i64;
         }
         let read = start.elapsed();

@@ -17,7 +17,9 @@ fn pairs(expected: &[(i64, &str)]) -> Vec<(i64, String)> {
 }
 
 fn spans(log: &PartitionLog) -> Vec<(i64, i64, i32)> {
-    let read = log.read(log.start_offset(), usize::MAX, true, Isolation::ReadUncommitted).unwrap();
+    let read = log
+        .read(log.start_offset(), usize::MAX, true, Isolation::ReadUncommitted, log.ends(0))
+        .unwrap();
     let span = |h: &Header| (h.base_offset, h.last_offset(), h.record_count);
     batches(&read.records).iter().map(|(header, _)| span(header)).collect()
 }
@@ -36,7 +38,7 @@ fn compaction_keeps_the_last_record_of_each_key_at_its_offset() {
         assert_eq!(live(&log), pairs(&[(2, "c1"), (4, "a3"), (5, "b2")]));
         assert_eq!(spans(&log), [(0, 2, 1), (3, 4, 1), (5, 5, 1)], "batches keep their range");
         assert_eq!(log.high_watermark(), 6);
-        let read = log.read(0, usize::MAX, true, Isolation::ReadUncommitted).unwrap();
+        let read = log.read(0, usize::MAX, true, Isolation::ReadUncommitted, log.ends(0)).unwrap();
         assert!(batches(&read.records).iter().all(|(h, _)| h.codec() == Some(codec)));
         assert_eq!(log.records()[0].headers, [("h".to_owned(), Some(Bytes::from("x")))]);
         assert_eq!(log.clean(&compacting(), NOW), Cleaned::default(), "nothing more to do");
@@ -65,7 +67,7 @@ fn the_last_batch_of_a_producer_is_kept_empty() {
     append(&mut log, send([("a", "3")])).unwrap();
     log.clean(&compacting(), NOW);
     assert_eq!(spans(&log), [(1, 1, 0), (2, 2, 1)]);
-    let read = log.read(0, usize::MAX, true, Isolation::ReadUncommitted).unwrap();
+    let read = log.read(0, usize::MAX, true, Isolation::ReadUncommitted, log.ends(0)).unwrap();
     let (empty, bytes) = batches(&read.records)[0];
     assert_eq!((empty.producer_id, empty.base_sequence, bytes.len()), (1, 1, 61));
     assert_eq!((empty.base_timestamp, empty.max_timestamp), (-1, NOW));
@@ -84,7 +86,7 @@ fn tombstones_stay_until_their_horizon() {
     append(&mut log, send([("d", "1")])).unwrap();
     log.clean(&settings, NOW);
     assert_eq!(live(&log), pairs(&[(1, "b1"), (2, "a-"), (3, "c1"), (4, "d1")]));
-    let read = log.read(2, 1, true, Isolation::ReadUncommitted).unwrap();
+    let read = log.read(2, 1, true, Isolation::ReadUncommitted, log.ends(0)).unwrap();
     assert_eq!(batches(&read.records)[0].0.delete_horizon_ms(), Some(NOW + 100));
     assert_eq!(log.records()[1].timestamp_ms, NOW - 7, "timestamps survive the horizon");
     log.clean(&settings, NOW + 99);

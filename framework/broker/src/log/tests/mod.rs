@@ -5,6 +5,7 @@ mod bench;
 mod cleaning;
 mod codecs;
 mod idempotence;
+mod lagging;
 mod model;
 mod reading;
 mod transactions;
@@ -17,6 +18,7 @@ use kafka_protocol::error::ResponseError;
 use super::batch::{HEADER_LEN, Header};
 use super::clean::Cleaned;
 use super::compression::Codec;
+use super::ends::Ends;
 use super::read::Read;
 use super::records::{Record, Records};
 use super::view::{ControlKind, control_kind};
@@ -125,8 +127,9 @@ fn read_committed(log: &PartitionLog, max_bytes: usize) -> Vec<Seen> {
     let mut position = log.start_offset();
     let mut seen = Vec::new();
     loop {
-        let available = log.available(position, Isolation::ReadCommitted);
-        let read = log.read(position, max_bytes, true, Isolation::ReadCommitted).unwrap();
+        let available = log.available(position, Isolation::ReadCommitted, log.ends(0));
+        let read =
+            log.read(position, max_bytes, true, Isolation::ReadCommitted, log.ends(0)).unwrap();
         assert_eq!(available == 0, read.records.is_empty(), "available agrees with read");
         if read.records.is_empty() {
             return seen;

@@ -18,7 +18,9 @@ fn spans(read: &Read) -> Vec<(i64, i64)> {
 fn a_read_answers_whole_batches_up_to_its_size() {
     let log = log_of(4);
     let size = log.size_bytes() as usize / 4;
-    let read = |offset, max, one| log.read(offset, max, one, Isolation::ReadUncommitted).unwrap();
+    let read = |offset, max, one| {
+        log.read(offset, max, one, Isolation::ReadUncommitted, log.ends(0)).unwrap()
+    };
     assert_eq!(spans(&read(3, 2 * size, false)), [(2, 3), (4, 5)]);
     assert_eq!(spans(&read(3, 2 * size - 1, false)), [(2, 3)]);
     assert_eq!(spans(&read(3, size - 1, false)), []);
@@ -32,10 +34,12 @@ fn offsets_outside_the_log_are_out_of_range() {
     let mut log = log_of(2);
     log.delete_before(1).unwrap();
     for offset in [-1, 0, 5] {
-        let read = log.read(offset, 100, true, Isolation::ReadUncommitted);
+        let read = log.read(offset, 100, true, Isolation::ReadUncommitted, log.ends(0));
         assert_eq!(read.unwrap_err(), ResponseError::OffsetOutOfRange);
     }
-    assert!(log.read(4, 100, true, Isolation::ReadUncommitted).unwrap().records.is_empty());
+    assert!(
+        log.read(4, 100, true, Isolation::ReadUncommitted, log.ends(0)).unwrap().records.is_empty()
+    );
 }
 
 #[test]
@@ -44,8 +48,8 @@ fn available_counts_what_a_read_would_answer() {
     append(&mut log, send([("a", "1")]).by(1, 0, 0).transactional()).unwrap();
     for offset in 0..=5 {
         for isolation in [Isolation::ReadUncommitted, Isolation::ReadCommitted] {
-            let read = log.read(offset, usize::MAX, true, isolation).unwrap();
-            assert_eq!(log.available(offset, isolation), read.records.len());
+            let read = log.read(offset, usize::MAX, true, isolation, log.ends(0)).unwrap();
+            assert_eq!(log.available(offset, isolation, log.ends(0)), read.records.len());
         }
     }
 }
@@ -96,7 +100,7 @@ fn leader_epochs_say_where_they_ended() {
     assert_eq!(log.end_offset_for_epoch(0), (0, 4));
     assert_eq!(log.end_offset_for_epoch(1), (1, 5));
     assert_eq!(log.end_offset_for_epoch(2), (-1, -1));
-    let read = log.read(0, usize::MAX, true, Isolation::ReadUncommitted).unwrap();
+    let read = log.read(0, usize::MAX, true, Isolation::ReadUncommitted, log.ends(0)).unwrap();
     let epochs: Vec<_> = batches(&read.records).iter().map(|(h, _)| h.leader_epoch).collect();
     assert_eq!(epochs, [0, 0, 1]);
 }

@@ -33,7 +33,7 @@ fn aborted_data_is_hidden_from_committed_readers_alone() {
     write(&mut log, 1, 1, "later");
     log.append_marker(1, 0, 0, true, NOW).unwrap();
     assert_eq!(committed_values(&log), ["kept", "later"]);
-    let all = log.read(0, usize::MAX, true, Isolation::ReadUncommitted).unwrap();
+    let all = log.read(0, usize::MAX, true, Isolation::ReadUncommitted, log.ends(0)).unwrap();
     assert!(all.aborted.is_empty());
     assert_eq!(batches(&all.records).len(), 6);
     let aborted: Vec<_> = log.records().iter().map(|record| record.aborted).collect();
@@ -53,7 +53,7 @@ fn a_read_lists_the_aborted_transactions_that_overlap_it() {
     log.append_marker(2, 0, 0, false, NOW).unwrap(); // 5
     append(&mut log, send([("k", "v")])).unwrap(); // 6
     let aborted = |offset, max_bytes| {
-        log.read(offset, max_bytes, true, Isolation::ReadCommitted).unwrap().aborted
+        log.read(offset, max_bytes, true, Isolation::ReadCommitted, log.ends(0)).unwrap().aborted
     };
     assert_eq!(aborted(0, 1), [(1, 0)]);
     assert_eq!(aborted(1, 1), [(1, 0)], "its marker");
@@ -109,7 +109,7 @@ fn a_marker_for_an_unknown_producer_is_written_and_remembered() {
     assert_eq!(log.append_marker(4, 2, 0, false, NOW), Ok(0));
     assert_eq!(log.last_stable_offset(), 1);
     assert_eq!(log.producers()[0].epoch, 2);
-    let read = log.read(0, usize::MAX, true, Isolation::ReadCommitted).unwrap();
+    let read = log.read(0, usize::MAX, true, Isolation::ReadCommitted, log.ends(0)).unwrap();
     assert_eq!(read.aborted, [], "no data, nothing to hide");
     let old = append(&mut log, send([("k", "v")]).by(4, 1, 0).transactional());
     assert_eq!(error_of(old), ResponseError::InvalidProducerEpoch);

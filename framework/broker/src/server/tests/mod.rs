@@ -3,3 +3,4 @@
 mod bad_input;
 mod frames;
 mod shape;
+mod starved;
