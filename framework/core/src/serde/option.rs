@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{DynSerde, HasSerde, Serde, SerdeError};
+use super::{DynSerde, HasSerde, Serde, SerdeError, SerdeIdentity};
 
 /// `Option<T>`: `None` is null; `Some` has the bytes of the inner serde.
 ///
@@ -45,6 +45,13 @@ impl<T> Serde<Option<T>> for OptionSerde<T> {
 
     fn from_null(&self) -> Result<Option<T>, SerdeError> {
         Ok(None)
+    }
+
+    fn identity(&self) -> SerdeIdentity
+    where
+        Self: 'static,
+    {
+        SerdeIdentity::of_parts::<Self>([self.0.identity()])
     }
 }
 
