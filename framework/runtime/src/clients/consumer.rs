@@ -26,6 +26,8 @@ use crate::metrics::record_lag;
 
 /// The question wakes and not its answer, so little is waited for one.
 const WAKE_TIMEOUT: Duration = Duration::from_millis(200);
+/// How long the list of all topics is waited for; it also comes by itself later.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the group decided about this member.
 #[derive(Debug)]
@@ -227,6 +229,14 @@ impl GroupConsumer {
             .and_then(|()| self.client.offsets_for_times(list, WAKE_TIMEOUT));
         if let Err(error) = asked {
             tracing::debug!(%error, "resumed partitions are read a little later");
+        }
+    }
+
+    /// Asks for all topics now, and not when the next refresh is due. If a subscribed one has come,
+    /// the client joins the group again.
+    pub(crate) fn look_for_topics(&self) {
+        if let Err(error) = self.client.fetch_metadata(None, LOOK_TIMEOUT) {
+            tracing::debug!(%error, "new topics are found a little later");
         }
     }
 

@@ -13,6 +13,7 @@ mod producing;
 mod rebalance;
 mod restore;
 mod tasks;
+mod topics;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -169,7 +170,8 @@ impl Worker {
     }
 
     fn run(&mut self) -> Result<(), StreamsError> {
-        self.set_state(WorkerState::Rebalancing);
+        let waits = self.waits_for_topics()?;
+        self.set_state(if waits { WorkerState::Running } else { WorkerState::Rebalancing });
         while !self.shared.stop.load(Ordering::Acquire) {
             self.poll()?;
             while let Some(event) = self.consumer.next_rebalance() {

@@ -56,8 +56,14 @@ impl Worker {
         self.drop_tasks();
         self.first_positions.clear();
         self.assigned = partitions;
+        let created = self.ensure_internal_topics()?;
         self.check_changelogs()?;
-        self.start_tasks()
+        self.start_tasks()?;
+        if created {
+            // Those among them that are read have no reader yet.
+            self.consumer.look_for_topics();
+        }
+        Ok(())
     }
 
     /// An input that gained partitions has none in the changelogs that follow it. Brokers learn of
