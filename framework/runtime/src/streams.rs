@@ -181,6 +181,10 @@ impl Streams {
             let admin = Admin::new(&config.admin_settings(), config.bootstrap_servers())?;
             let there = admin.topics()?;
             let wanted = start::plan(&topology, &config, &admin, &there)?;
+            if !wanted.waiting.is_empty() {
+                let topics = &wanted.waiting;
+                tracing::info!(?topics, "created when a pattern matches its first topic");
+            }
             admin.check_sinks(&start::missing_sinks(&topology, &config, &there))?;
             Ok::<_, StreamsError>((state_dir, config, admin, wanted))
         });
