@@ -6,6 +6,7 @@ use std::rc::Rc;
 use oncestream_core::graph::GraphBuilder;
 
 use crate::options::Named;
+use crate::sources::SharedSource;
 
 /// What a type needs to travel through a topology. Keys and values of every operator have it.
 pub trait Data: Clone + 'static {}
@@ -19,6 +20,7 @@ impl<T: Data + std::hash::Hash + Eq> StoreKey for T {}
 struct State {
     graph: GraphBuilder,
     next_index: usize,
+    sources: Vec<SharedSource>,
 }
 
 /// A handle on the graph under construction.
@@ -56,7 +58,22 @@ impl Dsl {
         f(&mut self.0.borrow_mut().graph)
     }
 
+    /// What `found` makes of the source that `is_it` finds.
+    pub(crate) fn find_source<R>(
+        &self,
+        is_it: impl Fn(&SharedSource) -> bool,
+        found: impl FnOnce(&SharedSource) -> R,
+    ) -> Option<R> {
+        self.0.borrow().sources.iter().find(|source| is_it(source)).map(found)
+    }
+
+    pub(crate) fn keep_source(&self, source: SharedSource) {
+        self.0.borrow_mut().sources.push(source);
+    }
+
     pub(crate) fn take_graph(&self) -> GraphBuilder {
-        std::mem::take(&mut self.0.borrow_mut().graph)
+        let mut state = self.0.borrow_mut();
+        state.sources.clear();
+        std::mem::take(&mut state.graph)
     }
 }

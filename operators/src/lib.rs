@@ -23,6 +23,7 @@ mod grouped;
 mod grouped_table;
 mod options;
 pub mod processor;
+mod sources;
 mod stream;
 mod table;
 

@@ -122,6 +122,7 @@ fn nodes_that_disagree_on_the_types_between_them() {
             key_serde: String::serde(),
             value_serde: i64::serde(),
             timestamp_extractor: None,
+            drop_null_keys: false,
         };
         SourceInstance::new(b, id, config)
     });

@@ -148,6 +148,25 @@ fn repartitions_and_processors_read_as_in_kafka_streams() {
 }
 
 #[test]
+fn streams_on_one_topic_read_as_in_kafka_streams() {
+    let b = StreamsBuilder::new();
+    let first = b.stream_with::<String, i64>("in", Consumed::new().named("first"));
+    let second = b.stream_with::<String, i64>("in", Consumed::new().named("second"));
+    second.filter(|_, v| *v < 0).to("losses");
+    first.merge(&second).peek(|_, _| {}).to("all");
+    b.stream::<String, i64>("in").group_by_key().count(Materialized::named("counts"));
+    b.stream_of_topics::<String, i64>(&["a", "b"], Consumed::new()).to("both");
+    b.stream_of_topics::<String, i64>(&["b", "a", "b"], Consumed::new())
+        .named("second")
+        .filter(|_, _| true)
+        .to("both");
+    b.stream_of_pattern::<String, i64>("x-.*", Consumed::new()).to("matched");
+    b.stream_of_pattern::<String, i64>("x-.*", Consumed::new()).map_values(|v| v + 1).to("matched");
+    let text = b.build().unwrap().describe();
+    assert_eq!(levelled(&text), levelled(include_str!("data/describe_shared.txt")));
+}
+
+#[test]
 fn mermaid_has_a_box_per_sub_topology_cylinders_and_stadiums() {
     let b = StreamsBuilder::new();
     b.stream::<String, String>("lines")

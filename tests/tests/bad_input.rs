@@ -81,13 +81,16 @@ fn a_name_used_twice_is_told_with_its_kind() {
     let error = builder.build().unwrap_err();
     assert!(matches!(error, TopologyError::DuplicateName { kind: "store", .. }), "{error:?}");
     assert_tells(&error, &["store", "`counts`", "another name"]);
+}
 
+#[test]
+fn a_topic_that_is_read_twice_in_two_ways_is_told_with_the_difference() {
     let builder = StreamsBuilder::new();
     builder.stream::<String, String>("in").to("a");
-    builder.stream::<String, String>("in").to("b");
+    builder.stream::<String, i64>("in").to("b");
     let error = builder.build().unwrap_err();
-    let twice = TopologyError::DuplicateName { kind: "source topic", name: "in".to_owned() };
-    assert_eq!(error, twice);
+    assert!(matches!(error, TopologyError::SourcesDiffer { .. }), "{error:?}");
+    assert_tells(&error, &["`in`", "value type", "`alloc::string::String`", "`i64`", "read both"]);
 }
 
 #[test]

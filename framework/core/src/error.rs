@@ -13,7 +13,7 @@ pub enum TopologyError {
     /// Two things of one kind with one name.
     #[error("{kind} name `{name}` is used twice; give one of them another name")]
     DuplicateName {
-        /// Node, store, repartition topic or source topic.
+        /// Node, store or repartition topic.
         kind: &'static str,
         /// The name.
         name: String,
@@ -84,6 +84,70 @@ pub enum TopologyError {
     Cycle {
         /// Nodes and topics on the circle.
         path: Vec<String>,
+    },
+    /// A source without a topic.
+    #[error("source `{source_name}` names no topic; give it one, or a pattern")]
+    NoTopic {
+        /// The source.
+        source_name: String,
+    },
+    /// Two readings of one topic, or of one pattern, that cannot share a source.
+    #[error(
+        "{topics} is read twice, with two {what}s: {first} and {second}; use one stream or table for both, or read both alike (a table's values are read as `Option`)"
+    )]
+    SourcesDiffer {
+        /// The topics or the pattern.
+        topics: String,
+        /// What differs: a type, a serde, the timestamp extractor.
+        what: &'static str,
+        /// That of the first reading.
+        first: String,
+        /// That of the second.
+        second: String,
+    },
+    /// Two sources read one topic, so that it would have two inputs for one partition.
+    #[error(
+        "topic `{topic}` is read {first} and {second}; narrow a pattern, or read each topic with a stream of its own and merge() them where they belong together"
+    )]
+    ReadTwice {
+        /// The topic.
+        topic: String,
+        /// How the first source names it.
+        first: String,
+        /// How the second does.
+        second: String,
+    },
+    /// A pattern matches a topic that the same topology writes to.
+    #[error(
+        "pattern `{pattern}` matches `{topic}`, which sink `{sink}` of the same application writes to; narrow the pattern, or give the output a name that it does not match"
+    )]
+    PatternMatchesOutput {
+        /// The pattern.
+        pattern: String,
+        /// The topic.
+        topic: String,
+        /// The node that writes to it.
+        sink: String,
+    },
+    /// A topic that the application keeps for itself is used as if it were the user's.
+    #[error(
+        "`{topic}` is the name of an internal topic of this application, and {used_by} it; narrow the pattern, or choose another topic or application.id"
+    )]
+    InternalTopicUsed {
+        /// The topic.
+        topic: String,
+        /// What uses it, and how.
+        used_by: String,
+    },
+    /// The dead-letter topic is an input: a bad record would come back for ever.
+    #[error(
+        "the dead-letter topic `{topic}` is read {reader}; set errors.dead.letter.queue.topic.name to a topic that this application does not read"
+    )]
+    DeadLetterRead {
+        /// The topic.
+        topic: String,
+        /// How a source names it.
+        reader: String,
     },
     /// A topic the topology reads is not there.
     #[error("source topic `{topic}` does not exist; create it before the application starts")]

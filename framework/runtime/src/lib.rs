@@ -9,6 +9,7 @@ mod clients;
 pub mod config;
 mod error;
 pub mod metrics;
+mod start;
 mod state;
 mod state_dir;
 mod streams;

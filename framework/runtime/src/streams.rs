@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use oncestream_core::error::TopologyError;
-use oncestream_core::graph::{NodeKind, SinkTopic, TopicRef, Topology};
+use oncestream_core::graph::Topology;
 use tokio::sync::{oneshot, watch};
 
 use crate::clients::Admin;
 use crate::config::StreamsConfig;
 use crate::error::StreamsError;
+use crate::start;
 use crate::state::ClientState;
 use crate::state_dir::StateDir;
 use crate::uncaught::{Pauses, UncaughtErrorHandler, UncaughtErrorResponse, respond};
@@ -151,8 +151,10 @@ impl Streams {
     ///
     /// # Errors
     /// Anything that can be known before a record is touched: no broker, a source topic that is
-    /// missing, a sink topic likewise, inputs that are not co-partitioned, an internal topic with another number of
-    /// partitions, a state directory in use. The application is then in `ERROR`.
+    /// missing, a sink topic likewise, a topic that two sources read, a pattern or a source that
+    /// reads what the application keeps for itself, inputs that are not co-partitioned, an internal
+    /// topic with another number of partitions, a state directory in use. The application is then
+    /// in `ERROR`.
     pub async fn start(&self) -> Result<(), StreamsError> {
         // Not every change to REBALANCING is a start: a running application makes it too.
         let state = &self.inner.state;
@@ -178,17 +180,12 @@ impl Streams {
             let config = config.with_instance_id(state_dir.instance_id.clone());
             let admin = Admin::new(&config.admin_settings(), config.bootstrap_servers())?;
             let there = admin.topics()?;
-            let wanted = match topology.internal_topics(config.application_id(), &there) {
-                Err(TopologyError::MissingSourceTopic { topic }) => {
-                    admin.check_visible(&topic, "Read")?;
-                    return Err(TopologyError::MissingSourceTopic { topic }.into());
-                }
-                other => other?,
-            };
-            let mut sinks = sink_topics(&topology);
-            sinks.extend(config.dead_letter_topic().map(Arc::from));
-            sinks.retain(|topic| !there.contains_key(topic));
-            admin.check_sinks(&sinks)?;
+            let wanted = start::plan(&topology, &config, &admin, &there)?;
+            if !wanted.waiting.is_empty() {
+                let topics = &wanted.waiting;
+                tracing::info!(?topics, "created when a pattern matches its first topic");
+            }
+            admin.check_sinks(&start::missing_sinks(&topology, &config, &there))?;
             Ok::<_, StreamsError>((state_dir, config, admin, wanted))
         });
         let (state_dir, config, admin, wanted) = opened.await.map_err(joined)??;
@@ -335,15 +332,6 @@ fn run_replacing(
             return Ok(());
         }
     }
-}
-
-/// The topics of the user's that sinks name.
-fn sink_topics(topology: &Topology) -> Vec<Arc<str>> {
-    let named = |kind: &NodeKind| match kind {
-        NodeKind::Sink(SinkTopic::Topic(TopicRef::User(topic))) => Some(topic.clone()),
-        _ => None,
-    };
-    topology.nodes().iter().filter_map(|node| named(&node.kind)).collect()
 }
 
 fn joined(error: tokio::task::JoinError) -> StreamsError {

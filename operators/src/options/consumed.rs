@@ -7,6 +7,7 @@ use oncestream_core::task::SourceConfig;
 use oncestream_core::{Record, TimestampMs};
 
 use super::Named;
+use crate::sources::ExtractorIdentity;
 
 /// Serdes, name and timestamp extractor of a source.
 ///
@@ -18,6 +19,11 @@ use super::Named;
 /// ```
 pub struct Consumed<K, V> {
     pub(crate) config: SourceConfig<K, V>,
+    /// The key's serde is the one of its type.
+    pub(crate) key_by_type: bool,
+    /// The value's serde is the one of its type.
+    pub(crate) value_by_type: bool,
+    pub(crate) extractor: Option<ExtractorIdentity>,
     pub(crate) name: Option<Named>,
 }
 
@@ -28,13 +34,25 @@ impl<K, V> Consumed<K, V> {
         K: HasSerde,
         V: HasSerde,
     {
-        Self::with(K::serde(), V::serde())
+        Self { key_by_type: true, value_by_type: true, ..Self::with(K::serde(), V::serde()) }
     }
 
     /// These serdes.
+    ///
+    /// A topic that is read twice is read once for both, if both read it alike. Serdes are alike if
+    /// they are those of the types, or of one Rust type that has no fields, or one and the same
+    /// `Arc`; see [`Serde::identity`](oncestream_core::serde::Serde::identity).
     pub fn with(key: DynSerde<K>, value: DynSerde<V>) -> Self {
         Self {
-            config: SourceConfig { key_serde: key, value_serde: value, timestamp_extractor: None },
+            config: SourceConfig {
+                key_serde: key,
+                value_serde: value,
+                timestamp_extractor: None,
+                drop_null_keys: false,
+            },
+            key_by_type: false,
+            value_by_type: false,
+            extractor: None,
             name: None,
         }
     }
@@ -48,11 +66,15 @@ impl<K, V> Consumed<K, V> {
 
     /// Reads event time, in milliseconds, from the record. The second argument is the largest
     /// time seen on the partition. A negative result drops the record.
+    ///
+    /// Where a topic is read twice, both must name the same function, or the same closure that
+    /// captures nothing.
     #[must_use]
-    pub fn timestamp_extractor(
-        mut self,
-        extract: impl Fn(&Record<K, V>, TimestampMs) -> TimestampMs + Send + Sync + 'static,
-    ) -> Self {
+    pub fn timestamp_extractor<F>(mut self, extract: F) -> Self
+    where
+        F: Fn(&Record<K, V>, TimestampMs) -> TimestampMs + Send + Sync + 'static,
+    {
+        self.extractor = Some(ExtractorIdentity::of::<F>());
         self.config.timestamp_extractor = Some(Arc::new(extract));
         self
     }

@@ -21,6 +21,8 @@ pub struct Materialized<K, V> {
     pub(crate) name: String,
     pub(crate) key_serde: DynSerde<K>,
     pub(crate) value_serde: DynSerde<V>,
+    /// The serdes are those of the types.
+    pub(crate) by_type: bool,
     pub(crate) caching: bool,
     pub(crate) changelog: Option<ChangelogConfig>,
 }
@@ -36,7 +38,7 @@ impl<K, V> Materialized<K, V> {
         K: HasSerde,
         V: HasSerde,
     {
-        Self::with(name, K::serde(), V::serde())
+        Self { by_type: true, ..Self::with(name, K::serde(), V::serde()) }
     }
 
     /// A name, and these serdes.
@@ -45,6 +47,7 @@ impl<K, V> Materialized<K, V> {
             name: name.into(),
             key_serde: key,
             value_serde: value,
+            by_type: false,
             caching: true,
             changelog: Some(ChangelogConfig::default()),
         }

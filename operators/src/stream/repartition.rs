@@ -106,6 +106,7 @@ impl<K: Data, V: Data> Hop<K, V> {
             key_serde: key_serde.clone(),
             value_serde: value_serde.clone(),
             timestamp_extractor: None,
+            drop_null_keys: false,
         };
         let to = topic.clone();
         dsl.graph(|g| {

@@ -3,12 +3,13 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use oncestream_core::Record;
 use oncestream_core::error::TaskError;
 use oncestream_core::graph::{SourceTopics, TopicRef};
-use oncestream_core::serde::OptionSerde;
-use oncestream_core::task::{Context, Node, SourceConfig, SourceInstance, TimestampExtractor};
+use oncestream_core::serde::{DynSerde, OptionSerde};
+use oncestream_core::task::{Context, Node};
 
 use super::{KTable, OldValues, TableStore};
 use crate::StreamsBuilder;
@@ -19,7 +20,8 @@ impl StreamsBuilder {
     /// A topic as a table, with the serdes of the store: each record sets its key, and one with a
     /// null value deletes it. Records with a null key are dropped and counted.
     ///
-    /// The table keeps a store with a changelog of its own.
+    /// The table keeps a store with a changelog of its own. It shares the source of a stream on
+    /// `<K, Option<V>>` that reads the same topic; what a null key then means, its serde says.
     ///
     /// ```
     /// use oncestream_operators::{Materialized, StreamsBuilder};
@@ -33,7 +35,11 @@ impl StreamsBuilder {
         materialized: Materialized<K, V>,
     ) -> KTable<K, V> {
         let value_serde = Arc::new(OptionSerde::new(materialized.value_serde.clone()));
-        let consumed = Consumed::with(materialized.key_serde.clone(), value_serde);
+        let consumed = Consumed {
+            key_by_type: materialized.by_type,
+            value_by_type: materialized.by_type,
+            ..Consumed::with(materialized.key_serde.clone(), value_serde)
+        };
         self.table_with(topic, consumed, materialized)
     }
 
@@ -42,24 +48,25 @@ impl StreamsBuilder {
     pub fn table_with<K: StoreKey, V: Data>(
         &self,
         topic: &str,
-        consumed: Consumed<K, Option<V>>,
+        mut consumed: Consumed<K, Option<V>>,
         materialized: Materialized<K, V>,
     ) -> KTable<K, V> {
         let dsl = self.dsl.clone();
         let source_name = dsl.suffixed(consumed.name.as_ref(), "-source", "KSTREAM-SOURCE-");
         let name = dsl.name(consumed.name.as_ref(), "KTABLE-SOURCE-");
-        let config = nullable_keys(consumed.config);
+        consumed.config.drop_null_keys = true;
+        let key_serde = consumed.config.key_serde.clone();
         let old_values = OldValues::default();
         let spec = materialized.spec(&old_values);
         let topics = SourceTopics::Topics(vec![TopicRef::User(topic.into())]);
+        let source = dsl.source(&source_name, topics, consumed);
         let node = dsl.graph(|g| {
-            let source = g.add_source(&source_name, topics, move |b, id| {
-                SourceInstance::new(b, id, config.clone())
-            });
             materialized.add_to(g);
-            g.add_processor(&name, &[source], &spec.stores(), move |b, id| {
+            g.add_processor(&name, &[source.node], &spec.stores(), move |b, id| {
                 let table = TableStore::instantiate(b, id, &spec)?;
-                Ok(Box::new(TableSource { table }) as Box<dyn Node<Option<K>, Option<V>>>)
+                let come_through = !source.drop_null_keys.load(Ordering::Relaxed);
+                let null_keys = come_through.then(|| key_serde.clone());
+                Ok(Box::new(TableSource { table, null_keys }) as Box<dyn Node<K, Option<V>>>)
             })
         });
         KTable::new(dsl, node, old_values)
@@ -78,40 +85,23 @@ impl StreamsBuilder {
     }
 }
 
-/// Reads a null key as `None`, whatever the key's type: a table drops such records, where the
-/// key's own serde would refuse them.
-fn nullable_keys<K: Data, V: Data>(config: SourceConfig<K, V>) -> SourceConfig<Option<K>, V> {
-    let SourceConfig { key_serde, value_serde, timestamp_extractor } = config;
-    let timestamp_extractor = timestamp_extractor.map(|extract| {
-        let nullable: TimestampExtractor<Option<K>, V> =
-            Arc::new(move |record, partition_time| match &record.key {
-                Some(key) => extract(&record.clone().with_key(key.clone()), partition_time),
-                None => record.timestamp,
-            });
-        nullable
-    });
-    SourceConfig {
-        key_serde: Arc::new(OptionSerde::new(key_serde)),
-        value_serde,
-        timestamp_extractor,
-    }
-}
-
 struct TableSource<K, V> {
     table: Rc<RefCell<TableStore<K, V>>>,
+    /// Where a stream shares the source and null keys come through: what knows them.
+    null_keys: Option<DynSerde<K>>,
 }
 
-impl<K: StoreKey, V: Data> Node<Option<K>, Option<V>> for TableSource<K, V> {
+impl<K: StoreKey, V: Data> Node<K, Option<V>> for TableSource<K, V> {
     fn process(
         &mut self,
         ctx: &mut Context<'_>,
-        record: Record<Option<K>, Option<V>>,
+        record: Record<K, Option<V>>,
     ) -> Result<(), TaskError> {
         let Record { key, value, timestamp, headers } = record;
-        let Some(key) = key else {
+        if self.null_keys.as_ref().is_some_and(|serde| serde.is_null(&key)) {
             ctx.drop_record();
             return Ok(());
-        };
+        }
         let record = Record { key, value: (), timestamp, headers };
         self.table.borrow_mut().update(ctx, record, |_, _| (value, timestamp))
     }

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.serialization.StringSerializer;
@@ -107,6 +108,21 @@ public class Describe {
         return b;
     }
 
+    /** Several streams on one topic, on one set of topics, and on one pattern. */
+    static StreamsBuilder shared() {
+        StreamsBuilder b = new StreamsBuilder();
+        KStream<String, Long> first = b.stream("in", Consumed.as("first"));
+        KStream<String, Long> second = b.stream("in", Consumed.as("second"));
+        second.filter((k, v) -> v < 0).to("losses");
+        first.merge(second).peek((k, v) -> { }).to("all");
+        b.<String, Long>stream("in").groupByKey().count(store("counts"));
+        b.<String, Long>stream(List.of("a", "b")).to("both");
+        b.<String, Long>stream(List.of("b", "a", "b")).filter((k, v) -> true, Named.as("second")).to("both");
+        b.<String, Long>stream(Pattern.compile("x-.*")).to("matched");
+        b.<String, Long>stream(Pattern.compile("x-.*")).mapValues(v -> v + 1).to("matched");
+        return b;
+    }
+
     static void print(Path dir, String name, StreamsBuilder builder) throws Exception {
         Files.writeString(dir.resolve("describe_" + name + ".txt"), builder.build().describe().toString());
     }
@@ -124,6 +140,7 @@ public class Describe {
         print(dir, "group_table", groupTable());
         print(dir, "merge_split", mergeSplit());
         print(dir, "repartition", repartition());
+        print(dir, "shared", shared());
         String nines = "9".repeat(200);
         StringBuilder golden = new StringBuilder();
         for (String[] c : new String[][] {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::topology::Topology;
 use super::{
     ChangelogConfig, NodeDef, NodeId, NodeKind, RepartitionDef, SinkTopic, SourceTopics, StoreDef,
-    TopicRef,
+    TopicRef, inputs,
 };
 use crate::error::TopologyError;
 use crate::state::{StateStore, StoreInit, StoreInstance};
@@ -40,7 +40,9 @@ impl GraphBuilder {
         )
     }
 
-    /// Adds a processor below `parents`, connected to `stores`.
+    /// Adds a processor below `parents`, connected to `stores`. A parent that is named twice counts
+    /// once: two streams that share a source and are merged give each record once, as in Kafka
+    /// Streams.
     pub fn add_processor<K, V, F>(
         &mut self,
         name: &str,
@@ -153,7 +155,10 @@ impl GraphBuilder {
         if !self.names.insert(name.clone()) {
             self.fail(TopologyError::DuplicateName { kind: "node", name: name.to_string() });
         }
-        for parent in parents {
+        let mut parents = parents.to_vec();
+        let mut seen = HashSet::new();
+        parents.retain(|parent| seen.insert(*parent));
+        for parent in &parents {
             match self.nodes.get_mut(parent.0) {
                 Some(parent) => parent.children.push(id),
                 None => self.fail(TopologyError::ForeignHandle { node: name.to_string() }),
@@ -162,7 +167,7 @@ impl GraphBuilder {
         self.nodes.push(NodeDef {
             name,
             kind,
-            parents: parents.to_vec(),
+            parents,
             children: Vec::new(),
             stores: stores.to_vec(),
             factory,
@@ -173,7 +178,8 @@ impl GraphBuilder {
     /// Checks the graph and cuts it into sub-topologies.
     ///
     /// # Errors
-    /// The first fault found: a name used twice, an unknown store, a cycle, no source.
+    /// The first fault found: a name used twice, an unknown store, a cycle, no source, a topic
+    /// that two sources read, a pattern that matches an output.
     pub fn build(self) -> Result<Topology, TopologyError> {
         if let Some(fault) = self.fault {
             return Err(fault);
@@ -191,27 +197,11 @@ impl GraphBuilder {
                 }
             }
         }
-        one_source_per_topic(&self.nodes)?;
+        let patterns = inputs::compile(&self.nodes)?;
+        inputs::check(&self.nodes, &patterns)?;
         no_cycle(&self.nodes)?;
-        Topology::new(self.nodes, self.stores, self.repartitions)
+        Ok(Topology::new(self.nodes, patterns, self.stores, self.repartitions))
     }
-}
-
-/// A topic read by two sources would be two inputs of one partition.
-fn one_source_per_topic(nodes: &[NodeDef]) -> Result<(), TopologyError> {
-    let mut seen = HashSet::new();
-    for node in nodes {
-        let NodeKind::Source(SourceTopics::Topics(topics)) = &node.kind else { continue };
-        for topic in topics {
-            if !seen.insert(topic) {
-                return Err(TopologyError::DuplicateName {
-                    kind: "source topic",
-                    name: topic.display_name(),
-                });
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Follows nodes and topics from each source; a way back to a node on the path is a cycle.

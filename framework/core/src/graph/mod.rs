@@ -5,6 +5,7 @@
 
 mod builder;
 mod describe;
+mod inputs;
 mod plan;
 mod topology;
 

@@ -7,7 +7,6 @@ use regex::Regex;
 
 use super::{NodeDef, NodeId, NodeKind, RepartitionDef, SourceTopics, StoreDef, TopicRef};
 use crate::SubTopologyId;
-use crate::error::TopologyError;
 
 /// Nodes that run together in one task: connected by forwarding or by a shared store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,23 +44,13 @@ impl std::fmt::Debug for Topology {
 impl Topology {
     pub(super) fn new(
         nodes: Vec<NodeDef>,
+        patterns: Vec<(NodeId, Regex)>,
         stores: Vec<StoreDef>,
         repartitions: Vec<RepartitionDef>,
-    ) -> Result<Self, TopologyError> {
+    ) -> Self {
         let sub_topologies = cut(&nodes, &stores);
-        let mut patterns = Vec::new();
-        for (at, node) in nodes.iter().enumerate() {
-            let NodeKind::Source(SourceTopics::Pattern(pattern)) = &node.kind else { continue };
-            let regex = Regex::new(&format!("^(?:{pattern})$")).map_err(|e| {
-                TopologyError::InvalidPattern {
-                    pattern: pattern.to_string(),
-                    message: e.to_string(),
-                }
-            })?;
-            patterns.push((NodeId(at), regex));
-        }
         let inner = Inner { nodes, patterns, stores, repartitions, sub_topologies };
-        Ok(Self { inner: Arc::new(inner) })
+        Self { inner: Arc::new(inner) }
     }
 
     /// The source that reads a topic of the broker, and its sub-topology. Sources that name the
@@ -77,6 +66,16 @@ impl Topology {
         let node = named.map(NodeId).or_else(|| matched().map(|(id, _)| *id))?;
         let sub = self.inner.sub_topologies.iter().position(|s| s.nodes.contains(&node))?;
         Some((SubTopologyId(sub), node))
+    }
+
+    /// The sources that read by a pattern, each with its pattern for whole names.
+    pub(super) fn patterns(&self) -> &[(NodeId, Regex)] {
+        &self.inner.patterns
+    }
+
+    /// Whether some source reads by a pattern, so that its topics may come while it runs.
+    pub fn has_patterns(&self) -> bool {
+        !self.inner.patterns.is_empty()
     }
 
     /// All nodes; a [`NodeId`] is an index here.

@@ -8,6 +8,7 @@ mod bincode;
 mod bytes;
 mod error;
 mod function;
+mod identity;
 mod json;
 mod numbers;
 mod option;
@@ -19,6 +20,7 @@ mod uuid;
 pub use bincode::BincodeSerde;
 pub use bytes::{BytesSerde, UnitSerde};
 pub use function::{FnSerde, fn_serde};
+pub use identity::SerdeIdentity;
 pub use json::JsonSerde;
 pub use numbers::{
     BoolSerde, F32Serde, F64Serde, I8Serde, I16Serde, I32Serde, I64Serde, U8Serde, U16Serde,
@@ -118,6 +120,15 @@ pub trait Serde<T>: Send + Sync {
     #[allow(clippy::wrong_self_convention)] // Reads as what it does, beside `is_null`.
     fn from_null(&self) -> Result<T, SerdeError> {
         Err(SerdeError::Null { type_name: std::any::type_name::<T>() })
+    }
+
+    /// What tells this serde from another, asked when a topic is read twice. A serde that is made
+    /// of others says so with [`SerdeIdentity::of_parts`].
+    fn identity(&self) -> SerdeIdentity
+    where
+        Self: 'static,
+    {
+        SerdeIdentity::of(self)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{DynSerde, HasSerde, Serde, SerdeError};
+use super::{DynSerde, HasSerde, Serde, SerdeError, SerdeIdentity};
 
 /// `Option<T>`: `None` is null, and so is `Some` of a null of the inner serde; any other `Some`
 /// has the bytes of the inner serde.
@@ -47,6 +47,13 @@ impl<T> Serde<Option<T>> for OptionSerde<T> {
 
     fn from_null(&self) -> Result<Option<T>, SerdeError> {
         Ok(None)
+    }
+
+    fn identity(&self) -> SerdeIdentity
+    where
+        Self: 'static,
+    {
+        SerdeIdentity::of_parts::<Self>([self.0.identity()])
     }
 }
 

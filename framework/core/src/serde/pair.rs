@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{DynSerde, HasSerde, Serde, SerdeError, deserialize_nullable};
+use super::{DynSerde, HasSerde, Serde, SerdeError, SerdeIdentity, deserialize_nullable};
 
 const LENGTH_BYTES: usize = 4;
 const NULL_LENGTH: i32 = -1;
@@ -45,6 +45,13 @@ impl<A, B> Serde<(A, B)> for PairSerde<A, B> {
             return Err(SerdeError::format::<(A, B)>(message));
         }
         Ok((deserialize_nullable(&*self.0, first)?, deserialize_nullable(&*self.1, second)?))
+    }
+
+    fn identity(&self) -> SerdeIdentity
+    where
+        Self: 'static,
+    {
+        SerdeIdentity::of_parts::<Self>([self.0.identity(), self.1.identity()])
     }
 }
 

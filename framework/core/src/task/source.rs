@@ -47,6 +47,9 @@ pub struct SourceConfig<K, V> {
     pub value_serde: DynSerde<V>,
     /// Reads event time; `None` takes the record's timestamp and refuses a negative one.
     pub timestamp_extractor: Option<TimestampExtractor<K, V>>,
+    /// Whether records with a null key are dropped and counted, as tables do, before the key's
+    /// serde and the extractor are asked about them.
+    pub drop_null_keys: bool,
 }
 
 impl<K, V> Clone for SourceConfig<K, V> {
@@ -55,6 +58,7 @@ impl<K, V> Clone for SourceConfig<K, V> {
             key_serde: self.key_serde.clone(),
             value_serde: self.value_serde.clone(),
             timestamp_extractor: self.timestamp_extractor.clone(),
+            drop_null_keys: self.drop_null_keys,
         }
     }
 }
@@ -149,11 +153,17 @@ struct Unreadable {
 enum Waiting<K, V> {
     /// Its bytes are kept only where a handler needs them.
     Record(Record<K, V>, Option<Box<KeptBytes>>),
+    /// Dropped at its turn, since its time counts.
+    NullKey(TimestampMs),
     Unreadable(Box<(Unreadable, KeptBytes)>),
 }
 
 /// Why a source has no record to forward.
 enum NoRecord {
+    /// The extractor gave it no time.
+    Dropped,
+    /// It has a null key, which is dropped here, and this time.
+    NullKey(TimestampMs),
     Task(TaskError),
     Unreadable(Box<Unreadable>),
 }
@@ -181,34 +191,62 @@ impl<K, V> Source<K, V> {
         ctx: &mut Context<'_>,
         queue: usize,
         raw: RawRecord<'_>,
-    ) -> Result<Option<Record<K, V>>, NoRecord> {
-        let key = match deserialize_nullable(&*self.config.key_serde, raw.key) {
-            Ok(key) => key,
-            Err(error) => return Err(unreadable(Part::Key, error, raw)),
+    ) -> Result<Record<K, V>, NoRecord> {
+        let is_dropped = self.config.drop_null_keys && raw.key.is_none();
+        let key = if is_dropped {
+            None
+        } else {
+            match deserialize_nullable(&*self.config.key_serde, raw.key) {
+                Ok(key) => Some(key),
+                Err(error) => return Err(unreadable(Part::Key, error, raw)),
+            }
         };
         let value = match deserialize_nullable(&*self.config.value_serde, raw.value) {
             Ok(value) => value,
             Err(error) => return Err(unreadable(Part::Value, error, raw)),
         };
+        let Some(key) = key else {
+            let timestamp = self.timed(ctx, queue, raw.timestamp)?;
+            return Err(NoRecord::NullKey(timestamp));
+        };
         let mut record = Record { key, value, timestamp: raw.timestamp, headers: raw.headers };
         if let Some(extract) = &self.config.timestamp_extractor {
             record.timestamp = extract(&record, self.queues[queue].seen_time);
-            if record.timestamp < 0 {
-                ctx.drop_record();
-                return Ok(None);
-            }
-        } else if record.timestamp < 0 {
+        }
+        self.timed(ctx, queue, record.timestamp)?;
+        Ok(record)
+    }
+
+    /// The time of a record that is ingested, if it has one.
+    fn timed(
+        &mut self,
+        ctx: &mut Context<'_>,
+        queue: usize,
+        timestamp: TimestampMs,
+    ) -> Result<TimestampMs, NoRecord> {
+        if timestamp < 0 && self.config.timestamp_extractor.is_some() {
+            ctx.drop_record();
+            return Err(NoRecord::Dropped);
+        }
+        if timestamp < 0 {
             let at = position(ctx);
             return Err(NoRecord::Task(TaskError::InvalidTimestamp {
                 topic: at.0.topic.to_string(),
                 partition: at.0.partition,
                 offset: at.1,
-                timestamp: record.timestamp,
+                timestamp,
             }));
         }
         let seen = &mut self.queues[queue].seen_time;
-        *seen = record.timestamp.max(*seen);
-        Ok(Some(record))
+        *seen = timestamp.max(*seen);
+        Ok(timestamp)
+    }
+
+    /// The times move on with a record at its turn.
+    fn at_turn(&mut self, ctx: &mut Context<'_>, queue: usize, timestamp: TimestampMs) {
+        let time = &mut self.queues[queue].processed_time;
+        *time = timestamp.max(*time);
+        ctx.state.stream_time = timestamp.max(ctx.state.stream_time);
     }
 
     /// Asks the handler; `Ok` means: drop the record.
@@ -245,16 +283,19 @@ impl<K: Clone, V: Clone> SourceNode for Source<K, V> {
         raw: RawRecord<'_>,
     ) -> Result<Ingested, TaskError> {
         let record = match self.read(ctx, queue, raw) {
-            Ok(Some(record)) => record,
-            Ok(None) => return Ok(Ingested::Dropped),
+            Ok(record) => record,
+            Err(NoRecord::Dropped) => return Ok(Ingested::Dropped),
+            Err(NoRecord::NullKey(timestamp)) => {
+                self.at_turn(ctx, queue, timestamp);
+                ctx.drop_record();
+                return Ok(Ingested::Dropped);
+            }
             Err(NoRecord::Task(error)) => return Err(error),
             Err(NoRecord::Unreadable(it)) => {
                 return self.refused(ctx, *it).map(|()| Ingested::Dropped);
             }
         };
-        let time = &mut self.queues[queue].processed_time;
-        *time = record.timestamp.max(*time);
-        ctx.state.stream_time = record.timestamp.max(ctx.state.stream_time);
+        self.at_turn(ctx, queue, record.timestamp);
         self.out.forward(ctx, record)?;
         Ok(Ingested::Taken)
     }
@@ -267,11 +308,12 @@ impl<K: Clone, V: Clone> SourceNode for Source<K, V> {
     ) -> Result<Ingested, TaskError> {
         let (offset, key, value) = (raw.offset, raw.key, raw.value);
         let waiting = match self.read(ctx, queue, raw) {
-            Ok(Some(record)) => {
+            Ok(record) => {
                 let keep = || Box::new(KeptBytes::of(key, value));
                 Waiting::Record(record, self.keep_bytes.then(keep))
             }
-            Ok(None) => return Ok(Ingested::Dropped),
+            Err(NoRecord::Dropped) => return Ok(Ingested::Dropped),
+            Err(NoRecord::NullKey(timestamp)) => Waiting::NullKey(timestamp),
             Err(NoRecord::Task(error)) => return Err(error),
             Err(NoRecord::Unreadable(it)) => {
                 Waiting::Unreadable(Box::new((*it, KeptBytes::of(key, value))))
@@ -284,6 +326,7 @@ impl<K: Clone, V: Clone> SourceNode for Source<K, V> {
     fn head(&self, queue: usize) -> Option<TimestampMs> {
         self.queues[queue].records.front().map(|(_, waiting)| match waiting {
             Waiting::Record(record, _) => record.timestamp,
+            Waiting::NullKey(timestamp) => *timestamp,
             // At once, as in Kafka Streams: it has no time to be ordered by.
             Waiting::Unreadable(_) => -1,
         })
@@ -294,15 +337,19 @@ impl<K: Clone, V: Clone> SourceNode for Source<K, V> {
     }
 
     fn process_head(&mut self, ctx: &mut Context<'_>, queue: usize) -> Result<(), TaskError> {
-        let queue = &mut self.queues[queue];
-        let Some((offset, waiting)) = queue.records.pop_front() else { return Ok(()) };
+        let head = self.queues[queue].records.pop_front();
+        let Some((offset, waiting)) = head else { return Ok(()) };
         ctx.state.current = ctx.state.current.map(|(input, _)| (input, offset));
         match waiting {
             Waiting::Record(record, bytes) => {
-                queue.processed_time = record.timestamp.max(queue.processed_time);
-                ctx.state.stream_time = record.timestamp.max(ctx.state.stream_time);
+                self.at_turn(ctx, queue, record.timestamp);
                 let bytes = bytes.as_deref().map(KeptBytes::borrowed);
                 self.out.forward(&mut ctx.with_source(bytes.as_ref()), record)
+            }
+            Waiting::NullKey(timestamp) => {
+                self.at_turn(ctx, queue, timestamp);
+                ctx.drop_record();
+                Ok(())
             }
             Waiting::Unreadable(it) => {
                 let (unreadable, bytes) = *it;

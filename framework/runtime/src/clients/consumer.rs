@@ -249,9 +249,10 @@ impl GroupConsumer {
         offsets::end_offset(&self.client, partition, timeout)
     }
 
-    /// Lets the client learn of all topics now. If those it is subscribed to have changed, it joins
-    /// the group again.
-    pub(crate) fn look_at_topics(&self) {
+    /// Asks for all topics now, and not when the next refresh is due. If those it is subscribed to
+    /// have changed, the client joins the group again; it takes in the answer by itself, so it is
+    /// not waited for.
+    pub(crate) fn look_for_topics(&self) {
         if let Err(error) = self.client.fetch_metadata(None, WAKE_TIMEOUT) {
             tracing::debug!(%error, "the topics of the subscription are not known");
         }

@@ -17,6 +17,7 @@ mod rebalance;
 mod restore;
 mod stale;
 mod tasks;
+mod topics;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -188,7 +189,8 @@ impl Worker {
     }
 
     fn run(&mut self) -> Result<(), StreamsError> {
-        self.set_state(WorkerState::Rebalancing);
+        let waits = self.waits_for_topics()?;
+        self.set_state(if waits { WorkerState::Running } else { WorkerState::Rebalancing });
         while !self.shared.stop.load(Ordering::Acquire) {
             self.poll()?;
             while let Some(event) = self.consumer.next_rebalance() {

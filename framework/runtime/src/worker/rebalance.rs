@@ -5,7 +5,6 @@
 //! the member may miss a generation without being told, in which another one changed their
 //! stores. Data on disk stays, and a task that comes back follows its changelog from there.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -21,6 +20,7 @@ use super::tasks::{Entry, Phase};
 use super::{Worker, WorkerState, wall_clock_ms};
 use crate::clients::{Committed, Rebalance, is_transient, is_unsettled};
 use crate::error::StreamsError;
+use crate::start::Topics;
 
 /// How long the committed offsets may be waited for at least, and how much longer than a
 /// transaction that a crashed instance left open on them, which ends by its timeout.
@@ -28,7 +28,7 @@ const OFFSETS_DEADLINE: Duration = Duration::from_secs(120);
 const OFFSETS_GRACE: Duration = Duration::from_secs(60);
 /// How long brokers may take to agree about the partitions of topics.
 pub(super) const COUNTS_DEADLINE: Duration = Duration::from_secs(5);
-const COUNTS_LOOK: Duration = Duration::from_millis(200);
+pub(super) const COUNTS_LOOK: Duration = Duration::from_millis(200);
 const OFFSETS_STEP: Duration = Duration::from_secs(5);
 /// How often tasks that lack an input are looked at, and how often they are told.
 const WAITING_LOOK: Duration = Duration::from_secs(1);
@@ -64,7 +64,13 @@ impl Worker {
         self.drop_tasks();
         self.assigned = partitions;
         self.group.assigned();
-        self.start_tasks()
+        let created = self.ensure_internal_topics()?;
+        self.start_tasks()?;
+        if created {
+            // Those among them that are read have no reader yet.
+            self.consumer.look_for_topics();
+        }
+        Ok(())
     }
 
     /// The tasks of the assignment. Brokers learn of new topics and partitions one after the other,
@@ -74,17 +80,18 @@ impl Worker {
         let deadline = Instant::now() + COUNTS_DEADLINE;
         loop {
             let there = self.topics()?;
-            match assignment::plan(&self.shared.topology, application_id, &there, &self.assigned) {
-                Err(_) if Instant::now() < deadline && !self.is_stopping() => {
-                    std::thread::sleep(COUNTS_LOOK);
-                }
-                plan => return plan,
+            let plan =
+                assignment::plan(&self.shared.topology, application_id, &there, &self.assigned);
+            let is_settled = plan.is_ok() && self.knows_assigned(&there);
+            if is_settled || Instant::now() >= deadline || self.is_stopping() {
+                return plan;
             }
+            std::thread::sleep(COUNTS_LOOK);
         }
     }
 
     /// Every topic with its number of partitions. Brokers may be away for a while.
-    fn topics(&self) -> Result<BTreeMap<Arc<str>, i32>, StreamsError> {
+    pub(super) fn topics(&self) -> Result<Topics, StreamsError> {
         let deadline = Instant::now() + UNSETTLED_LIMIT;
         loop {
             match self.shared.admin.topics() {
@@ -162,7 +169,7 @@ impl Worker {
                 );
             }
         }
-        self.consumer.look_at_topics();
+        self.consumer.look_for_topics();
         // The topic that is lacked may be gone by now. A broker that is away is no answer.
         let Ok(there) = self.shared.admin.topics() else { return Ok(()) };
         let application_id = self.shared.config.application_id();

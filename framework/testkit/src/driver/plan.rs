@@ -26,6 +26,8 @@ impl Plan {
         config: TaskConfig,
         counts: &BTreeMap<Arc<str>, i32>,
     ) -> Result<(Self, InternalTopics), DriverError> {
+        topology.check_names(&config.application_id, None)?;
+        topology.check_topics(&config.application_id, counts.keys().map(|topic| &**topic))?;
         let internal = topology.internal_topics(&config.application_id, counts)?;
         let mut all = counts.clone();
         all.extend(internal.repartitions.iter().map(|r| (r.topic.clone(), r.partitions)));
