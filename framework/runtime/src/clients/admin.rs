@@ -12,8 +12,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::consumer::is_transient;
 use super::context::{self, LogContext, LookupContext};
+use super::verdict::is_transient;
 use crate::access::{ConnectionFault, Resource};
 use crate::config::ClientSettings;
 use crate::error::StreamsError;

@@ -4,19 +4,22 @@ mod admin;
 pub(crate) mod assignment;
 mod consumer;
 mod context;
-mod disposition;
 mod offsets;
 mod pattern;
 mod producer;
 mod refused;
+mod unknown;
+mod verdict;
 
 pub(crate) use admin::Admin;
-pub(crate) use consumer::{Committed, GroupConsumer, Rebalance, is_transient, raw_record};
+pub(crate) use consumer::{Committed, GroupConsumer, Rebalance, raw_record};
 pub(crate) use context::LogContext;
-pub(crate) use disposition::{Step, disposition};
-pub(crate) use offsets::{end_offset, is_unsettled, restore_consumer};
+pub(crate) use offsets::{end_offset, restore_consumer};
 pub(crate) use pattern::to_posix;
 pub(crate) use producer::{DeliveryFailure, WorkerProducer};
+pub(crate) use verdict::{
+    Step, Verdict, advice, is_consequence, is_of_instance, is_outage, is_transient, is_unsettled, judge,
+};
 
 use rdkafka::ClientConfig;
 

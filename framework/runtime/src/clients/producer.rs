@@ -4,21 +4,23 @@
 //! the client's own flush and commit: those poll in steps of 100 ms.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use oncestream_core::error::BoxError;
 use oncestream_core::task::{ChangelogId, Collector, Origin, Outgoing, RecordRefused};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
 use rdkafka::{ClientContext, TopicPartitionList};
 
 use super::context;
-use super::refused::{Refusals, RefusedRecord, Verdict, is_refusal};
+use super::refused::{Refusals, RefusedRecord, Suspicion};
+use super::unknown::UnknownTopics;
+use super::verdict::{Step, Verdict, is_of_neighbour, is_unknown_topic, judge, may_still_arrive};
 use crate::config::ClientSettings;
 
 /// How often the client is asked for acknowledgements while records are sent.
@@ -30,6 +32,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long what is in flight may take while a suspect record is sent alone.
 const ALONE: Duration = Duration::from_secs(5);
 
+/// How long a topic that the client does not know is asked for, at most.
+const UNKNOWN_PATIENCE: Duration = Duration::from_secs(10);
+
 /// What travels with a record of a sink, and with a dead letter; a changelog's is its id plus one.
 const SINK: usize = 0;
 const DEAD_LETTER: usize = usize::MAX;
@@ -39,10 +44,15 @@ const DEAD_LETTER: usize = usize::MAX;
 pub(crate) struct DeliveryFailure {
     pub(crate) topic: String,
     pub(crate) partition: i32,
+    /// The record's time in milliseconds; -1 where no record is known.
+    pub(crate) timestamp: i64,
     pub(crate) error: KafkaError,
     /// This record of a sink is at fault, or another in its batch.
     pub(crate) is_refusal: bool,
 }
+
+/// A refused record and its partition.
+type Refused = (i32, RefusedRecord);
 
 #[derive(Default)]
 struct Deliveries {
@@ -52,7 +62,9 @@ struct Deliveries {
     /// The topic that the broker keeps out of the transaction, which is lost by that.
     denied: Option<String>,
     /// Records of sinks that the broker refused for good.
-    refused: Vec<RefusedRecord>,
+    refused: Vec<Refused>,
+    /// Partitions with a batch of which the broker has named the records at fault.
+    named: HashSet<(String, i32)>,
     /// The next offset of each changelog, after its last acknowledged record.
     changelogs: HashMap<ChangelogId, i64>,
 }
@@ -96,26 +108,59 @@ impl ProducerContext for DeliveryContext {
                 let known = deliveries.changelogs.entry(id).or_insert(next);
                 *known = next.max(*known);
             }
-            Err((error, message)) => {
-                let is_refusal = origin == SINK && is_refusal(error);
-                let mut deliveries = self.lock();
-                deliveries.stray |= may_still_arrive(error);
-                deliveries.failure.get_or_insert_with(|| DeliveryFailure {
-                    topic: message.topic().to_owned(),
-                    partition: message.partition(),
-                    error: error.clone(),
-                    is_refusal,
-                });
-                if is_refusal {
-                    deliveries.refused.push(RefusedRecord {
-                        topic: message.topic().to_owned(),
-                        key: message.key().map(<[u8]>::to_vec),
-                        value: message.payload().map(<[u8]>::to_vec),
-                        error: error.clone(),
-                    });
-                }
-            }
+            Err((error, message)) => self.lock().failed(error, message, origin),
         }
+    }
+}
+
+impl Deliveries {
+    #[cold]
+    fn failed(&mut self, error: &KafkaError, message: &BorrowedMessage<'_>, origin: usize) {
+        let at_fault = judge(error, Step::TransactionalDelivery, None) == Verdict::Refused;
+        let is_refusal = origin == SINK && at_fault;
+        self.stray |= may_still_arrive(error);
+        let of_neighbour = is_of_neighbour(error);
+        if of_neighbour {
+            self.named.insert((message.topic().to_owned(), message.partition()));
+        }
+        // The record at fault says more than those that were refused with it.
+        let told = self.failure.as_ref();
+        if told.is_none_or(|told| !of_neighbour && is_of_neighbour(&told.error)) {
+            self.failure = Some(DeliveryFailure {
+                topic: message.topic().to_owned(),
+                partition: message.partition(),
+                timestamp: message.timestamp().to_millis().unwrap_or(-1),
+                error: error.clone(),
+                is_refusal,
+            });
+        }
+        if is_refusal {
+            let record = RefusedRecord {
+                topic: message.topic().to_owned(),
+                key: message.key().map(<[u8]>::to_vec),
+                value: message.payload().map(<[u8]>::to_vec),
+                error: error.clone(),
+                named: false,
+            };
+            self.refused.push((message.partition(), record));
+        }
+    }
+
+    /// The records that were refused, with what the broker has said of their batches.
+    fn take_refused(&mut self) -> Vec<RefusedRecord> {
+        let named = std::mem::take(&mut self.named);
+        let refused = std::mem::take(&mut self.refused).into_iter();
+        refused
+            .map(|(partition, record)| {
+                // One that is too large is refused before the broker looks at single records.
+                let single = matches!(
+                    record.error.rdkafka_error_code(),
+                    Some(RDKafkaErrorCode::InvalidTimestamp | RDKafkaErrorCode::InvalidRecord)
+                );
+                let named = single && named.contains(&(record.topic.clone(), partition));
+                RefusedRecord { named, ..record }
+            })
+            .collect()
     }
 }
 
@@ -145,6 +190,11 @@ pub(crate) struct WorkerProducer {
     /// Partition counts, for custom partitioners. A topic that grows is seen after a restart.
     partitions: HashMap<String, i32>,
     refusals: Refusals,
+    /// Topics that the client does not know, or no longer.
+    unknown: UnknownTopics,
+    /// When the first record of the open transaction was handed over: with it the transaction
+    /// begins at the broker, and its timeout.
+    first_sent: Option<Instant>,
 }
 
 impl WorkerProducer {
@@ -157,6 +207,8 @@ impl WorkerProducer {
             records: 0,
             partitions: HashMap::new(),
             refusals: Refusals::default(),
+            unknown: UnknownTopics::new(unknown_patience(settings)),
+            first_sent: None,
         })
     }
 
@@ -165,9 +217,10 @@ impl WorkerProducer {
         self.client.init_transactions(timeout)
     }
 
-    pub(crate) fn begin(&self) -> Result<(), KafkaError> {
+    pub(crate) fn begin(&mut self) -> Result<(), KafkaError> {
         self.client.begin_transaction()?;
         self.open.set(true);
+        self.first_sent = None;
         Ok(())
     }
 
@@ -186,6 +239,11 @@ impl WorkerProducer {
         within(timeout + GRACE, move || {
             client.send_offsets_to_transaction(&offsets, &group, timeout)
         })
+    }
+
+    /// For how long the broker may have had the transaction open; none if nothing was sent in it.
+    pub(crate) fn open_for(&self) -> Duration {
+        self.first_sent.map_or(Duration::ZERO, |sent| sent.elapsed())
     }
 
     /// Commits. Taking the permit by value means: once per transaction, and only if all went well.
@@ -260,6 +318,7 @@ impl WorkerProducer {
         Some(DeliveryFailure {
             topic: topic.clone(),
             partition: -1,
+            timestamp: -1,
             error: KafkaError::MessageProduction(RDKafkaErrorCode::TopicAuthorizationFailed),
             is_refusal: false,
         })
@@ -275,7 +334,7 @@ impl WorkerProducer {
     /// their records again. False when that has happened too often without a commit.
     pub(crate) fn learn_refused(&mut self) -> bool {
         let _ = self.await_deliveries(ALONE);
-        let refused = std::mem::take(&mut self.client.context().lock().refused);
+        let refused = self.client.context().lock().take_refused();
         self.refusals.learn(refused)
     }
 
@@ -315,10 +374,10 @@ impl WorkerProducer {
     /// Sends a record of which something is known already.
     #[cold]
     fn produce_warily(&mut self, record: &Outgoing<'_>) -> Result<(), BoxError> {
-        match self.refusals.verdict(record) {
-            Verdict::Guilty(error) => Err(Box::new(RecordRefused::new(error))),
+        match self.refusals.suspicion(record) {
+            Suspicion::Guilty(error) => Err(Box::new(RecordRefused::new(error))),
             // The transaction is lost already: nothing is learnt from this one.
-            Verdict::Suspect if self.failure().is_none() => {
+            Suspicion::Suspect if self.failure().is_none() => {
                 let _ = self.await_deliveries(ALONE);
                 self.produce(record)?;
                 let done = self.await_deliveries(ALONE);
@@ -331,7 +390,7 @@ impl WorkerProducer {
                 }
                 Ok(())
             }
-            Verdict::Suspect | Verdict::Unknown => self.produce(record),
+            Suspicion::Suspect | Suspicion::None => self.produce(record),
         }
     }
 
@@ -343,29 +402,41 @@ impl WorkerProducer {
             Origin::Changelog(id) => id.0 as usize + 1,
         };
         let mut next: BaseRecord<'_, [u8], [u8], usize> =
-            BaseRecord::with_opaque_to(record.topic, origin).timestamp(record.timestamp);
+            BaseRecord::with_opaque_to(record.topic, origin).timestamp(time_of(record));
         next.partition = record.partition;
         next.key = record.key;
         next.payload = record.value;
         if !record.headers.is_empty() {
             next.headers = Some(owned_headers(record.headers));
         }
+        if self.first_sent.is_none() {
+            self.first_sent = Some(Instant::now());
+        }
         loop {
-            match self.client.send(next) {
+            let (error, back) = match self.client.send(next) {
                 Ok(()) => break,
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    next = back;
+                Err(refused) => refused,
+            };
+            next = back;
+            match judge(&error, Step::HandOver, None) {
+                Verdict::Retry if is_unknown_topic(&error) => {
+                    if !self.unknown.await_topic(record.topic, &self.client) {
+                        return Err(Box::new(RecordRefused::new(error)));
+                    }
+                }
+                Verdict::Retry => {
                     self.await_report();
                     if let Some(failure) = self.failure() {
                         return Err(Box::new(failure.error));
                     }
                 }
                 // The client has not taken it: the transaction is as it was.
-                Err((error, _)) if is_refusal(&error) => {
-                    return Err(Box::new(RecordRefused::new(error)));
-                }
-                Err((error, _)) => return Err(Box::new(error)),
+                Verdict::Refused => return Err(Box::new(RecordRefused::new(error))),
+                _ => return Err(Box::new(error)),
             }
+        }
+        if !self.unknown.is_empty() {
+            self.unknown.found(record.topic);
         }
         self.records += 1;
         self.sent += 1;
@@ -377,18 +448,20 @@ impl WorkerProducer {
     }
 }
 
-/// Whether a record that failed with this error may have been sent, and never answered.
-fn may_still_arrive(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            Code::MessageTimedOut
-                | Code::PurgeInflight
-                | Code::BrokerTransportFailure
-                | Code::OperationTimedOut
-        )
-    )
+/// The time a record is sent with. A dead letter has the time of the record it stands for, which
+/// may be why that one was refused: no letter lies in the future.
+fn time_of(record: &Outgoing<'_>) -> i64 {
+    if record.origin != Origin::DeadLetter {
+        return record.timestamp;
+    }
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    record.timestamp.min(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// How long a topic may be unknown: half of the time that a record has to be delivered.
+fn unknown_patience(settings: &ClientSettings) -> Duration {
+    let limit = settings.get("message.timeout.ms").and_then(|ms| ms.parse().ok());
+    limit.map_or(UNKNOWN_PATIENCE, |ms| Duration::from_millis(ms) / 2).min(UNKNOWN_PATIENCE)
 }
 
 fn owned_headers(headers: &oncestream_core::Headers) -> OwnedHeaders {

@@ -13,6 +13,7 @@ mod producing;
 mod rebalance;
 mod restore;
 mod tasks;
+mod trouble;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use oncestream_core::TopicPartition;
-use oncestream_core::commit::{CommitMachine, Fact, Guarantee};
+use oncestream_core::commit::{CommitMachine, Guarantee};
 use oncestream_core::graph::Topology;
 use oncestream_core::state::{CacheBudget, WriteBatch};
 use oncestream_core::task::{ChangelogId, TaskConfig};
@@ -34,6 +35,7 @@ use crate::metrics::WorkerMetrics;
 use crate::state_dir::StateDir;
 use restore::Restorer;
 use tasks::TaskSet;
+use trouble::Trouble;
 
 /// What all workers of an instance share.
 pub(crate) struct Shared {
@@ -110,6 +112,8 @@ struct Worker {
     fatal_producers: u32,
     /// Failures in a row without a commit in between.
     failures: u32,
+    /// What went wrong since the last commit.
+    trouble: Trouble,
     /// Commits that succeeded.
     committed: u64,
     /// The last turn of the loop got something done.
@@ -159,6 +163,7 @@ impl Worker {
             opened_at: now,
             fatal_producers: 0,
             failures: 0,
+            trouble: Trouble::default(),
             committed: 0,
             busy: true,
             error: None,
@@ -188,8 +193,7 @@ impl Worker {
         self.revoking = true;
         let result = match result {
             Ok(()) => {
-                let action = self.machine.on(Fact::CommitDue);
-                let done = self.drive(action);
+                let done = self.last_commit();
                 self.tasks.close();
                 done
             }
