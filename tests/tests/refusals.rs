@@ -247,7 +247,7 @@ async fn the_same_failure_without_progress_ends_in_an_error_that_names_it() {
         broker.faults().add(Fault::on(api).always().then(Action::Error(INVALID_TXN_STATE)));
         feed(&broker, 3);
         let error = error_of_running(&streams).await;
-        assert_tells(&error, &["in a row", "InvalidTransactionalState"]);
+        assert_tells(&error, &["in a row", "transactional operation in an invalid state"]);
         assert!(!error.to_string().contains("max.message.bytes"), "{error}");
     }
 }
@@ -300,6 +300,8 @@ async fn a_topic_that_one_broker_does_not_know_for_a_moment_loses_no_record() {
                 ("commit.interval.ms", "50"),
                 ("client.id", "stale"),
                 ("producer.topic.metadata.refresh.interval.ms", "100"),
+                // So soon the client believes that a topic is gone.
+                ("producer.topic.metadata.propagation.max.ms", "10"),
             ];
             let streams = streams(pass_through(), config, &settings);
             start(&streams).await;

@@ -20,7 +20,7 @@ use rdkafka::{ClientContext, TopicPartitionList};
 use super::context;
 use super::refused::{Refusals, RefusedRecord, Suspicion};
 use super::unknown::UnknownTopics;
-use super::verdict::{Step, Verdict, is_of_neighbour, is_unknown_topic, judge, may_still_arrive};
+use super::verdict::{Step, Verdict, is_of_neighbour, is_of_time, is_unknown_topic, judge, may_still_arrive};
 use crate::config::ClientSettings;
 
 /// How often the client is asked for acknowledgements while records are sent.
@@ -35,6 +35,9 @@ const ALONE: Duration = Duration::from_secs(5);
 /// How long a topic that the client does not know is asked for, at most.
 const UNKNOWN_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a question for the partitions of a topic may take.
+const METADATA_LIMIT: Duration = Duration::from_secs(10);
+
 /// What travels with a record of a sink, and with a dead letter; a changelog's is its id plus one.
 const SINK: usize = 0;
 const DEAD_LETTER: usize = usize::MAX;
@@ -44,7 +47,7 @@ const DEAD_LETTER: usize = usize::MAX;
 pub(crate) struct DeliveryFailure {
     pub(crate) topic: String,
     pub(crate) partition: i32,
-    /// The record's time in milliseconds; -1 where no record is known.
+    /// The time that is refused, in milliseconds; -1 where no time is.
     pub(crate) timestamp: i64,
     pub(crate) error: KafkaError,
     /// This record of a sink is at fault, or another in its batch.
@@ -129,7 +132,7 @@ impl Deliveries {
             self.failure = Some(DeliveryFailure {
                 topic: message.topic().to_owned(),
                 partition: message.partition(),
-                timestamp: message.timestamp().to_millis().unwrap_or(-1),
+                timestamp: -1,
                 error: error.clone(),
                 is_refusal,
             });
@@ -195,6 +198,8 @@ pub(crate) struct WorkerProducer {
     /// When the first record of the open transaction was handed over: with it the transaction
     /// begins at the broker, and its timeout.
     first_sent: Option<Instant>,
+    /// The times of the records since the last commit.
+    times: Times,
 }
 
 impl WorkerProducer {
@@ -209,6 +214,7 @@ impl WorkerProducer {
             refusals: Refusals::default(),
             unknown: UnknownTopics::new(unknown_patience(settings)),
             first_sent: None,
+            times: Times::default(),
         })
     }
 
@@ -221,6 +227,7 @@ impl WorkerProducer {
         self.client.begin_transaction()?;
         self.open.set(true);
         self.first_sent = None;
+        self.times = Times::default();
         Ok(())
     }
 
@@ -313,7 +320,12 @@ impl WorkerProducer {
     /// The first failed delivery of the transaction.
     pub(crate) fn failure(&self) -> Option<DeliveryFailure> {
         let deliveries = self.client.context().lock();
-        let Some(topic) = &deliveries.denied else { return deliveries.failure.clone() };
+        let Some(topic) = &deliveries.denied else {
+            let failure = deliveries.failure.clone()?;
+            let timestamp =
+                if is_of_time(&failure.error) { self.times.farthest(now_ms()) } else { -1 };
+            return Some(DeliveryFailure { timestamp, ..failure });
+        };
         // The records that were thrown away with the transaction tell no reason.
         Some(DeliveryFailure {
             topic: topic.clone(),
@@ -355,6 +367,7 @@ impl WorkerProducer {
     /// A commit succeeded.
     pub(crate) fn committed(&mut self) {
         self.refusals.committed();
+        self.times = Times::default();
     }
 
     /// The changelog positions of the transaction that was just committed.
@@ -403,6 +416,7 @@ impl WorkerProducer {
         };
         let mut next: BaseRecord<'_, [u8], [u8], usize> =
             BaseRecord::with_opaque_to(record.topic, origin).timestamp(time_of(record));
+        self.times.add(record.timestamp);
         next.partition = record.partition;
         next.key = record.key;
         next.payload = record.value;
@@ -454,8 +468,38 @@ fn time_of(record: &Outgoing<'_>) -> i64 {
     if record.origin != Origin::DeadLetter {
         return record.timestamp;
     }
+    record.timestamp.min(now_ms())
+}
+
+fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    record.timestamp.min(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The earliest and the latest time of some records. A delivery that fails does not tell the time
+/// of its record, but where a time is refused, one that lies farther off is refused as well.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    earliest: i64,
+    latest: i64,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { earliest: i64::MAX, latest: -1 }
+    }
+}
+
+impl Times {
+    fn add(&mut self, timestamp: i64) {
+        self.earliest = self.earliest.min(timestamp);
+        self.latest = self.latest.max(timestamp);
+    }
+
+    /// A time in the future, or else the one farthest in the past.
+    fn farthest(self, now_ms: i64) -> i64 {
+        if self.latest > now_ms { self.latest } else { self.earliest.min(self.latest) }
+    }
 }
 
 /// How long a topic may be unknown: half of the time that a record has to be delivered.
@@ -479,19 +523,80 @@ impl Collector for WorkerProducer {
         if let Some(count) = self.partitions.get(topic) {
             return Ok(*count);
         }
-        let metadata = self.client.client().fetch_metadata(Some(topic), Duration::from_secs(10))?;
-        let count = metadata.topics().first().map_or(0, |t| t.partitions().len()) as i32;
-        if count == 0 {
-            return Err(format!("topic {topic} does not exist; create it").into());
+        loop {
+            let metadata = self.client.client().fetch_metadata(Some(topic), METADATA_LIMIT)?;
+            let count = metadata.topics().first().map_or(0, |t| t.partitions().len()) as i32;
+            if count > 0 {
+                self.unknown.found(topic);
+                self.partitions.insert(topic.to_owned(), count);
+                return Ok(count);
+            }
+            // Not believed at once, as for a record without a partitioner.
+            if !self.unknown.await_topic(topic, &self.client) {
+                return Err(format!("topic {topic} does not exist; create it").into());
+            }
         }
-        self.partitions.insert(topic.to_owned(), count);
-        Ok(count)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use oncestream_broker::{Action, Api, Broker, Fault};
+    use oncestream_core::Headers;
+
     use super::*;
+    use crate::config::StreamsConfig;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + LIMIT;
+        while !is_so() {
+            assert!(Instant::now() < deadline, "waited in vain for {what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// A producer with one record in an open transaction.
+    fn with_a_record(broker: &Broker) -> WorkerProducer {
+        broker.create_topic("out", 1).unwrap();
+        let config = StreamsConfig::builder("app", broker.bootstrap_servers()).build().unwrap();
+        let settings = config.producer_settings(Some("id"), 0);
+        let mut producer = WorkerProducer::new(&settings).unwrap();
+        producer.init(LIMIT).unwrap();
+        producer.begin().unwrap();
+        let record = Outgoing {
+            topic: "out",
+            partition: Some(0),
+            key: None,
+            value: Some(b"value"),
+            timestamp: 1,
+            headers: &Headers::default(),
+            origin: Origin::Sink,
+        };
+        producer.send(&record).unwrap();
+        producer
+    }
+
+    /// The client puts what was in flight back into its queue when the connection is lost.
+    #[test]
+    fn a_record_that_was_sent_before_its_connection_was_lost_may_still_arrive() {
+        let broker = Broker::builder().start_blocking().unwrap();
+        let sent = Fault::on(Api::Produce).always().then(Action::Disconnect);
+        let sent = broker.faults().add(sent);
+        let producer = with_a_record(&broker);
+        wait_until("two requests", || broker.faults().fired(sent) >= 2);
+        assert!(producer.purge(LIMIT), "it was taken for one that was never sent");
+    }
+
+    #[test]
+    fn a_record_that_was_acknowledged_cannot_arrive_again() {
+        let broker = Broker::builder().start_blocking().unwrap();
+        let producer = with_a_record(&broker);
+        assert!(producer.await_deliveries(LIMIT));
+        assert!(!producer.purge(LIMIT));
+        producer.abort(LIMIT).unwrap();
+    }
 
     #[test]
     fn a_call_that_does_not_return_is_left_behind_as_timed_out() {

@@ -186,6 +186,12 @@ pub(crate) fn is_of_neighbour(error: &KafkaError) -> bool {
     kind_of(error) == Some(Kind::Neighbour)
 }
 
+/// The record's time is refused. Of several records in a batch the client only tells that they
+/// are invalid.
+pub(crate) fn is_of_time(error: &KafkaError) -> bool {
+    matches!(code_of(error), Some(Code::InvalidTimestamp | Code::InvalidRecord))
+}
+
 /// Another member has the same group instance id.
 pub(crate) fn is_of_instance(error: &KafkaError) -> bool {
     kind_of(error) == Some(Kind::Instance)
