@@ -25,7 +25,8 @@ fn now_ms() -> i64 {
 
 /// Values are event times.
 fn timed() -> Consumed<Option<String>, String> {
-    Consumed::new().timestamp_extractor(|r: &Record<Option<String>, String>, _| r.value.parse().unwrap())
+    Consumed::new()
+        .timestamp_extractor(|r: &Record<Option<String>, String>, _| r.value.parse().unwrap())
 }
 
 /// Where the records with their times go to.
@@ -50,10 +51,7 @@ fn topology(target: Target, input: &str, output: &str) -> Topology {
         // The sink comes after the store: what is refused first is the changelog's.
         Target::Changelog => {
             let uncached = Materialized::named("latest").caching_disabled();
-            stream
-                .select_key(|_, v| v.clone())
-                .group_by_key()
-                .reduce(|_, new| new, uncached);
+            stream.select_key(|_, v| v.clone()).group_by_key().reduce(|_, new| new, uncached);
         }
     }
     builder.build().unwrap()
@@ -108,8 +106,12 @@ async fn a_time_that_the_broker_refuses_is_dropped_alone() {
             let dead = app.create("dead", 1).await;
             let (mut lines, wrong) = times();
             produce_lines(&input, lines.iter().map(String::as_str));
-            let settings =
-                [("processing.guarantee", guarantee), SOON_COMMITTED, (PRODUCTION, "continue"), (DEAD, &*dead)];
+            let settings = [
+                ("processing.guarantee", guarantee),
+                SOON_COMMITTED,
+                (PRODUCTION, "continue"),
+                (DEAD, &*dead),
+            ];
             let streams = app.streams(topology(target, &input, &output), &settings);
             start(&streams).await;
             lines.retain(|line| *line != wrong);
@@ -350,8 +352,7 @@ async fn a_record_as_large_as_the_brokers_default_passes_sinks_and_changelogs() 
         let settings = [("processing.guarantee", guarantee), SOON_COMMITTED];
         let streams = streams(large_topology(), config, &settings);
         streams.start().await.unwrap();
-        let end =
-            || streams.state() == ClientState::Error || sizes(&broker, "latest").len() >= 2;
+        let end = || streams.state() == ClientState::Error || sizes(&broker, "latest").len() >= 2;
         wait_until("both", end);
         stop(&streams).await;
         for topic in ["out", "latest"] {

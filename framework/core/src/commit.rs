@@ -34,9 +34,12 @@ pub enum Disposition {
     OutcomeUnknown,
     /// The tasks' generation is gone, or their stores are behind; start them again.
     RestoreTask,
-    /// The broker has ended the transaction by its timeout, since its records took too long to
-    /// process; replace the producer and start the tasks again, with fewer records at a time.
-    Outlived,
+    /// The broker has ended the transaction by its timeout; replace the producer and start the
+    /// tasks again, with fewer records at a time.
+    Outlived {
+        /// Processing the records alone took that long, and not the brokers.
+        slow: bool,
+    },
     /// Another producer with this transactional id has taken over.
     Fenced,
     /// Nothing will ever work; stop.
@@ -236,8 +239,8 @@ impl CommitMachine {
 
     /// A transaction took too long. Records that were not counted, since the failure came in the
     /// midst of them, are at most one.
-    fn narrow(&mut self) -> Action {
-        if self.max_records == 1 {
+    fn narrow(&mut self, slow: bool) -> Action {
+        if slow && self.max_records == 1 {
             return self.enter(CommitState::Stopped, Action::Stop);
         }
         self.max_records = (self.records / 2).clamp(1, UNBOUNDED_FROM);
@@ -265,7 +268,7 @@ impl CommitMachine {
                 self.enter(S::Aborting, Action::AbortAndRestart)
             }
             Disposition::OutcomeUnknown => self.enter(S::OutcomeUnknown, Action::ReplaceAndRestart),
-            Disposition::Outlived => self.narrow(),
+            Disposition::Outlived { slow } => self.narrow(slow),
             Disposition::Fenced => {
                 self.fenced += 1;
                 if self.fenced >= MAX_FENCED {
@@ -291,7 +294,7 @@ mod tests {
         Fact::Failed(Disposition::AbortTransaction),
         Fact::Failed(Disposition::OutcomeUnknown),
         Fact::Failed(Disposition::RestoreTask),
-        Fact::Failed(Disposition::Outlived),
+        Fact::Failed(Disposition::Outlived { slow: true }),
         Fact::Failed(Disposition::Fenced),
         Fact::Failed(Disposition::Fatal),
     ];
@@ -395,7 +398,7 @@ mod tests {
         let taken = records.min(m.room());
         m.processed(taken);
         if slow.is_some_and(|at| at < taken) {
-            let action = m.on(Fact::Failed(Disposition::Outlived));
+            let action = m.on(Fact::Failed(Disposition::Outlived { slow: true }));
             m.on(Fact::Done);
             return (0, action);
         }
@@ -423,6 +426,19 @@ mod tests {
                 assert_eq!(done, slow, "of {records}");
             }
         }
+    }
+
+    #[test]
+    fn brokers_that_take_too_long_never_stop_it() {
+        let mut m = CommitMachine::new(Guarantee::ExactlyOnce);
+        for _ in 0..100 {
+            m.on(Fact::Work);
+            m.processed(1);
+            let slow = Fact::Failed(Disposition::Outlived { slow: false });
+            assert_eq!(m.on(slow), Action::ReplaceAndRestart);
+            m.on(Fact::Done);
+        }
+        assert_eq!(m.room(), 1);
     }
 
     #[test]

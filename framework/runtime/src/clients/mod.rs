@@ -1,9 +1,11 @@
 //! The Kafka clients of a worker: everything the rest of the runtime knows of rdkafka.
 
 mod admin;
+mod advice;
 pub(crate) mod assignment;
 mod consumer;
 mod context;
+mod deliveries;
 mod offsets;
 mod pattern;
 mod producer;
@@ -12,13 +14,15 @@ mod unknown;
 mod verdict;
 
 pub(crate) use admin::Admin;
+pub(crate) use advice::advice;
 pub(crate) use consumer::{Committed, GroupConsumer, Rebalance, raw_record};
 pub(crate) use context::LogContext;
+pub(crate) use deliveries::DeliveryFailure;
 pub(crate) use offsets::{end_offset, restore_consumer};
 pub(crate) use pattern::to_posix;
-pub(crate) use producer::{DeliveryFailure, WorkerProducer};
+pub(crate) use producer::WorkerProducer;
 pub(crate) use verdict::{
-    Step, Verdict, advice, is_consequence, is_of_instance, is_outage, is_transient, is_unsettled, judge,
+    Step, Verdict, is_consequence, is_of_instance, is_outage, is_transient, is_unsettled, judge,
 };
 
 use rdkafka::ClientConfig;

@@ -1,5 +1,4 @@
-//! What an error of a Kafka client means: one table from an error code and a step to a verdict,
-//! and what to tell the user about a code.
+//! What an error of a Kafka client means: one table from an error code and a step to a verdict.
 //!
 //! The table has two halves. [`kind`] says what a code speaks of, [`verdict`] what that means at a
 //! step. Neither does any I/O, and neither knows what happened before: how often something may
@@ -133,7 +132,7 @@ fn verdict(code: Code, step: Step) -> Option<Verdict> {
 }
 
 /// The code of an error. The client library tells none for errors of its admin client.
-fn code_of(error: &KafkaError) -> Option<Code> {
+pub(super) fn code_of(error: &KafkaError) -> Option<Code> {
     match error {
         KafkaError::AdminOp(code) => Some(*code),
         other => other.rdkafka_error_code(),
@@ -158,10 +157,9 @@ pub(crate) fn judge(error: &KafkaError, step: Step, fatal: Option<Code>) -> Verd
     found.unwrap_or(match step {
         Step::Read | Step::LookUp => Verdict::Fatal,
         Step::Transaction => Verdict::OutcomeUnknown,
-        Step::HandOver
-        | Step::TransactionalDelivery
-        | Step::PlainDelivery
-        | Step::GroupCommit => Verdict::Abort,
+        Step::HandOver | Step::TransactionalDelivery | Step::PlainDelivery | Step::GroupCommit => {
+            Verdict::Abort
+        }
     })
 }
 
@@ -313,78 +311,8 @@ fn kind(code: Code) -> Option<Kind> {
     })
 }
 
-/// What to do about an error, for its message; empty where nothing better is known than what the
-/// client says.
-pub(crate) fn advice(error: &KafkaError) -> &'static str {
-    let Some(code) = code_of(error) else { return "" };
-    match code {
-        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge => {
-            "; raise max.message.bytes of the topic and producer.message.max.bytes, or lower \
-             producer.batch.size if the records themselves are small"
-        }
-        Code::InvalidTimestamp => {
-            "; a timestamp is in milliseconds: correct it where it is made, or let the topic take \
-             it with message.timestamp.after.max.ms and message.timestamp.before.max.ms"
-        }
-        Code::InvalidRecord | Code::InvalidDifferentRecord => {
-            "; the topic's rules refuse a record of the batch: a compacted topic wants keys, and \
-             timestamps lie within message.timestamp.after.max.ms and .before.max.ms"
-        }
-        Code::PolicyViolation => "; a policy of the brokers refuses it: ask who runs them",
-        Code::InvalidTopic => "; no topic can have this name",
-        Code::UnsupportedForMessageFormat => "; raise message.format.version of the topic",
-        Code::UnsupportedCompressionType => {
-            "; the brokers or the topic do not take producer.compression.type: set another one"
-        }
-        Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition => {
-            "; create the topic, or correct its name"
-        }
-        Code::FencedInstanceId | Code::UnreleasedInstanceId => {
-            "; another member has this group.instance.id: give each instance its own"
-        }
-        Code::NotImplemented => codecs(),
-        Code::UnsupportedVersion | Code::UnsupportedFeature => "; upgrade the brokers",
-        Code::InvalidTransactionTimeout => {
-            "; lower transaction.timeout.ms, or raise transaction.max.timeout.ms of the brokers"
-        }
-        Code::InvalidSessionTimeout => {
-            "; session.timeout.ms lies outside group.min.session.timeout.ms and \
-             group.max.session.timeout.ms of the brokers"
-        }
-        Code::InconsistentGroupProtocol => {
-            "; members of another kind use this application.id as their group: choose another"
-        }
-        Code::GroupMaxSizeReached => "; raise group.max.size of the brokers, or use fewer threads",
-        Code::OffsetMetadataTooLarge | Code::InvalidCommitOffsetSize => {
-            "; raise offset.metadata.max.bytes of the brokers"
-        }
-        Code::AutoOffsetReset | Code::OffsetOutOfRange => {
-            "; the committed offset is not in the topic any more: reset the group's offsets"
-        }
-        Code::InvalidTransactionalState
-        | Code::InvalidProducerIdMapping
-        | Code::UnknownProducerId => {
-            "; the brokers have lost, or ended, a transaction that this client takes for open: \
-             look at transactional.id.expiration.ms and at the brokers' logs"
-        }
-        _ => "",
-    }
-}
-
-/// What a build without codecs is told. lz4 and snappy are part of every build.
-const fn codecs() -> &'static str {
-    match (cfg!(feature = "gzip"), cfg!(feature = "zstd")) {
-        (true, true) => "",
-        (true, false) => "; if the topic is compressed with zstd, build with the feature `zstd`",
-        (false, true) => "; if the topic is compressed with gzip, build with the feature `gzip`",
-        (false, false) => {
-            "; if the topic is compressed with gzip or zstd, build with the feature `gzip` or `zstd`"
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use rdkafka::types::RDKafkaRespErr;
 
     use super::*;
@@ -405,7 +333,7 @@ mod tests {
     }
 
     /// All codes that the client library has.
-    fn all_codes() -> Vec<Code> {
+    pub(in super::super) fn all_codes() -> Vec<Code> {
         let known = |n| RDKafkaRespErr::try_from(n).ok().map(Code::from);
         (-1000..1000).filter_map(known).collect()
     }
@@ -463,14 +391,8 @@ mod tests {
 
     #[test]
     fn a_timed_out_transactional_call_is_unknown_and_never_a_failure() {
-        assert_eq!(
-            production(Code::OperationTimedOut, Step::Transaction),
-            Verdict::OutcomeUnknown
-        );
-        assert_eq!(
-            production(Code::MessageTimedOut, Step::TransactionalDelivery),
-            Verdict::Abort
-        );
+        assert_eq!(production(Code::OperationTimedOut, Step::Transaction), Verdict::OutcomeUnknown);
+        assert_eq!(production(Code::MessageTimedOut, Step::TransactionalDelivery), Verdict::Abort);
     }
 
     #[test]
@@ -511,15 +433,6 @@ mod tests {
             (Code::UnknownTopicOrPartition, false),
         ] {
             assert_eq!(is_outage(&KafkaError::MessageProduction(code)), may, "{code:?}");
-        }
-    }
-
-    #[test]
-    fn the_size_is_blamed_for_errors_of_size_alone() {
-        for code in all_codes() {
-            let told = advice(&KafkaError::MessageProduction(code)).contains("max.message.bytes");
-            let is_size = matches!(code, Code::MessageSizeTooLarge | Code::MessageBatchTooLarge);
-            assert_eq!(told, is_size, "{code:?}");
         }
     }
 }

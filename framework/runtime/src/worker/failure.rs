@@ -296,7 +296,7 @@ impl Worker {
         if found == Disposition::Fenced && self.has_outlived() {
             // Its own time-out has ended the transaction, not a rival.
             let slow = self.trouble.worked >= self.shared.config.transaction_timeout();
-            found = if slow { Disposition::Outlived } else { Disposition::OutcomeUnknown };
+            found = Disposition::Outlived { slow };
             if slow {
                 self.trouble.ending = Ending::TooSlow;
             }
@@ -323,8 +323,7 @@ impl Worker {
     /// Whether the broker may have ended the transaction by its timeout.
     fn has_outlived(&self) -> bool {
         let open_for = self.producer.as_ref().map_or(Duration::ZERO, WorkerProducer::open_for);
-        self.shared.config.is_exactly_once()
-            && open_for >= self.shared.config.transaction_timeout()
+        self.shared.config.is_exactly_once() && open_for >= self.shared.config.transaction_timeout()
     }
 
     pub(super) fn client_failed(&mut self, action: &str, error: KafkaError, step: Step) -> Fact {
@@ -334,6 +333,7 @@ impl Worker {
     }
 
     pub(super) fn log_failure(&mut self, then: &str) {
+        self.trouble.ending = Ending::AsItIs;
         match self.error.take() {
             Some(error) => {
                 tracing::warn!(worker = self.index, %error, "{then}");
