@@ -200,7 +200,8 @@ fn feed(broker: &Broker, count: usize) {
 
 /// How large the visible values of a topic are.
 fn sizes(broker: &Broker, topic: &str) -> Vec<usize> {
-    let records = broker.records(topic, 0).into_iter();
+    let stable = broker.view().partition(topic, 0).unwrap().last_stable_offset;
+    let records = broker.records(topic, 0).into_iter().filter(|r| r.offset < stable);
     let visible = records.filter(|r| r.control.is_none() && !r.aborted);
     visible.filter_map(|r| Some(r.value?.len())).collect()
 }
