@@ -6,8 +6,9 @@
 
 mod support;
 
+use oncestream_core::error::TaskError;
 use oncestream_core::serde::{HasSerde, Serde};
-use oncestream_operators::{Change, ChangeSerde, Grouped, Materialized, StreamsBuilder};
+use oncestream_operators::{Change, ChangeSerde, Consumed, Grouped, Materialized, StreamsBuilder};
 use support::Run;
 
 fn run(builder: StreamsBuilder) -> Run {
@@ -45,6 +46,33 @@ fn split_gives_a_record_to_the_first_branch_that_wants_it() {
     assert_eq!(run.on("small"), [some("k", 4)]);
     assert_eq!(run.on("even"), [some("k", 12)]);
     assert_eq!(run.on("rest"), [some("k", 13)]);
+}
+
+/// With one input, where records are processed at once, and with two, where they wait.
+#[test]
+fn an_input_that_goes_back_is_an_error_and_nothing_is_counted_twice() {
+    for inputs in [&["in"][..], &["in", "other"]] {
+        let b = StreamsBuilder::new();
+        b.stream_of_topics::<String, i64>(inputs, Consumed::new())
+            .group_by_key()
+            .count(Materialized::named("counts"))
+            .to_stream()
+            .to("out");
+        let mut run = run(b);
+        for v in [1, 2] {
+            put(&mut run, "in", "k", Some(v), 0);
+        }
+        run.offset -= 1;
+        let error = run.pipe("in", Some("k".to_owned()), Some(2_i64), 0).unwrap_err();
+        let TaskError::WentBack { topic, offset: 2, taken: 2, .. } = &error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(topic, "in");
+        // A gap is none: transaction markers and compaction make some.
+        run.offset += 7;
+        put(&mut run, "in", "k", Some(3), 0);
+        assert_eq!(run.on("out"), [some("k", 1), some("k", 2), some("k", 3)]);
+    }
 }
 
 #[test]

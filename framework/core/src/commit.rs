@@ -11,6 +11,9 @@
 //!   what the broker says is committed. That is right for both outcomes.
 //! - There is one way back from every failure: abort or replace the producer, drop the tasks,
 //!   start them again from what is committed.
+//! - A transaction that outlived its timeout because its records are slow is tried again with half
+//!   as many records, so that a slow one is alone in the end. If that is still too long, no
+//!   repetition helps.
 
 /// Which guarantee the machine works for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +34,12 @@ pub enum Disposition {
     OutcomeUnknown,
     /// The tasks' generation is gone, or their stores are behind; start them again.
     RestoreTask,
+    /// The broker has ended the transaction by its timeout; replace the producer and start the
+    /// tasks again, with fewer records at a time.
+    Outlived {
+        /// Processing the records alone took that long, and not the brokers.
+        slow: bool,
+    },
     /// Another producer with this transactional id has taken over.
     Fenced,
     /// Nothing will ever work; stop.
@@ -124,16 +133,30 @@ pub struct CommitMachine {
     transactions: u64,
     /// Fenced so many times in a row without a commit in between.
     fenced: u32,
+    /// Records processed since the transaction began.
+    records: usize,
+    /// At most so many records go into a transaction.
+    max_records: usize,
 }
 
 /// So often may a producer be fenced without a commit in between: then two processes share a
 /// transactional id and would fence each other for ever.
 const MAX_FENCED: u32 = 5;
 
+/// A bound on the records of a transaction that has grown to this again is none any more.
+const UNBOUNDED_FROM: usize = 1 << 16;
+
 impl CommitMachine {
     /// A machine without an open transaction.
     pub fn new(guarantee: Guarantee) -> Self {
-        Self { guarantee, state: CommitState::Idle, transactions: 0, fenced: 0 }
+        Self {
+            guarantee,
+            state: CommitState::Idle,
+            transactions: 0,
+            fenced: 0,
+            records: 0,
+            max_records: usize::MAX,
+        }
     }
 
     /// Where it stands.
@@ -144,6 +167,22 @@ impl CommitMachine {
     /// True while records may be sent.
     pub fn is_open(&self) -> bool {
         self.state == CommitState::Open
+    }
+
+    /// So many records were processed in the open transaction.
+    pub fn processed(&mut self, records: usize) {
+        self.records = self.records.saturating_add(records);
+    }
+
+    /// How many more records may go into the open transaction. With none left a commit is due.
+    pub fn room(&self) -> usize {
+        let used = if self.is_open() { self.records } else { 0 };
+        self.max_records.saturating_sub(used)
+    }
+
+    /// Whether the records of transactions are bounded, after some took too long.
+    pub fn is_bounded(&self) -> bool {
+        self.max_records != usize::MAX
     }
 
     /// Takes a fact and says what to do next.
@@ -164,6 +203,7 @@ impl CommitMachine {
             (S::Committing, Fact::Done) => self.enter(S::Applying, Action::Apply),
             (S::Applying, Fact::Done) => {
                 self.fenced = 0;
+                self.widen();
                 self.enter(S::Idle, Action::Nothing)
             }
             (S::Aborting | S::OutcomeUnknown | S::Fenced, Fact::Done) => {
@@ -181,11 +221,30 @@ impl CommitMachine {
 
     fn begin(&mut self) -> Action {
         self.transactions += 1;
+        self.records = 0;
         self.state = CommitState::Open;
         match self.guarantee {
             Guarantee::AtLeastOnce => Action::Nothing,
             Guarantee::ExactlyOnce => Action::Begin,
         }
+    }
+
+    /// A transaction was in time: the next may be twice as large.
+    fn widen(&mut self) {
+        if self.is_bounded() {
+            let twice = self.max_records * 2;
+            self.max_records = if twice < UNBOUNDED_FROM { twice } else { usize::MAX };
+        }
+    }
+
+    /// A transaction took too long. Records that were not counted, since the failure came in the
+    /// midst of them, are at most one.
+    fn narrow(&mut self, slow: bool) -> Action {
+        if slow && self.max_records == 1 {
+            return self.enter(CommitState::Stopped, Action::Stop);
+        }
+        self.max_records = (self.records / 2).clamp(1, UNBOUNDED_FROM);
+        self.enter(CommitState::OutcomeUnknown, Action::ReplaceAndRestart)
     }
 
     fn enter(&mut self, state: CommitState, action: Action) -> Action {
@@ -209,6 +268,7 @@ impl CommitMachine {
                 self.enter(S::Aborting, Action::AbortAndRestart)
             }
             Disposition::OutcomeUnknown => self.enter(S::OutcomeUnknown, Action::ReplaceAndRestart),
+            Disposition::Outlived { slow } => self.narrow(slow),
             Disposition::Fenced => {
                 self.fenced += 1;
                 if self.fenced >= MAX_FENCED {
@@ -226,7 +286,7 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
-    const FACTS: [Fact; 9] = [
+    const FACTS: [Fact; 10] = [
         Fact::Work,
         Fact::CommitDue,
         Fact::Done,
@@ -234,6 +294,7 @@ mod tests {
         Fact::Failed(Disposition::AbortTransaction),
         Fact::Failed(Disposition::OutcomeUnknown),
         Fact::Failed(Disposition::RestoreTask),
+        Fact::Failed(Disposition::Outlived { slow: true }),
         Fact::Failed(Disposition::Fenced),
         Fact::Failed(Disposition::Fatal),
     ];
@@ -329,5 +390,65 @@ mod tests {
         }
         m.on(Fact::Work);
         assert_eq!(m.on(Fact::Failed(Disposition::Fenced)), Action::Stop);
+    }
+
+    /// One transaction with `records` of which the `slow`th takes too long.
+    fn run(m: &mut CommitMachine, records: usize, slow: Option<usize>) -> (usize, Action) {
+        assert_eq!(m.on(Fact::Work), Action::Begin);
+        let taken = records.min(m.room());
+        m.processed(taken);
+        if slow.is_some_and(|at| at < taken) {
+            let action = m.on(Fact::Failed(Disposition::Outlived { slow: true }));
+            m.on(Fact::Done);
+            return (0, action);
+        }
+        for fact in [Fact::CommitDue, Fact::Done, Fact::Done, Fact::Done] {
+            m.on(fact);
+        }
+        (taken, m.on(Fact::Done))
+    }
+
+    #[test]
+    fn a_slow_record_is_alone_in_the_end_and_what_was_before_it_is_committed() {
+        for records in 2..200 {
+            for slow in 0..records {
+                let mut m = CommitMachine::new(Guarantee::ExactlyOnce);
+                let (mut done, mut turns) = (0, 0);
+                loop {
+                    let (taken, action) = run(&mut m, records - done, slow.checked_sub(done));
+                    done += taken;
+                    turns += 1;
+                    assert!(turns < 80, "{records} records, {slow} is slow: no end");
+                    if action == Action::Stop {
+                        break;
+                    }
+                }
+                assert_eq!(done, slow, "of {records}");
+            }
+        }
+    }
+
+    #[test]
+    fn brokers_that_take_too_long_never_stop_it() {
+        let mut m = CommitMachine::new(Guarantee::ExactlyOnce);
+        for _ in 0..100 {
+            m.on(Fact::Work);
+            m.processed(1);
+            let slow = Fact::Failed(Disposition::Outlived { slow: false });
+            assert_eq!(m.on(slow), Action::ReplaceAndRestart);
+            m.on(Fact::Done);
+        }
+        assert_eq!(m.room(), 1);
+    }
+
+    #[test]
+    fn a_bound_on_the_records_goes_away_with_commits() {
+        let mut m = CommitMachine::new(Guarantee::ExactlyOnce);
+        assert_eq!(run(&mut m, 100, Some(3)).1, Action::ReplaceAndRestart);
+        assert_eq!(m.room(), 50);
+        while m.is_bounded() {
+            assert_eq!(run(&mut m, usize::MAX, None).1, Action::Nothing);
+        }
+        assert_eq!(m.room(), usize::MAX);
     }
 }

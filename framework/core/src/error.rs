@@ -226,6 +226,21 @@ pub enum TaskError {
         /// The time it carries, in milliseconds.
         timestamp: i64,
     },
+    /// A record was handed in again, or one before it: the topic was truncated or made anew, or
+    /// the client went back.
+    #[error(
+        "{topic}-{partition} went back to offset {offset} after {taken}; was the topic truncated or created anew?"
+    )]
+    WentBack {
+        /// The source topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// The record's offset.
+        offset: i64,
+        /// The last offset that was taken before.
+        taken: i64,
+    },
     /// A sink's serde refused a key or value.
     #[error("cannot serialise the {part} of a record for topic {topic}: {source}")]
     Serialize {

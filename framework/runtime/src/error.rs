@@ -9,6 +9,7 @@ use oncestream_core::task::BuildError;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::access::{ConnectionFault, Resource};
+use crate::clients::{Step, Verdict, advice, judge};
 use crate::config::ConfigError;
 
 /// An application that could not start, or had to stop.
@@ -154,24 +155,71 @@ pub enum StreamsError {
         offset: i64,
     },
     /// A record was refused by the broker for good.
-    #[error(
-        "a record for {topic}-{partition} cannot be produced: {source}; raise max.message.bytes of the topic and producer.message.max.bytes if it is too large"
-    )]
+    #[error("a record for {} cannot be produced: {source}{}", place(topic, *partition, *timestamp), advice(source))]
     Produce {
         /// The topic.
         topic: String,
         /// Its partition; -1 where none was chosen.
         partition: i32,
+        /// The record's time in milliseconds; -1 where it is not known.
+        timestamp: i64,
+        /// What the client said.
+        source: KafkaError,
+    },
+    /// A changelog's record was refused by the broker for good. No handler may drop it: the store
+    /// would differ from its changelog.
+    #[error(
+        "store {store}: a record for its changelog {} cannot be produced: {source}{}",
+        place(topic, *partition, *timestamp), advice(source)
+    )]
+    Changelog {
+        /// The store.
+        store: String,
+        /// The changelog topic.
+        topic: String,
+        /// Its partition; -1 where none was chosen.
+        partition: i32,
+        /// The record's time in milliseconds; -1 where it is not known.
+        timestamp: i64,
         /// What the client said.
         source: KafkaError,
     },
     /// A Kafka client failed for good.
-    #[error("{action}: {source}")]
+    #[error("{action}: {source}{}", advice(source))]
     Client {
         /// What was being done, with the name of the thing.
         action: String,
         /// What the client said.
         source: KafkaError,
+    },
+    /// The same thing went wrong again and again, and nothing could be committed in between.
+    #[error("given up after {failures} failures in a row without a commit in between: {source}")]
+    NoProgress {
+        /// How often.
+        failures: u32,
+        /// What went wrong the last time.
+        source: Box<StreamsError>,
+    },
+    /// One record takes longer to process than a transaction may last.
+    #[error(
+        "processing one record ({record}) takes longer than transaction.timeout.ms, {} ms; raise transaction.timeout.ms, and session.timeout.ms above it, or make the step that takes so long quicker",
+        timeout.as_millis()
+    )]
+    TooSlow {
+        /// The record, by topic, partition and offset where they are known.
+        record: String,
+        /// The configured timeout.
+        timeout: Duration,
+    },
+    /// The application was stopped, and its last commit failed.
+    #[error(
+        "worker {worker}: the last commit before the end failed: {source}; what was processed since the one before is processed again at the next start"
+    )]
+    LastCommit {
+        /// The worker.
+        worker: usize,
+        /// Why.
+        source: Box<StreamsError>,
     },
     /// Another producer uses the same transactional id.
     #[error(
@@ -219,6 +267,18 @@ pub enum StreamsError {
     },
 }
 
+/// A place a record was meant for, and its time where that is known.
+fn place(topic: &str, partition: i32, timestamp: i64) -> String {
+    let mut place = topic.to_owned();
+    if partition >= 0 {
+        place.push_str(&format!("-{partition}"));
+    }
+    if timestamp >= 0 {
+        place.push_str(&format!(" with timestamp {timestamp}"));
+    }
+    place
+}
+
 impl StreamsError {
     pub(crate) fn not_authorized(
         resource: Resource,
@@ -226,6 +286,16 @@ impl StreamsError {
         operation: &'static str,
     ) -> Self {
         Self::NotAuthorized { resource, name: name.into(), operation }
+    }
+
+    /// The group has gone on without this member.
+    pub(crate) fn is_of_group(&self) -> bool {
+        match self {
+            Self::Client { source, .. } => {
+                judge(source, Step::GroupCommit, None) == Verdict::StaleMember
+            }
+            _ => false,
+        }
     }
 
     /// An error while a topic was read.

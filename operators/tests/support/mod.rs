@@ -92,7 +92,8 @@ impl Collector for Recorder {
 pub(crate) struct Run {
     tasks: Vec<Task>,
     recorder: Recorder,
-    offset: i64,
+    /// Of the last record.
+    pub(crate) offset: i64,
     /// All that was sent, also to repartition topics, in order.
     pub(crate) sent: Vec<Sent>,
 }

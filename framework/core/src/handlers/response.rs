@@ -59,7 +59,8 @@ pub struct DeadLetter {
     pub key: Option<Vec<u8>>,
     /// The value's bytes; `None` is null.
     pub value: Option<Vec<u8>>,
-    /// Event time; negative becomes 0.
+    /// Event time; negative becomes 0, and one in the future becomes the present, since brokers
+    /// refuse what lies too far ahead.
     pub timestamp: TimestampMs,
     /// Headers.
     pub headers: Headers,

@@ -39,7 +39,7 @@ struct Input {
     queue: usize,
     /// The offset after the last record processed or dropped; `None` before the first.
     next_offset: Option<i64>,
-    /// The offset after the last record taken in.
+    /// The offset after the last record taken in; no record before it is.
     ingested: i64,
     uncommitted: bool,
 }
@@ -202,6 +202,9 @@ impl Task {
         let single = self.inputs.len() == 1;
         let at = &mut self.inputs[input.0];
         let next = raw.offset + 1;
+        if raw.offset < at.ingested {
+            return Err(self.went_back(input, raw.offset));
+        }
         at.ingested = next;
         self.state.wall_clock_ms = now_ms;
         self.state.current = Some((input.0, raw.offset));
@@ -227,6 +230,18 @@ impl Task {
         }
         self.state.current = None;
         Ok(())
+    }
+
+    /// To process a record again would count it twice, and the lower position would be committed.
+    #[cold]
+    fn went_back(&self, input: InputId, offset: i64) -> TaskError {
+        let partition = &self.state.inputs[input.0];
+        TaskError::WentBack {
+            topic: partition.topic.to_string(),
+            partition: partition.partition,
+            offset,
+            taken: self.inputs[input.0].ingested - 1,
+        }
     }
 
     /// Processes up to `max` waiting records, the smallest timestamp first, and says how many.

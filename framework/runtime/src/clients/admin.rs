@@ -14,9 +14,9 @@ use rdkafka::groups::{GroupInfo, GroupMemberInfo};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::consumer::is_transient;
 use super::context::{self, LogContext, LookupContext};
 use super::native;
+use super::verdict::is_transient;
 use crate::access::{ConnectionFault, Resource};
 use crate::config::ClientSettings;
 use crate::error::StreamsError;

@@ -14,7 +14,7 @@ use oncestream_core::task::{OffsetMetadata, RawRecord};
 use oncestream_core::{Header, Headers, TopicPartition};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message};
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
@@ -300,61 +300,5 @@ pub(crate) fn raw_record<'a>(message: &'a BorrowedMessage<'_>) -> RawRecord<'a> 
                 .map(|h| Header { key: h.key.to_owned(), value: h.value.map(<[u8]>::to_vec) })
                 .collect()
         }),
-    }
-}
-
-/// Errors that a consumer gets over by itself.
-pub(crate) fn is_transient(error: &KafkaError) -> bool {
-    let code = match error {
-        // The client library tells no code for these.
-        KafkaError::AdminOp(code) => Some(*code),
-        other => other.rdkafka_error_code(),
-    };
-    matches!(
-        code,
-        Some(
-            RDKafkaErrorCode::BrokerTransportFailure
-                | RDKafkaErrorCode::AllBrokersDown
-                | RDKafkaErrorCode::DestroyBroker
-                | RDKafkaErrorCode::TimedOutQueue
-                | RDKafkaErrorCode::Resolve
-                | RDKafkaErrorCode::OperationTimedOut
-                | RDKafkaErrorCode::RequestTimedOut
-                | RDKafkaErrorCode::NotCoordinator
-                | RDKafkaErrorCode::CoordinatorLoadInProgress
-                | RDKafkaErrorCode::CoordinatorNotAvailable
-                | RDKafkaErrorCode::NotLeaderForPartition
-                | RDKafkaErrorCode::LeaderNotAvailable
-                | RDKafkaErrorCode::PollExceeded
-                | RDKafkaErrorCode::UnstableOffsetCommit
-                | RDKafkaErrorCode::RebalanceInProgress
-                | RDKafkaErrorCode::IllegalGeneration
-                | RDKafkaErrorCode::UnknownMemberId
-                | RDKafkaErrorCode::OffsetNotAvailable
-                | RDKafkaErrorCode::ReplicaNotAvailable
-                | RDKafkaErrorCode::KafkaStorageError
-                | RDKafkaErrorCode::FencedLeaderEpoch
-                | RDKafkaErrorCode::UnknownLeaderEpoch
-                // A broker that restarts cuts handshakes; wrong credentials show at the start.
-                | RDKafkaErrorCode::SSL
-                | RDKafkaErrorCode::Authentication
-        )
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_of_the_admin_client_is_judged_like_any_other() {
-        for (code, transient) in [
-            (RDKafkaErrorCode::BrokerTransportFailure, true),
-            (RDKafkaErrorCode::OperationTimedOut, true),
-            (RDKafkaErrorCode::TopicAuthorizationFailed, false),
-        ] {
-            assert_eq!(is_transient(&KafkaError::AdminOp(code)), transient, "{code:?}");
-            assert_eq!(is_transient(&KafkaError::MetadataFetch(code)), transient, "{code:?}");
-        }
     }
 }

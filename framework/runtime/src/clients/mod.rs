@@ -1,24 +1,32 @@
 //! The Kafka clients of a worker: everything the rest of the runtime knows of rdkafka.
 
 mod admin;
+mod advice;
 pub(crate) mod assignment;
 mod consumer;
 mod context;
-mod disposition;
+mod deliveries;
 mod native;
 mod offsets;
 mod pattern;
 mod producer;
 mod refused;
+mod unknown;
+mod verdict;
 
 pub(crate) use admin::{Admin, GroupMember};
-pub(crate) use consumer::{Committed, GroupConsumer, Rebalance, is_transient, raw_record};
+pub(crate) use advice::advice;
+pub(crate) use consumer::{Committed, GroupConsumer, Rebalance, raw_record};
 pub(crate) use context::LogContext;
-pub(crate) use disposition::{Step, disposition};
+pub(crate) use deliveries::DeliveryFailure;
 pub(crate) use native::{Fetched, PartitionQueue};
-pub(crate) use offsets::{end_offset, is_out_of_range, is_unsettled, restore_consumer};
+pub(crate) use offsets::{end_offset, restore_consumer};
 pub(crate) use pattern::to_posix;
-pub(crate) use producer::{DeliveryFailure, WorkerProducer};
+pub(crate) use producer::WorkerProducer;
+pub(crate) use verdict::{
+    Step, Verdict, is_consequence, is_of_instance, is_out_of_range, is_outage, is_transient,
+    is_unsettled, judge,
+};
 
 use rdkafka::ClientConfig;
 

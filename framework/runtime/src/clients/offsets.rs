@@ -10,8 +10,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::consumer::is_transient;
 use super::context::{self, LogContext};
+use super::verdict::is_unknown_topic;
 use crate::config::ClientSettings;
 
 /// A consumer for changelogs: assigned by hand, tells the end of a partition.
@@ -54,7 +54,7 @@ fn offset_of<C: ConsumerContext>(
 ) -> Result<i64, KafkaError> {
     let found = ask_offset(consumer, partition, place, timeout);
     if let Err(error) = &found
-        && is_unknown(error)
+        && is_unknown_topic(error)
         && let Err(error) = consumer.fetch_metadata(Some(&partition.topic), timeout)
     {
         tracing::debug!(%partition, %error, "no metadata");
@@ -113,31 +113,6 @@ pub(crate) fn bounds<C: ConsumerContext>(
     lows.into_iter().zip(highs).map(|(low, high)| Some((low.ok()?, high.ok()?))).collect()
 }
 
-/// An error of a look-up that may go away while brokers come and go: the client can know fewer
-/// partitions than there are for a while. To be borne for a bounded time.
-pub(crate) fn is_unsettled(error: &KafkaError) -> bool {
-    is_transient(error) || is_unknown(error)
-}
-
-/// The log has nothing at a position: it begins later, or ends before.
-pub(crate) fn is_out_of_range(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange)
-    )
-}
-
-fn is_unknown(error: &KafkaError) -> bool {
-    let code = match error {
-        KafkaError::AdminOp(code) => Some(*code),
-        other => other.rdkafka_error_code(),
-    };
-    matches!(
-        code,
-        Some(RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopicOrPartition)
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use oncestream_broker::Broker;
@@ -145,6 +120,7 @@ mod tests {
     use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
     use rdkafka::client::DefaultClientContext;
 
+    use super::super::verdict::is_unsettled;
     use super::*;
 
     const TIMEOUT: Duration = Duration::from_secs(30);
@@ -165,7 +141,7 @@ mod tests {
         assert_eq!(grown, [Ok("grows".to_owned())]);
         let new = TopicPartition::new("grows", 1);
         let unknown = end_offset(&consumer, &new, TIMEOUT).unwrap_err();
-        assert!(is_unknown(&unknown) && is_unsettled(&unknown), "{unknown}");
+        assert!(is_unknown_topic(&unknown) && is_unsettled(&unknown), "{unknown}");
         assert_eq!(end_offset(&consumer, &new, TIMEOUT), Ok(0));
     }
 }

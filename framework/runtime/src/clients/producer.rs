@@ -5,20 +5,22 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use oncestream_core::error::BoxError;
 use oncestream_core::task::{ChangelogId, Collector, Origin, Outgoing, RecordRefused};
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, PurgeConfig};
-use rdkafka::{ClientContext, TopicPartitionList};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 
 use super::context;
-use super::refused::{Refusals, RefusedRecord, Verdict, is_refusal};
+use super::deliveries::{DEAD_LETTER, Deliveries, DeliveryContext, DeliveryFailure, SINK, Times};
+use super::refused::{Refusals, Suspicion};
+use super::unknown::UnknownTopics;
+use super::verdict::{Step, Verdict, is_of_time, is_unknown_topic, judge};
 use crate::config::ClientSettings;
 
 /// How often the client is asked for acknowledgements while records are sent.
@@ -30,94 +32,11 @@ const GRACE: Duration = Duration::from_secs(2);
 /// How long what is in flight may take while a suspect record is sent alone.
 const ALONE: Duration = Duration::from_secs(5);
 
-/// What travels with a record of a sink, and with a dead letter; a changelog's is its id plus one.
-const SINK: usize = 0;
-const DEAD_LETTER: usize = usize::MAX;
+/// How long a topic that the client does not know is asked for, at most.
+const UNKNOWN_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The first record that could not be delivered.
-#[derive(Debug, Clone)]
-pub(crate) struct DeliveryFailure {
-    pub(crate) topic: String,
-    pub(crate) partition: i32,
-    pub(crate) error: KafkaError,
-    /// This record of a sink is at fault, or another in its batch.
-    pub(crate) is_refusal: bool,
-}
-
-#[derive(Default)]
-struct Deliveries {
-    failure: Option<DeliveryFailure>,
-    /// A record was given up that may still be on its way to the broker.
-    stray: bool,
-    /// The topic that the broker keeps out of the transaction, which is lost by that.
-    denied: Option<String>,
-    /// Records of sinks that the broker refused for good.
-    refused: Vec<RefusedRecord>,
-    /// The next offset of each changelog, after its last acknowledged record.
-    changelogs: HashMap<ChangelogId, i64>,
-}
-
-#[derive(Default)]
-pub(crate) struct DeliveryContext {
-    deliveries: Mutex<Deliveries>,
-}
-
-impl DeliveryContext {
-    fn lock(&self) -> MutexGuard<'_, Deliveries> {
-        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl ClientContext for DeliveryContext {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
-        if let Some(topic) = context::denied_in_transaction(facility, line) {
-            self.lock().denied.get_or_insert_with(|| topic.to_owned());
-        }
-        context::log(level, facility, line);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        context::error(&error, reason);
-    }
-}
-
-impl ProducerContext for DeliveryContext {
-    /// Who sent it: [`SINK`], [`DEAD_LETTER`], or the changelog's id plus one.
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, origin: usize) {
-        match result {
-            // Nothing to remember, and nothing to lock: the common case.
-            Ok(_) if origin == SINK || origin == DEAD_LETTER => {}
-            Ok(message) => {
-                let next = message.offset() + 1;
-                let id = ChangelogId((origin - 1) as u32);
-                let mut deliveries = self.lock();
-                let known = deliveries.changelogs.entry(id).or_insert(next);
-                *known = next.max(*known);
-            }
-            Err((error, message)) => {
-                let is_refusal = origin == SINK && is_refusal(error);
-                let mut deliveries = self.lock();
-                deliveries.stray |= may_still_arrive(error);
-                deliveries.failure.get_or_insert_with(|| DeliveryFailure {
-                    topic: message.topic().to_owned(),
-                    partition: message.partition(),
-                    error: error.clone(),
-                    is_refusal,
-                });
-                if is_refusal {
-                    deliveries.refused.push(RefusedRecord {
-                        topic: message.topic().to_owned(),
-                        key: message.key().map(<[u8]>::to_vec),
-                        value: message.payload().map(<[u8]>::to_vec),
-                        error: error.clone(),
-                    });
-                }
-            }
-        }
-    }
-}
+/// How long a question for the partitions of a topic may take.
+const METADATA_LIMIT: Duration = Duration::from_secs(10);
 
 /// Waits so long for a call, and says that it timed out when it goes on for longer.
 fn within(
@@ -145,6 +64,13 @@ pub(crate) struct WorkerProducer {
     /// Partition counts, for custom partitioners. A topic that grows is seen after a restart.
     partitions: HashMap<String, i32>,
     refusals: Refusals,
+    /// Topics that the client does not know, or no longer.
+    unknown: UnknownTopics,
+    /// When the first record of the open transaction was handed over: with it the transaction
+    /// begins at the broker, and its timeout.
+    first_sent: Option<Instant>,
+    /// The times of the records since the last commit.
+    times: Times,
 }
 
 impl WorkerProducer {
@@ -157,6 +83,9 @@ impl WorkerProducer {
             records: 0,
             partitions: HashMap::new(),
             refusals: Refusals::default(),
+            unknown: UnknownTopics::new(unknown_patience(settings)),
+            first_sent: None,
+            times: Times::default(),
         })
     }
 
@@ -165,9 +94,11 @@ impl WorkerProducer {
         self.client.init_transactions(timeout)
     }
 
-    pub(crate) fn begin(&self) -> Result<(), KafkaError> {
+    pub(crate) fn begin(&mut self) -> Result<(), KafkaError> {
         self.client.begin_transaction()?;
         self.open.set(true);
+        self.first_sent = None;
+        self.times = Times::default();
         Ok(())
     }
 
@@ -186,6 +117,11 @@ impl WorkerProducer {
         within(timeout + GRACE, move || {
             client.send_offsets_to_transaction(&offsets, &group, timeout)
         })
+    }
+
+    /// For how long the broker may have had the transaction open; none if nothing was sent in it.
+    pub(crate) fn open_for(&self) -> Duration {
+        self.first_sent.map_or(Duration::ZERO, |sent| sent.elapsed())
     }
 
     /// Commits. Taking the permit by value means: once per transaction, and only if all went well.
@@ -255,11 +191,17 @@ impl WorkerProducer {
     /// The first failed delivery of the transaction.
     pub(crate) fn failure(&self) -> Option<DeliveryFailure> {
         let deliveries = self.client.context().lock();
-        let Some(topic) = &deliveries.denied else { return deliveries.failure.clone() };
+        let Some(topic) = &deliveries.denied else {
+            let failure = deliveries.failure.clone()?;
+            let timestamp =
+                if is_of_time(&failure.error) { self.times.farthest(now_ms()) } else { -1 };
+            return Some(DeliveryFailure { timestamp, ..failure });
+        };
         // The records that were thrown away with the transaction tell no reason.
         Some(DeliveryFailure {
             topic: topic.clone(),
             partition: -1,
+            timestamp: -1,
             error: KafkaError::MessageProduction(RDKafkaErrorCode::TopicAuthorizationFailed),
             is_refusal: false,
         })
@@ -275,7 +217,7 @@ impl WorkerProducer {
     /// their records again. False when that has happened too often without a commit.
     pub(crate) fn learn_refused(&mut self) -> bool {
         let _ = self.await_deliveries(ALONE);
-        let refused = std::mem::take(&mut self.client.context().lock().refused);
+        let refused = self.client.context().lock().take_refused();
         self.refusals.learn(refused)
     }
 
@@ -296,6 +238,7 @@ impl WorkerProducer {
     /// A commit succeeded.
     pub(crate) fn committed(&mut self) {
         self.refusals.committed();
+        self.times = Times::default();
     }
 
     /// The changelog positions of the transaction that was just committed.
@@ -315,10 +258,10 @@ impl WorkerProducer {
     /// Sends a record of which something is known already.
     #[cold]
     fn produce_warily(&mut self, record: &Outgoing<'_>) -> Result<(), BoxError> {
-        match self.refusals.verdict(record) {
-            Verdict::Guilty(error) => Err(Box::new(RecordRefused::new(error))),
+        match self.refusals.suspicion(record) {
+            Suspicion::Guilty(error) => Err(Box::new(RecordRefused::new(error))),
             // The transaction is lost already: nothing is learnt from this one.
-            Verdict::Suspect if self.failure().is_none() => {
+            Suspicion::Suspect if self.failure().is_none() => {
                 let _ = self.await_deliveries(ALONE);
                 self.produce(record)?;
                 let done = self.await_deliveries(ALONE);
@@ -331,7 +274,7 @@ impl WorkerProducer {
                 }
                 Ok(())
             }
-            Verdict::Suspect | Verdict::Unknown => self.produce(record),
+            Suspicion::Suspect | Suspicion::None => self.produce(record),
         }
     }
 
@@ -343,29 +286,42 @@ impl WorkerProducer {
             Origin::Changelog(id) => id.0 as usize + 1,
         };
         let mut next: BaseRecord<'_, [u8], [u8], usize> =
-            BaseRecord::with_opaque_to(record.topic, origin).timestamp(record.timestamp);
+            BaseRecord::with_opaque_to(record.topic, origin).timestamp(time_of(record));
+        self.times.add(record.timestamp);
         next.partition = record.partition;
         next.key = record.key;
         next.payload = record.value;
         if !record.headers.is_empty() {
             next.headers = Some(owned_headers(record.headers));
         }
+        if self.first_sent.is_none() {
+            self.first_sent = Some(Instant::now());
+        }
         loop {
-            match self.client.send(next) {
+            let (error, back) = match self.client.send(next) {
                 Ok(()) => break,
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    next = back;
+                Err(refused) => refused,
+            };
+            next = back;
+            match judge(&error, Step::HandOver, None) {
+                Verdict::Retry if is_unknown_topic(&error) => {
+                    if !self.unknown.await_topic(record.topic, &self.client) {
+                        return Err(Box::new(RecordRefused::new(error)));
+                    }
+                }
+                Verdict::Retry => {
                     self.await_report();
                     if let Some(failure) = self.failure() {
                         return Err(Box::new(failure.error));
                     }
                 }
                 // The client has not taken it: the transaction is as it was.
-                Err((error, _)) if is_refusal(&error) => {
-                    return Err(Box::new(RecordRefused::new(error)));
-                }
-                Err((error, _)) => return Err(Box::new(error)),
+                Verdict::Refused => return Err(Box::new(RecordRefused::new(error))),
+                _ => return Err(Box::new(error)),
             }
+        }
+        if !self.unknown.is_empty() {
+            self.unknown.found(record.topic);
         }
         self.records += 1;
         self.sent += 1;
@@ -377,18 +333,24 @@ impl WorkerProducer {
     }
 }
 
-/// Whether a record that failed with this error may have been sent, and never answered.
-fn may_still_arrive(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            Code::MessageTimedOut
-                | Code::PurgeInflight
-                | Code::BrokerTransportFailure
-                | Code::OperationTimedOut
-        )
-    )
+/// The time a record is sent with. A dead letter has the time of the record it stands for, which
+/// may be why that one was refused: no letter lies in the future.
+fn time_of(record: &Outgoing<'_>) -> i64 {
+    if record.origin != Origin::DeadLetter {
+        return record.timestamp;
+    }
+    record.timestamp.min(now_ms())
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// How long a topic may be unknown: half of the time that a record has to be delivered.
+fn unknown_patience(settings: &ClientSettings) -> Duration {
+    let limit = settings.get("message.timeout.ms").and_then(|ms| ms.parse().ok());
+    limit.map_or(UNKNOWN_PATIENCE, |ms| Duration::from_millis(ms) / 2).min(UNKNOWN_PATIENCE)
 }
 
 fn owned_headers(headers: &oncestream_core::Headers) -> OwnedHeaders {
@@ -406,19 +368,80 @@ impl Collector for WorkerProducer {
         if let Some(count) = self.partitions.get(topic) {
             return Ok(*count);
         }
-        let metadata = self.client.client().fetch_metadata(Some(topic), Duration::from_secs(10))?;
-        let count = metadata.topics().first().map_or(0, |t| t.partitions().len()) as i32;
-        if count == 0 {
-            return Err(format!("topic {topic} does not exist; create it").into());
+        loop {
+            let metadata = self.client.client().fetch_metadata(Some(topic), METADATA_LIMIT)?;
+            let count = metadata.topics().first().map_or(0, |t| t.partitions().len()) as i32;
+            if count > 0 {
+                self.unknown.found(topic);
+                self.partitions.insert(topic.to_owned(), count);
+                return Ok(count);
+            }
+            // Not believed at once, as for a record without a partitioner.
+            if !self.unknown.await_topic(topic, &self.client) {
+                return Err(format!("topic {topic} does not exist; create it").into());
+            }
         }
-        self.partitions.insert(topic.to_owned(), count);
-        Ok(count)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use oncestream_broker::{Action, Api, Broker, Fault};
+    use oncestream_core::Headers;
+
     use super::*;
+    use crate::config::StreamsConfig;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + LIMIT;
+        while !is_so() {
+            assert!(Instant::now() < deadline, "waited in vain for {what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// A producer with one record in an open transaction.
+    fn with_a_record(broker: &Broker) -> WorkerProducer {
+        broker.create_topic("out", 1).unwrap();
+        let config = StreamsConfig::builder("app", broker.bootstrap_servers()).build().unwrap();
+        let settings = config.producer_settings(Some("id"), 0);
+        let mut producer = WorkerProducer::new(&settings).unwrap();
+        producer.init(LIMIT).unwrap();
+        producer.begin().unwrap();
+        let record = Outgoing {
+            topic: "out",
+            partition: Some(0),
+            key: None,
+            value: Some(b"value"),
+            timestamp: 1,
+            headers: &Headers::default(),
+            origin: Origin::Sink,
+        };
+        producer.send(&record).unwrap();
+        producer
+    }
+
+    /// The client puts what was in flight back into its queue when the connection is lost.
+    #[test]
+    fn a_record_that_was_sent_before_its_connection_was_lost_may_still_arrive() {
+        let broker = Broker::builder().start_blocking().unwrap();
+        let sent = Fault::on(Api::Produce).always().then(Action::Disconnect);
+        let sent = broker.faults().add(sent);
+        let producer = with_a_record(&broker);
+        wait_until("two requests", || broker.faults().fired(sent) >= 2);
+        assert!(producer.purge(LIMIT), "it was taken for one that was never sent");
+    }
+
+    #[test]
+    fn a_record_that_was_acknowledged_cannot_arrive_again() {
+        let broker = Broker::builder().start_blocking().unwrap();
+        let producer = with_a_record(&broker);
+        assert!(producer.await_deliveries(LIMIT));
+        assert!(!producer.purge(LIMIT));
+        producer.abort(LIMIT).unwrap();
+    }
 
     #[test]
     fn a_call_that_does_not_return_is_left_behind_as_timed_out() {

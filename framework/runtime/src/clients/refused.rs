@@ -3,8 +3,9 @@
 //! The broker's refusal comes after the record was handed over, and the transaction it is in can
 //! only be aborted. The tasks then process their records again from the committed offsets, and a
 //! record with the same topic, key and value is known:
-//! - The broker refuses whole batches, so each record of one is at first a suspect. A suspect is
-//!   sent alone: if it is refused again it is guilty, otherwise it was in bad company.
+//! - The broker refuses whole batches. Where it names the records at fault they are guilty. Where it
+//!   does not, each record of the batch is at first a suspect. A suspect is sent alone: if it is
+//!   refused again it is guilty, otherwise it was in bad company.
 //! - A guilty record is refused here, before the client sees it. The production handler is asked
 //!   then, with the record's source at hand, and the transaction goes on.
 //!
@@ -12,26 +13,11 @@
 //! What is refused depends on the record's content and on the topic, and the topic may change.
 
 use oncestream_core::task::{Origin, Outgoing};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::KafkaError;
 
 /// So many times in a row, without a commit, may tasks start again because of refused records.
 /// Enough for a batch full of them; not for outputs that differ each time.
 const MAX_PASSES: u32 = 200;
-
-/// Whether an error is about the record, and trying again is of no use.
-pub(crate) fn is_refusal(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            Code::MessageSizeTooLarge
-                | Code::InvalidRecord
-                | Code::PolicyViolation
-                | Code::UnknownTopic
-                | Code::UnknownPartition
-                | Code::UnknownTopicOrPartition
-        )
-    )
-}
 
 /// One refused record.
 #[derive(Debug)]
@@ -40,6 +26,8 @@ pub(crate) struct RefusedRecord {
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) value: Option<Vec<u8>>,
     pub(crate) error: KafkaError,
+    /// The broker has named it, among others of its batch that it has not.
+    pub(crate) named: bool,
 }
 
 impl RefusedRecord {
@@ -56,8 +44,8 @@ impl RefusedRecord {
 
 /// What is known of a record that is about to be sent.
 #[derive(Debug)]
-pub(crate) enum Verdict {
-    Unknown,
+pub(crate) enum Suspicion {
+    None,
     Suspect,
     Guilty(KafkaError),
 }
@@ -84,8 +72,10 @@ impl Refusals {
         for record in refused {
             let known =
                 self.guilty.iter().chain(&self.suspects).any(|known| known.is_same(&record));
-            if !known {
-                self.suspects.push(record);
+            match (known, record.named) {
+                (true, _) => {}
+                (false, true) => self.guilty.push(record),
+                (false, false) => self.suspects.push(record),
             }
         }
         self.passes += 1;
@@ -93,19 +83,19 @@ impl Refusals {
     }
 
     /// What is known of a record. Only sinks' records can be refused without harm.
-    pub(crate) fn verdict(&mut self, record: &Outgoing<'_>) -> Verdict {
+    pub(crate) fn suspicion(&mut self, record: &Outgoing<'_>) -> Suspicion {
         if record.origin != Origin::Sink {
-            return Verdict::Unknown;
+            return Suspicion::None;
         }
         if let Some(guilty) = self.guilty.iter().find(|guilty| guilty.is(record)) {
             self.applied = true;
             self.met = true;
-            return Verdict::Guilty(guilty.error.clone());
+            return Suspicion::Guilty(guilty.error.clone());
         }
         if self.suspects.iter().any(|suspect| suspect.is(record)) {
-            return Verdict::Suspect;
+            return Suspicion::Suspect;
         }
-        Verdict::Unknown
+        Suspicion::None
     }
 
     /// A suspect was sent alone, and refused again or not.
@@ -137,6 +127,7 @@ impl Refusals {
 mod tests {
     use super::*;
     use oncestream_core::Headers;
+    use rdkafka::error::RDKafkaErrorCode as Code;
 
     fn refused(value: &str) -> RefusedRecord {
         RefusedRecord {
@@ -144,15 +135,16 @@ mod tests {
             key: None,
             value: Some(value.as_bytes().to_vec()),
             error: KafkaError::MessageProduction(Code::MessageSizeTooLarge),
+            named: false,
         }
     }
 
     fn verdict(known: &mut Refusals, value: &str, origin: Origin) -> &'static str {
         let headers = Headers::default();
-        match known.verdict(&outgoing(value, &headers, origin)) {
-            Verdict::Unknown => "unknown",
-            Verdict::Suspect => "suspect",
-            Verdict::Guilty(_) => "guilty",
+        match known.suspicion(&outgoing(value, &headers, origin)) {
+            Suspicion::None => "unknown",
+            Suspicion::Suspect => "suspect",
+            Suspicion::Guilty(_) => "guilty",
         }
     }
 
@@ -183,6 +175,14 @@ mod tests {
         // Refused with the transaction that ended with the guilty one: known already.
         assert!(known.learn(vec![refused("large")]));
         assert_eq!(verdict(&mut known, "large", Origin::Sink), "guilty");
+    }
+
+    #[test]
+    fn a_record_that_the_broker_names_is_guilty_at_once() {
+        let mut known = Refusals::default();
+        known.learn(vec![RefusedRecord { named: true, ..refused("late") }]);
+        assert_eq!(verdict(&mut known, "late", Origin::Sink), "guilty");
+        assert_eq!(verdict(&mut known, "other", Origin::Sink), "unknown");
     }
 
     #[test]

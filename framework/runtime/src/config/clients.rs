@@ -208,6 +208,9 @@ const PRODUCER: &[(&str, &str)] = &[
     // The default of 100,000 messages blocks a fast worker; bound the bytes instead.
     ("queue.buffering.max.messages", "1000000"),
     ("queue.buffering.max.kbytes", "262144"),
+    // What brokers take by default; librdkafka's own limit of 1,000,000 would refuse records that
+    // Kafka's Java clients have written. Batches of many records stay below `batch.size`.
+    ("message.max.bytes", "1048588"),
 ];
 
 const TRANSACTIONAL: &[(&str, &str)] = &[

@@ -29,7 +29,8 @@ impl Worker {
         let asked =
             self.tasks.running_tasks().fold(false, |asked, t| t.take_commit_request() | asked);
         let refused = self.producer.as_mut().is_some_and(WorkerProducer::take_refusal_applied);
-        if now < self.next_commit && !too_much && !asked && !refused {
+        let full = self.machine.room() == 0;
+        if now < self.next_commit && !too_much && !asked && !refused && !full {
             return Ok(());
         }
         self.metrics.uncommitted_bytes.set(bytes as f64);
@@ -57,6 +58,22 @@ impl Worker {
             self.metrics.committed(started.elapsed(), self.opened_at.elapsed());
         }
         Ok(())
+    }
+
+    /// The commit before the end. One that failed was aborted, and says so: what it had is
+    /// processed again by who has the partitions next. If somebody else has them already, that
+    /// is no failure.
+    pub(super) fn last_commit(&mut self) -> Result<(), StreamsError> {
+        let (before, due) = (self.committed, self.tasks.needs_commit());
+        self.trouble.told = None;
+        let action = self.machine.on(Fact::CommitDue);
+        self.drive(action)?;
+        match self.trouble.told.take() {
+            Some(error) if due && self.committed == before && !error.is_of_group() => {
+                Err(StreamsError::LastCommit { worker: self.index, source: Box::new(error) })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Gives a fact to the machine and does what it asks for.
@@ -90,6 +107,7 @@ impl Worker {
         let Some(producer) = &mut self.producer else {
             return Fact::Failed(Disposition::OutcomeUnknown);
         };
+        let began = Instant::now();
         let mut failed = None;
         for task in self.tasks.running_tasks() {
             let _span = tracing::debug_span!("task", id = %task.id()).entered();
@@ -98,6 +116,7 @@ impl Worker {
                 break;
             }
         }
+        self.trouble.worked += began.elapsed();
         if let Some(error) = failed {
             return self.classify_task_error(error);
         }
@@ -148,6 +167,11 @@ impl Worker {
         }
         if list.count() == 0 {
             return Fact::Done;
+        }
+        // The broker would take positions of no generation at all without a check, and answers a
+        // static member that has given its membership up like one that has a twin.
+        if self.consumer.is_rebalancing() {
+            return Fact::Failed(Disposition::RestoreTask);
         }
         if !self.shared.config.is_exactly_once() || offsets_outside() {
             return match self.consumer.commit(&list) {
@@ -225,6 +249,7 @@ impl Worker {
         }
         self.failures = 0;
         self.fatal_producers = 0;
+        self.trouble.committed();
         self.committed += 1;
         Fact::Done
     }

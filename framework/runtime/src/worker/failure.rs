@@ -9,12 +9,16 @@ use std::time::{Duration, Instant};
 use oncestream_core::TaskId;
 use oncestream_core::commit::{Disposition, Fact};
 use oncestream_core::error::TaskError;
+use oncestream_core::graph::Topology;
 use rdkafka::error::KafkaError;
 
 use super::Worker;
 use super::producing::{INIT_STEP, new_producer, transactional_id};
 use super::tasks::Route;
-use crate::clients::{DeliveryFailure, Step, WorkerProducer, disposition};
+use super::trouble::{Cause, Ending};
+use crate::clients::{
+    DeliveryFailure, Step, WorkerProducer, is_consequence, is_of_instance, judge,
+};
 use crate::error::StreamsError;
 
 /// A producer that fails for good so many times in a row, without a commit, stops the worker.
@@ -148,18 +152,49 @@ impl Worker {
         if let Some(fact) = self.refused_by_broker(&failure) {
             return Some(fact);
         }
-        let step = if self.shared.config.is_exactly_once() {
+        let failure = self.with_reason(failure);
+        let fact = self.judge(&failure.error, self.delivery_step());
+        self.error = Some(self.produce_error(failure));
+        Some(fact)
+    }
+
+    fn delivery_step(&self) -> Step {
+        if self.shared.config.is_exactly_once() {
             Step::TransactionalDelivery
         } else {
             Step::PlainDelivery
-        };
-        let fact = self.judge(&failure.error, step);
-        self.error = Some(StreamsError::Produce {
-            topic: failure.topic,
-            partition: failure.partition,
-            source: failure.error,
-        });
-        Some(fact)
+        }
+    }
+
+    /// Records that the client has thrown away tell no reason: what made it do so does.
+    fn with_reason(&self, failure: DeliveryFailure) -> DeliveryFailure {
+        match self.producer.as_ref().and_then(WorkerProducer::fatal) {
+            Some(code) if is_consequence(&failure.error) => {
+                DeliveryFailure { error: KafkaError::MessageProduction(code), ..failure }
+            }
+            _ => failure,
+        }
+    }
+
+    /// A record that cannot be produced, told with the store where it is a changelog's.
+    fn produce_error(&self, failure: DeliveryFailure) -> StreamsError {
+        let DeliveryFailure { topic, partition, timestamp, error: source, .. } = failure;
+        let application_id = self.shared.config.application_id();
+        let topology = &self.shared.topology;
+        let names = topology.sub_topologies().iter().flat_map(|sub| &sub.stores);
+        let store = names
+            .filter_map(|name| topology.store(name))
+            .find(|def| *Topology::changelog_topic(application_id, &def.name) == *topic);
+        match store {
+            Some(def) => StreamsError::Changelog {
+                store: def.name.to_string(),
+                topic,
+                partition,
+                timestamp,
+                source,
+            },
+            None => StreamsError::Produce { topic, partition, timestamp, source },
+        }
     }
 
     /// A record that the broker refuses for good: the transaction is lost, but with what is learnt
@@ -173,11 +208,7 @@ impl Worker {
         if !self.producer.as_mut()?.learn_refused() {
             return None;
         }
-        self.error = Some(StreamsError::Produce {
-            topic: failure.topic.clone(),
-            partition: failure.partition,
-            source: failure.error.clone(),
-        });
+        self.error = Some(self.produce_error(failure.clone()));
         // It gets further each time: no pause.
         self.failures = 0;
         Some(Fact::Failed(Disposition::AbortTransaction))
@@ -209,15 +240,37 @@ impl Worker {
             {
                 return fact;
             }
-            let step = if self.shared.config.is_exactly_once() {
-                Step::TransactionalDelivery
-            } else {
-                Step::PlainDelivery
-            };
-            fact = self.judge(kafka, step);
+            fact = self.judge(kafka, self.delivery_step());
         }
-        self.error = Some(produce_error(error));
+        if let StreamsError::Task { source: TaskError::WentBack { .. }, .. } = &error {
+            // The tasks go on from the committed offset, wherever that leads by now.
+            fact = self.restore_unless_repeated(Cause::WentBack);
+        }
+        self.error = Some(self.named(error));
         fact
+    }
+
+    /// The tasks start again, unless that has happened too often for this cause.
+    pub(super) fn restore_unless_repeated(&mut self, cause: Cause) -> Fact {
+        let goes_on = self.trouble.may_go_on(cause);
+        Fact::Failed(if goes_on { Disposition::RestoreTask } else { Disposition::Fatal })
+    }
+
+    /// A record that the client refuses at once is told like one that the broker refuses.
+    fn named(&self, error: StreamsError) -> StreamsError {
+        let StreamsError::Task { task, source: TaskError::Send { topic, source } } = error else {
+            return error;
+        };
+        match source.downcast::<KafkaError>() {
+            Ok(source) => self.produce_error(DeliveryFailure {
+                topic,
+                partition: -1,
+                timestamp: -1,
+                error: *source,
+                is_refusal: false,
+            }),
+            Err(source) => StreamsError::Task { task, source: TaskError::Send { topic, source } },
+        }
     }
 
     /// Damage that shows when a store is read: its checkpoint goes, so the task starts again with
@@ -240,19 +293,39 @@ impl Worker {
     /// What to do about a client's error, in the light of what happened before.
     pub(super) fn judge(&mut self, error: &KafkaError, step: Step) -> Fact {
         let fatal = self.producer.as_ref().and_then(WorkerProducer::fatal);
-        let mut found = disposition(error, step, fatal);
-        let outlived = self.opened_at.elapsed() >= self.shared.config.transaction_timeout();
-        if found == Disposition::Fenced && outlived {
+        let mut found = judge(error, step, fatal).disposition();
+        self.trouble.ending = Ending::AsItIs;
+        if found == Disposition::Fenced && self.has_outlived() {
             // Its own time-out has ended the transaction, not a rival.
-            found = Disposition::OutcomeUnknown;
+            let slow = self.trouble.worked >= self.shared.config.transaction_timeout();
+            found = Disposition::Outlived { slow };
+            if slow {
+                self.trouble.ending = Ending::TooSlow;
+            }
+        }
+        if is_of_instance(error) && self.consumer.is_rebalancing() {
+            // No twin: the client itself has given the membership up, since it was not polled for
+            // max.poll.interval.ms, and joins again.
+            return Fact::Failed(Disposition::RestoreTask);
         }
         if fatal.is_some() && found == Disposition::OutcomeUnknown {
             self.fatal_producers += 1;
             if self.fatal_producers > MAX_FATAL {
+                self.trouble.ending = Ending::Repeated(self.fatal_producers);
                 found = Disposition::Fatal;
             }
         }
+        let again = matches!(found, Disposition::AbortTransaction | Disposition::OutcomeUnknown);
+        if again && !self.trouble.may_go_on_after(error) {
+            found = Disposition::Fatal;
+        }
         Fact::Failed(found)
+    }
+
+    /// Whether the broker may have ended the transaction by its timeout.
+    fn has_outlived(&self) -> bool {
+        let open_for = self.producer.as_ref().map_or(Duration::ZERO, WorkerProducer::open_for);
+        self.shared.config.is_exactly_once() && open_for >= self.shared.config.transaction_timeout()
     }
 
     pub(super) fn client_failed(&mut self, action: &str, error: KafkaError, step: Step) -> Fact {
@@ -262,16 +335,38 @@ impl Worker {
     }
 
     pub(super) fn log_failure(&mut self, then: &str) {
+        self.trouble.ending = Ending::AsItIs;
         match self.error.take() {
-            Some(error) => tracing::warn!(worker = self.index, %error, "{then}"),
+            Some(error) => {
+                tracing::warn!(worker = self.index, %error, "{then}");
+                self.trouble.told = Some(error);
+            }
             None => tracing::warn!(worker = self.index, "{then}"),
         }
     }
 
     pub(super) fn stop_error(&mut self) -> StreamsError {
-        self.error.take().unwrap_or_else(|| StreamsError::Fenced {
+        let error = self.error.take().unwrap_or_else(|| StreamsError::Fenced {
             transactional_id: transactional_id(&self.shared, self.index),
-        })
+        });
+        match self.trouble.ending {
+            Ending::AsItIs => error,
+            Ending::Repeated(failures) => {
+                StreamsError::NoProgress { failures, source: Box::new(error) }
+            }
+            Ending::TooSlow => StreamsError::TooSlow {
+                record: self.last_record(),
+                timeout: self.shared.config.transaction_timeout(),
+            },
+        }
+    }
+
+    fn last_record(&self) -> String {
+        let last = self.trouble.last.and_then(|(route, offset)| {
+            let partition = self.tasks.partition_of(route)?;
+            Some(format!("{partition} at offset {offset}"))
+        });
+        last.unwrap_or_else(|| format!("of worker {}", self.index))
     }
 }
 
@@ -283,20 +378,5 @@ fn damaged_store(error: &TaskError) -> Option<&str> {
             source.downcast_ref::<TaskError>().and_then(damaged_store)
         }
         _ => None,
-    }
-}
-
-/// A record that the client refuses at once is told like one that the broker refuses.
-fn produce_error(error: StreamsError) -> StreamsError {
-    match error {
-        StreamsError::Task { task, source: TaskError::Send { topic, source } } => {
-            match source.downcast::<KafkaError>() {
-                Ok(source) => StreamsError::Produce { topic, partition: -1, source: *source },
-                Err(source) => {
-                    StreamsError::Task { task, source: TaskError::Send { topic, source } }
-                }
-            }
-        }
-        other => other,
     }
 }

@@ -18,6 +18,7 @@ mod restore;
 mod stale;
 mod tasks;
 mod topics;
+mod trouble;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use oncestream_core::commit::{CommitMachine, Fact, Guarantee};
+use oncestream_core::commit::{CommitMachine, Guarantee};
 use oncestream_core::graph::Topology;
 use oncestream_core::state::{CacheBudget, Incarnation, WriteBatch};
 use oncestream_core::task::{ChangelogId, OffsetMetadata, TaskConfig};
@@ -40,6 +41,7 @@ use crate::state_dir::StateDir;
 use group::GroupWatch;
 use restore::Restorer;
 use tasks::TaskSet;
+use trouble::Trouble;
 
 /// What all workers of an instance share.
 pub(crate) struct Shared {
@@ -124,6 +126,8 @@ struct Worker {
     fatal_producers: u32,
     /// Failures in a row without a commit in between.
     failures: u32,
+    /// What went wrong since the last commit.
+    trouble: Trouble,
     /// Commits that succeeded.
     committed: u64,
     /// The last turn of the loop got something done.
@@ -179,6 +183,7 @@ impl Worker {
             opened_at: now,
             fatal_producers: 0,
             failures: 0,
+            trouble: Trouble::default(),
             committed: 0,
             busy: true,
             error: None,
@@ -211,8 +216,7 @@ impl Worker {
         self.revoking = true;
         let result = match result {
             Ok(()) => {
-                let action = self.machine.on(Fact::CommitDue);
-                let done = self.drive(action);
+                let done = self.last_commit();
                 self.tasks.close();
                 done
             }

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use oncestream_core::commit::{Disposition, Fact};
+use oncestream_core::commit::Fact;
 use oncestream_core::error::TaskError;
 use oncestream_core::task::Task;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 
+use super::tasks::Route;
+use super::trouble::Cause;
 use super::{Worker, producing, wall_clock_ms};
 use crate::clients::{WorkerProducer, is_out_of_range, is_transient, is_unsettled, raw_record};
 use crate::error::StreamsError;
@@ -53,7 +55,9 @@ impl Worker {
         let mut taken = 0_u64;
         let mut failed = None;
         let mut pace = Pace::new();
-        while (taken as usize) < BATCH && !pace.is_past(self.next_commit) {
+        let (mut processed, mut began) = (0, None);
+        let room = self.machine.room();
+        while (taken as usize) < BATCH && processed < room && !pace.is_past(self.next_commit) {
             let message = match self.consumer.poll(timeout) {
                 None => break,
                 Some(Ok(message)) => message,
@@ -63,8 +67,7 @@ impl Worker {
                 }
                 // A position that is not there: the tasks begin anew, where `positions` says.
                 Some(Err(error)) if is_out_of_range(&error) => {
-                    self.error = Some(StreamsError::client("reading input topics", error));
-                    failed = Some(Fact::Failed(Disposition::RestoreTask));
+                    failed = Some(Failed::Gone(error));
                     break;
                 }
                 Some(Err(error)) => {
@@ -74,32 +77,63 @@ impl Worker {
             if timeout > Duration::ZERO || now_ms < 0 {
                 timeout = Duration::ZERO;
                 now_ms = wall_clock_ms();
+                began = began.or_else(|| Some(Instant::now()));
             }
+            // Queued before its partition was given up.
             let Some(route) = self.tasks.route(message.topic(), message.partition()) else {
                 continue;
             };
             // A failure to begin starts the tasks again, and this record is read again.
             let Some(producer) = &mut self.producer else { break };
+            let Some(task) = self.tasks.running(route) else {
+                failed = Some(Failed::NotRunning(route));
+                break;
+            };
             if !self.machine.is_open() {
                 self.opened_at = Instant::now();
-                if let Err(fact) = producing::begin(&mut self.machine, producer, &mut self.error) {
-                    failed = Some(fact);
+                self.trouble.began();
+                if let Err(error) = producing::begin(&mut self.machine, producer) {
+                    failed = Some(Failed::Begin(error));
                     break;
                 }
             }
-            let Some(task) = self.tasks.running(route) else { continue };
             let raw = raw_record(&message);
+            self.trouble.last = Some((route, raw.offset));
+            processed += usize::from(task.input_count() == 1);
             if let Err(source) = task.add_record(route.input, raw, now_ms, producer) {
-                failed = Some(self.task_failed(route, source));
+                failed = Some(Failed::Task(route, source));
                 break;
             }
             taken += 1;
         }
         self.busy |= taken > 0;
         self.metrics.records_in.increment(taken);
+        self.machine.processed(processed);
+        self.trouble.worked += began.map_or(Duration::ZERO, |began| began.elapsed());
+        let failed = failed.map(|failed| self.poll_failed(failed));
         match failed.or_else(|| self.delivery_failed()) {
             None => Ok(()),
             Some(fact) => self.report(fact),
+        }
+    }
+
+    #[cold]
+    fn poll_failed(&mut self, failed: Failed) -> Fact {
+        match failed {
+            Failed::Gone(error) => {
+                let cause = Cause::Code(error.rdkafka_error_code());
+                self.error = Some(StreamsError::client("reading input topics", error));
+                self.restore_unless_repeated(cause)
+            }
+            Failed::Begin(error) => self.begin_failed(error),
+            Failed::Task(route, source) => self.task_failed(route, source),
+            // Its partitions are paused, so this is a fault of ours or of the client. To drop the
+            // record would lose it; what is committed is where it is read again.
+            Failed::NotRunning(route) => {
+                let task = self.tasks.task_id(route);
+                tracing::error!(worker = self.index, %task, "a record came before its task runs");
+                self.restore_unless_repeated(Cause::NotRunning)
+            }
         }
     }
 
@@ -110,12 +144,17 @@ impl Worker {
             return Ok(());
         }
         let now_ms = wall_clock_ms();
+        let began = Instant::now();
         let mut failed = None;
         if let Some(producer) = &mut self.producer {
             for task in self.tasks.running_tasks() {
                 let _span = tracing::debug_span!("task", id = %task.id()).entered();
-                match process_ready(task, now_ms, self.next_commit, producer) {
-                    Ok(done) => self.busy |= done > 0,
+                let most = BATCH.min(self.machine.room());
+                match process_ready(task, now_ms, most, self.next_commit, producer) {
+                    Ok(done) => {
+                        self.busy |= done > 0;
+                        self.machine.processed(done);
+                    }
                     Err(source) => {
                         failed = Some(StreamsError::Task { task: task.id(), source });
                         break;
@@ -123,6 +162,7 @@ impl Worker {
                 }
             }
         }
+        self.trouble.worked += began.elapsed();
         if let Some(error) = failed {
             let fact = self.classify_task_error(error);
             return self.report(fact);
@@ -146,6 +186,7 @@ impl Worker {
         {
             return Ok(());
         }
+        let began = Instant::now();
         let mut failed = None;
         if let Some(producer) = &mut self.producer {
             for task in self.tasks.running_tasks() {
@@ -155,6 +196,7 @@ impl Worker {
                 }
             }
         }
+        self.trouble.worked += began.elapsed();
         match failed {
             None => Ok(()),
             Some(error) => {
@@ -165,16 +207,26 @@ impl Worker {
     }
 }
 
-/// Processes waiting records of one task, up to a batch of them or until a commit is due.
+/// Why records are taken no further.
+enum Failed {
+    /// The log has nothing at the position of an input.
+    Gone(KafkaError),
+    Begin(KafkaError),
+    Task(Route, TaskError),
+    NotRunning(Route),
+}
+
+/// Processes waiting records of one task, up to so many or until a commit is due.
 fn process_ready(
     task: &mut Task,
     now_ms: i64,
+    most: usize,
     next_commit: Instant,
     producer: &mut WorkerProducer,
 ) -> Result<usize, TaskError> {
     let mut done = 0;
     let mut pace = Pace::new();
-    while done < BATCH && !pace.is_past(next_commit) {
+    while done < most && !pace.is_past(next_commit) {
         if task.process_ready(1, now_ms, producer)? == 0 {
             break;
         }

@@ -10,7 +10,7 @@ use rdkafka::error::RDKafkaErrorCode::TransactionalIdAuthorizationFailed;
 
 use super::{Shared, Worker};
 use crate::access::Resource;
-use crate::clients::{Step, WorkerProducer, disposition};
+use crate::clients::{Step, WorkerProducer};
 use crate::error::StreamsError;
 
 /// Longer than the coordinator may take to settle a transaction that a crash left open.
@@ -73,20 +73,15 @@ fn init(shared: &Shared, producer: &WorkerProducer, id: &str) -> Result<bool, St
     }
 }
 
-/// Opens a transaction for the first record of it. An error comes back as the fact to report.
+/// Opens a transaction for the first record of it.
 pub(super) fn begin(
     machine: &mut CommitMachine,
-    producer: &WorkerProducer,
-    why: &mut Option<StreamsError>,
-) -> Result<(), Fact> {
-    if machine.on(Fact::Work) == Action::Begin
-        && let Err(e) = producer.begin()
-    {
-        let fact = Fact::Failed(disposition(&e, Step::Transaction, producer.fatal()));
-        *why = Some(StreamsError::client("beginning a transaction", e));
-        return Err(fact);
+    producer: &mut WorkerProducer,
+) -> Result<(), KafkaError> {
+    match machine.on(Fact::Work) {
+        Action::Begin => producer.begin(),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 impl Worker {
@@ -95,11 +90,19 @@ impl Worker {
         if self.machine.is_open() {
             return Ok(true);
         }
-        let Some(producer) = &self.producer else { return Ok(false) };
+        let Some(producer) = &mut self.producer else { return Ok(false) };
         self.opened_at = Instant::now();
-        match begin(&mut self.machine, producer, &mut self.error) {
+        self.trouble.began();
+        match begin(&mut self.machine, producer) {
             Ok(()) => Ok(true),
-            Err(fact) => self.report(fact).map(|()| false),
+            Err(error) => {
+                let fact = self.begin_failed(error);
+                self.report(fact).map(|()| false)
+            }
         }
+    }
+
+    pub(super) fn begin_failed(&mut self, error: KafkaError) -> Fact {
+        self.client_failed("beginning a transaction", error, Step::Transaction)
     }
 }

@@ -135,6 +135,12 @@ impl TaskSet {
         self.entries[route.entry].task.id()
     }
 
+    /// The partition that a route stands for.
+    pub(super) fn partition_of(&self, route: Route) -> Option<&TopicPartition> {
+        let task = &self.entries.get(route.entry)?.task;
+        task.inputs().find_map(|(input, partition)| (input == route.input).then_some(partition))
+    }
+
     pub(super) fn running_tasks(&mut self) -> impl Iterator<Item = &mut Task> {
         self.entries.iter_mut().filter(|e| e.phase == Phase::Running).map(|e| &mut e.task)
     }

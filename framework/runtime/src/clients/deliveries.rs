@@ -1,0 +1,174 @@
+//! What became of the records that were handed to a producer, as the client reports it.
+//!
+//! Runs in the client's callback: it remembers, and decides nothing. Of a record that was delivered
+//! and has no changelog nothing is remembered, and no lock is taken.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use oncestream_core::task::ChangelogId;
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Message};
+use rdkafka::producer::ProducerContext;
+
+use super::context;
+use super::refused::RefusedRecord;
+use super::verdict::{Step, Verdict, is_of_neighbour, judge, may_still_arrive};
+
+/// What travels with a record of a sink, and with a dead letter; a changelog's is its id plus one.
+pub(super) const SINK: usize = 0;
+pub(super) const DEAD_LETTER: usize = usize::MAX;
+
+/// The first record that could not be delivered.
+#[derive(Debug, Clone)]
+pub(crate) struct DeliveryFailure {
+    pub(crate) topic: String,
+    pub(crate) partition: i32,
+    /// The time that is refused, in milliseconds; -1 where no time is.
+    pub(crate) timestamp: i64,
+    pub(crate) error: KafkaError,
+    /// This record of a sink is at fault, or another in its batch.
+    pub(crate) is_refusal: bool,
+}
+
+/// A refused record and its partition.
+type Refused = (i32, RefusedRecord);
+
+/// What became of the records since the last commit or abort.
+#[derive(Default)]
+pub(super) struct Deliveries {
+    pub(super) failure: Option<DeliveryFailure>,
+    /// A record was given up that may still be on its way to the broker.
+    pub(super) stray: bool,
+    /// The topic that the broker keeps out of the transaction, which is lost by that.
+    pub(super) denied: Option<String>,
+    /// Records of sinks that the broker refused for good.
+    refused: Vec<Refused>,
+    /// Partitions with a batch of which the broker has named the records at fault.
+    named: HashSet<(String, i32)>,
+    /// The next offset of each changelog, after its last acknowledged record.
+    pub(super) changelogs: HashMap<ChangelogId, i64>,
+}
+
+#[derive(Default)]
+pub(crate) struct DeliveryContext {
+    deliveries: Mutex<Deliveries>,
+}
+
+impl DeliveryContext {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Deliveries> {
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for DeliveryContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        if let Some(topic) = context::denied_in_transaction(facility, line) {
+            self.lock().denied.get_or_insert_with(|| topic.to_owned());
+        }
+        context::log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        context::error(&error, reason);
+    }
+}
+
+impl ProducerContext for DeliveryContext {
+    /// Who sent it: [`SINK`], [`DEAD_LETTER`], or the changelog's id plus one.
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, origin: usize) {
+        match result {
+            // Nothing to remember, and nothing to lock: the common case.
+            Ok(_) if origin == SINK || origin == DEAD_LETTER => {}
+            Ok(message) => {
+                let next = message.offset() + 1;
+                let id = ChangelogId((origin - 1) as u32);
+                let mut deliveries = self.lock();
+                let known = deliveries.changelogs.entry(id).or_insert(next);
+                *known = next.max(*known);
+            }
+            Err((error, message)) => self.lock().failed(error, message, origin),
+        }
+    }
+}
+
+impl Deliveries {
+    #[cold]
+    fn failed(&mut self, error: &KafkaError, message: &BorrowedMessage<'_>, origin: usize) {
+        let at_fault = judge(error, Step::TransactionalDelivery, None) == Verdict::Refused;
+        let is_refusal = origin == SINK && at_fault;
+        self.stray |= may_still_arrive(error);
+        let of_neighbour = is_of_neighbour(error);
+        if of_neighbour {
+            self.named.insert((message.topic().to_owned(), message.partition()));
+        }
+        // The record at fault says more than those that were refused with it.
+        let told = self.failure.as_ref();
+        if told.is_none_or(|told| !of_neighbour && is_of_neighbour(&told.error)) {
+            self.failure = Some(DeliveryFailure {
+                topic: message.topic().to_owned(),
+                partition: message.partition(),
+                timestamp: -1,
+                error: error.clone(),
+                is_refusal,
+            });
+        }
+        if is_refusal {
+            let record = RefusedRecord {
+                topic: message.topic().to_owned(),
+                key: message.key().map(<[u8]>::to_vec),
+                value: message.payload().map(<[u8]>::to_vec),
+                error: error.clone(),
+                named: false,
+            };
+            self.refused.push((message.partition(), record));
+        }
+    }
+
+    /// The records that were refused, with what the broker has said of their batches.
+    pub(super) fn take_refused(&mut self) -> Vec<RefusedRecord> {
+        let named = std::mem::take(&mut self.named);
+        let refused = std::mem::take(&mut self.refused).into_iter();
+        refused
+            .map(|(partition, record)| {
+                // One that is too large is refused before the broker looks at single records.
+                let single = matches!(
+                    record.error.rdkafka_error_code(),
+                    Some(RDKafkaErrorCode::InvalidTimestamp | RDKafkaErrorCode::InvalidRecord)
+                );
+                let named = single && named.contains(&(record.topic.clone(), partition));
+                RefusedRecord { named, ..record }
+            })
+            .collect()
+    }
+}
+
+/// The earliest and the latest time of some records. A delivery that fails does not tell the time
+/// of its record, but where a time is refused, one that lies farther off is refused as well.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    earliest: i64,
+    latest: i64,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        Self { earliest: i64::MAX, latest: -1 }
+    }
+}
+
+impl Times {
+    pub(super) fn add(&mut self, timestamp: i64) {
+        self.earliest = self.earliest.min(timestamp);
+        self.latest = self.latest.max(timestamp);
+    }
+
+    /// A time in the future, or else the one farthest in the past.
+    pub(super) fn farthest(self, now_ms: i64) -> i64 {
+        if self.latest > now_ms { self.latest } else { self.earliest.min(self.latest) }
+    }
+}

@@ -1,0 +1,386 @@
+//! Records that a broker refuses for good: the production handler decides about those of sinks and
+//! repartition topics, a changelog's stops the application, and nothing starts again for ever.
+//!
+//! Run with `cargo test -p oncestream-tests --test refusals`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use oncestream::prelude::*;
+use oncestream::{StreamsError, Topology};
+use oncestream_broker::{Action, Api, Broker, Fault};
+use oncestream_tests::application::*;
+
+const DEAD: &str = "errors.dead.letter.queue.topic.name";
+const PRODUCTION: &str = "production.exception.handler";
+const GUARANTEES: [&str; 2] = ["exactly_once_v2", "at_least_once"];
+const SOON_COMMITTED: (&str, &str) = ("commit.interval.ms", "100");
+/// A refusal is told within this time; without a bound it never is.
+const SOON: Duration = Duration::from_secs(40);
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
+}
+
+/// Values are event times.
+fn timed() -> Consumed<Option<String>, String> {
+    Consumed::new()
+        .timestamp_extractor(|r: &Record<Option<String>, String>, _| r.value.parse().unwrap())
+}
+
+/// Where the records with their times go to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Target {
+    Sink,
+    Repartition,
+    Changelog,
+}
+
+fn topology(target: Target, input: &str, output: &str) -> Topology {
+    let builder = StreamsBuilder::new();
+    let stream = builder.stream_with(input, timed());
+    match target {
+        Target::Sink => stream.to(output),
+        Target::Repartition => {
+            stream
+                .select_key(|_, v| v.clone())
+                .repartition(Repartitioned::named("again"))
+                .to(output);
+        }
+        // The sink comes after the store: what is refused first is the changelog's.
+        Target::Changelog => {
+            let uncached = Materialized::named("latest").caching_disabled();
+            stream.select_key(|_, v| v.clone()).group_by_key().reduce(|_, new| new, uncached);
+        }
+    }
+    builder.build().unwrap()
+}
+
+/// Ninety-nine times in milliseconds, and one in microseconds.
+fn times() -> (Vec<String>, String) {
+    let now = now_ms();
+    let wrong = (now * 1000).to_string();
+    let mut lines: Vec<String> = (0..99).map(|n| (now - 1000 + n).to_string()).collect();
+    lines.insert(50, wrong.clone());
+    (lines, wrong)
+}
+
+/// Starts an application that is expected to end with an error soon.
+async fn error_of(streams: &Streams) -> StreamsError {
+    streams.start().await.unwrap();
+    let deadline = Instant::now() + SOON;
+    while streams.state() != ClientState::Error {
+        assert!(Instant::now() < deadline, "no error, but {}", streams.state());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    streams.shutdown().await.unwrap_err()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_that_the_broker_refuses_stops_and_is_named() {
+    for guarantee in GUARANTEES {
+        for target in [Target::Sink, Target::Repartition] {
+            let app = Application::new("time-fails");
+            let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+            let (lines, wrong) = times();
+            produce_lines(&input, lines.iter().map(String::as_str));
+            let settings = [("processing.guarantee", guarantee), SOON_COMMITTED];
+            let error = error_of(&app.streams(topology(target, &input, &output), &settings)).await;
+            let topic = match target {
+                Target::Repartition => format!("{}-again-repartition-0", app.id),
+                _ => format!("{output}-0"),
+            };
+            assert_tells(&error, &[&topic, &wrong, "message.timestamp"]);
+            assert!(!error.to_string().contains("max.message.bytes"), "{error}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_that_the_broker_refuses_is_dropped_alone() {
+    for guarantee in GUARANTEES {
+        for target in [Target::Sink, Target::Repartition] {
+            let app = Application::new("time-continues");
+            let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+            let dead = app.create("dead", 1).await;
+            let (mut lines, wrong) = times();
+            produce_lines(&input, lines.iter().map(String::as_str));
+            let settings = [
+                ("processing.guarantee", guarantee),
+                SOON_COMMITTED,
+                (PRODUCTION, "continue"),
+                (DEAD, &*dead),
+            ];
+            let streams = app.streams(topology(target, &input, &output), &settings);
+            start(&streams).await;
+            lines.retain(|line| *line != wrong);
+            let deadline = Instant::now() + SOON;
+            let distinct = |topic: &str| {
+                let mut texts = visible_texts(topic);
+                texts.dedup();
+                texts
+            };
+            while distinct(&output) != lines || visible(&dead).is_empty() {
+                assert!(Instant::now() < deadline, "{guarantee} {target:?}: {}", streams.state());
+                assert_ne!(streams.state(), ClientState::Error);
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            stop(&streams).await;
+            let (out, letters) = (visible_texts(&output), visible_texts(&dead));
+            if guarantee == GUARANTEES[0] {
+                assert_eq!(out, lines, "{target:?}");
+                assert_eq!(letters, [wrong], "{target:?}");
+            } else {
+                assert!(out.len() <= 4 * lines.len(), "{target:?}: {} duplicates", out.len());
+                assert!(letters.len() <= 2 && letters[0] == wrong, "{target:?}: {letters:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_changelog_record_stops_and_names_the_store_whatever_the_handler() {
+    for guarantee in GUARANTEES {
+        for handler in ["fail", "continue"] {
+            let app = Application::new("changelog-refused");
+            let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+            let (lines, wrong) = times();
+            produce_lines(&input, lines.iter().map(String::as_str));
+            // The repartition topic takes what the changelog does not.
+            let repartition = format!("{}-latest-repartition", app.id);
+            create_topic(&repartition, 1, &[("message.timestamp.after.max.ms", LONGEST)]).await;
+            let settings =
+                [("processing.guarantee", guarantee), SOON_COMMITTED, (PRODUCTION, handler)];
+            let streams = app.streams(topology(Target::Changelog, &input, &output), &settings);
+            let error = error_of(&streams).await;
+            let changelog = format!("{}-latest-changelog-0", app.id);
+            assert_tells(&error, &[&changelog, "store latest", &wrong, "message.timestamp"]);
+        }
+    }
+}
+
+const LONGEST: &str = "9223372036854775807";
+
+/// The same records and topics, but times that are right.
+#[tokio::test(flavor = "multi_thread")]
+async fn times_that_the_broker_takes_pass() {
+    for target in [Target::Sink, Target::Repartition] {
+        let app = Application::new("time-right");
+        let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+        let lines: Vec<String> = (0..99).map(|n| (now_ms() + 60_000 + n).to_string()).collect();
+        produce_lines(&input, lines.iter().map(String::as_str));
+        let streams = app.streams(topology(target, &input, &output), &[]);
+        start(&streams).await;
+        wait_until("all of them", || visible(&output).len() >= lines.len());
+        stop(&streams).await;
+        assert_eq!(visible(&output).len(), lines.len());
+    }
+}
+
+// ---- Answers of the broker that no record changes ----
+
+fn pass_through() -> Topology {
+    let builder = StreamsBuilder::new();
+    builder.stream::<Option<String>, String>("in").to("out");
+    builder.build().unwrap()
+}
+
+fn broker() -> Broker {
+    let broker = Broker::builder().start_blocking().unwrap();
+    broker.create_topic("in", 1).unwrap();
+    broker.create_topic("out", 1).unwrap();
+    broker
+}
+
+fn feed(broker: &Broker, count: usize) {
+    let lines = (0..count).map(|n| (None::<String>, Some(format!("{n:03}")), 1));
+    broker.append("in", 0, lines).unwrap();
+}
+
+/// How large the visible values of a topic are.
+fn sizes(broker: &Broker, topic: &str) -> Vec<usize> {
+    let stable = broker.view().partition(topic, 0).unwrap().last_stable_offset;
+    let records = broker.records(topic, 0).into_iter().filter(|r| r.offset < stable);
+    let visible = records.filter(|r| r.control.is_none() && !r.aborted);
+    visible.filter_map(|r| Some(r.value?.len())).collect()
+}
+
+/// Every permanent code of a Produce answer ends in an error that names the topic, with either
+/// handler: `continue` may drop records, and has none to go on with once all are refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permanent_answer_to_produce_ends_in_an_error_that_names_the_topic() {
+    const CODES: [(i16, &str); 8] = [
+        (10, "MessageSizeTooLarge"),
+        (18, "MessageBatchTooLarge"),
+        (32, "InvalidTimestamp"),
+        (43, "UnsupportedForMessageFormat"),
+        (44, "PolicyViolation"),
+        (76, "UnsupportedCompressionType"),
+        (87, "InvalidRecord"),
+        (42, "InvalidRequest"),
+    ];
+    for guarantee in GUARANTEES {
+        for (code, name) in CODES {
+            let broker = broker();
+            let fault = Fault::on(Api::Produce).topic("out").always().then(Action::Error(code));
+            broker.faults().add(fault);
+            feed(&broker, 3);
+            let app = Application::new("permanent");
+            let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
+            let settings = [("processing.guarantee", guarantee), SOON_COMMITTED];
+            let error = error_of(&streams(pass_through(), config, &settings)).await;
+            assert_tells(&error, &["out-0", name]);
+            let is_size = [10, 18].contains(&code);
+            assert_eq!(error.to_string().contains("max.message.bytes"), is_size, "{error}");
+        }
+    }
+}
+
+/// What is no refusal of a record and never passes is tried a bounded number of times.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_failure_without_progress_ends_in_an_error_that_names_it() {
+    const INVALID_TXN_STATE: i16 = 48;
+    for api in [Api::AddPartitionsToTxn, Api::EndTxn] {
+        let broker = broker();
+        let app = Application::new("same");
+        let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
+        let streams = streams(pass_through(), config, &[]);
+        start(&streams).await;
+        broker.faults().add(Fault::on(api).always().then(Action::Error(INVALID_TXN_STATE)));
+        feed(&broker, 3);
+        let error = error_of_running(&streams).await;
+        assert_tells(&error, &["in a row", "transactional operation in an invalid state"]);
+        assert!(!error.to_string().contains("max.message.bytes"), "{error}");
+    }
+}
+
+async fn error_of_running(streams: &Streams) -> StreamsError {
+    await_state(streams, ClientState::Error).await;
+    streams.shutdown().await.unwrap_err()
+}
+
+/// A broker that is away for long is no failure to give up on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_that_is_away_for_long_is_waited_for() {
+    const NOT_ENOUGH_REPLICAS: i16 = 19;
+    let broker = broker();
+    let app = Application::new("away");
+    let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
+    let settings = [
+        ("transaction.timeout.ms", "1000"),
+        ("session.timeout.ms", "2000"),
+        ("commit.interval.ms", "50"),
+    ];
+    let streams = streams(pass_through(), config, &settings);
+    start(&streams).await;
+    let away = Fault::on(Api::Produce).always().then(Action::Error(NOT_ENOUGH_REPLICAS));
+    let away = broker.faults().add(away);
+    feed(&broker, 3);
+    // Longer than so many failures in a row, each after the time-out of its transaction.
+    tokio::time::sleep(Duration::from_secs(18)).await;
+    assert_eq!(streams.state(), ClientState::Running);
+    broker.faults().remove(away);
+    wait_until("the records", || sizes(&broker, "out").len() >= 3);
+    stop(&streams).await;
+}
+
+// ---- Topics that the client thinks are gone ----
+
+/// The client's word for a topic it has long written to: one answer of a broker that does not know
+/// it makes the client refuse every record for it at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_one_broker_does_not_know_for_a_moment_loses_no_record() {
+    const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
+    for guarantee in GUARANTEES {
+        for handler in ["fail", "continue"] {
+            let broker = broker();
+            let app = Application::new("stale");
+            let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
+            let settings = [
+                ("processing.guarantee", guarantee),
+                (PRODUCTION, handler),
+                ("commit.interval.ms", "50"),
+                ("client.id", "stale"),
+                ("producer.topic.metadata.refresh.interval.ms", "100"),
+                // So soon the client believes that a topic is gone.
+                ("producer.topic.metadata.propagation.max.ms", "10"),
+            ];
+            let streams = streams(pass_through(), config, &settings);
+            start(&streams).await;
+            feed(&broker, 10);
+            wait_until("the first ones", || sizes(&broker, "out").len() >= 10);
+            // The producer alone is told so.
+            let gone = Fault::on(Api::Metadata).client_id("stale-worker-0-producer").topic("out");
+            let gone = gone.times(3).then(Action::Error(UNKNOWN_TOPIC_OR_PARTITION));
+            let gone = broker.faults().add(gone);
+            wait_until("the wrong answer", || broker.faults().fired(gone) >= 1);
+            feed(&broker, 10);
+            let there = || sizes(&broker, "out").len();
+            wait_until("all of them", || there() >= 20 || streams.state() == ClientState::Error);
+            stop(&streams).await;
+            assert!(there() >= 20, "{guarantee} {handler}: {} of 20", there());
+        }
+    }
+}
+
+// ---- Large records ----
+
+fn large_topology() -> Topology {
+    let builder = StreamsBuilder::new();
+    let stream = builder.stream::<String, Vec<u8>>("in");
+    stream.to("out");
+    stream
+        .group_by_key()
+        .reduce(|_, new| new, Materialized::named("latest"))
+        .to_stream()
+        .to("latest");
+    builder.build().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_as_large_as_the_brokers_default_passes_sinks_and_changelogs() {
+    for guarantee in GUARANTEES {
+        let broker = broker();
+        broker.create_topic("latest", 1).unwrap();
+        let value = vec![7_u8; 1_020_000];
+        for key in ["a", "b"] {
+            let record = (Some(key.as_bytes()), Some(value.as_slice()), now_ms());
+            broker.append("in", 0, [record]).unwrap();
+        }
+        let app = Application::new("as-large");
+        let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
+        let settings = [("processing.guarantee", guarantee), SOON_COMMITTED];
+        let streams = streams(large_topology(), config, &settings);
+        streams.start().await.unwrap();
+        let end = || streams.state() == ClientState::Error || sizes(&broker, "latest").len() >= 2;
+        wait_until("both", end);
+        stop(&streams).await;
+        for topic in ["out", "latest"] {
+            assert_eq!(sizes(&broker, topic), [value.len(); 2], "{topic} {guarantee}");
+        }
+        let changelog = format!("{}-latest-changelog", app.id);
+        assert_eq!(sizes(&broker, &changelog).len(), 2);
+    }
+}
+
+/// Just too large for the broker, and far too large for the client.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_larger_than_the_broker_takes_is_still_refused_alone() {
+    for size in [1_048_560, 1_048_700, 2_000_000] {
+        let broker = broker();
+        let app = Application::new("too-large");
+        let builder = StreamsBuilder::new();
+        builder
+            .stream::<Option<String>, String>("in")
+            .map_values(move |v| if v == "001" { "x".repeat(size) } else { v })
+            .to("out");
+        let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
+        let streams = streams(builder.build().unwrap(), config, &[(PRODUCTION, "continue")]);
+        feed(&broker, 3);
+        start(&streams).await;
+        wait_until("the small ones", || sizes(&broker, "out").len() >= 2);
+        stop(&streams).await;
+        assert_eq!(sizes(&broker, "out"), [3, 3], "{size}");
+    }
+}
