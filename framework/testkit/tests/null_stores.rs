@@ -131,6 +131,7 @@ fn give(driver: &mut TopologyTestDriver, key: Text, value: Text) -> Result<(), D
     driver.pipe(&input, key, value, 0)
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "the tests speak of keys that may be null")]
 fn some(text: &str) -> Text {
     Some(text.to_owned())
 }

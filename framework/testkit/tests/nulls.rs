@@ -36,8 +36,8 @@ fn topology(case: &str) -> (Topology, &'static [&'static str]) {
     (b.build().unwrap(), stores)
 }
 
-fn plus(number: &str, more: i64) -> Text {
-    Some((number.parse::<i64>().unwrap() + more).to_string())
+fn plus(number: &str, more: i64) -> String {
+    (number.parse::<i64>().unwrap() + more).to_string()
 }
 
 fn unless_reset(value: String) -> Text {
@@ -63,7 +63,7 @@ where
 fn aggregate(b: &StreamsBuilder) -> &'static [&'static str] {
     let table = b.stream::<String, String>("in").group_by_key().aggregate(
         || Some("0".to_owned()),
-        |_, v, n: Text| if v == "reset" { None } else { plus(&n.unwrap(), 1) },
+        |_, v, n: Text| if v == "reset" { None } else { Some(plus(&n.unwrap(), 1)) },
         Materialized::named("agg"),
     );
     // Not flattened: what is null at any depth is null in the topic.
@@ -121,8 +121,8 @@ fn grouped_table(b: &StreamsBuilder) -> &'static [&'static str] {
     grouped
         .aggregate(
             || Some("0".to_owned()),
-            move |_, v, n: Text| if marked(&v) { None } else { plus(&n.unwrap(), 1) },
-            |_, _, n| if n.as_deref() == Some("1") { None } else { plus(&n.unwrap(), -1) },
+            move |_, v, n: Text| if marked(&v) { None } else { Some(plus(&n.unwrap(), 1)) },
+            |_, _, n| if n.as_deref() == Some("1") { None } else { Some(plus(&n.unwrap(), -1)) },
             Materialized::named("agg"),
         )
         .to_stream()
