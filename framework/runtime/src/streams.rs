@@ -151,8 +151,8 @@ impl Streams {
     ///
     /// # Errors
     /// Anything that can be known before a record is touched: no broker, a source topic that is
-    /// missing, a sink topic likewise, inputs that are not co-partitioned, an internal topic with another number of
-    /// partitions, a state directory in use. The application is then in `ERROR`.
+    /// missing, a sink topic likewise, inputs that are not co-partitioned, an internal topic with
+    /// another number of partitions or with settings it cannot work with, a state directory in use. The application is then in `ERROR`.
     pub async fn start(&self) -> Result<(), StreamsError> {
         // Not every change to REBALANCING is a start: a running application makes it too.
         let state = &self.inner.state;
@@ -176,7 +176,7 @@ impl Streams {
         let opened = tokio::task::spawn_blocking(move || {
             let state_dir = StateDir::open(&config)?;
             let config = config.with_instance_id(state_dir.instance_id.clone());
-            let admin = Admin::new(&config.admin_settings(), config.bootstrap_servers())?;
+            let admin = Admin::new(&config)?;
             let there = admin.topics()?;
             let wanted = match topology.internal_topics(config.application_id(), &there) {
                 Err(TopologyError::MissingSourceTopic { topic }) => {

@@ -38,8 +38,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a changelog may be unknown to the clients, which learn of partitions from any broker.
 const UNSETTLED_LIMIT: Duration = Duration::from_secs(60);
-/// Kafka's default for `delete.retention.ms`: tombstones older than this may be compacted away.
-const DELETE_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// One store on its way to the end of its changelog.
 struct Restore {
@@ -144,13 +142,10 @@ impl Worker {
         let shared = &self.shared;
         let sub = &shared.topology.sub_topologies()[id.sub_topology.0];
         for def in sub.stores.iter().filter_map(|name| shared.topology.store(name)) {
-            let Some(changelog) = &def.changelog else { continue };
+            if def.changelog.is_none() {
+                continue;
+            }
             let keyspace = id.keyspace_name(&def.name);
-            let retention_ms = changelog
-                .topic_settings
-                .get("delete.retention.ms")
-                .and_then(|v| v.parse().ok())
-                .unwrap_or(DELETE_RETENTION_MS);
             let reason = match self.checkpoint(&keyspace)? {
                 None => "it has no checkpoint",
                 Some(c) => {
@@ -159,6 +154,7 @@ impl Worker {
                         application_id,
                         &def.name,
                     );
+                    let retention_ms = shared.admin.delete_retention_ms(&topic);
                     let partition = TopicPartition::new(topic, id.partition);
                     let (low, high) = self.watermarks(&partition)?;
                     if c.offset > high {
