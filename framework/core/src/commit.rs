@@ -5,7 +5,9 @@
 //!
 //! - A [`CommitPermit`] is minted only when every record of the transaction is acknowledged, its
 //!   offsets are part of it, and nothing was lost meanwhile. Only a permit can commit.
-//! - Stores are applied only after the commit is known to have succeeded.
+//! - Exactly once, stores are applied only after the commit is known to have succeeded. At least
+//!   once, they are applied before the offsets: a store without a changelog would otherwise lack,
+//!   after a crash in between, what the offsets say is done.
 //! - After a call that timed out the outcome is unknown: the producer is never used again. A new
 //!   one with the same transactional id settles the old transaction, and the tasks go back to
 //!   what the broker says is committed. That is right for both outcomes.
@@ -59,7 +61,7 @@ pub enum CommitState {
     SendingOffsets,
     /// The commit is on its way.
     Committing,
-    /// It is committed; the stores are being applied.
+    /// It is committed, or, at least once, acknowledged; the stores are being applied.
     Applying,
     /// A call timed out; the producer is being replaced.
     OutcomeUnknown,
@@ -185,6 +187,14 @@ impl CommitMachine {
         self.max_records != usize::MAX
     }
 
+    /// Whether the commit is over once this action is done.
+    pub fn ends_commit(&self, action: &Action) -> bool {
+        match self.guarantee {
+            Guarantee::AtLeastOnce => *action == Action::SendOffsets,
+            Guarantee::ExactlyOnce => *action == Action::Apply,
+        }
+    }
+
     /// Takes a fact and says what to do next.
     pub fn on(&mut self, fact: Fact) -> Action {
         use CommitState as S;
@@ -192,20 +202,22 @@ impl CommitMachine {
             (S::Stopped, _) => Action::Stop,
             (S::Idle, Fact::Work) => self.begin(),
             (S::Open, Fact::CommitDue) => self.enter(S::Flushing, Action::Flush),
-            (S::Flushing, Fact::Done) => self.enter(S::SendingOffsets, Action::SendOffsets),
-            (S::SendingOffsets, Fact::Done) => match self.guarantee {
+            (S::Flushing, Fact::Done) => match self.guarantee {
                 Guarantee::AtLeastOnce => self.enter(S::Applying, Action::Apply),
+                Guarantee::ExactlyOnce => self.enter(S::SendingOffsets, Action::SendOffsets),
+            },
+            (S::SendingOffsets, Fact::Done) => match self.guarantee {
+                Guarantee::AtLeastOnce => self.end(),
                 Guarantee::ExactlyOnce => {
                     let permit = CommitPermit { transaction: self.transactions };
                     self.enter(S::Committing, Action::Commit(permit))
                 }
             },
             (S::Committing, Fact::Done) => self.enter(S::Applying, Action::Apply),
-            (S::Applying, Fact::Done) => {
-                self.fenced = 0;
-                self.widen();
-                self.enter(S::Idle, Action::Nothing)
-            }
+            (S::Applying, Fact::Done) => match self.guarantee {
+                Guarantee::AtLeastOnce => self.enter(S::SendingOffsets, Action::SendOffsets),
+                Guarantee::ExactlyOnce => self.end(),
+            },
             (S::Aborting | S::OutcomeUnknown | S::Fenced, Fact::Done) => {
                 self.enter(S::Idle, Action::Nothing)
             }
@@ -245,6 +257,13 @@ impl CommitMachine {
         }
         self.max_records = (self.records / 2).clamp(1, UNBOUNDED_FROM);
         self.enter(CommitState::OutcomeUnknown, Action::ReplaceAndRestart)
+    }
+
+    /// The commit is over, with success.
+    fn end(&mut self) -> Action {
+        self.fenced = 0;
+        self.widen();
+        self.enter(CommitState::Idle, Action::Nothing)
     }
 
     fn enter(&mut self, state: CommitState, action: Action) -> Action {
@@ -331,6 +350,25 @@ mod tests {
         assert_eq!(m.on(Fact::Done), Action::Apply);
         assert_eq!(m.on(Fact::Done), Action::Nothing);
         assert_eq!(m.state(), CommitState::Idle);
+    }
+
+    #[test]
+    fn at_least_once_stores_are_applied_before_each_sending_of_offsets() {
+        let mut m = CommitMachine::new(Guarantee::AtLeastOnce);
+        assert_eq!(m.on(Fact::Work), Action::Nothing);
+        assert_eq!(m.on(Fact::CommitDue), Action::Flush);
+        assert_eq!(m.on(Fact::Done), Action::Apply);
+        assert!(!m.ends_commit(&Action::Apply));
+        assert_eq!(m.on(Fact::Done), Action::SendOffsets);
+        assert!(m.ends_commit(&Action::SendOffsets));
+        assert_eq!(m.on(Fact::Done), Action::Nothing);
+        assert_eq!(m.state(), CommitState::Idle);
+        every_path(Guarantee::AtLeastOnce, 6, |path| {
+            for (fact, before, action) in path {
+                let applied = (*fact, *before) == (Fact::Done, CommitState::Applying);
+                assert!(*action != Action::SendOffsets || applied, "not applied: {path:?}");
+            }
+        });
     }
 
     #[test]

@@ -86,6 +86,40 @@ pub enum StreamsError {
         /// What the broker has.
         actual: i32,
     },
+    /// An internal topic is there with a setting that it cannot work with.
+    #[error(
+        "internal topic {topic} has {setting}={found} and needs {needed}: {why}; set it with `kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {setting}={needed}`, and reset the application if records were harmed already"
+    )]
+    InternalTopicSetting {
+        /// The topic.
+        topic: String,
+        /// Kafka's name of the setting.
+        setting: &'static str,
+        /// Its value.
+        found: String,
+        /// The value it needs.
+        needed: &'static str,
+        /// What goes wrong otherwise.
+        why: &'static str,
+    },
+    /// An internal topic would be made with a setting that it cannot work with.
+    #[error(
+        "internal topic {topic} would get {setting}={found} and needs {needed}: {why}; take the setting out of {given_by}"
+    )]
+    UnfitTopicSetting {
+        /// The topic.
+        topic: String,
+        /// Where the setting was given: a `topic.` key, or the store's own settings.
+        given_by: String,
+        /// Kafka's name of the setting.
+        setting: &'static str,
+        /// The value given.
+        found: String,
+        /// The value it needs.
+        needed: &'static str,
+        /// What goes wrong otherwise.
+        why: &'static str,
+    },
     /// An internal topic could not be created.
     #[error(
         "cannot create internal topic {topic}: {message}; create it by hand or grant the right to create topics"

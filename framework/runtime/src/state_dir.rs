@@ -60,6 +60,14 @@ impl StateDir {
                 _lock: None,
             });
         }
+        if config.is_state_dir_default() {
+            tracing::warn!(
+                path = %path.display(),
+                "state.dir is not set, and its default lies in the temporary directory, which \
+                 reboots and clean-ups such as systemd-tmpfiles empty, also while the application \
+                 runs: set state.dir"
+            );
+        }
         fs::create_dir_all(&path).map_err(failed)?;
         let lock = File::create(path.join("lock")).map_err(failed)?;
         if !FileExt::try_lock_exclusive(&lock).map_err(failed)? {
@@ -155,4 +163,55 @@ fn damaged_id(file: &Path) {
 
 fn new_id() -> String {
     uuid::Uuid::new_v4().simple().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use std::io::Write;
+
+    #[derive(Clone, Default)]
+    struct Logged(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Logged {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// How often it is warned of `state.dir` while the directory is opened.
+    fn warnings(settings: &[(&str, &str)]) -> usize {
+        let app = format!("state-dir-test-{}", new_id());
+        let config = StreamsConfig::builder(&app, "b:1");
+        let config = settings.iter().fold(config, |c, (key, value)| c.set(key, value).unwrap());
+        let config = config.build().unwrap();
+        let logged = Logged::default();
+        let writer = logged.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::WARN)
+            .with_writer(move || writer.clone())
+            .finish();
+        let opened = tracing::subscriber::with_default(subscriber, || StateDir::open(&config));
+        drop(opened.unwrap());
+        // Nothing is left in the directory that all applications share.
+        let _ = fs::remove_dir_all(config.state_dir().join(&app));
+        let text = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+        text.lines().filter(|line| line.contains("WARN") && line.contains("set state.dir")).count()
+    }
+
+    #[test]
+    fn a_state_directory_that_may_be_cleaned_away_is_warned_of_if_nobody_chose_it() {
+        let chosen = tempfile::tempdir().unwrap();
+        let path = chosen.path().to_str().unwrap();
+        assert_eq!(warnings(&[]), 1);
+        assert_eq!(warnings(&[("state.dir", path)]), 0);
+        assert_eq!(warnings(&[("state.backend", "memory")]), 0, "nothing is on disk");
+    }
 }

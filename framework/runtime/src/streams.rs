@@ -153,8 +153,8 @@ impl Streams {
     /// Anything that can be known before a record is touched: no broker, a source topic that is
     /// missing, a sink topic likewise, a topic that two sources read, a pattern or a source that
     /// reads what the application keeps for itself, inputs that are not co-partitioned, an internal
-    /// topic with another number of partitions, a state directory in use. The application is then
-    /// in `ERROR`.
+    /// topic with another number of partitions or with settings it cannot work with, a state
+    /// directory in use. The application is then in `ERROR`.
     pub async fn start(&self) -> Result<(), StreamsError> {
         // Not every change to REBALANCING is a start: a running application makes it too.
         let state = &self.inner.state;
@@ -178,7 +178,7 @@ impl Streams {
         let opened = tokio::task::spawn_blocking(move || {
             let state_dir = StateDir::open(&config)?;
             let config = config.with_instance_id(state_dir.instance_id.clone());
-            let admin = Admin::new(&config.admin_settings(), config.bootstrap_servers())?;
+            let admin = Admin::new(&config)?;
             let there = admin.topics()?;
             let wanted = start::plan(&topology, &config, &admin, &there)?;
             if !wanted.waiting.is_empty() {

@@ -652,3 +652,22 @@ fn librdkafka_takes_the_settings_of_every_client() {
     let config = with(builder(), &[("consumer.fetch.max.bites", "1")]).unwrap();
     assert!(client(config.consumer_settings(0)).create::<BaseConsumer>().is_err());
 }
+
+#[test]
+fn topic_keys_come_from_every_source_and_go_to_no_client() {
+    let config = StreamsConfig::builder("a", "b:1")
+        .properties("topic.segment.ms = 1\ntopic.retention.ms = 2")
+        .unwrap()
+        .variables([("ONCESTREAM_TOPIC_SEGMENT_MS", "3")])
+        .unwrap()
+        .build()
+        .unwrap();
+    let settings = config.topic_settings();
+    let settings: Vec<_> = settings.iter().map(|(k, v)| (&**k, &**v)).collect();
+    assert_eq!(settings, [("retention.ms", "2"), ("segment.ms", "3")]);
+    for client in [config.consumer_settings(0), config.producer_settings(None, 0)] {
+        assert_eq!(client.get("segment.ms"), None);
+        assert_eq!(client.get("topic.segment.ms"), None);
+    }
+    assert!(StreamsConfig::builder("a", "b:1").set("topic.", "1").is_err(), "it names no setting");
+}

@@ -445,6 +445,54 @@ fn at_least_once_counts_some_records_twice_and_loses_none() {
     }
 }
 
+/// Nothing but its disk has what such a store holds, so the disk must have it before the offsets say
+/// that it is done.
+#[test]
+fn at_least_once_a_store_without_a_changelog_has_all_that_its_committed_offsets_say() {
+    let case = Case {
+        build: || {
+            let b = StreamsBuilder::new();
+            b.stream::<Text, String>("in")
+                .group_by_key()
+                .count(Materialized::named("counts").logging_disabled())
+                .to_stream()
+                .to("out");
+            b.build().unwrap()
+        },
+        store: None,
+        expected: count().expected,
+    };
+    for commit_interval_ms in [0, 100] {
+        let guarantee = Guarantee::AtLeastOnce;
+        let setting = Setting { guarantee, commit_interval_ms, ..EXACTLY_ONCE };
+        let expected = (case.expected)();
+        let mut whole = Run::new(&case, setting);
+        let input = whole.driver.input("in");
+        whole.script(&input);
+        assert_eq!(whole.stored("counts"), expected, "without a crash");
+        let (steps, mut seen, mut over) = (whole.driver.commit_steps(), HashSet::new(), 0);
+        for n in 1..=steps {
+            let mut run = Run::new(&case, setting);
+            run.driver.crash_at_count(n);
+            let input = run.driver.input("in");
+            run.script(&input);
+            // What is in memory only is no proof.
+            run.driver.recover().unwrap();
+            let stored = run.stored("counts");
+            let step = run.crashes[0].step;
+            for (key, count) in &expected {
+                let has = stored.get(key).copied().unwrap_or_default();
+                assert!(has >= *count, "{step:?}, step {n}: {key} has {has} of {count}");
+                over += i64::from(has > *count);
+            }
+            seen.insert(step);
+        }
+        // There is no transaction to commit.
+        assert_eq!(seen.len(), 5, "every kind of step was crashed at, not only {seen:?}");
+        assert!(over > 0, "no crash lay between the store and the offsets");
+    }
+}
+
 #[test]
 fn offsets_outside_the_transaction_are_noticed() {
     let sabotage = Some(Sabotage::OffsetsOutsideTransaction);

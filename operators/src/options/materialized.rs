@@ -61,7 +61,9 @@ impl<K, V> Materialized<K, V> {
     }
 
     /// Keeps no changelog. The store then does not survive the loss of its disk, nor a move to
-    /// another instance; exactly once does not hold for it.
+    /// another instance. Exactly once does not hold for it: a crash between the commit and its
+    /// writing to the disk loses that commit's updates. At least once, it is written before the
+    /// offsets are committed: it never lacks what they say is done, and may have more.
     #[must_use]
     pub fn logging_disabled(mut self) -> Self {
         self.changelog = None;

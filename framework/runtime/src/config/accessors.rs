@@ -1,5 +1,6 @@
 //! Reading a [`StreamsConfig`], one method a key. Nothing is computed here.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use oncestream_core::handlers::ErrorHandlers;
 
 use super::StreamsConfig;
+use super::names::TOPIC_PREFIX;
 use super::values::{AutoOffsetReset, ExceptionHandler, ProcessingGuarantee, StateBackendKind};
 
 impl StreamsConfig {
@@ -50,6 +52,11 @@ impl StreamsConfig {
         &self.state_dir
     }
 
+    /// Whether `state.dir` was left to its default, which lies in the temporary directory.
+    pub fn is_state_dir_default(&self) -> bool {
+        !self.raw.0.contains_key("state.dir")
+    }
+
     /// `state.backend`.
     pub fn state_backend(&self) -> StateBackendKind {
         self.state_backend
@@ -68,6 +75,17 @@ impl StreamsConfig {
     /// `replication.factor`; -1 is the broker's default.
     pub fn replication_factor(&self) -> i32 {
         self.replication_factor
+    }
+
+    /// The `topic.*` keys: settings of new internal topics, by Kafka's names.
+    pub fn topic_settings(&self) -> BTreeMap<String, String> {
+        let given = self.raw.0.iter();
+        given
+            .filter_map(|(key, value)| {
+                let setting = key.strip_prefix(TOPIC_PREFIX)?;
+                Some((setting.to_owned(), value.clone()))
+            })
+            .collect()
     }
 
     /// `max.task.idle.ms`: -1 never waits, 0 waits for what the broker has, else milliseconds.

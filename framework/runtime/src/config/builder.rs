@@ -68,6 +68,8 @@ impl StreamsConfigBuilder {
     /// Sets any key by its dotted name. Settings of one client begin with `consumer.`,
     /// `main.consumer.`, `restore.consumer.`, `producer.` or `admin.` and go on with
     /// librdkafka's name; security settings (`security.protocol`, `ssl.*`, `sasl.*`) go to all.
+    /// `topic.` and Kafka's name of a topic setting say what new internal topics get; what a store
+    /// says of its own changelog wins.
     ///
     /// # Errors
     /// An unknown key, with the nearest known one; a value the key does not take.
@@ -255,6 +257,7 @@ impl StreamsConfigBuilder {
                 }
                 format!("{}{setting}", client.prefix())
             }
+            Place::Topic => given.to_owned(),
         };
         self.raw.0.insert(key, value.to_owned());
         Ok(())

@@ -202,6 +202,9 @@ const RESTORE_CONSUMER: &[(&str, &str)] = &[
 
 const PRODUCER: &[(&str, &str)] = &[
     ("enable.idempotence", "true"),
+    // An internal topic that was deleted while the application runs would come back with the
+    // broker's defaults: a changelog that forgets by age.
+    ("allow.auto.create.topics", "false"),
     // What Java producers use; librdkafka's CRC32 breaks co-partitioning with them.
     ("partitioner", "murmur2_random"),
     ("linger.ms", "5"),

@@ -1,4 +1,4 @@
-//! Which names there are: the prefixes of the clients, the security settings that go to all of
+//! Which names there are: the prefixes of the clients and of topics, the security settings that go to all of
 //! them, aliases, names of the Java world with another form here, and what is a secret.
 //!
 //! It knows names, never values. Invariant: one setting has one name after [`canonical`].
@@ -45,7 +45,12 @@ pub(super) enum Place<'a> {
     Shared(&'a str),
     /// With one kind of client.
     Client(Client, &'a str),
+    /// With new internal topics.
+    Topic,
 }
+
+/// What settings of new internal topics begin with, as in Kafka Streams.
+pub(super) const TOPIC_PREFIX: &str = "topic.";
 
 /// Security settings of librdkafka; they pass to every client.
 const SHARED_PREFIXES: &[&str] = &["ssl.", "sasl.", "https.ca."];
@@ -215,6 +220,9 @@ pub(super) fn place(name: &str) -> Result<Place<'_>, ConfigError> {
     match client {
         Some((client, rest)) if !rest.is_empty() => return Ok(Place::Client(client, rest)),
         _ => {}
+    }
+    if name.strip_prefix(TOPIC_PREFIX).is_some_and(|setting| !setting.is_empty()) {
+        return Ok(Place::Topic);
     }
     if let Some(key) = own(name) {
         return Ok(Place::Own(key));

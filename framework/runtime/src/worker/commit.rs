@@ -3,6 +3,7 @@
 //! Invariants:
 //! - Only [`Worker::drive`] executes actions, and each action's outcome goes back as a fact.
 //! - The stores' batch is applied only for [`Action::Apply`], and cleared on every way back.
+//! - Tasks are told that they are committed after the last step only, whichever that is.
 
 use std::time::{Duration, Instant};
 
@@ -86,6 +87,7 @@ impl Worker {
     pub(super) fn drive(&mut self, mut action: Action) -> Result<(), StreamsError> {
         loop {
             tracing::trace!(worker = self.index, ?action);
+            let last = self.machine.ends_commit(&action);
             let fact = match action {
                 Action::Nothing => return Ok(()),
                 // Only `begin` opens transactions.
@@ -99,6 +101,9 @@ impl Worker {
                 Action::AbortAndDrop => self.abort_and_drop(),
                 Action::Stop => return Err(self.stop_error()),
             };
+            if last && fact == Fact::Done {
+                self.settled();
+            }
             action = self.machine.on(fact);
         }
     }
@@ -238,6 +243,11 @@ impl Worker {
             }
         }
         self.batch.clear();
+        Fact::Done
+    }
+
+    /// The last step of a commit succeeded: nothing of it will be taken back.
+    fn settled(&mut self) {
         let mut dropped = 0;
         for task in self.tasks.running_tasks() {
             task.committed();
@@ -251,7 +261,6 @@ impl Worker {
         self.fatal_producers = 0;
         self.trouble.committed();
         self.committed += 1;
-        Fact::Done
     }
 
     /// How long one transactional call may take.

@@ -14,9 +14,6 @@ use oncestream_core::{TaskId, TopicPartition};
 use super::{Worker, wall_clock_ms};
 use crate::error::StreamsError;
 
-/// Kafka's default for `delete.retention.ms`: tombstones older than this may be compacted away.
-const DELETE_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
-
 /// A changelog partition as it is now.
 struct Changelog<'a> {
     source: &'a Incarnation,
@@ -77,15 +74,13 @@ impl Worker {
         let shared = &self.shared;
         let sub = &shared.topology.sub_topologies()[id.sub_topology.0];
         for def in sub.stores.iter().filter_map(|name| shared.topology.store(name)) {
-            let Some(changelog) = &def.changelog else { continue };
+            if def.changelog.is_none() {
+                continue;
+            }
             let keyspace = id.keyspace_name(&def.name);
-            let retention_ms = changelog
-                .topic_settings
-                .get("delete.retention.ms")
-                .and_then(|v| v.parse().ok())
-                .unwrap_or(DELETE_RETENTION_MS);
             let topic = Topology::changelog_topic(shared.config.application_id(), &def.name);
             let source = self.source_of(&topic);
+            let retention_ms = shared.admin.delete_retention_ms(&topic);
             let (low, high) = self.watermarks(&TopicPartition::new(topic, id.partition))?;
             let now = Changelog { source: &source, low, high, retention_ms };
             let checkpoint = self.checkpoint(&keyspace)?;

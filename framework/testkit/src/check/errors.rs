@@ -230,6 +230,8 @@ const ERRORS: &[KafkaError] = &[
     of(Api::CreateTopics, NOT_CONTROLLER, Stopping),
     of(Api::CreateTopics, THROTTLED, Stopping),
     of(Api::CreateTopics, TOPIC_AUTHORIZATION, Stopping),
+    of(Api::DescribeConfigs, TOPIC_AUTHORIZATION, Passing),
+    of(Api::DescribeConfigs, REQUEST_TIMED_OUT, Passing),
     of(Api::DeleteRecords, NOT_LEADER, Passing),
     of(Api::DeleteRecords, TOPIC_AUTHORIZATION, Passing),
 ];

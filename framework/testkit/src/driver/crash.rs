@@ -2,20 +2,21 @@
 
 use super::DriverError;
 
-/// A place in a commit where a process may die. Each is a different state of the world.
+/// A place in a commit where a process may die. Each is a different state of the world. At least
+/// once, stores are applied before the offsets are sent, so that `AfterCommit` is the last step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CommitStep {
     /// The commit is due; nothing of it has happened.
     BeforeFlush,
     /// One task has flushed its caches and changelogs. Passed once per task.
     MidFlush,
-    /// All is flushed and acknowledged; no offset is sent.
+    /// All is flushed and acknowledged; no offset is sent and no store is applied.
     BeforeOffsets,
     /// The offsets are in the transaction; it is still open. Exactly once only.
     BeforeCommit,
-    /// The broker has committed; the stores are not applied.
+    /// The broker has committed. Exactly once, the stores are not applied.
     AfterCommit,
-    /// The stores are applied: the commit is over.
+    /// The stores are applied. Exactly once, the commit is over.
     AfterApply,
 }
 

@@ -281,18 +281,28 @@ impl Worker {
         let mut action = self.producer.machine.on(Fact::CommitDue);
         self.last_commit_ms = now_ms;
         while action != Action::Nothing {
+            let last = self.producer.machine.ends_commit(&action);
             let fact = match action {
                 Action::Flush => self.flush(&mut batch, crashes)?,
                 Action::SendOffsets => {
-                    crashes.pass(CommitStep::BeforeOffsets)?;
-                    self.send_offsets(&batch, now_ms)?
+                    if !last {
+                        crashes.pass(CommitStep::BeforeOffsets)?;
+                    }
+                    self.send_offsets(&batch, now_ms)?;
+                    if last {
+                        crashes.pass(CommitStep::AfterCommit)?;
+                    }
+                    Fact::Done
                 }
                 Action::Commit(permit) => {
                     crashes.pass(CommitStep::BeforeCommit)?;
                     self.commit_transaction(permit)
                 }
                 Action::Apply => {
-                    crashes.pass(CommitStep::AfterCommit)?;
+                    // At least once, the stores come before the offsets.
+                    let step =
+                        if last { CommitStep::AfterCommit } else { CommitStep::BeforeOffsets };
+                    crashes.pass(step)?;
                     self.apply(&mut batch, now_ms)?;
                     crashes.pass(CommitStep::AfterApply)?;
                     Fact::Done
@@ -300,6 +310,9 @@ impl Worker {
                 // No call of this driver fails halfway, so that nothing else is asked for.
                 _ => Fact::Failed(Disposition::Fatal),
             };
+            if last {
+                self.tasks.iter_mut().for_each(Task::committed);
+            }
             action = self.producer.machine.on(fact);
             if action == Action::Stop {
                 return Err(DriverError::Down);
@@ -322,7 +335,7 @@ impl Worker {
         Ok(Fact::Done)
     }
 
-    fn send_offsets(&mut self, batch: &WriteBatch, now_ms: i64) -> Result<Fact, DriverError> {
+    fn send_offsets(&mut self, batch: &WriteBatch, now_ms: i64) -> Result<(), DriverError> {
         let mut positions: Vec<_> = self.tasks.iter().flat_map(Task::positions).collect();
         if positions.is_empty() {
             positions.extend(self.tasks.iter().flat_map(Task::known_positions).take(1));
@@ -336,7 +349,7 @@ impl Worker {
             self.write_checkpoints(&mut checkpoints, now_ms);
             self.backend.commit(&checkpoints)?;
         }
-        Ok(Fact::Done)
+        Ok(())
     }
 
     /// Wants the permit, so that nothing else can commit.
@@ -350,9 +363,6 @@ impl Worker {
         if self.sabotage != Some(Sabotage::ApplyBeforeCommit) {
             self.write_checkpoints(batch, now_ms);
             self.backend.commit(batch)?;
-        }
-        for task in &mut self.tasks {
-            task.committed();
         }
         Ok(())
     }

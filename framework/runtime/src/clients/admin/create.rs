@@ -1,0 +1,93 @@
+//! Makes internal topics, and waits until the brokers know them.
+//!
+//! It does not know what settings they need.
+
+use std::time::Instant;
+
+use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
+use rdkafka::error::RDKafkaErrorCode;
+
+use super::super::verdict::is_transient;
+use super::settings::InternalTopic;
+use super::{Admin, REQUEST_TIMEOUT, RETRY_EVERY, TOPIC_DEADLINE};
+use crate::access::Resource;
+use crate::error::StreamsError;
+
+impl Admin {
+    pub(super) async fn create(
+        &self,
+        missing: &[&InternalTopic],
+        replication: i32,
+    ) -> Result<(), StreamsError> {
+        let topics: Vec<NewTopic<'_>> = missing
+            .iter()
+            .map(|t| {
+                let new =
+                    NewTopic::new(&t.name, t.partitions, TopicReplication::Fixed(replication));
+                t.settings.iter().fold(new, |new, (key, value)| new.set(key, value))
+            })
+            .collect();
+        let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
+        let deadline = Instant::now() + TOPIC_DEADLINE;
+        let results = loop {
+            match self.client.create_topics(&topics, &options).await {
+                Ok(results) => break results,
+                // The broker that was asked went away; another one may be the controller now.
+                Err(e) if is_transient(&e) && Instant::now() < deadline => {
+                    tracing::info!(error = %e, "creating the internal topics: trying again");
+                    tokio::time::sleep(RETRY_EVERY).await;
+                }
+                Err(e) => return Err(StreamsError::client("creating the internal topics", e)),
+            }
+        };
+        for result in results {
+            match result {
+                // Another instance was first; the topic is checked like any other.
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+                Err((
+                    topic,
+                    RDKafkaErrorCode::TopicAuthorizationFailed
+                    | RDKafkaErrorCode::ClusterAuthorizationFailed,
+                )) => {
+                    return Err(StreamsError::not_authorized(Resource::Topic, &topic, "Create"));
+                }
+                Err((topic, code @ RDKafkaErrorCode::InvalidConfig)) => {
+                    let message = format!(
+                        "{code}: the broker does not take its settings (`topic.*` keys, \
+                         `Materialized::topic_setting`)"
+                    );
+                    return Err(StreamsError::CreateTopic { topic, message });
+                }
+                Err((topic, code)) => {
+                    return Err(StreamsError::CreateTopic { topic, message: code.to_string() });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the broker lists new topics.
+    pub(super) fn await_topics(&self, wanted: &[&InternalTopic]) -> Result<(), StreamsError> {
+        let deadline = Instant::now() + TOPIC_DEADLINE;
+        loop {
+            let there = self.topics()?;
+            let Some(topic) = wanted.iter().find(|t| there.get(&t.name) != Some(&t.partitions))
+            else {
+                return Ok(());
+            };
+            if let Some(actual) = there.get(&topic.name) {
+                return Err(StreamsError::PartitionCount {
+                    topic: topic.name.to_string(),
+                    expected: topic.partitions,
+                    actual: *actual,
+                });
+            }
+            // Created, but not for these eyes.
+            self.check_visible(&topic.name, "Read")?;
+            if Instant::now() >= deadline {
+                let action = format!("the creation of topic {}", topic.name);
+                return Err(StreamsError::TimedOut { action, waited: TOPIC_DEADLINE });
+            }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Which topics, and who in the group: what tells things of one name apart.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use oncestream_core::TopicPartition;
+use oncestream_core::state::Incarnation;
+use rdkafka::error::KafkaError;
+use rdkafka::groups::{GroupInfo, GroupMemberInfo};
+
+use super::super::{native, offsets};
+use super::{Admin, REQUEST_TIMEOUT};
+
+/// How long a look-up may take that can be done without.
+const GLANCE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A member of a group.
+#[derive(Clone, Debug)]
+pub(crate) struct GroupMember {
+    /// What the coordinator named it.
+    pub(crate) id: String,
+    /// What it named itself.
+    pub(crate) client_id: String,
+    /// Where it is.
+    pub(crate) host: String,
+}
+
+impl Admin {
+    /// The bounds of many partitions: a glance that waits for no leader that is away.
+    pub(crate) fn bounds(&self, partitions: &[TopicPartition]) -> Vec<Option<(i64, i64)>> {
+        self.listen(Duration::ZERO);
+        offsets::bounds(&self.lookup, partitions, GLANCE_TIMEOUT)
+    }
+
+    /// Which topics these are now: their ids, and the cluster's. An error comes with the topic that
+    /// it is about.
+    pub(crate) fn incarnations(
+        &self,
+        topics: &[Arc<str>],
+    ) -> Result<Vec<Incarnation>, (Arc<str>, KafkaError)> {
+        let client = self.client.inner();
+        let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
+        let of_all = |e| (topics.first().cloned().unwrap_or_default(), e);
+        let ids = native::topic_ids(client, &names, REQUEST_TIMEOUT).map_err(of_all)?;
+        let cluster = client.fetch_cluster_id(REQUEST_TIMEOUT).unwrap_or_default();
+        let cluster: Arc<str> = cluster.into();
+        let incarnation = |(topic, id): (&Arc<str>, Result<u128, KafkaError>)| match id {
+            Ok(topic) => Ok(Incarnation { cluster: cluster.clone(), topic }),
+            Err(error) => Err((topic.clone(), error)),
+        };
+        topics.iter().zip(ids).map(incarnation).collect()
+    }
+
+    /// The members of a group; `None` if that is not to be learnt now.
+    pub(crate) fn group_members(&self, group: &str) -> Option<Vec<GroupMember>> {
+        let found = match self.client.inner().fetch_group_list(Some(group), REQUEST_TIMEOUT) {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::debug!(group, %error, "the members of the group are not known");
+                return None;
+            }
+        };
+        let members =
+            found.groups().iter().filter(|g| g.name() == group).flat_map(GroupInfo::members);
+        let member = |m: &GroupMemberInfo| GroupMember {
+            id: m.id().to_owned(),
+            client_id: m.client_id().to_owned(),
+            host: m.client_host().to_owned(),
+        };
+        Some(members.map(member).collect())
+    }
+}

@@ -1,0 +1,236 @@
+//! The settings of internal topics: what new ones are made with, and what is wrong with those of a
+//! topic. Pure.
+//!
+//! Settings are Kafka Streams' (`InternalTopicConfig` and its kinds), and so is their order: ours,
+//! then the `topic.*` keys, then those of the store. Invariant: what a topic would be made with is
+//! judged by the same rules as what it has.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use oncestream_core::graph::{ChangelogTopic, InternalTopics, RepartitionTopic};
+
+use crate::error::StreamsError;
+
+/// Kafka's default of `delete.retention.ms`: tombstones older than this may be compacted away.
+pub(super) const DELETE_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
+
+const CLEANUP_POLICY: &str = "cleanup.policy";
+const DELETE_RETENTION: &str = "delete.retention.ms";
+const RETENTION_MS: &str = "retention.ms";
+const RETENTION_BYTES: &str = "retention.bytes";
+const TIMESTAMP_TYPE: &str = "message.timestamp.type";
+
+/// What a topic is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// It keeps the last record of each key, for ever.
+    KeyValueChangelog,
+    /// It keeps each record until its reader has committed it, and purges it.
+    Repartition,
+}
+
+/// A topic the topology needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct InternalTopic {
+    pub(super) name: Arc<str>,
+    pub(super) partitions: i32,
+    pub(super) kind: Kind,
+    /// What it is made with if it is not there.
+    pub(super) settings: BTreeMap<String, String>,
+    /// The settings that the user gave for this topic alone.
+    own: BTreeMap<String, String>,
+}
+
+/// A setting that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) setting: &'static str,
+    pub(super) found: String,
+    pub(super) needed: &'static str,
+    pub(super) why: &'static str,
+    pub(super) gravity: Gravity,
+}
+
+/// What follows from a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gravity {
+    /// The application must not run.
+    Refuse,
+    /// It runs, and the user is told.
+    Warn,
+}
+
+/// All internal topics, with what they are made with.
+pub(super) fn wanted(
+    topics: &InternalTopics,
+    everywhere: &BTreeMap<String, String>,
+) -> Vec<InternalTopic> {
+    let changelogs =
+        topics.changelogs.iter().map(|ChangelogTopic { topic, partitions, settings }| {
+            (topic, *partitions, Kind::KeyValueChangelog, settings.clone())
+        });
+    let repartitions = topics.repartitions.iter().map(|RepartitionTopic { topic, partitions }| {
+        (topic, *partitions, Kind::Repartition, BTreeMap::new())
+    });
+    let layered = |(topic, partitions, kind, own): (&Arc<str>, i32, Kind, BTreeMap<_, _>)| {
+        let mut settings = defaults(kind);
+        settings.extend(everywhere.clone());
+        settings.extend(own.clone());
+        InternalTopic { name: topic.clone(), partitions, kind, settings, own }
+    };
+    changelogs.chain(repartitions).map(layered).collect()
+}
+
+impl InternalTopic {
+    /// Refuses settings that the topic cannot work with, whether or not it is to be made now.
+    pub(super) fn check(&self) -> Result<(), StreamsError> {
+        let found = findings(self.kind, &self.settings);
+        let Some(wrong) = found.into_iter().find(|f| f.gravity == Gravity::Refuse) else {
+            return Ok(());
+        };
+        let Finding { setting, found, needed, why, .. } = wrong;
+        let given_by = match self.own.get(setting) {
+            Some(_) => "Materialized::topic_setting of its store".to_owned(),
+            None => format!("the key topic.{setting}"),
+        };
+        let topic = self.name.to_string();
+        Err(StreamsError::UnfitTopicSetting { topic, given_by, setting, found, needed, why })
+    }
+
+    /// For how long tombstones are kept, going by what the topic has; without that, by what it is
+    /// made with.
+    pub(super) fn delete_retention_ms(&self, found: &BTreeMap<String, String>) -> i64 {
+        [found, &self.settings]
+            .into_iter()
+            .find_map(|settings| settings.get(DELETE_RETENTION)?.trim().parse().ok())
+            .unwrap_or(DELETE_RETENTION_MS)
+    }
+}
+
+/// What Kafka Streams makes such topics with.
+fn defaults(kind: Kind) -> BTreeMap<String, String> {
+    let of_kind: &[(&str, &str)] = match kind {
+        Kind::KeyValueChangelog => &[(CLEANUP_POLICY, "compact")],
+        // Never cut by time: what is read and committed is purged by its reader.
+        Kind::Repartition => {
+            &[(CLEANUP_POLICY, "delete"), (RETENTION_MS, "-1"), ("segment.bytes", "52428800")]
+        }
+    };
+    let all = of_kind.iter().chain(&[(TIMESTAMP_TYPE, "CreateTime")]);
+    all.map(|(setting, value)| ((*setting).to_owned(), (*value).to_owned())).collect()
+}
+
+/// What is wrong with the settings of a topic. A setting that is not told is not judged.
+pub(super) fn findings(kind: Kind, settings: &BTreeMap<String, String>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    let mut tell = |setting, found: &str, needed, why, gravity| {
+        all.push(Finding { setting, found: found.to_owned(), needed, why, gravity });
+    };
+    let has = |name: &str, policy: &str| {
+        settings.get(name).is_some_and(|value| value.split(',').any(|p| p.trim() == policy))
+    };
+    if let Some(found) = settings.get(CLEANUP_POLICY) {
+        match (kind, has(CLEANUP_POLICY, "compact")) {
+            (Kind::KeyValueChangelog, false) => {
+                let why =
+                    "what is deleted from it by age is missing in each store restored from it";
+                tell(CLEANUP_POLICY, found, "compact", why, Gravity::Refuse);
+            }
+            (Kind::Repartition, true) => {
+                let why = "of two records with one key, compaction removes the first before it is \
+                           read";
+                tell(CLEANUP_POLICY, found, "delete", why, Gravity::Refuse);
+            }
+            _ => {}
+        }
+    }
+    if let Some(found) = settings.get(TIMESTAMP_TYPE).filter(|found| *found != "CreateTime") {
+        let why = "records would have the broker's time in place of the time of their event";
+        tell(TIMESTAMP_TYPE, found, "CreateTime", why, Gravity::Refuse);
+    }
+    let cut = match kind {
+        Kind::KeyValueChangelog => has(CLEANUP_POLICY, "compact") && has(CLEANUP_POLICY, "delete"),
+        Kind::Repartition => !has(CLEANUP_POLICY, "compact"),
+    };
+    for setting in [RETENTION_MS, RETENTION_BYTES] {
+        if let Some(found) = settings.get(setting).filter(|found| cut && found.trim() != "-1") {
+            let why = match kind {
+                Kind::KeyValueChangelog => {
+                    "keys not written for longer are missing after a restore"
+                }
+                Kind::Repartition => "records are lost if their reader is behind by more than that",
+            };
+            tell(setting, found, "-1", why, Gravity::Warn);
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Gravity::{Refuse, Warn};
+    use super::Kind::{KeyValueChangelog, Repartition};
+    use super::*;
+
+    fn map(settings: &[(&str, &str)]) -> BTreeMap<String, String> {
+        settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    fn judged(kind: Kind, settings: &[(&str, &str)]) -> Vec<(&'static str, Gravity)> {
+        findings(kind, &map(settings)).into_iter().map(|f| (f.setting, f.gravity)).collect()
+    }
+
+    #[test]
+    fn what_topics_are_made_with_is_fine() {
+        for kind in [KeyValueChangelog, Repartition] {
+            assert_eq!(findings(kind, &defaults(kind)), []);
+            assert_eq!(findings(kind, &BTreeMap::new()), [], "nothing is told");
+        }
+    }
+
+    #[test]
+    fn each_setting_is_judged_by_the_kind_of_the_topic() {
+        let policy = |policy| [(CLEANUP_POLICY, policy), (RETENTION_MS, "1000")];
+        for (kind, settings, wanted) in [
+            (KeyValueChangelog, policy("compact"), vec![]),
+            (KeyValueChangelog, policy("delete"), vec![(CLEANUP_POLICY, Refuse)]),
+            (KeyValueChangelog, policy("compact, delete"), vec![(RETENTION_MS, Warn)]),
+            (Repartition, policy("delete"), vec![(RETENTION_MS, Warn)]),
+            (Repartition, policy("compact"), vec![(CLEANUP_POLICY, Refuse)]),
+            (Repartition, policy("delete,compact"), vec![(CLEANUP_POLICY, Refuse)]),
+        ] {
+            assert_eq!(judged(kind, &settings), wanted, "{kind:?} {settings:?}");
+        }
+        for kind in [KeyValueChangelog, Repartition] {
+            let settings = [(TIMESTAMP_TYPE, "LogAppendTime")];
+            assert_eq!(judged(kind, &settings), [(TIMESTAMP_TYPE, Refuse)]);
+        }
+        let settings = [(RETENTION_MS, "-1"), (RETENTION_BYTES, "1000000")];
+        assert_eq!(judged(Repartition, &settings), [(RETENTION_BYTES, Warn)]);
+        assert_eq!(judged(KeyValueChangelog, &settings), []);
+    }
+
+    #[test]
+    fn a_store_wins_over_the_keys_and_these_over_what_topics_are_made_with() {
+        let topics = InternalTopics {
+            changelogs: vec![ChangelogTopic {
+                topic: "a-s-changelog".into(),
+                partitions: 1,
+                settings: map(&[("segment.ms", "3")]),
+            }],
+            repartitions: vec![RepartitionTopic { topic: "a-r-repartition".into(), partitions: 1 }],
+            waiting: Vec::new(),
+        };
+        let all = map(&[("segment.ms", "2"), ("segment.bytes", "2000000")]);
+        let wanted = wanted(&topics, &all);
+        let of = |at: usize, setting: &str| wanted[at].settings.get(setting).map(String::as_str);
+        assert_eq!(of(0, "segment.ms"), Some("3"));
+        assert_eq!(of(1, "segment.ms"), Some("2"));
+        assert_eq!(of(1, "segment.bytes"), Some("2000000"));
+        assert_eq!(of(0, CLEANUP_POLICY), Some("compact"));
+        assert_eq!(of(1, CLEANUP_POLICY), Some("delete"));
+        assert_eq!(wanted[0].delete_retention_ms(&map(&[(DELETE_RETENTION, "5")])), 5);
+        assert_eq!(wanted[0].delete_retention_ms(&BTreeMap::new()), DELETE_RETENTION_MS);
+    }
+}
