@@ -183,7 +183,7 @@ impl Member<'_> {
                 .with_generation_id(self.generation)
                 .with_member_id(text(&self.id)),
         );
-        for _ in 0..1 + self.random.below(30) {
+        for _ in 0..=self.random.below(30) {
             let answer = self.call(ApiKey::Heartbeat, 3, &request);
             let Some(ResponseKind::Heartbeat(answer)) = answer else { return };
             if answer.error_code == UNKNOWN_MEMBER_ID {
