@@ -90,7 +90,7 @@ async fn a_topic_with_fewer_partitions_that_appears_under_a_pattern_stops_all_wi
         let b = app.create("t-b-events", 2).await;
         for streams in [&first, &second] {
             let error = error_of(streams).await;
-            assert_tells(&error, &[&format!("{a}"), "4", &format!("{b}"), "2"]);
+            assert_tells(&error, &[&a, "4", &b, "2"]);
         }
         // Nothing of the new topic was counted into stores of others.
         produce_keys(&b, &keys);

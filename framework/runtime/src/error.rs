@@ -216,7 +216,7 @@ pub enum StreamsError {
         /// The record's time in milliseconds; -1 where it is not known.
         timestamp: i64,
         /// What the client said.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// A Kafka client failed for good.
     #[error("{action}: {source}{}", advice(source))]
@@ -303,14 +303,9 @@ pub enum StreamsError {
 
 /// A place a record was meant for, and its time where that is known.
 fn place(topic: &str, partition: i32, timestamp: i64) -> String {
-    let mut place = topic.to_owned();
-    if partition >= 0 {
-        place.push_str(&format!("-{partition}"));
-    }
-    if timestamp >= 0 {
-        place.push_str(&format!(" with timestamp {timestamp}"));
-    }
-    place
+    let partition = if partition < 0 { String::new() } else { format!("-{partition}") };
+    let time = if timestamp < 0 { String::new() } else { format!(" with timestamp {timestamp}") };
+    format!("{topic}{partition}{time}")
 }
 
 impl StreamsError {

@@ -99,7 +99,7 @@ impl ProducerContext for DeliveryContext {
 impl Deliveries {
     #[cold]
     fn failed(&mut self, error: &KafkaError, message: &BorrowedMessage<'_>, origin: usize) {
-        let at_fault = judge(error, Step::TransactionalDelivery, None) == Verdict::Refused;
+        let at_fault = judge(error, Step::Delivery, None) == Verdict::Refused;
         let is_refusal = origin == SINK && at_fault;
         self.stray |= may_still_arrive(error);
         let of_neighbour = is_of_neighbour(error);

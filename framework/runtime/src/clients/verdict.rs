@@ -19,10 +19,8 @@ pub(crate) enum Step {
     LookUp,
     /// Handing one record to the client, which refuses it at once.
     HandOver,
-    /// The delivery of one record in a transaction.
-    TransactionalDelivery,
-    /// The delivery of one record outside a transaction.
-    PlainDelivery,
+    /// The delivery of one record, in a transaction or outside.
+    Delivery,
     /// A call of the transaction's life: init, begin, send offsets, commit, abort.
     Transaction,
     /// Committing offsets to the group, at least once.
@@ -91,43 +89,52 @@ enum Kind {
     Other,
 }
 
-/// What to do about a code at a step: the table.
-fn verdict(code: Code, step: Step) -> Option<Verdict> {
-    use Step as S;
-    use Verdict as V;
-    Some(match (kind(code)?, step) {
-        (Kind::Away, S::Read | S::LookUp)
-        // The consumer gets over these by itself, and tells of them all the same.
-        | (Kind::Member, S::Read | S::LookUp)
+/// What to do about a kind of error at each step: the table.
+#[rustfmt::skip]
+#[allow(clippy::match_same_arms, reason = "a table has a line for each kind")]
+fn row(kind: Kind) -> Row {
+    use Verdict::{Abort, Fatal, Fenced, OutcomeUnknown, Refused, Retry, StaleMember};
+    let (read, look_up, hand_over, delivery, transaction, group_commit) = match kind {
+        Kind::Away         => (Retry, Retry, Abort,       Abort,       OutcomeUnknown, Abort),
+        Kind::Full         => (Fatal, Fatal, Retry,       Abort,       OutcomeUnknown, Abort),
+        Kind::Record       => (Fatal, Fatal, Refused,     Refused,     OutcomeUnknown, Abort),
+        Kind::Neighbour    => (Fatal, Fatal, Abort,       Abort,       OutcomeUnknown, Abort),
         // Not believed at once: brokers learn of topics one after the other.
-        | (Kind::UnknownTopic, S::LookUp | S::HandOver)
-        | (Kind::Full, S::HandOver) => V::Retry,
+        Kind::UnknownTopic => (Fatal, Retry, Retry,       Refused,     OutcomeUnknown, Abort),
+        Kind::Producer     => (Fatal, Fatal, Abort,       Abort,       OutcomeUnknown, Abort),
+        Kind::Fence        => (Fatal, Fatal, Fenced,      Fenced,      Fenced,         Fenced),
+        // A consumer gets over it by itself, and tells of it all the same.
+        Kind::Member       => (Retry, Retry, StaleMember, StaleMember, StaleMember,    StaleMember),
+        Kind::Instance     => (Fatal, Fatal, Fatal,       Fatal,       Fatal,          Fatal),
+        Kind::Denied       => (Fatal, Fatal, Fatal,       Fatal,       Fatal,          Fatal),
+        Kind::Unfit        => (Fatal, Fatal, Fatal,       Fatal,       Fatal,          Fatal),
+        Kind::Other        => (Fatal, Fatal, Abort,       Abort,       OutcomeUnknown, Abort),
+    };
+    Row { read, look_up, hand_over, delivery, transaction, group_commit }
+}
 
-        (Kind::Record, S::HandOver | S::TransactionalDelivery | S::PlainDelivery)
-        | (Kind::UnknownTopic, S::TransactionalDelivery | S::PlainDelivery) => V::Refused,
+/// One kind's verdicts, by step. `Abort` of a delivery or a group commit starts the tasks again:
+/// the partitions are still this member's, and nobody else would process them. In doubt, a call of
+/// a transaction has an unknown outcome; [`judge`] knows better if the client does.
+struct Row {
+    read: Verdict,
+    look_up: Verdict,
+    hand_over: Verdict,
+    delivery: Verdict,
+    transaction: Verdict,
+    group_commit: Verdict,
+}
 
-        (Kind::Fence, S::HandOver | S::TransactionalDelivery | S::PlainDelivery)
-        | (Kind::Fence, S::Transaction | S::GroupCommit) => V::Fenced,
-
-        (Kind::Member, S::HandOver | S::TransactionalDelivery | S::PlainDelivery)
-        | (Kind::Member, S::Transaction | S::GroupCommit) => V::StaleMember,
-
-        (Kind::Instance | Kind::Denied | Kind::Unfit, _)
-        | (Kind::Full | Kind::Record | Kind::Neighbour, S::Read | S::LookUp)
-        | (Kind::Producer | Kind::Fence | Kind::Other, S::Read | S::LookUp)
-        | (Kind::UnknownTopic, S::Read) => V::Fatal,
-
-        // A call of a transaction that ended in doubt. [`judge`] knows better if the client does.
-        (Kind::Away | Kind::Full | Kind::Record | Kind::Neighbour, S::Transaction)
-        | (Kind::UnknownTopic | Kind::Producer | Kind::Other, S::Transaction) => V::OutcomeUnknown,
-
-        // The partitions are still this member's: their tasks must start again, or nobody would
-        // process them.
-        (Kind::Away | Kind::Neighbour | Kind::Producer | Kind::Other, S::HandOver)
-        | (Kind::Away | Kind::Full | Kind::Neighbour, S::TransactionalDelivery | S::PlainDelivery)
-        | (Kind::Producer | Kind::Other, S::TransactionalDelivery | S::PlainDelivery)
-        | (Kind::Away | Kind::Full | Kind::Record | Kind::Neighbour, S::GroupCommit)
-        | (Kind::UnknownTopic | Kind::Producer | Kind::Other, S::GroupCommit) => V::Abort,
+/// What to do about a code at a step.
+fn verdict(code: Code, step: Step) -> Option<Verdict> {
+    let row = row(kind(code)?);
+    Some(match step {
+        Step::Read => row.read,
+        Step::LookUp => row.look_up,
+        Step::HandOver => row.hand_over,
+        Step::Delivery => row.delivery,
+        Step::Transaction => row.transaction,
+        Step::GroupCommit => row.group_commit,
     })
 }
 
@@ -157,9 +164,7 @@ pub(crate) fn judge(error: &KafkaError, step: Step, fatal: Option<Code>) -> Verd
     found.unwrap_or(match step {
         Step::Read | Step::LookUp => Verdict::Fatal,
         Step::Transaction => Verdict::OutcomeUnknown,
-        Step::HandOver | Step::TransactionalDelivery | Step::PlainDelivery | Step::GroupCommit => {
-            Verdict::Abort
-        }
+        Step::HandOver | Step::Delivery | Step::GroupCommit => Verdict::Abort,
     })
 }
 
@@ -322,16 +327,14 @@ pub(super) mod tests {
 
     use super::*;
 
-    const STEPS: [Step; 7] = [
+    const STEPS: [Step; 6] = [
         Step::Read,
         Step::LookUp,
         Step::HandOver,
-        Step::TransactionalDelivery,
-        Step::PlainDelivery,
+        Step::Delivery,
         Step::Transaction,
         Step::GroupCommit,
     ];
-    const DELIVERIES: [Step; 2] = [Step::TransactionalDelivery, Step::PlainDelivery];
 
     fn production(code: Code, step: Step) -> Verdict {
         judge(&KafkaError::MessageProduction(code), step, None)
@@ -367,13 +370,9 @@ pub(super) mod tests {
             Code::InvalidTopic,
             Code::UnknownTopicOrPartition,
         ] {
-            for step in DELIVERIES {
-                assert_eq!(production(code, step), Verdict::Refused, "{code:?}");
-            }
+            assert_eq!(production(code, Step::Delivery), Verdict::Refused, "{code:?}");
         }
-        for step in DELIVERIES {
-            assert_eq!(production(Code::InvalidDifferentRecord, step), Verdict::Abort);
-        }
+        assert_eq!(production(Code::InvalidDifferentRecord, Step::Delivery), Verdict::Abort);
     }
 
     #[test]
@@ -386,7 +385,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_fence_is_a_fence_wherever_it_shows() {
-        for step in [Step::Transaction, Step::TransactionalDelivery, Step::GroupCommit] {
+        for step in [Step::Transaction, Step::Delivery, Step::GroupCommit] {
             assert_eq!(production(Code::InvalidProducerEpoch, step), Verdict::Fenced);
         }
         let fatal = Some(Code::ProducerFenced);
@@ -397,12 +396,12 @@ pub(super) mod tests {
     #[test]
     fn a_timed_out_transactional_call_is_unknown_and_never_a_failure() {
         assert_eq!(production(Code::OperationTimedOut, Step::Transaction), Verdict::OutcomeUnknown);
-        assert_eq!(production(Code::MessageTimedOut, Step::TransactionalDelivery), Verdict::Abort);
+        assert_eq!(production(Code::MessageTimedOut, Step::Delivery), Verdict::Abort);
     }
 
     #[test]
     fn at_least_once_a_failure_that_no_rebalance_follows_starts_the_tasks_again() {
-        for step in [Step::PlainDelivery, Step::GroupCommit] {
+        for step in [Step::Delivery, Step::GroupCommit] {
             assert_eq!(production(Code::MessageTimedOut, step), Verdict::Abort);
             assert_eq!(production(Code::IllegalGeneration, step), Verdict::StaleMember);
         }
@@ -412,7 +411,7 @@ pub(super) mod tests {
     fn a_fatal_client_error_without_a_name_wants_a_new_producer() {
         let error = KafkaError::MessageProduction(Code::Fatal);
         let fatal = Some(Code::OutOfOrderSequenceNumber);
-        assert_eq!(judge(&error, Step::TransactionalDelivery, fatal), Verdict::OutcomeUnknown);
+        assert_eq!(judge(&error, Step::Delivery, fatal), Verdict::OutcomeUnknown);
     }
 
     #[test]

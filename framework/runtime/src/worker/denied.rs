@@ -23,8 +23,8 @@ impl Worker {
     pub(super) fn name_denied(&self, error: StreamsError) -> StreamsError {
         let (source, written) = match &error {
             StreamsError::Client { source, .. } => (source, None),
-            StreamsError::Produce { source, topic, .. }
-            | StreamsError::Changelog { source, topic, .. } => (source, Some(topic.clone())),
+            StreamsError::Produce { source, topic, .. } => (source, Some(topic.clone())),
+            StreamsError::Changelog { source, topic, .. } => (&**source, Some(topic.clone())),
             _ => return error,
         };
         let config = &self.shared.config;

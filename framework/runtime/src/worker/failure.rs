@@ -153,17 +153,9 @@ impl Worker {
             return Some(fact);
         }
         let failure = self.with_reason(failure);
-        let fact = self.judge(&failure.error, self.delivery_step());
+        let fact = self.judge(&failure.error, Step::Delivery);
         self.error = Some(self.produce_error(failure));
         Some(fact)
-    }
-
-    fn delivery_step(&self) -> Step {
-        if self.shared.config.is_exactly_once() {
-            Step::TransactionalDelivery
-        } else {
-            Step::PlainDelivery
-        }
     }
 
     /// Records that the client has thrown away tell no reason: what made it do so does.
@@ -191,7 +183,7 @@ impl Worker {
                 topic,
                 partition,
                 timestamp,
-                source,
+                source: Box::new(source),
             },
             None => StreamsError::Produce { topic, partition, timestamp, source },
         }
@@ -240,7 +232,7 @@ impl Worker {
             {
                 return fact;
             }
-            fact = self.judge(kafka, self.delivery_step());
+            fact = self.judge(kafka, Step::Delivery);
         }
         if let StreamsError::Task { source: TaskError::WentBack { .. }, .. } = &error {
             // The tasks go on from the committed offset, wherever that leads by now.
@@ -303,6 +295,9 @@ impl Worker {
                 self.trouble.ending = Ending::TooSlow;
             }
         }
+        if found == Disposition::Fenced {
+            self.trouble.ending = Ending::Fenced;
+        }
         if is_of_instance(error) && self.consumer.is_rebalancing() {
             // No twin: the client itself has given the membership up, since it was not polled for
             // max.poll.interval.ms, and joins again.
@@ -346,11 +341,14 @@ impl Worker {
     }
 
     pub(super) fn stop_error(&mut self) -> StreamsError {
-        let error = self.error.take().unwrap_or_else(|| StreamsError::Fenced {
+        let fenced = || StreamsError::Fenced {
             transactional_id: transactional_id(&self.shared, self.index),
-        });
+        };
+        let error = self.error.take().unwrap_or_else(fenced);
         match self.trouble.ending {
             Ending::AsItIs => error,
+            // What failed first is a consequence, and may name a record that is not at fault.
+            Ending::Fenced => fenced(),
             Ending::Repeated(failures) => {
                 StreamsError::NoProgress { failures, source: Box::new(error) }
             }

@@ -103,7 +103,6 @@ impl Worker {
         let mut twin = None;
         for member in members {
             match relation(member, &own_id, &own_client_id, config.client_id().is_none()) {
-                Relation::Own => {}
                 Relation::Twin => twin = Some(member),
                 Relation::Stranger if self.group.strangers_told.insert(member.id.clone()) => {
                     tracing::warn!(
@@ -117,7 +116,7 @@ impl Worker {
                          of its own"
                     );
                 }
-                Relation::Stranger => {}
+                Relation::Own | Relation::Stranger => {}
             }
         }
         let Some(twin) = twin else {

@@ -34,6 +34,8 @@ pub(super) enum Ending {
     /// Nothing.
     #[default]
     AsItIs,
+    /// Another producer has the transactional id of this one.
+    Fenced,
     /// It went wrong so often.
     Repeated(u32),
     /// A record outlived its transaction alone.
