@@ -1,4 +1,5 @@
-//! Every fault at every request of four topologies, on the embedded broker: exactly once holds.
+//! Every fault at every request of four topologies, on the embedded broker: exactly once holds. One of
+//! them also begins at the end of its inputs.
 //!
 //! The same enumeration finds what is not exactly once: `at_least_once`, and a side effect in a
 //! function. The full ones take minutes; a part of each runs always.
@@ -124,6 +125,22 @@ fn a_part_of_the_faults_leaves_two_stores_exact() {
 fn every_fault_at_every_request_leaves_a_stateless_topology_exact() {
     let test = "every_fault_at_every_request_leaves_a_stateless_topology_exact";
     told(&check("stateless", stateless, test).run(), 800);
+}
+
+/// From where it begins at its first start it reads every record, whatever happens then.
+#[test]
+fn a_part_of_the_faults_leaves_a_topology_that_begins_at_the_end_exact() {
+    let test = "a_part_of_the_faults_leaves_a_topology_that_begins_at_the_end_exact";
+    let check = check("latest-part", stateless, test).setting("auto.offset.reset", "latest");
+    told(&check.cases(PART).run(), PART * 7 / 8);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn every_fault_at_every_request_leaves_a_topology_that_begins_at_the_end_exact() {
+    let test = "every_fault_at_every_request_leaves_a_topology_that_begins_at_the_end_exact";
+    let check = check("latest", stateless, test).setting("auto.offset.reset", "latest");
+    told(&check.run(), 800);
 }
 
 #[test]

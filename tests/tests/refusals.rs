@@ -206,8 +206,7 @@ fn sizes(broker: &Broker, topic: &str) -> Vec<usize> {
     visible.filter_map(|r| Some(r.value?.len())).collect()
 }
 
-/// Every permanent code of a Produce answer ends in an error that names the topic, with either
-/// handler: `continue` may drop records, and has none to go on with once all are refused.
+/// Every permanent code of a Produce answer ends in an error that names the topic.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_permanent_answer_to_produce_ends_in_an_error_that_names_the_topic() {
     const CODES: [(i16, &str); 8] = [

@@ -180,12 +180,19 @@ impl<'a> Run<'a> {
 
     /// Runs until all is committed, and stops the application.
     fn drive(&mut self) -> Result<(), String> {
-        self.stage.feed()?;
+        if !self.stage.setup.begins_at_the_end() {
+            self.stage.feed()?;
+        }
         self.first = Some(self.start(FIRST)?);
         loop {
             self.react()?;
             self.look_after()?;
-            if self.stage.is_done() && self.go_on()? {
+            if self.stage.waves_fed() == 0 {
+                // What comes before the application has begun is not for it.
+                if self.stage.has_begun() {
+                    self.stage.feed()?;
+                }
+            } else if self.stage.is_done() && self.go_on()? {
                 break;
             }
             if Instant::now() >= self.until {

@@ -182,6 +182,9 @@ impl ExactlyOnceCheck {
     /// With a cache, how many updates of a table reach the output depends on time. Then those of a
     /// key must be some of all updates there are, in their order, and end with the last. What is
     /// written before any store is compared in full.
+    ///
+    /// With `auto.offset.reset=latest` the inputs arrive when the application has committed where
+    /// it begins.
     pub fn setting(mut self, key: &str, value: &str) -> Self {
         self.setup.settings.insert(key.to_owned(), value.to_owned());
         self

@@ -105,6 +105,11 @@ impl Setup {
         config.build().map_err(|e| e.to_string())
     }
 
+    /// Whether the application reads what comes after its start alone.
+    pub(super) fn begins_at_the_end(&self) -> bool {
+        self.settings.get("auto.offset.reset").is_some_and(|reset| reset == "latest")
+    }
+
     /// How closely two runs must agree if one of them has such a cache.
     pub(super) fn agreement(&self, topology: &Topology, caching: Caching) -> Agreement {
         let held_back = match caching {

@@ -80,6 +80,15 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
+    /// Whether the application has told for each partition of its inputs where it begins.
+    pub(super) fn has_begun(&self) -> bool {
+        let view = self.broker.view();
+        let committed = self.committed(&view);
+        let told = |topic: &str, partition| committed.contains_key(&(topic, partition));
+        let all = 0..self.setup.partitions;
+        self.setup.inputs.keys().all(|topic| all.clone().all(|partition| told(topic, partition)))
+    }
+
     /// Whether everything that was fed is committed, through all sub-topologies, and nothing is
     /// left open.
     pub(super) fn is_done(&self) -> bool {

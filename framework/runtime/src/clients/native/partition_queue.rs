@@ -173,6 +173,8 @@ mod tests {
             let (mut seen, deadline) = (Vec::new(), Instant::now() + TIMEOUT);
             while seen.last() != Some(&Seen::End(end)) {
                 assert!(Instant::now() < deadline, "{seen:?}");
+                // Its own queue is empty: this lets the client's threads work.
+                assert!(consumer.poll(Duration::from_millis(5)).is_none());
                 for fetched in queue.take() {
                     seen.push(match fetched {
                         Fetched::Record { offset, timestamp, key, value } => Seen::Record(
