@@ -157,7 +157,7 @@ async fn records_deleted_before_they_were_read_are_passed_over_unless_there_is_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_topic_made_again_with_fewer_records_is_read_from_its_start() {
+async fn a_log_that_ends_before_the_committed_offset_is_read_from_its_start() {
     let app = Application::new("again");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
     produce_lines(&input, ["0", "1", "2", "3"]);
@@ -168,6 +168,8 @@ async fn a_topic_made_again_with_fewer_records_is_read_from_its_start() {
     delete_topic(&input).await;
     create_topic(&input, 1, &[]).await;
     produce_lines(&input, ["new"]);
+    // Brokers forget the offsets of a topic that is deleted; one that lost its log keeps them.
+    commit(&app.id, &input, 4);
     let second = app.streams(through(&input, &output), &[]);
     start(&second).await;
     wait_until("the new record", || visible_texts(&output).contains(&"new".to_owned()));
