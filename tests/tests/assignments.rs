@@ -88,12 +88,12 @@ async fn a_topic_with_fewer_partitions_that_appears_under_a_pattern_stops_all_wi
         produce_keys(&a, &keys);
         await_counts(&output, &all(&keys, 1));
         let b = app.create("t-b-events", 2).await;
+        produce_keys(&b, &keys);
         for streams in [&first, &second] {
             let error = error_of(streams).await;
             assert_tells(&error, &[&a, "4", &b, "2"]);
         }
         // Nothing of the new topic was counted into stores of others.
-        produce_keys(&b, &keys);
         assert_eq!(visible_counts(&output), keys.iter().map(|k| (k.clone(), 1)).collect());
     }
 }
@@ -143,6 +143,25 @@ async fn a_topic_that_only_one_member_knows_waits_until_the_other_was_made_to_lo
     await_counts(&output, &all(&keys, 11));
     stop(&slow).await;
     stop(&quick).await;
+}
+
+/// A topic that goes takes nobody down: the group learns of it, and the others are read on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_goes_under_a_pattern_leaves_the_others_read() {
+    let app = Application::new("goes");
+    let (a, b) = (app.create("t-a-events", 4).await, app.create("t-b-events", 4).await);
+    let output = app.create("out", 1).await;
+    let pattern = app.topic("t-(?:[a-z])-events");
+    let (streams, _dir) = instance(&app, counting_pattern(&pattern, &output), &QUICK);
+    start(&streams).await;
+    let keys = keys(20);
+    produce_keys(&a, &keys);
+    produce_keys(&b, &keys);
+    await_counts(&output, &all(&keys, 2));
+    delete_topic(&b).await;
+    produce_keys(&a, &keys);
+    await_counts(&output, &all(&keys, 3));
+    stop(&streams).await;
 }
 
 // ---- A rolling upgrade ----

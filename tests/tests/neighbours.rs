@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -112,7 +113,7 @@ async fn of_two_instances_on_copies_of_one_state_directory_one_goes_and_says_why
     one_of_them_goes(&app, &[], [app.state_dir(), clone.path()]).await;
 }
 
-/// Each has looked at the group, and goes on.
+/// Each instance has looked at the members of the group, and goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_with_ids_of_their_own_and_a_former_self_are_no_twins() {
     let app = Application::new("own-ids");
@@ -124,19 +125,28 @@ async fn instances_with_ids_of_their_own_and_a_former_self_are_no_twins() {
         let config = app.config_at(broker.bootstrap_servers(), dir);
         streams(counting("in", "out"), config, &SOON)
     };
+    // Each instance has an admin client of its own, and keeps its name over a restart.
     let looks = || {
-        let requests = broker.requests();
-        requests.iter().filter(|r| r.api == Api::DescribeGroups).count()
+        let mut looks: BTreeMap<String, usize> = BTreeMap::new();
+        for request in broker.requests() {
+            if request.api == Api::DescribeGroups {
+                *looks.entry(request.client_id).or_default() += 1;
+            }
+        }
+        looks
     };
     let (one, two) = (run(dir.path()), run(other.path()));
     start(&one).await;
     start(&two).await;
-    wait_until("both to look", || looks() >= 2);
+    wait_until("both to look", || looks().len() == 2);
     stop(&one).await;
+    let before = looks();
     let again = run(dir.path());
     start(&again).await;
-    let before = looks();
-    wait_until("both to look again", || looks() >= before + 2);
+    wait_until("both to look again", || {
+        let now = looks();
+        before.iter().all(|(client, count)| now[client] > *count)
+    });
     for streams in [&again, &two] {
         stop(streams).await;
     }

@@ -176,7 +176,7 @@ pub enum StreamsError {
     /// No input of a task has a committed offset, but its changelog has records: what the store
     /// has counted already would be counted again.
     #[error(
-        "task {task}: no input has a committed offset, but changelog {changelog}-{partition} has records (the first at offset {offset}), so what they hold would be counted again; the offsets have expired (offsets.retention.minutes) or the group was deleted: commit the offsets to go on from, or delete the application's changelog topics to begin anew"
+        "task {task}: no input has a committed offset, but changelog {changelog}-{partition} has records (the first at offset {offset}), so what they hold would be counted again; the offsets have expired (offsets.retention.minutes), or the group or all its input topics were deleted: commit the offsets to go on from, or delete the application's changelog topics to begin anew"
     )]
     CommittedOffsetsLost {
         /// The task.

@@ -29,6 +29,15 @@ pub struct Incarnation {
 }
 
 impl Incarnation {
+    /// What is known of either, of this one first.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            cluster: if self.cluster.is_empty() { other.cluster } else { self.cluster },
+            topic: if self.topic == 0 { other.topic } else { self.topic },
+        }
+    }
+
     /// Whether the two are known to be different clusters.
     pub fn is_other_cluster(&self, other: &Self) -> bool {
         !self.cluster.is_empty() && !other.cluster.is_empty() && self.cluster != other.cluster
@@ -131,5 +140,7 @@ mod tests {
         assert!(!known.is_other_cluster(&unknown) && !unknown.is_other_topic(&known));
         assert!(known.is_other_cluster(&of("b", 1)) && !known.is_other_topic(&of("b", 1)));
         assert!(known.is_other_topic(&of("a", 2)) && !known.is_other_cluster(&of("a", 2)));
+        assert_eq!(of("a", 0).or(of("b", 2)), of("a", 2));
+        assert_eq!(unknown.or(known.clone()), known);
     }
 }

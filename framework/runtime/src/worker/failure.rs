@@ -125,6 +125,7 @@ impl Worker {
         self.drop_tasks();
         // A rebalance that waits to be handled decides what is assigned.
         if self.revoking || self.consumer.is_rebalancing() {
+            self.joined = false;
             return Ok(());
         }
         self.failures += 1;
@@ -142,6 +143,7 @@ impl Worker {
         self.paused.clear();
         self.waiting.clear();
         self.uncommitted_starts.clear();
+        self.held_starts.clear();
     }
 
     /// The first delivery that failed, as a fact.

@@ -14,6 +14,8 @@ use crate::error::StreamsError;
 
 /// How long after an assignment the members are looked at, and how often while one is suspect.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
+/// How long after a question that was not answered.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 /// A former self that crashed while it joined may be a member until its session is over.
 const SESSION_GRACE: Duration = Duration::from_secs(3);
 
@@ -33,16 +35,19 @@ fn relation(member: &GroupMember, own_id: &str, own_client_id: &str, unique: boo
     if member.id == own_id {
         return Relation::Own;
     }
-    let is_worker = member
-        .client_id
-        .strip_suffix("-consumer")
-        .and_then(|name| name.rsplit_once("-worker-"))
-        .is_some_and(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
-    match is_worker {
+    match is_worker(&member.client_id) {
         false => Relation::Stranger,
         true if unique && member.client_id == own_client_id => Relation::Twin,
         true => Relation::Own,
     }
+}
+
+/// Whether a `client.id` is a worker's.
+fn is_worker(client_id: &str) -> bool {
+    client_id
+        .strip_suffix("-consumer")
+        .and_then(|name| name.rsplit_once("-worker-"))
+        .is_some_and(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Looks at the members of the group after each assignment.
@@ -74,18 +79,27 @@ impl Worker {
             let (tell, answer) = channel();
             let (admin, group) =
                 (self.shared.admin.clone(), self.shared.config.application_id().to_owned());
-            self.shared.runtime.spawn_blocking(move || {
-                // Nobody listens to a worker that has ended.
-                admin.group_members(&group).map(|members| tell.send(members))
+            // Not on the runtime of the application, whose end would wait for the answer.
+            let asking = std::thread::Builder::new().name("oncestream-group".to_owned());
+            let asked = asking.spawn(move || {
+                if let Some(members) = admin.group_members(&group) {
+                    // Nobody listens to a worker that has ended.
+                    let _ = tell.send(members);
+                }
             });
+            if let Err(error) = asked {
+                tracing::debug!(%error, "no thread to look at the group");
+            }
             self.group.answer = Some(answer);
         }
         let Some(answer) = &self.group.answer else { return Ok(()) };
         match answer.try_recv() {
             Err(TryRecvError::Empty) => Ok(()),
-            // It could not be had: the next assignment asks again.
+            // It could not be had: a broker is away.
             Err(TryRecvError::Disconnected) => {
                 self.group.answer = None;
+                let pause = if self.group.twin.is_some() { LOOK_AFTER } else { ASK_AGAIN };
+                self.group.next_look = Some(now + pause);
                 Ok(())
             }
             Ok(members) => {
@@ -100,6 +114,10 @@ impl Worker {
         let config = &self.shared.config;
         let settings = config.consumer_settings(self.index);
         let own_client_id = settings.get("client.id").unwrap_or_default().to_owned();
+        if !is_worker(&own_client_id) {
+            // The user has named the consumer: nobody can be told apart by name.
+            return Ok(());
+        }
         let mut twin = None;
         for member in members {
             match relation(member, &own_id, &own_client_id, config.client_id().is_none()) {

@@ -25,7 +25,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use oncestream_core::commit::{CommitMachine, Guarantee};
 use oncestream_core::graph::Topology;
@@ -107,9 +107,14 @@ struct Worker {
     /// Where inputs begin that have nothing committed there: to be committed before a task runs.
     uncommitted_starts: Vec<(TopicPartition, i64, OffsetMetadata)>,
     next_start_commit: Option<Instant>,
+    /// Since when the coordinator does not take them.
+    starts_refused_since: Option<Instant>,
+    /// Inputs of waiting tasks of which none has a committed offset: see `positions.rs`.
+    held_starts: HashSet<TopicPartition>,
     /// Tasks with a store that lack an input, and what they lack. Their partitions are paused.
     waiting: BTreeMap<TaskId, Vec<TopicPartition>>,
     next_waiting_look: Instant,
+    waiting_pause: Duration,
     waiting_told: Option<Instant>,
     /// Which topics the changelogs are, as of the last start of tasks.
     sources: HashMap<Arc<str>, Incarnation>,
@@ -170,8 +175,11 @@ impl Worker {
             group: GroupWatch::default(),
             uncommitted_starts: Vec::new(),
             next_start_commit: None,
+            starts_refused_since: None,
+            held_starts: HashSet::new(),
             waiting: BTreeMap::new(),
             next_waiting_look: now,
+            waiting_pause: Duration::ZERO,
             waiting_told: None,
             sources: HashMap::new(),
             joined: false,
@@ -203,6 +211,7 @@ impl Worker {
             }
             self.look_at_group()?;
             self.look_after_waiting()?;
+            self.commit_starts()?;
             self.restore_step()?;
             self.process_waiting()?;
             self.punctuate()?;

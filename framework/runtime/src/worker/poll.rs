@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use oncestream_core::commit::Fact;
 use oncestream_core::error::TaskError;
+use oncestream_core::graph::{NodeKind, SourceTopics};
 use oncestream_core::task::Task;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
@@ -13,6 +14,7 @@ use super::trouble::Cause;
 use super::{Worker, producing, wall_clock_ms};
 use crate::clients::{WorkerProducer, is_out_of_range, is_transient, is_unsettled, raw_record};
 use crate::error::StreamsError;
+use crate::start::Topics;
 
 /// At most so many records are processed before the commit and the restore are looked at.
 const BATCH: usize = 500;
@@ -38,14 +40,21 @@ impl Worker {
     }
 
     /// A topic may look unknown for a moment while brokers come and go. It is unknown if a broker
-    /// that is asked lists others without it.
+    /// that is asked lists others without it. One that was read by a pattern may go: the group
+    /// learns of it.
     fn is_passing(&self, error: &KafkaError) -> bool {
-        is_unsettled(error)
-            && self
-                .shared
-                .admin
-                .topics()
-                .map_or(true, |there| self.assigned.iter().all(|p| there.contains_key(&*p.topic)))
+        let is_named = |topic: &str| {
+            let reader = self.shared.topology.reader_of(self.shared.config.application_id(), topic);
+            reader.is_none_or(|(_, node)| {
+                let kind = &self.shared.topology.node(node).kind;
+                !matches!(kind, NodeKind::Source(SourceTopics::Pattern(_)))
+            })
+        };
+        let is_there = |there: Topics| {
+            let assigned = self.assigned.iter();
+            assigned.map(|p| &p.topic).all(|t| there.contains_key(t) || !is_named(t))
+        };
+        is_unsettled(error) && self.shared.admin.topics().map_or(true, is_there)
     }
 
     /// Takes up to [`BATCH`] records from the consumer and processes them.

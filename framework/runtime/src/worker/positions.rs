@@ -1,11 +1,13 @@
 //! Where the inputs of an assignment begin.
 //!
 //! Invariants:
-//! - Before the first record is processed, each input has a committed offset. Whoever gets a
-//!   partition next begins where this member would have, and not at a newer end.
+//! - Where a partition begins is committed as soon as it is known, and before its task runs. Whoever
+//!   gets it next begins where this member would have, and not at a newer end.
+//! - While a store may turn out to hold what its inputs would be counted into again, the beginnings
+//!   of those inputs are not committed: the check would find nothing the next time.
 //! - A position that differs from what is committed is told.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use oncestream_core::TopicPartition;
 use oncestream_core::graph::TopicRef;
@@ -14,11 +16,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::Worker;
-use super::rebalance::COUNTS_DEADLINE;
 use super::restore::{LOOK_EVERY, LOOK_TIMEOUT, UNSETTLED_LIMIT};
 use crate::clients::{Committed, is_transient, is_unsettled};
 use crate::config::AutoOffsetReset;
 use crate::error::StreamsError;
+
+/// How long the leaders of all inputs may take to know ends that were committed: longer than a
+/// leader that was cut off takes to learn that it is none.
+const END_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is known of a partition when it is assigned.
 #[derive(Clone, Copy, Debug)]
@@ -41,10 +46,9 @@ enum Begin {
     End,
     /// At its first record: those between the committed offset and it are deleted.
     BehindGap(i64),
-    /// At its first record: the log ends before the committed offset, so it is another log.
-    StartOfAnother(i64),
-    /// At the end, for the same reason.
-    EndOfAnother(i64),
+    /// At the end, which lies before the committed offset: the log has lost records that were
+    /// processed. (Brokers forget the offsets of a topic that is deleted.)
+    ShorterEnd,
     /// Nowhere: the user wants to be asked.
     Refused,
 }
@@ -58,8 +62,7 @@ fn begin(known: Known, reset: AutoOffsetReset, is_repartition: bool) -> Begin {
         (Some(offset), _) if (low..=high).contains(&offset) => Begin::Committed(offset),
         (_, AutoOffsetReset::None) => Begin::Refused,
         (Some(offset), _) if offset < low => Begin::BehindGap(low),
-        (Some(_), AutoOffsetReset::Earliest) => Begin::StartOfAnother(low),
-        (Some(_), AutoOffsetReset::Latest) => Begin::EndOfAnother(high),
+        (Some(_), _) => Begin::ShorterEnd,
         (None, AutoOffsetReset::Earliest) => Begin::Start(low),
         (None, AutoOffsetReset::Latest) => Begin::End,
     }
@@ -74,6 +77,7 @@ impl Worker {
         committed: &[Option<Committed>],
     ) -> Result<Vec<i64>, StreamsError> {
         let bounds = self.shared.admin.bounds(partitions);
+        let patience = Instant::now() + END_PATIENCE;
         let mut positions = Vec::with_capacity(partitions.len());
         self.uncommitted_starts.clear();
         for (partition, c) in partitions.iter().zip(committed) {
@@ -86,14 +90,12 @@ impl Worker {
             }
         }
         for ((partition, committed), bounds) in partitions.iter().zip(committed).zip(bounds) {
-            let begin = self.begin(partition, committed.map(|c| c.offset), bounds)?;
+            let begin = self.begin(partition, committed.map(|c| c.offset), bounds, patience)?;
             let offset = match begin {
-                Begin::Committed(offset)
-                | Begin::Start(offset)
-                | Begin::BehindGap(offset)
-                | Begin::StartOfAnother(offset)
-                | Begin::EndOfAnother(offset) => offset,
-                Begin::End => self.stable_end(partition)?,
+                Begin::Committed(offset) | Begin::Start(offset) | Begin::BehindGap(offset) => {
+                    offset
+                }
+                Begin::End | Begin::ShorterEnd => self.stable_end(partition)?,
                 Begin::Refused => return Err(refused(partition, *committed)),
             };
             if !matches!(begin, Begin::Committed(_)) {
@@ -112,12 +114,13 @@ impl Worker {
         partition: &TopicPartition,
         committed: Option<i64>,
         bounds: Option<(i64, i64)>,
+        patience: Instant,
     ) -> Result<Begin, StreamsError> {
         let (low, high) = match (bounds, committed) {
             // A leader that is new may not know yet the end that was committed: it is asked more
             // than once before the log is taken for another.
             (Some((_, high)), Some(offset)) if high < offset => {
-                self.end_after(partition, offset)?
+                self.end_after(partition, offset, patience)?
             }
             (Some(bounds), _) => bounds,
             // Its leader is away. If the offset is not there, the consumer will say so.
@@ -132,10 +135,10 @@ impl Worker {
                 %partition, ?committed, start,
                 "records were deleted before they were read: going on at the first one left"
             ),
-            Begin::StartOfAnother(at) | Begin::EndOfAnother(at) => tracing::warn!(
-                %partition, ?committed, end = high, at,
-                "the committed offset lies past the end: the topic was deleted and made again, or \
-                 has lost records; going on as auto.offset.reset says"
+            Begin::ShorterEnd => tracing::warn!(
+                %partition, ?committed, end = high,
+                "the committed offset lies past the end, because the log has lost records that \
+                 were processed: going on at the end"
             ),
             _ => {}
         }
@@ -147,11 +150,11 @@ impl Worker {
         &self,
         partition: &TopicPartition,
         offset: i64,
+        patience: Instant,
     ) -> Result<(i64, i64), StreamsError> {
-        let deadline = Instant::now() + COUNTS_DEADLINE;
         loop {
             let bounds = self.watermarks(partition)?;
-            if bounds.1 >= offset || Instant::now() >= deadline {
+            if bounds.1 >= offset || Instant::now() >= patience || self.is_stopping() {
                 return Ok(bounds);
             }
             std::thread::sleep(LOOK_EVERY);
@@ -165,7 +168,7 @@ impl Worker {
         loop {
             match self.consumer.end_offset(partition, LOOK_TIMEOUT) {
                 Ok(end) => return Ok(end),
-                Err(e) if is_unsettled(&e) && Instant::now() < deadline => {
+                Err(e) if is_unsettled(&e) && Instant::now() < deadline && !self.is_stopping() => {
                     std::thread::sleep(LOOK_EVERY);
                 }
                 Err(e) => {
@@ -176,36 +179,60 @@ impl Worker {
         }
     }
 
-    /// Commits where partitions begin that have nothing committed. False if that cannot be done
-    /// now: the group is changing, or its coordinator is away.
-    pub(super) fn commit_starts(&mut self) -> Result<bool, StreamsError> {
-        if self.uncommitted_starts.is_empty() {
-            return Ok(true);
-        }
+    /// Commits where partitions begin that have nothing committed there, as soon as that can be
+    /// done: the group may be changing, or its coordinator away.
+    pub(super) fn commit_starts(&mut self) -> Result<(), StreamsError> {
         let now = Instant::now();
-        if self.next_start_commit.is_some_and(|at| now < at) || self.consumer.is_rebalancing() {
-            return Ok(false);
+        if self.uncommitted_starts.is_empty()
+            || self.next_start_commit.is_some_and(|at| now < at)
+            || self.consumer.is_rebalancing()
+        {
+            return Ok(());
         }
         self.next_start_commit = Some(now + LOOK_EVERY);
+        let (held, free): (Vec<_>, Vec<_>) = std::mem::take(&mut self.uncommitted_starts)
+            .into_iter()
+            .partition(|(partition, ..)| self.must_not_begin(partition));
         let mut list = TopicPartitionList::new();
-        for (partition, offset, metadata) in &self.uncommitted_starts {
+        for (partition, offset, metadata) in &free {
             let mut element = list.add_partition(&partition.topic, partition.partition);
-            element.set_offset(Offset::Offset(*offset)).map_err(|e| {
-                StreamsError::client(format!("setting the offset of {partition}"), e)
-            })?;
+            let action = || format!("setting the offset of {partition}");
+            element
+                .set_offset(Offset::Offset(*offset))
+                .map_err(|e| StreamsError::client(action(), e))?;
             element.set_metadata(metadata.encode());
         }
-        match self.consumer.commit(&list) {
-            Ok(()) => {
-                self.uncommitted_starts.clear();
-                Ok(true)
-            }
-            Err(error) if is_transient(&error) || is_fenced_by_a_rejoin(&error, self) => {
-                tracing::info!(worker = self.index, %error, "the first positions are not committed yet");
-                Ok(false)
-            }
-            Err(error) => Err(StreamsError::client("committing the first positions", error)),
+        let done = if free.is_empty() { Ok(()) } else { self.consumer.commit(&list) };
+        self.uncommitted_starts = held;
+        let Err(error) = done else {
+            self.starts_refused_since = None;
+            return Ok(());
+        };
+        self.uncommitted_starts.extend(free);
+        // A coordinator may not know of a topic yet that the others know.
+        let is_patient = now - *self.starts_refused_since.get_or_insert(now) < UNSETTLED_LIMIT;
+        if is_transient(&error)
+            || is_unsettled(&error) && is_patient
+            || is_fenced_by_a_rejoin(&error, self)
+        {
+            tracing::info!(worker = self.index, %error, "the first positions are not committed yet");
+            return Ok(());
         }
+        Err(StreamsError::client("committing the first positions", error))
+    }
+
+    /// Whether the store of a partition's task may turn out to be a reason not to begin.
+    fn must_not_begin(&self, partition: &TopicPartition) -> bool {
+        let of_task = self.tasks.entries().iter().find(|e| e.partitions.contains(partition));
+        match of_task {
+            Some(entry) => entry.offsets_missing && self.restorer.is_restoring(entry.task.id()),
+            None => self.held_starts.contains(partition),
+        }
+    }
+
+    /// Whether something of a task's inputs is still to be committed before it may run.
+    pub(super) fn has_uncommitted_start(&self, partitions: &[TopicPartition]) -> bool {
+        self.uncommitted_starts.iter().any(|(p, ..)| partitions.contains(p))
     }
 
     /// Whether a topic is a repartition topic of this application.
@@ -260,9 +287,9 @@ mod tests {
     }
 
     #[test]
-    fn another_log_begins_as_a_new_one() {
-        assert_eq!(at(Some(21), Earliest), Begin::StartOfAnother(10));
-        assert_eq!(at(Some(21), Latest), Begin::EndOfAnother(20));
+    fn a_log_that_lost_records_goes_on_at_its_end() {
+        assert_eq!(at(Some(21), Earliest), Begin::ShorterEnd);
+        assert_eq!(at(Some(21), Latest), Begin::ShorterEnd);
         assert_eq!(at(Some(21), NoReset), Begin::Refused);
     }
 

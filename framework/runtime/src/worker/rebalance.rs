@@ -5,6 +5,7 @@
 //! the member may miss a generation without being told, in which another one changed their
 //! stores. Data on disk stays, and a task that comes back follows its changelog from there.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -30,8 +31,9 @@ const OFFSETS_GRACE: Duration = Duration::from_secs(60);
 pub(super) const COUNTS_DEADLINE: Duration = Duration::from_secs(5);
 pub(super) const COUNTS_LOOK: Duration = Duration::from_millis(200);
 const OFFSETS_STEP: Duration = Duration::from_secs(5);
-/// How often tasks that lack an input are looked at, and how often they are told.
+/// How soon and how seldom tasks that lack an input are looked at, and how often they are told.
 const WAITING_LOOK: Duration = Duration::from_secs(1);
+const MAX_WAITING_LOOK: Duration = Duration::from_secs(30);
 const WAITING_TOLD: Duration = Duration::from_secs(30);
 
 impl Worker {
@@ -73,18 +75,21 @@ impl Worker {
         Ok(())
     }
 
-    /// The tasks of the assignment. Brokers learn of new topics and partitions one after the other,
-    /// so what they tell is refused only if they tell it for a while.
-    fn plan(&self) -> Result<Plan, StreamsError> {
+    /// The tasks of the assignment, and what of it is there. Brokers learn of new topics and
+    /// partitions one after the other, so what they tell is refused only if they tell it for a while.
+    /// What they do not know after that is gone, and the group will learn so too.
+    fn plan(&self) -> Result<(Plan, Vec<TopicPartition>), StreamsError> {
         let application_id = self.shared.config.application_id();
         let deadline = Instant::now() + COUNTS_DEADLINE;
         loop {
             let there = self.topics()?;
-            let plan =
-                assignment::plan(&self.shared.topology, application_id, &there, &self.assigned);
-            let is_settled = plan.is_ok() && self.knows_assigned(&there);
+            let is_there =
+                |p: &&TopicPartition| there.get(&p.topic).is_some_and(|n| *n > p.partition);
+            let known: Vec<_> = self.assigned.iter().filter(is_there).cloned().collect();
+            let plan = assignment::plan(&self.shared.topology, application_id, &there, &known);
+            let is_settled = plan.is_ok() && known.len() == self.assigned.len();
             if is_settled || Instant::now() >= deadline || self.is_stopping() {
-                return plan;
+                return plan.map(|plan| (plan, known));
             }
             std::thread::sleep(COUNTS_LOOK);
         }
@@ -112,8 +117,19 @@ impl Worker {
     /// Takes what is assigned at the committed offsets and makes its tasks. Between a failure
     /// and this call there are no tasks.
     pub(super) fn start_tasks(&mut self) -> Result<(), StreamsError> {
-        let partitions = self.assigned.clone();
-        let Plan { whole, waiting } = self.plan()?;
+        match self.make_tasks() {
+            // On the way to the end nothing is waited for, and nothing is missed.
+            Err(error) if self.is_stopping() => {
+                tracing::info!(worker = self.index, %error, "stopping: no tasks are started");
+                self.drop_tasks();
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    fn make_tasks(&mut self) -> Result<(), StreamsError> {
+        let (Plan { whole, waiting }, partitions) = self.plan()?;
         let committed = self.committed(&partitions)?;
         let offsets = self.first_positions(&partitions, &committed)?;
         self.find_sources(whole.keys())?;
@@ -143,10 +159,36 @@ impl Worker {
             .pause(partitions.iter())
             .map_err(|e| StreamsError::client("pausing partitions", e))?;
         self.metrics.tasks.set(self.tasks.entries().len() as f64);
+        self.held_starts = self.starts_to_hold(&waiting, &partitions, &committed)?;
         self.waiting = waiting;
         (self.next_waiting_look, self.waiting_told) = (Instant::now(), None);
+        self.waiting_pause = WAITING_LOOK;
         self.joined = true;
         self.start_restore()
+    }
+
+    /// The inputs of waiting tasks of which none has a committed offset, here or elsewhere.
+    fn starts_to_hold(
+        &mut self,
+        waiting: &BTreeMap<TaskId, Vec<TopicPartition>>,
+        partitions: &[TopicPartition],
+        committed: &[Option<Committed>],
+    ) -> Result<HashSet<TopicPartition>, StreamsError> {
+        let application_id = self.shared.config.application_id().to_owned();
+        let mut held = HashSet::new();
+        for (id, lacks) in waiting {
+            let reader = |p: &TopicPartition| {
+                let reader = self.shared.topology.reader_of(&application_id, &p.topic);
+                reader.is_some_and(|(sub, _)| sub == id.sub_topology) && p.partition == id.partition
+            };
+            let own: Vec<_> = partitions.iter().zip(committed).filter(|(p, _)| reader(p)).collect();
+            if own.iter().all(|(_, committed)| committed.is_none())
+                && self.committed(lacks)?.iter().all(Option::is_none)
+            {
+                held.extend(own.into_iter().map(|(p, _)| p.clone()));
+            }
+        }
+        Ok(held)
     }
 
     /// Tasks that lack an input wait for a rebalance that brings it: another member has it until
@@ -157,7 +199,8 @@ impl Worker {
         if self.waiting.is_empty() || now < self.next_waiting_look {
             return Ok(());
         }
-        self.next_waiting_look = now + WAITING_LOOK;
+        self.next_waiting_look = now + self.waiting_pause;
+        self.waiting_pause = (self.waiting_pause * 2).min(MAX_WAITING_LOOK);
         if self.waiting_told.is_none_or(|told| now >= told + WAITING_TOLD) {
             self.waiting_told = Some(now);
             for (task, lacks) in &self.waiting {
@@ -176,6 +219,7 @@ impl Worker {
         let plan = assignment::plan(&self.shared.topology, application_id, &there, &self.assigned);
         match plan {
             Ok(plan) if plan.waiting != self.waiting && !self.consumer.is_rebalancing() => {
+                self.commit()?;
                 self.report(Fact::Failed(Disposition::RestoreTask))
             }
             _ => Ok(()),
@@ -204,7 +248,9 @@ impl Worker {
                     self.sources = topics.into_iter().zip(found).collect();
                     return Ok(());
                 }
-                Err((_, e)) if is_unsettled(&e) && Instant::now() < deadline => {
+                Err((_, e))
+                    if is_unsettled(&e) && Instant::now() < deadline && !self.is_stopping() =>
+                {
                     std::thread::sleep(LOOK_EVERY);
                 }
                 Err((topic, e)) => {
@@ -248,7 +294,7 @@ impl Worker {
         loop {
             match self.consumer.committed(partitions, OFFSETS_STEP) {
                 Ok(committed) => return Ok(committed),
-                Err(e) if is_transient(&e) && Instant::now() < deadline => {
+                Err(e) if is_transient(&e) && Instant::now() < deadline && !self.is_stopping() => {
                     tracing::info!(worker = self.index, error = %e, "waiting for the committed offsets");
                 }
                 Err(e) => return Err(StreamsError::client("reading the committed offsets", e)),
@@ -258,18 +304,14 @@ impl Worker {
 
     /// Starts the processors of tasks whose stores are restored and lets their records flow.
     pub(super) fn start_restored(&mut self) -> Result<(), StreamsError> {
-        let restorer = &self.restorer;
-        let ready: Vec<TaskId> = self
-            .tasks
-            .entries()
-            .iter()
-            .filter(|e| e.phase == Phase::Restoring && !restorer.is_restoring(e.task.id()))
-            .map(|e| e.task.id())
-            .collect();
+        let is_ready = |e: &&Entry| {
+            e.phase == Phase::Restoring
+                && !self.restorer.is_restoring(e.task.id())
+                && !self.has_uncommitted_start(&e.partitions)
+        };
+        let ready: Vec<TaskId> =
+            self.tasks.entries().iter().filter(is_ready).map(|e| e.task.id()).collect();
         let mut resumed = Vec::new();
-        if !ready.is_empty() && !self.commit_starts()? {
-            return Ok(());
-        }
         for id in ready {
             if self.tasks.find(id).is_some_and(|e| e.task.has_processors())
                 && !self.ensure_open()?

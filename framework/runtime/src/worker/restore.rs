@@ -166,7 +166,7 @@ impl Worker {
         loop {
             match self.shared.admin.watermarks(partition) {
                 Ok(found) => return Ok(found),
-                Err(e) if is_unsettled(&e) && Instant::now() < deadline => {
+                Err(e) if is_unsettled(&e) && Instant::now() < deadline && !self.is_stopping() => {
                     std::thread::sleep(LOOK_EVERY);
                 }
                 Err(e) => {

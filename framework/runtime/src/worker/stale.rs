@@ -99,7 +99,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Lets a checkpoint say of which changelog it is.
+    /// Lets a checkpoint say of which changelog it is, if it does not yet.
     fn adopt(
         &self,
         task: TaskId,
@@ -107,7 +107,12 @@ impl Worker {
         checkpoint: Option<Checkpoint>,
         source: Incarnation,
     ) -> Result<(), StreamsError> {
-        let Some(checkpoint) = checkpoint.filter(|c| c.source != source) else { return Ok(()) };
+        let Some(checkpoint) = checkpoint else { return Ok(()) };
+        // What brokers do not tell this time stays known.
+        let source = checkpoint.source.clone().or(source);
+        if source == checkpoint.source {
+            return Ok(());
+        }
         let mut batch = WriteBatch::default();
         Checkpoint { source, ..checkpoint }.write(keyspace, &mut batch);
         self.shared.state_dir.apply(self.index, std::iter::once(task), &batch).map(drop)

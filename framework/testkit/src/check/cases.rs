@@ -268,7 +268,8 @@ impl<'a> Run<'a> {
                 let both = happening == Happening::Join;
                 if self.has_members(&if both { vec![FIRST, SECOND] } else { vec![SECOND] }) {
                     self.scene = Scene::Shared;
-                    if self.stage.waves_left() > 0 {
+                    // The first wave waits until the application has begun.
+                    if self.stage.waves_left() > 0 && self.stage.waves_fed() > 0 {
                         self.stage.feed()?;
                     }
                 }

@@ -140,7 +140,8 @@ mod tests {
 
     use super::*;
 
-    const TIMEOUT: Duration = Duration::from_secs(30);
+    /// Long enough for valgrind.
+    const TIMEOUT: Duration = Duration::from_secs(120);
 
     /// A record, or the end, as a test sees it.
     #[derive(Debug, PartialEq)]

@@ -149,7 +149,8 @@ mod tests {
 
     use super::*;
 
-    const TIMEOUT: Duration = Duration::from_secs(30);
+    /// Long enough for valgrind.
+    const TIMEOUT: Duration = Duration::from_secs(120);
 
     fn client(servers: &str) -> AdminClient<DefaultClientContext> {
         ClientConfig::new().set("bootstrap.servers", servers).create().unwrap()
