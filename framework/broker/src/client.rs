@@ -30,7 +30,13 @@ impl Client {
         self.0.set_read_timeout(Some(time)).unwrap();
     }
 
-    pub(crate) fn send(&mut self, api: ApiKey, version: i16, request: &RequestKind) {
+    /// `Err` tells that the connection was cut.
+    pub(crate) fn send(
+        &mut self,
+        api: ApiKey,
+        version: i16,
+        request: &RequestKind,
+    ) -> std::io::Result<()> {
         let mut frame = BytesMut::new();
         RequestHeader::default()
             .with_request_api_key(api as i16)
@@ -42,7 +48,7 @@ impl Client {
         request.encode(&mut frame, version).unwrap();
         let mut all = (frame.len() as i32).to_be_bytes().to_vec();
         all.extend_from_slice(&frame);
-        self.0.write_all(&all).unwrap();
+        self.0.write_all(&all)
     }
 
     /// The next answer. `Err` tells whether the connection was closed or nothing came in time.
@@ -62,7 +68,7 @@ impl Client {
         version: i16,
         request: &RequestKind,
     ) -> std::io::Result<ResponseKind> {
-        self.send(api, version, request);
+        self.send(api, version, request)?;
         self.receive(api, version)
     }
 }

@@ -245,7 +245,7 @@ fn a_replica_that_lags_wakes_a_waiting_fetch_when_it_has_more() {
     let lag = Action::AnswerAsOf { records_ago: 1 };
     let fault = broker.faults().add(Fault::on(Api::Fetch).then(lag));
     let mut client = Client::connect(&broker);
-    client.send(ApiKey::Fetch, 11, &fetch_from(0, 30_000));
+    client.send(ApiKey::Fetch, 11, &fetch_from(0, 30_000)).unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     while broker.faults().fired(fault) == 0 && Instant::now() < deadline {
         std::thread::yield_now();
@@ -271,7 +271,7 @@ fn woken_by(broker: &Broker, client: &mut Client, disturb: impl FnOnce()) -> (Re
     const WAIT_MS: i32 = 30_000;
     let asked = broker.request_count();
     let begun = Instant::now();
-    client.send(ApiKey::Fetch, 11, &fetch_from(0, WAIT_MS));
+    client.send(ApiKey::Fetch, 11, &fetch_from(0, WAIT_MS)).unwrap();
     while broker.request_count() == asked && begun.elapsed() < Duration::from_secs(10) {
         std::thread::yield_now();
     }

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -31,7 +31,7 @@ const ANSWERED: Duration = Duration::from_secs(60);
 const GROUPS: usize = 6;
 const MEMBERS: usize = 4;
 const BUSY: usize = 4;
-/// How long it goes on.
+/// How long it goes on at least.
 const LASTS: Duration = Duration::from_secs(2);
 
 const MEMBER_ID_REQUIRED: i16 = 79;
@@ -126,8 +126,9 @@ impl Member<'_> {
         while !self.scene.over.load(Ordering::Relaxed) {
             let request = self.join_request();
             if self.random.below(12) == 0 {
-                // It hangs up while its request is parked, or its answer is on the way.
-                self.client.send(ApiKey::JoinGroup, version, &request);
+                // It hangs up while its request is parked, or its answer is on the way. The node may
+                // have hung up before it.
+                let _ = self.client.send(ApiKey::JoinGroup, version, &request);
                 self.connect();
                 continue;
             }
@@ -163,7 +164,7 @@ impl Member<'_> {
                 .with_assignments(assignments.collect()),
         );
         if self.random.below(12) == 0 {
-            self.client.send(ApiKey::SyncGroup, 3, &request);
+            let _ = self.client.send(ApiKey::SyncGroup, 3, &request);
             self.connect();
             return false;
         }
@@ -239,6 +240,21 @@ fn request_name(request: &RequestKind) -> &'static str {
     }
 }
 
+/// One test at a time takes the processors away.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends the threads of a scope with it, also when it panics: the scope waits for them.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Takes the processors away until it is over.
 fn starve<'scope, 'env>(scope: &'scope std::thread::Scope<'scope, 'env>, over: &'env AtomicBool) {
     for _ in 0..BUSY {
@@ -252,6 +268,7 @@ fn starve<'scope, 'env>(scope: &'scope std::thread::Scope<'scope, 'env>, over: &
 
 #[test]
 fn members_of_starved_groups_are_answered() {
+    let _alone = alone();
     let broker = Broker::builder().start_blocking().unwrap();
     let scene = Scene {
         broker: &broker,
@@ -259,8 +276,14 @@ fn members_of_starved_groups_are_answered() {
         answered: Mutex::default(),
         stuck: Mutex::default(),
     };
-    let until = Instant::now() + LASTS;
+    let begun = Instant::now();
+    let goes_on = || {
+        let answered = scene.answered.lock().unwrap();
+        let both = ["JoinGroup", "SyncGroup"].iter().all(|kind| answered.contains_key(kind));
+        begun.elapsed() < LASTS || (!both && begun.elapsed() < ANSWERED)
+    };
     std::thread::scope(|scope| {
+        let _end = End(&scene.over);
         starve(scope, &scene.over);
         for number in 0..GROUPS * MEMBERS {
             let client = Client::connect(&broker);
@@ -276,7 +299,7 @@ fn members_of_starved_groups_are_answered() {
             scope.spawn(|| member.live());
         }
         let mut random = Random(7);
-        while Instant::now() < until && !scene.over.load(Ordering::Relaxed) {
+        while goes_on() && !scene.over.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(50));
             match random.below(20) {
                 0 => broker.restart_node(1).unwrap(),
@@ -284,7 +307,6 @@ fn members_of_starved_groups_are_answered() {
                 _ => {}
             }
         }
-        scene.over.store(true, Ordering::Relaxed);
     });
     let answered = scene.answered.into_inner().unwrap();
     println!("answered: {answered:?}");
@@ -295,12 +317,14 @@ fn members_of_starved_groups_are_answered() {
 /// Each record is written when the fetch for it is on its way, at any moment of its handling.
 #[test]
 fn a_starved_reader_is_woken_by_every_record() {
+    let _alone = alone();
     let broker = Broker::builder().start_blocking().unwrap();
     broker.create_topic("topic", 1).unwrap();
     let (over, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
     let until = Instant::now() + LASTS;
     let mut client = Client::connect(&broker);
     let records = std::thread::scope(|scope| {
+        let _end = End(&over);
         starve(scope, &over);
         scope.spawn(|| {
             let mut written = 0;
@@ -314,7 +338,8 @@ fn a_starved_reader_is_woken_by_every_record() {
         });
         let mut offset = 0;
         let mut stuck = None;
-        while Instant::now() < until {
+        // Once at least: on a slow machine the threads alone may take the time to begin.
+        while offset == 0 || Instant::now() < until {
             let partition = FetchPartition::default()
                 .with_fetch_offset(offset)
                 .with_current_leader_epoch(-1)
@@ -327,7 +352,7 @@ fn a_starved_reader_is_woken_by_every_record() {
                 .with_max_bytes(1 << 20)
                 .with_max_wait_ms(20_000)
                 .with_topics(vec![topic]);
-            client.send(ApiKey::Fetch, 11, &RequestKind::Fetch(request));
+            client.send(ApiKey::Fetch, 11, &RequestKind::Fetch(request)).unwrap();
             asked.fetch_add(1, Ordering::Release);
             let ResponseKind::Fetch(answer) = client.receive(ApiKey::Fetch, 11).unwrap() else {
                 panic!("another answer")
@@ -339,7 +364,6 @@ fn a_starved_reader_is_woken_by_every_record() {
             }
             offset += 1;
         }
-        over.store(true, Ordering::Relaxed);
         assert_eq!(stuck, None, "the fetch slept through the record at this offset");
         offset
     });
