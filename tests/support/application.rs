@@ -118,12 +118,17 @@ pub fn streams(
 
 /// Counts the words of values, in the store `counts`.
 pub fn word_count(input: &str, output: &str) -> Topology {
+    word_count_in("counts", input, output)
+}
+
+/// Counts the words of values, in a store of this name.
+pub fn word_count_in(store: &str, input: &str, output: &str) -> Topology {
     let builder = StreamsBuilder::new();
     builder
         .stream::<Option<String>, String>(input)
         .flat_map_values(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
         .group_by(|_, word| word.clone())
-        .count(Materialized::named("counts"))
+        .count(Materialized::named(store))
         .to_stream()
         .to(output);
     builder.build().unwrap_or_else(|e| panic!("{e}"))

@@ -7,61 +7,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
-use std::io;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use oncestream::StreamsError;
 use oncestream::prelude::*;
 use oncestream_broker::{Action, Api, Broker, Fault};
 use oncestream_testkit::KafkaCluster;
 use oncestream_tests::application::*;
+use oncestream_tests::log::lines;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 const TOPIC_AUTHORIZATION_FAILED: i16 = 29;
-
-/// What is logged from info on.
-#[derive(Clone, Default)]
-struct Logged(Arc<Mutex<Vec<u8>>>);
-
-impl Logged {
-    /// The lines with all of these in them.
-    fn lines(&self, words: &[&str]) -> Vec<String> {
-        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = String::from_utf8_lossy(&bytes);
-        let has_all = |line: &&str| words.iter().all(|word| line.contains(word));
-        text.lines().filter(has_all).map(str::to_owned).collect()
-    }
-}
-
-impl io::Write for Logged {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Begins before the first application is made, which would log elsewhere.
-static LOGGED: LazyLock<Logged> = LazyLock::new(|| {
-    let logged = Logged::default();
-    let writer = logged.clone();
-    tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new("info"))
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .init();
-    logged
-});
+/// What is warned of where a topic has a setting that may lose data.
+const RISK: &str = "an internal topic is at risk";
 
 /// An application and its input and output, of one partition each.
 async fn application(name: &str) -> (Application, String, String) {
-    LazyLock::force(&LOGGED);
     let app = Application::new(name);
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
     (app, input, output)
@@ -90,8 +53,12 @@ async fn settings(topic: &str) -> BTreeMap<String, String> {
 }
 
 /// Runs an application on one line and sees its counts.
-async fn counts_a_line(app: &Application, input: &str, output: &str, settings: &[(&str, &str)]) {
-    let streams = app.streams(word_count(input, output), settings);
+async fn counts_a_line(app: &Application, input: &str, output: &str) {
+    counts_a_line_in("counts", app, input, output).await;
+}
+
+async fn counts_a_line_in(store: &str, app: &Application, input: &str, output: &str) {
+    let streams = app.streams(word_count_in(store, input, output), &[]);
     start(&streams).await;
     produce_lines(input, ["a b a"]);
     await_counts(output, &[("a", 2), ("b", 1)]);
@@ -152,10 +119,10 @@ async fn a_repartition_topic_that_forgets_is_warned_of_and_runs() {
         let kept = [("retention.ms", "-1"), (setting, value)];
         let kept = if setting == "retention.ms" { &kept[1..] } else { &kept };
         create_topic(&repartition(&app), 1, kept).await;
-        counts_a_line(&app, &input, &output, &[]).await;
-        let lines = LOGGED.lines(&["WARN", &repartition(&app), setting, value]);
-        assert_eq!(lines.len(), 1, "{lines:?}");
-        assert_eq!(LOGGED.lines(&["WARN", &changelog(&app)]), none());
+        counts_a_line(&app, &input, &output).await;
+        let told = lines(&["WARN", RISK, &repartition(&app), setting, value]);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(lines(&["WARN", RISK, &changelog(&app)]), none());
     }
 }
 
@@ -163,9 +130,9 @@ async fn a_repartition_topic_that_forgets_is_warned_of_and_runs() {
 async fn a_changelog_that_forgets_keys_by_age_is_warned_of_and_runs() {
     let (app, input, output) = application("ages").await;
     create_topic(&changelog(&app), 1, &[("cleanup.policy", "compact,delete")]).await;
-    counts_a_line(&app, &input, &output, &[]).await;
-    let lines = LOGGED.lines(&["WARN", &changelog(&app), "retention.ms", "604800000"]);
-    assert_eq!(lines.len(), 1, "{lines:?}");
+    counts_a_line(&app, &input, &output).await;
+    let told = lines(&["WARN", RISK, &changelog(&app), "retention.ms", "604800000"]);
+    assert_eq!(told.len(), 1, "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,8 +140,10 @@ async fn topics_made_by_hand_as_they_should_be_are_taken_without_a_word() {
     let (app, input, output) = application("by-hand").await;
     create_topic(&changelog(&app), 1, &[COMPACT]).await;
     create_topic(&repartition(&app), 1, &[("retention.ms", "-1")]).await;
-    counts_a_line(&app, &input, &output, &[]).await;
-    assert_eq!(LOGGED.lines(&["WARN", &app.id]), none());
+    counts_a_line(&app, &input, &output).await;
+    for warning in [RISK, "DescribeConfigs"] {
+        assert_eq!(lines(&["WARN", warning, &app.id]), none());
+    }
 }
 
 fn none() -> Vec<String> {
@@ -187,24 +156,24 @@ fn none() -> Vec<String> {
 async fn the_age_of_a_checkpoint_is_judged_by_what_the_changelog_itself_keeps() {
     for (retention_ms, rebuilt) in [(Some("1"), true), (None, false)] {
         let (app, input, output) = application("age").await;
+        let store = if rebuilt { "forgotten" } else { "remembered" };
+        let changelog = format!("{}-{store}-changelog", app.id);
         let mut set = vec![COMPACT];
         set.extend(retention_ms.map(|ms| ("delete.retention.ms", ms)));
-        create_topic(&changelog(&app), 1, &set).await;
-        counts_a_line(&app, &input, &output, &[]).await;
-        produce(&changelog(&app), [(Some("b"), None)]);
-        let streams = app.streams(word_count(&input, &output), &[]);
-        let before = LOGGED.lines(&REBUILT).len();
+        create_topic(&changelog, 1, &set).await;
+        counts_a_line_in(store, &app, &input, &output).await;
+        produce(&changelog, [(Some("b"), None)]);
+        let streams = app.streams(word_count_in(store, &input, &output), &[]);
         start(&streams).await;
-        // No other test here has an old store.
-        let told = LOGGED.lines(&REBUILT).len() - before;
+        let of_store = format!("store={store} ");
+        let reason = "older than the changelog's";
+        let told = lines(&["restored from the beginning", &of_store, reason]).len();
         assert_eq!(told, usize::from(rebuilt), "delete.retention.ms={retention_ms:?}");
         produce_lines(&input, ["b"]);
         await_counts(&output, &[("a", 2), ("b", 1)]);
         stop(&streams).await;
     }
 }
-
-const REBUILT: [&str; 2] = ["restored from the beginning", "older than the changelog's"];
 
 // ---- What new topics get ----
 
@@ -284,7 +253,6 @@ async fn a_setting_the_broker_does_not_know_is_told_as_one_of_settings() {
 // ---- Brokers of their own ----
 
 async fn broker(auto_create: bool) -> Broker {
-    LazyLock::force(&LOGGED);
     let builder = Broker::builder();
     let builder = builder.setting("auto.create.topics.enable", &auto_create.to_string()).unwrap();
     builder.start().await.unwrap()
@@ -308,13 +276,13 @@ async fn without_the_right_to_see_settings_an_application_runs_and_tells_it_once
     broker.create_topic("out", 1).unwrap();
     let app = Application::new("no-right");
     for _ in 0..2 {
-        let told = LOGGED.lines(&["WARN", "DescribeConfigs", &changelog(&app)]).len();
+        let told = lines(&["WARN", "DescribeConfigs", &changelog(&app)]).len();
         let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
         let streams = streams(word_count("in", "out"), config, &[]);
         start(&streams).await;
         stop(&streams).await;
-        let lines = LOGGED.lines(&["WARN", "DescribeConfigs", &changelog(&app)]);
-        assert_eq!(lines.len(), told + 1, "{lines:?}");
+        let now = lines(&["WARN", "DescribeConfigs", &changelog(&app)]);
+        assert_eq!(now.len(), told + 1, "{now:?}");
     }
 }
 
@@ -364,7 +332,6 @@ async fn an_internal_topic_that_is_deleted_does_not_come_back_by_itself() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Apache Kafka from Maven"]
 async fn on_a_cluster_of_append_times_internal_topics_keep_the_times_of_events() {
-    LazyLock::force(&LOGGED);
     let start_cluster = || {
         let builder = KafkaCluster::builder();
         builder.property("log.message.timestamp.type", "LogAppendTime").start().unwrap()
