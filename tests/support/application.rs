@@ -134,6 +134,18 @@ pub fn word_count_in(store: &str, input: &str, output: &str) -> Topology {
     builder.build().unwrap_or_else(|e| panic!("{e}"))
 }
 
+/// Counts the keys of a topic, in the store `counts`.
+pub fn counting(input: &str, output: &str) -> Topology {
+    let builder = StreamsBuilder::new();
+    builder
+        .stream::<String, String>(input)
+        .group_by_key()
+        .count(Materialized::named("counts"))
+        .to_stream()
+        .to(output);
+    builder.build().unwrap_or_else(|e| panic!("{e}"))
+}
+
 /// Waits until the application is in this state.
 pub async fn await_state(streams: &Streams, wanted: ClientState) {
     let mut changes = streams.state_changes();
@@ -246,6 +258,12 @@ pub fn produce<'a>(
 /// Writes lines without keys.
 pub fn produce_lines<'a>(topic: &str, lines: impl IntoIterator<Item = &'a str>) {
     produce(topic, lines.into_iter().map(|line| (None, Some(line.as_bytes()))));
+}
+
+/// Writes a record for each key, to the partition that its key chooses.
+pub fn produce_keys<K: AsRef<str>>(topic: &str, keys: impl IntoIterator<Item = K>) {
+    let keys: Vec<K> = keys.into_iter().collect();
+    produce(topic, keys.iter().map(|key| (Some(key.as_ref()), Some(&b"v"[..]))));
 }
 
 /// The first and the end offset of each partition: for `read_committed` the last stable offset,

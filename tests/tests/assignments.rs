@@ -23,10 +23,6 @@ fn keys(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("key{n:02}")).collect()
 }
 
-fn produce_keys(topic: &str, keys: &[String]) {
-    produce(topic, keys.iter().map(|key| (Some(key.as_str()), Some(&b"v"[..]))));
-}
-
 fn all(keys: &[String], count: i64) -> Vec<(&str, i64)> {
     keys.iter().map(|key| (key.as_str(), count)).collect()
 }

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use oncestream::StreamsError;
 use oncestream::prelude::*;
-use oncestream::{StreamsError, Topology};
 use oncestream_broker::{Api, Broker};
 use oncestream_tests::application::*;
 use oncestream_tests::log::has_warned;
@@ -28,21 +28,6 @@ const SOON: [(&str, &str); 3] = [
     ("heartbeat.interval.ms", "500"),
     ("transaction.timeout.ms", "5000"),
 ];
-
-fn counting(input: &str, output: &str) -> Topology {
-    let builder = StreamsBuilder::new();
-    builder
-        .stream::<String, String>(input)
-        .group_by_key()
-        .count(Materialized::named("counts"))
-        .to_stream()
-        .to(output);
-    builder.build().unwrap()
-}
-
-fn produce_keys(topic: &str, keys: &[String]) {
-    produce(topic, keys.iter().map(|key| (Some(key.as_str()), Some(&b"v"[..]))));
-}
 
 /// Runs two instances that believe to be the same one, until one of them has gone; the other one
 /// works on, and has counted everything: once, or at least once.

@@ -198,21 +198,6 @@ async fn a_log_that_ends_before_the_committed_offset_goes_on_at_its_end() {
 
 // ---- Offsets that are gone while state is there ----
 
-fn counting(input: &str, output: &str) -> Topology {
-    let builder = StreamsBuilder::new();
-    builder
-        .stream::<String, String>(input)
-        .group_by_key()
-        .count(Materialized::named("counts"))
-        .to_stream()
-        .to(output);
-    builder.build().unwrap()
-}
-
-fn produce_keys<'a>(topic: &str, keys: impl IntoIterator<Item = &'a str>) {
-    produce(topic, keys.into_iter().map(|key| (Some(key), Some(&b"v"[..]))));
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_offsets_of_its_group_old_state_is_not_counted_into() {
     for guarantee in ["exactly_once", "at_least_once"] {

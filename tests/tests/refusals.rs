@@ -273,10 +273,13 @@ async fn replicas_that_lag_for_long_are_waited_for() {
     let lag = broker.faults().add(lag);
     broker.forget_requests();
     feed(&broker, 3);
-    wait_until("so many failures", || {
-        assert_ne!(streams.state(), ClientState::Error);
-        producers(&broker) >= FAILURES
-    });
+    // Each wait has a deadline of its own: a failure takes seconds.
+    for failures in [FAILURES / 2, FAILURES] {
+        wait_until(&format!("{failures} failures"), || {
+            assert_ne!(streams.state(), ClientState::Error);
+            producers(&broker) >= failures
+        });
+    }
     broker.faults().remove(lag);
     wait_until("the records", || sizes(&broker, "out").len() >= 3);
     stop(&streams).await;

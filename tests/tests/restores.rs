@@ -16,10 +16,6 @@ use oncestream_stores::{FjallBackend, FjallOptions};
 use oncestream_tests::application::*;
 use oncestream_tests::stores::restored;
 
-fn counting(input: &str, output: &str) -> Topology {
-    counting_in("counts", input, output)
-}
-
 fn counting_in(store: &str, input: &str, output: &str) -> Topology {
     let builder = StreamsBuilder::new();
     builder
@@ -29,10 +25,6 @@ fn counting_in(store: &str, input: &str, output: &str) -> Topology {
         .to_stream()
         .to(output);
     builder.build().unwrap()
-}
-
-fn produce_keys<'a>(topic: &str, keys: impl IntoIterator<Item = &'a str>) {
-    produce(topic, keys.into_iter().map(|key| (Some(key), Some(&b"v"[..]))));
 }
 
 /// The stores' checkpoints, by what they are of, read and perhaps written again.

@@ -227,7 +227,9 @@ pub enum StreamsError {
         source: KafkaError,
     },
     /// The same thing went wrong again and again, and nothing could be committed in between.
-    #[error("given up after {failures} failures in a row without a commit in between: {source}")]
+    #[error(
+        "given up after {failures} failures in a row without a commit in between, the last being: {source}; mend its cause and start again"
+    )]
     NoProgress {
         /// How often.
         failures: u32,
