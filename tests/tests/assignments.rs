@@ -8,7 +8,9 @@
 
 use oncestream::prelude::*;
 use oncestream::{StreamsError, Topology};
+use oncestream_broker::{Action, Api, Broker, Fault};
 use oncestream_tests::application::*;
+use oncestream_tests::log::has_warned;
 use tempfile::TempDir;
 
 /// Clients that learn of new topics soon.
@@ -40,7 +42,7 @@ fn counting_pattern(pattern: &str, output: &str) -> Topology {
 }
 
 /// Counts the keys of topics together.
-fn counting(inputs: &[&str], output: &str) -> Topology {
+fn counting_all(inputs: &[&str], output: &str) -> Topology {
     let builder = StreamsBuilder::new();
     builder
         .stream_of_topics::<String, String>(inputs, Consumed::new())
@@ -169,12 +171,12 @@ async fn while_versions_with_other_inputs_run_side_by_side_each_store_has_one_ta
     let app = Application::new("rolling");
     let (one, two) = (app.create("one", 4).await, app.create("two", 4).await);
     let output = app.create("out", 1).await;
-    let (old, _dir) = instance(&app, counting(&[&one], &output), &[]);
+    let (old, _dir) = instance(&app, counting_all(&[&one], &output), &[]);
     start(&old).await;
     let keys = keys(40);
     produce_keys(&one, &keys);
     await_counts(&output, &all(&keys, 1));
-    let (new, _other) = instance(&app, counting(&[&one, &two], &output), &[]);
+    let (new, _other) = instance(&app, counting_all(&[&one, &two], &output), &[]);
     new.start().await.unwrap();
     for _ in 0..3 {
         produce_keys(&one, &keys);
@@ -212,4 +214,40 @@ async fn tasks_without_a_store_run_wherever_their_inputs_are() {
     wait_until("all records", || visible(&output).len() >= texts.len());
     stop(&streams).await;
     assert_eq!(visible_texts(&output), texts);
+}
+
+// ---- Brokers that are away ----
+
+/// One instance cannot ask any broker for topics at the rebalance, for longer than one request may
+/// take.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assignment_waits_for_a_broker_to_tell_of_topics() {
+    let app = Application::new("away");
+    let broker = Broker::builder().start().await.unwrap();
+    broker.create_topic("in", 4).unwrap();
+    broker.create_topic("out", 1).unwrap();
+    let (dir, other) = (new_dir(), new_dir());
+    let run = |dir: &TempDir, id: &str| {
+        let config = app.config_at(broker.bootstrap_servers(), dir.path());
+        streams(counting_all(&["in"], "out"), config, &[("instance.id", id)])
+    };
+    let (one, two) = (run(&dir, "one"), run(&other, "two"));
+    start(&one).await;
+    let admin = format!("{}-one-admin", app.id);
+    let cut = Fault::on(Api::Metadata).client_id(admin).always().then(Action::Disconnect);
+    let cut = broker.faults().add(cut);
+    two.start().await.unwrap();
+    wait_until("the warning", || has_warned(&["waiting for a broker", broker.bootstrap_servers()]));
+    assert_ne!(one.state(), ClientState::Error);
+    broker.faults().remove(cut);
+    await_state(&one, ClientState::Running).await;
+    await_state(&two, ClientState::Running).await;
+    let records = (0..4).map(|n| (n, [(Some("key"), Some("v"), 1)]));
+    for (partition, record) in records {
+        broker.append("in", partition, record).unwrap();
+    }
+    let committed = || broker.records("out", 0).iter().filter(|r| r.control.is_none()).count();
+    wait_until("all counts", || committed() >= 4);
+    stop(&one).await;
+    stop(&two).await;
 }

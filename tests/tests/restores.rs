@@ -14,7 +14,10 @@ use oncestream_broker::Broker;
 use oncestream_core::state::{Backend as _, CHECKPOINTS, Checkpoint, Incarnation, WriteBatch};
 use oncestream_stores::{FjallBackend, FjallOptions};
 use oncestream_tests::application::*;
+use oncestream_tests::log::has_warned;
 use oncestream_tests::stores::restored;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 fn counting_in(store: &str, input: &str, output: &str) -> Topology {
     let builder = StreamsBuilder::new();
@@ -168,4 +171,33 @@ async fn a_store_of_version_0_1_is_kept_and_says_from_then_on_which_changelog_it
         assert_eq!(restored(&snapshotter, "adopted"), 0, "rebuilt without need");
         assert_eq!(sources(checkpoints(app.state_dir(), &app.id, None)), written);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_waits_for_an_open_transaction_says_so_and_goes_on_after_it() {
+    let app = Application::new("hanging");
+    let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+    let changelog = format!("{}-counts-changelog", app.id);
+    create_topic(&changelog, 1, &[("cleanup.policy", "compact")]).await;
+    let other: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", servers())
+        .set("transactional.id", app.topic("other"))
+        .set("transaction.timeout.ms", "600000")
+        .create()
+        .unwrap();
+    other.init_transactions(DEADLINE).unwrap();
+    other.begin_transaction().unwrap();
+    other.send(BaseRecord::to(&changelog).key("a").payload("x").partition(0)).unwrap();
+    other.flush(DEADLINE).unwrap();
+    let streams = app.streams(counting(&input, &output), &[]);
+    streams.start().await.unwrap();
+    wait_until("the warning", || {
+        has_warned(&["waits for a transaction", "task=0_0", &format!("{changelog}-0")])
+    });
+    assert_eq!(streams.state(), ClientState::Rebalancing);
+    other.abort_transaction(DEADLINE).unwrap();
+    await_state(&streams, ClientState::Running).await;
+    produce_keys(&input, ["a"]);
+    await_counts(&output, &[("a", 1)]);
+    stop(&streams).await;
 }

@@ -41,8 +41,9 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(super) const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a changelog may be unknown to the clients, which learn of partitions from any broker.
 pub(super) const UNSETTLED_LIMIT: Duration = Duration::from_secs(60);
-/// How often it is told that a restore waits for an open transaction.
-const TELL_EVERY: Duration = Duration::from_secs(30);
+/// When it is told first, and how often then, that a restore waits for an open transaction.
+const TELL_AFTER: Duration = Duration::from_secs(10);
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// One store on its way to the end of its changelog.
 struct Restore {
@@ -117,7 +118,7 @@ impl Restorer {
     fn tell_waiting(&mut self, r: &Restore, last_stable: i64) {
         let now = Instant::now();
         let Some(at) = self.next_told else {
-            self.next_told = Some(now + TELL_EVERY);
+            self.next_told = Some(now + TELL_AFTER);
             return;
         };
         if now >= at {
