@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use oncestream_core::task::{OffsetMetadata, RawRecord};
@@ -113,6 +113,7 @@ pub(crate) struct Committed {
 /// The consumer that is a member of the application's group.
 pub(crate) struct GroupConsumer {
     client: BaseConsumer<RebalanceContext>,
+    generation: Option<Arc<ConsumerGroupMetadata>>,
 }
 
 impl GroupConsumer {
@@ -125,7 +126,7 @@ impl GroupConsumer {
             context::create(settings, RebalanceContext::default())?;
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         client.subscribe(&topics)?;
-        Ok(Self { client })
+        Ok(Self { client, generation: None })
     }
 
     /// The next record, or an error of the client. A rebalance may be queued meanwhile.
@@ -141,10 +142,19 @@ impl GroupConsumer {
         self.client.context().events.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
-    /// The group metadata of the current generation. Only meaningful after an assignment; the
-    /// worker asks at each commit and only while it has tasks.
-    pub(crate) fn group_metadata(&self) -> Option<ConsumerGroupMetadata> {
-        self.client.group_metadata()
+    /// Takes note of the generation of an assignment that was just told. The client joins no other
+    /// one until that is answered.
+    pub(crate) fn assigned(&mut self) {
+        let metadata = self.client.group_metadata();
+        // Without a member's id nobody would check it.
+        self.generation = metadata.filter(|_| self.member_id().is_some()).map(Arc::new);
+    }
+
+    /// The group metadata of the generation that gave this member its partitions. The client may
+    /// have joined another one since without telling; the broker refuses what comes with this one
+    /// then.
+    pub(crate) fn group_metadata(&self) -> Option<Arc<ConsumerGroupMetadata>> {
+        self.generation.clone()
     }
 
     /// The id that the group's coordinator gave to this member.

@@ -110,7 +110,7 @@ impl WorkerProducer {
     pub(crate) fn send_offsets(
         &self,
         offsets: TopicPartitionList,
-        group: ConsumerGroupMetadata,
+        group: Arc<ConsumerGroupMetadata>,
         timeout: Duration,
     ) -> Result<(), KafkaError> {
         let client = Arc::clone(&self.client);

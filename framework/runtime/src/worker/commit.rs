@@ -184,7 +184,7 @@ impl Worker {
                 Err(e) => self.client_failed("committing offsets", e, Step::GroupCommit),
             };
         }
-        // Asked for at each commit: it carries the generation that the broker checks.
+        // It carries the generation that the broker checks.
         let (Some(group), Some(producer)) = (self.consumer.group_metadata(), &self.producer) else {
             return Fact::Failed(Disposition::RestoreTask);
         };

@@ -63,8 +63,18 @@ impl Worker {
 
     fn take(&mut self, partitions: Vec<TopicPartition>) -> Result<(), StreamsError> {
         tracing::info!(worker = self.index, ?partitions, "partitions assigned");
+        if self.machine.is_open() {
+            // Not every assignment follows a revocation that was told. What is open is of a
+            // generation that is over: with its tasks gone, it must not be committed.
+            tracing::warn!(worker = self.index, "an assignment came without a revocation");
+            self.revoking = true;
+            let done = self.report(Fact::Lost);
+            self.revoking = false;
+            done?;
+        }
         self.drop_tasks();
         self.assigned = partitions;
+        self.consumer.assigned();
         self.group.assigned();
         let created = self.ensure_internal_topics()?;
         self.start_tasks()?;
