@@ -66,7 +66,9 @@ impl Worker {
         if self.machine.is_open() {
             // Not every assignment follows a revocation that was told. What is open is of a
             // generation that is over: with its tasks gone, it must not be committed.
-            tracing::warn!(worker = self.index, "an assignment came without a revocation");
+            if !self.tasks.entries().is_empty() {
+                tracing::warn!(worker = self.index, "an assignment came without a revocation");
+            }
             self.revoking = true;
             let done = self.report(Fact::Lost);
             self.revoking = false;
