@@ -142,17 +142,26 @@ impl GroupConsumer {
         self.client.context().events.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
-    /// Takes note of the generation of an assignment that was just told. The client joins no other
-    /// one until that is answered.
-    pub(crate) fn assigned(&mut self) {
-        let metadata = self.client.group_metadata();
+    /// The newest generation that the client has joined. It need not be the one that gave this
+    /// member what was told last: see [`GroupConsumer::confirm`].
+    pub(crate) fn newest_generation(&self) -> Option<ConsumerGroupMetadata> {
         // Without a member's id nobody would check it.
-        self.generation = metadata.filter(|_| self.member_id().is_some()).map(Arc::new);
+        self.client.group_metadata().filter(|_| self.member_id().is_some())
+    }
+
+    /// Takes note of the generation that gave this member its partitions; none is known after an
+    /// assignment, until its coordinator has told.
+    ///
+    /// While an assignment waits for its answer, librdkafka 2.12 joins the group again if the topics
+    /// of its subscription change, and tells no revocation before the next assignment
+    /// (`rd_kafka_cgrp_revoke_all_rejoin`). So what is told may be of one generation and the client
+    /// in the next.
+    pub(crate) fn confirm(&mut self, generation: Option<ConsumerGroupMetadata>) {
+        self.generation = generation.map(Arc::new);
     }
 
     /// The group metadata of the generation that gave this member its partitions. The client may
-    /// have joined another one since without telling; the broker refuses what comes with this one
-    /// then.
+    /// have joined another one since; the broker refuses what comes with this one then.
     pub(crate) fn group_metadata(&self) -> Option<Arc<ConsumerGroupMetadata>> {
         self.generation.clone()
     }

@@ -14,12 +14,12 @@ mod refused;
 mod unknown;
 mod verdict;
 
-pub(crate) use admin::{Admin, GroupMember};
+pub(crate) use admin::Admin;
 pub(crate) use advice::advice;
 pub(crate) use consumer::{Committed, GroupConsumer, Rebalance, raw_record};
 pub(crate) use context::LogContext;
 pub(crate) use deliveries::DeliveryFailure;
-pub(crate) use native::{Fetched, PartitionQueue};
+pub(crate) use native::{Fetched, Group, GroupMember, PartitionQueue};
 pub(crate) use offsets::{end_offset, restore_consumer};
 pub(crate) use pattern::to_posix;
 pub(crate) use producer::WorkerProducer;

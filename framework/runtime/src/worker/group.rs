@@ -1,17 +1,31 @@
-//! Who else is in the group: a member that has this worker's name, or one that is no worker at all.
+//! What the group's coordinator says after an assignment: that it is this member's, and who else is
+//! in the group.
 //!
-//! The group's coordinator answers a moment after each assignment. Whoever is in the group then has
-//! joined it anew for this generation, so a former self that crashed is no longer there. Nothing
-//! here holds up a record: the question is asked on another thread.
+//! - No task runs before the coordinator has said, of a stable group, that this member has these
+//!   partitions. The generation that it had joined when it asked is what its offsets go with: if
+//!   that is not the coordinator's newest, they are refused, and if it is, they are of partitions
+//!   that are its own. The client alone cannot tell (see `GroupConsumer::confirm`).
+//! - A moment later: is there a member that has this worker's name, or one that is no worker at
+//!   all? Whoever is in the group then has joined it anew for this generation, so a former self that
+//!   crashed is no longer there.
+//!
+//! The questions are asked on another thread, while stores are restored.
 
 use std::collections::HashSet;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
 use super::Worker;
-use crate::clients::GroupMember;
+use oncestream_core::TopicPartition;
+use rdkafka::consumer::ConsumerGroupMetadata;
+
+use crate::clients::{Group, GroupMember};
 use crate::error::StreamsError;
 
+/// How soon a coordinator is asked again that has not confirmed an assignment, and when it is told
+/// that it has not.
+const CONFIRM_AGAIN: Duration = Duration::from_millis(100);
+const TELL_AFTER: Duration = Duration::from_secs(10);
 /// How long after an assignment the members are looked at, and how often while one is suspect.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// How long after a question that was not answered.
@@ -50,20 +64,48 @@ fn is_worker(client_id: &str) -> bool {
         .is_some_and(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Looks at the members of the group after each assignment.
+/// Whether a stable group has given just these partitions to a member.
+fn is_assigned(group: &Group, member: &str, partitions: &[TopicPartition]) -> bool {
+    let sorted = |list: &[TopicPartition]| {
+        let mut sorted = list.to_vec();
+        sorted.sort();
+        sorted
+    };
+    let found = group.members.iter().find(|m| m.id == member);
+    group.is_stable && found.is_some_and(|m| sorted(&m.assignment) == sorted(partitions))
+}
+
+/// Looks at the group after each assignment.
 #[derive(Default)]
 pub(super) struct GroupWatch {
     next_look: Option<Instant>,
-    answer: Option<Receiver<Vec<GroupMember>>>,
+    answer: Option<Receiver<Group>>,
+    /// The generation that this member had joined when it asked.
+    asked_in: Option<ConsumerGroupMetadata>,
+    /// Since when an assignment waits for its confirmation.
+    unconfirmed: Option<Instant>,
+    told: bool,
     strangers_told: HashSet<String>,
     /// A member with this worker's name, and since when it was seen.
     twin: Option<(String, Instant)>,
 }
 
 impl GroupWatch {
-    /// The members may be others now.
+    /// The members may be others now. What was asked before is of another assignment.
     pub(super) fn assigned(&mut self) {
-        self.next_look = Some(Instant::now() + LOOK_AFTER);
+        let now = Instant::now();
+        (self.next_look, self.unconfirmed) = (Some(now), Some(now));
+        (self.answer, self.asked_in, self.told) = (None, None, false);
+    }
+
+    /// Nothing is assigned until the next assignment.
+    pub(super) fn revoked(&mut self) {
+        (self.next_look, self.answer, self.unconfirmed) = (None, None, None);
+    }
+
+    /// Whether the coordinator has said that what was told last is this member's.
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.unconfirmed.is_none()
     }
 }
 
@@ -76,15 +118,18 @@ impl Worker {
         let now = Instant::now();
         if self.group.next_look.is_some_and(|at| now >= at) {
             self.group.next_look = None;
+            // Before the question: what is answered is at least of this generation.
+            self.group.asked_in = self.consumer.newest_generation();
             let (tell, answer) = channel();
             let (admin, group) =
                 (self.shared.admin.clone(), self.shared.config.application_id().to_owned());
             // Not on the runtime of the application, whose end would wait for the answer.
             let asking = std::thread::Builder::new().name("oncestream-group".to_owned());
             let asked = asking.spawn(move || {
-                if let Some(members) = admin.group_members(&group) {
+                match admin.group(&group) {
                     // Nobody listens to a worker that has ended.
-                    let _ = tell.send(members);
+                    Ok(described) => drop(tell.send(described)),
+                    Err(error) => tracing::debug!(group, %error, "the group is not described"),
                 }
             });
             if let Err(error) = asked {
@@ -100,12 +145,41 @@ impl Worker {
                 self.group.answer = None;
                 let pause = if self.group.twin.is_some() { LOOK_AFTER } else { ASK_AGAIN };
                 self.group.next_look = Some(now + pause);
+                self.await_confirmation(now);
                 Ok(())
             }
-            Ok(members) => {
+            Ok(group) if !self.group.is_confirmed() => {
                 self.group.answer = None;
-                self.judge_members(&members)
+                let own_id = self.consumer.member_id();
+                if own_id.is_some_and(|id| is_assigned(&group, &id, &self.assigned)) {
+                    let generation = self.group.asked_in.take();
+                    self.consumer.confirm(generation);
+                    self.group.unconfirmed = None;
+                    self.group.next_look = Some(now + LOOK_AFTER);
+                } else {
+                    self.await_confirmation(now);
+                }
+                Ok(())
             }
+            Ok(group) => {
+                self.group.answer = None;
+                self.judge_members(&group.members)
+            }
+        }
+    }
+
+    /// The group may be changing, or its coordinator away: it is asked again.
+    fn await_confirmation(&mut self, now: Instant) {
+        let Some(since) = self.group.unconfirmed else { return };
+        self.group.next_look = Some(now + CONFIRM_AGAIN);
+        if !self.group.told && now >= since + TELL_AFTER {
+            self.group.told = true;
+            tracing::warn!(
+                worker = self.index,
+                group = self.shared.config.application_id(),
+                "the group's coordinator has not confirmed what this member was assigned: its tasks \
+                 wait until it does, or until it assigns anew"
+            );
         }
     }
 
@@ -169,8 +243,27 @@ mod tests {
             id: id.to_owned(),
             client_id: client_id.to_owned(),
             host: "/10.0.0.7".to_owned(),
+            assignment: Vec::new(),
         };
         relation(&member, "me", "app-i1-worker-0-consumer", unique)
+    }
+
+    #[test]
+    fn only_a_stable_group_that_gives_the_same_partitions_confirms_them() {
+        let at = |n: i32| TopicPartition::new("t", n);
+        let has = |id: &str, list: Vec<TopicPartition>| GroupMember {
+            id: id.to_owned(),
+            assignment: list,
+            ..GroupMember::default()
+        };
+        let members = vec![has("me", vec![at(1), at(0)]), has("other", vec![at(2)])];
+        let group = Group { is_stable: true, members };
+        assert!(is_assigned(&group, "me", &[at(0), at(1)]));
+        for other in [&[at(0)][..], &[at(0), at(2)], &[at(0), at(1), at(2)], &[]] {
+            assert!(!is_assigned(&group, "me", other), "{other:?}");
+        }
+        assert!(!is_assigned(&group, "gone", &[at(2)]));
+        assert!(!is_assigned(&Group { is_stable: false, ..group }, "me", &[at(0), at(1)]));
     }
 
     #[test]

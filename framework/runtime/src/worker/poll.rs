@@ -26,7 +26,8 @@ impl Worker {
     /// while it waits for something itself.
     fn poll_timeout(&mut self) -> Duration {
         let busy = std::mem::take(&mut self.busy);
-        if self.restorer.is_active() || self.tasks.has_waiting() {
+        let is_starting = self.restorer.is_active() || !self.group.is_confirmed();
+        if is_starting || self.tasks.has_waiting() {
             return if busy { Duration::ZERO } else { SHORT_WAIT };
         }
         let until_commit = self.next_commit.saturating_duration_since(Instant::now());

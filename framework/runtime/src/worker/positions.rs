@@ -185,6 +185,7 @@ impl Worker {
         let now = Instant::now();
         if self.uncommitted_starts.is_empty()
             || self.next_start_commit.is_some_and(|at| now < at)
+            || !self.group.is_confirmed()
             || self.consumer.is_rebalancing()
         {
             return Ok(());

@@ -54,6 +54,7 @@ impl Worker {
         self.tasks.close();
         self.drop_tasks();
         self.assigned.clear();
+        self.group.revoked();
         self.joined = false;
         // Also after an error: a consumer that owes this call cannot be closed.
         let given_up = self.consumer.unassign();
@@ -64,8 +65,9 @@ impl Worker {
     fn take(&mut self, partitions: Vec<TopicPartition>) -> Result<(), StreamsError> {
         tracing::info!(worker = self.index, ?partitions, "partitions assigned");
         if self.machine.is_open() {
-            // Not every assignment follows a revocation that was told. What is open is of a
-            // generation that is over: with its tasks gone, it must not be committed.
+            // Not every assignment follows a revocation that was told (see `GroupConsumer::confirm`).
+            // What is open is of a generation that is over: with its tasks gone, it must not be
+            // committed.
             if !self.tasks.entries().is_empty() {
                 tracing::warn!(worker = self.index, "an assignment came without a revocation");
             }
@@ -76,7 +78,7 @@ impl Worker {
         }
         self.drop_tasks();
         self.assigned = partitions;
-        self.consumer.assigned();
+        self.consumer.confirm(None);
         self.group.assigned();
         let created = self.ensure_internal_topics()?;
         self.start_tasks()?;
@@ -318,6 +320,7 @@ impl Worker {
     pub(super) fn start_restored(&mut self) -> Result<(), StreamsError> {
         let is_ready = |e: &&Entry| {
             e.phase == Phase::Restoring
+                && self.group.is_confirmed()
                 && !self.restorer.is_restoring(e.task.id())
                 && !self.has_uncommitted_start(&e.partitions)
         };

@@ -6,24 +6,15 @@ use std::time::Duration;
 use oncestream_core::TopicPartition;
 use oncestream_core::state::Incarnation;
 use rdkafka::error::KafkaError;
-use rdkafka::groups::{GroupInfo, GroupMemberInfo};
 
-use super::super::{native, offsets};
+use super::super::native::{self, Group};
+use super::super::offsets;
 use super::{Admin, REQUEST_TIMEOUT};
 
+/// How long the coordinator of a group may take, until it is asked again.
+const GROUP_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a look-up may take that can be done without.
 const GLANCE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// A member of a group.
-#[derive(Clone, Debug)]
-pub(crate) struct GroupMember {
-    /// What the coordinator named it.
-    pub(crate) id: String,
-    /// What it named itself.
-    pub(crate) client_id: String,
-    /// Where it is.
-    pub(crate) host: String,
-}
 
 impl Admin {
     /// The bounds of many partitions: a glance that waits for no leader that is away.
@@ -51,22 +42,8 @@ impl Admin {
         topics.iter().zip(ids).map(incarnation).collect()
     }
 
-    /// The members of a group; `None` if that is not to be learnt now.
-    pub(crate) fn group_members(&self, group: &str) -> Option<Vec<GroupMember>> {
-        let found = match self.client.inner().fetch_group_list(Some(group), REQUEST_TIMEOUT) {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::debug!(group, %error, "the members of the group are not known");
-                return None;
-            }
-        };
-        let members =
-            found.groups().iter().filter(|g| g.name() == group).flat_map(GroupInfo::members);
-        let member = |m: &GroupMemberInfo| GroupMember {
-            id: m.id().to_owned(),
-            client_id: m.client_id().to_owned(),
-            host: m.client_host().to_owned(),
-        };
-        Some(members.map(member).collect())
+    /// A group as its coordinator sees it.
+    pub(crate) fn group(&self, group: &str) -> Result<Group, KafkaError> {
+        native::describe_group(self.client.inner(), group, GROUP_TIMEOUT)
     }
 }

@@ -24,8 +24,6 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 
-pub(crate) use identify::GroupMember;
-
 use super::context::{self, LogContext, LookupContext};
 use crate::access::{ConnectionFault, Resource};
 use crate::config::StreamsConfig;

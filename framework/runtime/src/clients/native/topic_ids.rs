@@ -1,42 +1,15 @@
 //! The ids of topics. A topic that is deleted and made again has another one.
 
 use std::ffi::{CString, c_char};
-use std::ptr::{self, NonNull};
 use std::slice;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rdkafka::bindings as sys;
 use rdkafka::client::{Client, ClientContext};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
 
-/// What one request may take longer than it was told to, until librdkafka says so itself.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// A value of librdkafka's, given back by `destroy` when it is dropped.
-struct Owned<T> {
-    value: NonNull<T>,
-    destroy: unsafe extern "C" fn(*mut T),
-}
-
-impl<T> Owned<T> {
-    /// # Safety
-    /// `value` is null or the caller's to give back, by `destroy`.
-    unsafe fn new(value: *mut T, destroy: unsafe extern "C" fn(*mut T)) -> Option<Self> {
-        NonNull::new(value).map(|value| Self { value, destroy })
-    }
-
-    fn get(&self) -> *mut T {
-        self.value.as_ptr()
-    }
-}
-
-impl<T> Drop for Owned<T> {
-    fn drop(&mut self) {
-        // SAFETY: as promised to `new`; once, because this is the only owner.
-        unsafe { (self.destroy)(self.value.as_ptr()) };
-    }
-}
+use super::admin_op::{Owned, answer, unusable};
 
 /// Asks a broker for the ids of topics, in their order. Zero for a broker that has none (before
 /// Kafka 2.8), an error for a topic that it does not know or tell of.
@@ -51,41 +24,20 @@ pub(crate) fn topic_ids<C: ClientContext>(
     if topics.is_empty() {
         return Ok(Vec::new());
     }
-    let failed = |code: RDKafkaRespErr| KafkaError::AdminOp(code.into());
     let names: Vec<CString> = topics.iter().map(|t| CString::new(*t)).collect::<Result<_, _>>()?;
     let mut names: Vec<*const c_char> = names.iter().map(|name| name.as_ptr()).collect();
-    let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
-    let op = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
-    let rk = client.native_ptr();
-    let unusable = || KafkaError::AdminOp(RDKafkaErrorCode::Fail);
-    // SAFETY: the client lives for the whole call, because it is borrowed, and what is made here
-    // is dropped before it ends, in the reverse order. The names live likewise, and are copied.
-    // A null for the text of an error of `set_request_timeout` has the size 0.
-    let (queue, _options) = unsafe {
-        let queue = Owned::new(sys::rd_kafka_queue_new(rk), sys::rd_kafka_queue_destroy);
-        let queue = queue.ok_or_else(unusable)?;
-        let options = sys::rd_kafka_AdminOptions_new(rk, op);
-        let options = Owned::new(options, sys::rd_kafka_AdminOptions_destroy);
-        let options = options.ok_or_else(unusable)?;
-        sys::rd_kafka_AdminOptions_set_request_timeout(
-            options.get(),
-            timeout_ms,
-            ptr::null_mut(),
-            0,
-        );
+    // SAFETY: the names live for the whole call, and are copied.
+    let wanted = unsafe {
         let wanted = sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
-        let wanted = Owned::new(wanted, sys::rd_kafka_TopicCollection_destroy);
-        let wanted = wanted.ok_or_else(unusable)?;
-        sys::rd_kafka_DescribeTopics(rk, wanted.get(), options.get(), queue.get());
-        (queue, options)
+        Owned::new(wanted, sys::rd_kafka_TopicCollection_destroy).ok_or_else(unusable)?
     };
-    let event = await_event(&queue, timeout + GRACE)?;
+    let op = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+    let event = answer(client, op, timeout, |options, queue| {
+        // SAFETY: all four live, and what is wanted is copied.
+        unsafe { sys::rd_kafka_DescribeTopics(client.native_ptr(), wanted.get(), options, queue) }
+    })?;
     // SAFETY: the event is ours. Its result, and the list in it, live as long as it.
     unsafe {
-        let code = sys::rd_kafka_event_error(event.get());
-        if code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
-            return Err(failed(code));
-        }
         let result = sys::rd_kafka_event_DescribeTopics_result(event.get());
         if result.is_null() {
             return Err(unusable());
@@ -97,27 +49,6 @@ pub(crate) fn topic_ids<C: ClientContext>(
         }
         let found = slice::from_raw_parts(found, count);
         Ok(found.iter().map(|topic| id_of(*topic)).collect())
-    }
-}
-
-/// The one event that a queue is for.
-fn await_event(
-    queue: &Owned<sys::rd_kafka_queue_t>,
-    timeout: Duration,
-) -> Result<Owned<sys::rd_kafka_event_t>, KafkaError> {
-    let deadline = Instant::now() + timeout;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = i32::try_from(left.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: the queue lives; the event is ours.
-        let event = unsafe {
-            Owned::new(sys::rd_kafka_queue_poll(queue.get(), left), sys::rd_kafka_event_destroy)
-        };
-        match event {
-            Some(event) => return Ok(event),
-            None if left > 0 => {}
-            None => return Err(KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut)),
-        }
     }
 }
 
@@ -142,10 +73,13 @@ unsafe fn id_of(topic: *const sys::rd_kafka_TopicDescription_t) -> Result<u128, 
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use oncestream_broker::Broker;
     use rdkafka::ClientConfig;
     use rdkafka::admin::{AdminClient, AdminOptions};
     use rdkafka::client::DefaultClientContext;
+    use rdkafka::error::RDKafkaErrorCode;
 
     use super::*;
 
