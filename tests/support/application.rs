@@ -59,6 +59,7 @@ impl Application {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         // `RUST_LOG=debug` shows what an application does.
         crate::log::init();
+        crate::metrics::init();
         let id = format!("{name}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         Self { id, state_dir: new_dir() }
     }

@@ -12,6 +12,7 @@ pub mod instance;
 pub mod java;
 pub mod kafka;
 pub mod log;
+pub mod metrics;
 pub mod program;
 pub mod raw;
 pub mod stores;

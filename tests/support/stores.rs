@@ -1,11 +1,9 @@
-//! The stores in a state directory, read after their instance has ended, however it ended; and how
-//! much was restored into them.
+//! The stores in a state directory, read after their instance has ended, however it ended.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
 
-use metrics_util::debugging::{DebugValue, Snapshotter};
 use oncestream_core::state::{Backend as _, CHECKPOINTS, Checkpoint};
 use oncestream_stores::{FjallBackend, FjallOptions};
 
@@ -72,19 +70,4 @@ pub fn fold(changelog: &[Read], partition: i32, up_to: i64) -> Content {
         };
     }
     content
-}
-
-/// How many changelog records were restored for a store since the last call.
-pub fn restored(snapshotter: &Snapshotter, store: &str) -> u64 {
-    let told = snapshotter.snapshot().into_vec();
-    let of_store = told.into_iter().filter_map(|(key, _, _, value)| {
-        let key = key.key();
-        let is_it = key.name() == "oncestream_restored_records_total"
-            && key.labels().any(|l| l.key() == "store" && l.value() == store);
-        match value {
-            DebugValue::Counter(n) if is_it => Some(n),
-            _ => None,
-        }
-    });
-    of_store.sum()
 }

@@ -25,7 +25,7 @@ pub(crate) use pattern::to_posix;
 pub(crate) use producer::WorkerProducer;
 pub(crate) use verdict::{
     Step, Verdict, is_consequence, is_of_instance, is_out_of_range, is_outage, is_transient,
-    is_unsettled, judge,
+    is_unknown_topic, is_unsettled, judge,
 };
 
 use rdkafka::ClientConfig;

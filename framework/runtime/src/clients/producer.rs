@@ -52,6 +52,12 @@ fn within(
     }
 }
 
+/// What was learnt of records and topics that were refused.
+pub(crate) struct Lessons {
+    refusals: Refusals,
+    unknown: UnknownTopics,
+}
+
 /// A producer, transactional under exactly once.
 pub(crate) struct WorkerProducer {
     /// Shared with a call that has not returned in its time.
@@ -207,6 +213,13 @@ impl WorkerProducer {
         })
     }
 
+    /// Takes note of why a delivery failed, for the records that come next.
+    pub(crate) fn learn_failure(&mut self, failure: &DeliveryFailure) {
+        if is_unknown_topic(&failure.error) {
+            self.unknown.doubt(&failure.topic);
+        }
+    }
+
     /// Whether the transaction is lost because a topic may not be written to.
     pub(crate) fn is_denied(&self) -> bool {
         self.poll();
@@ -221,13 +234,13 @@ impl WorkerProducer {
         self.refusals.learn(refused)
     }
 
-    /// Goes over to the producer that replaces this one.
-    pub(crate) fn into_refusals(self) -> Refusals {
-        self.refusals
+    /// What goes over to the producer that replaces this one.
+    pub(crate) fn into_lessons(self) -> Lessons {
+        Lessons { refusals: self.refusals, unknown: self.unknown }
     }
 
-    pub(crate) fn set_refusals(&mut self, refusals: Refusals) {
-        self.refusals = refusals;
+    pub(crate) fn take_over(&mut self, lessons: Lessons) {
+        (self.refusals, self.unknown) = (lessons.refusals, lessons.unknown);
     }
 
     /// True once after a known refused record met its handler.
@@ -293,6 +306,13 @@ impl WorkerProducer {
         next.payload = record.value;
         if !record.headers.is_empty() {
             next.headers = Some(owned_headers(record.headers));
+        }
+        while self.unknown.is_doubted(record.topic) {
+            if !self.unknown.await_topic(record.topic, &self.client) {
+                let code = RDKafkaErrorCode::UnknownTopicOrPartition;
+                let error = KafkaError::MessageProduction(code);
+                return Err(Box::new(RecordRefused::new(error)));
+            }
         }
         if self.first_sent.is_none() {
             self.first_sent = Some(Instant::now());

@@ -99,8 +99,8 @@ fn row(kind: Kind) -> Row {
         Kind::Full         => (Fatal, Fatal, Retry,       Abort,       OutcomeUnknown, Abort),
         Kind::Record       => (Fatal, Fatal, Refused,     Refused,     OutcomeUnknown, Abort),
         Kind::Neighbour    => (Fatal, Fatal, Abort,       Abort,       OutcomeUnknown, Abort),
-        // Not believed at once: brokers learn of topics one after the other.
-        Kind::UnknownTopic => (Fatal, Retry, Retry,       Refused,     OutcomeUnknown, Abort),
+        // Not believed at once: brokers learn of topics one after the other. The hand-over decides.
+        Kind::UnknownTopic => (Fatal, Retry, Retry,       Abort,       OutcomeUnknown, Abort),
         Kind::Producer     => (Fatal, Fatal, Abort,       Abort,       OutcomeUnknown, Abort),
         Kind::Fence        => (Fatal, Fatal, Fenced,      Fenced,      Fenced,         Fenced),
         // A consumer gets over it by itself, and tells of it all the same.
@@ -368,7 +368,6 @@ pub(super) mod tests {
             Code::InvalidRecord,
             Code::PolicyViolation,
             Code::InvalidTopic,
-            Code::UnknownTopicOrPartition,
         ] {
             assert_eq!(production(code, Step::Delivery), Verdict::Refused, "{code:?}");
         }
@@ -379,6 +378,7 @@ pub(super) mod tests {
     fn a_topic_that_is_unknown_at_once_is_asked_for_again() {
         for code in [Code::UnknownTopic, Code::UnknownPartition, Code::UnknownTopicOrPartition] {
             assert_eq!(production(code, Step::HandOver), Verdict::Retry);
+            assert_eq!(production(code, Step::Delivery), Verdict::Abort);
             assert_eq!(production(code, Step::Read), Verdict::Fatal);
         }
     }

@@ -17,7 +17,7 @@ use super::producing::{INIT_STEP, new_producer, transactional_id};
 use super::tasks::Route;
 use super::trouble::{Cause, Ending};
 use crate::clients::{
-    DeliveryFailure, Step, WorkerProducer, is_consequence, is_of_instance, judge,
+    DeliveryFailure, Step, WorkerProducer, is_consequence, is_of_instance, is_unknown_topic, judge,
 };
 use crate::error::StreamsError;
 
@@ -40,13 +40,15 @@ impl Worker {
     pub(super) fn replace_and_restart(&mut self) -> Result<Fact, StreamsError> {
         self.log_failure("replacing the producer and starting the tasks again");
         // Dropped first: two producers with one transactional id never live at a time.
-        let refusals = self.producer.take().map(WorkerProducer::into_refusals);
+        let lessons = self.producer.take().map(WorkerProducer::into_lessons);
         let Some(mut producer) = new_producer(&self.shared, self.index)? else {
             // On the way to the end none is needed: nothing is left to commit.
             self.drop_tasks();
             return Ok(Fact::Done);
         };
-        producer.set_refusals(refusals.unwrap_or_default());
+        if let Some(lessons) = lessons {
+            producer.take_over(lessons);
+        }
         self.producer = Some(producer);
         self.restart_tasks()?;
         Ok(Fact::Done)
@@ -154,6 +156,7 @@ impl Worker {
         if let Some(fact) = self.refused_by_broker(&failure) {
             return Some(fact);
         }
+        self.producer.as_mut()?.learn_failure(&failure);
         let failure = self.with_reason(failure);
         let fact = self.judge(&failure.error, Step::Delivery);
         self.error = Some(self.produce_error(failure));
@@ -226,6 +229,8 @@ impl Worker {
         {
             // The failed delivery of an earlier record may have ended the task.
             let delivery = self.producer.as_ref().and_then(WorkerProducer::failure);
+            // If not, it was refused when it was handed over, after all patience.
+            let is_missing = delivery.is_none() && is_unknown_topic(kafka);
             if let Some(fact) = delivery.and_then(|failure| self.refused_by_broker(&failure)) {
                 return fact;
             }
@@ -234,7 +239,9 @@ impl Worker {
             {
                 return fact;
             }
-            fact = self.judge(kafka, Step::Delivery);
+            if !is_missing {
+                fact = self.judge(kafka, Step::Delivery);
+            }
         }
         if let StreamsError::Task { source: TaskError::WentBack { .. }, .. } = &error {
             // The tasks go on from the committed offset, wherever that leads by now.

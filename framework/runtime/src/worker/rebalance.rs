@@ -14,12 +14,13 @@ use oncestream_core::commit::{Disposition, Fact};
 use oncestream_core::graph::Topology;
 use oncestream_core::task::{OffsetMetadata, Task};
 use oncestream_core::{TaskId, TopicPartition};
+use rdkafka::error::KafkaError;
 
 use super::assignment::{self, Plan};
 use super::restore::{LOOK_EVERY, UNSETTLED_LIMIT};
 use super::tasks::{Entry, Phase};
 use super::{Worker, WorkerState, wall_clock_ms};
-use crate::clients::{Committed, Rebalance, is_transient, is_unsettled};
+use crate::clients::{Committed, Rebalance, is_transient, is_unknown_topic, is_unsettled};
 use crate::error::StreamsError;
 use crate::start::Topics;
 
@@ -30,6 +31,8 @@ const OFFSETS_GRACE: Duration = Duration::from_secs(60);
 /// How long brokers may take to agree about the partitions of topics.
 pub(super) const COUNTS_DEADLINE: Duration = Duration::from_secs(5);
 pub(super) const COUNTS_LOOK: Duration = Duration::from_millis(200);
+/// How long a changelog may be unknown that was there before.
+const GONE_LIMIT: Duration = Duration::from_secs(10);
 const OFFSETS_STEP: Duration = Duration::from_secs(5);
 /// How soon and how seldom tasks that lack an input are looked at, and how often they are told.
 const WAITING_LOOK: Duration = Duration::from_secs(1);
@@ -255,15 +258,22 @@ impl Worker {
             .collect();
         topics.sort();
         topics.dedup();
-        let deadline = Instant::now() + UNSETTLED_LIMIT;
+        let now = Instant::now();
+        let deadline = |topic: &str, e: &KafkaError| {
+            // A broker that is new or behind is believed sooner about what was there before.
+            let is_gone = is_unknown_topic(e) && self.sources.contains_key(topic);
+            now + if is_gone { GONE_LIMIT } else { UNSETTLED_LIMIT }
+        };
         loop {
             match self.shared.admin.incarnations(&topics) {
                 Ok(found) => {
                     self.sources = topics.into_iter().zip(found).collect();
                     return Ok(());
                 }
-                Err((_, e))
-                    if is_unsettled(&e) && Instant::now() < deadline && !self.is_stopping() =>
+                Err((topic, e))
+                    if is_unsettled(&e)
+                        && Instant::now() < deadline(&topic, &e)
+                        && !self.is_stopping() =>
                 {
                     std::thread::sleep(LOOK_EVERY);
                 }

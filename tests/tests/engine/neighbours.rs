@@ -1,10 +1,5 @@
 //! Others in the group of an application: an instance with the same id, and programs that are no
 //! instance at all.
-//!
-//! Run with `cargo test -p oncestream-tests --test neighbours`, on the embedded broker, and with
-//! `ONCESTREAM_TEST_BROKER=apache` on Apache Kafka, which needs Java, and Maven once.
-
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
 use std::fs;

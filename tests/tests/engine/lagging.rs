@@ -1,9 +1,6 @@
 //! A broker that lags, as a follower or a new leader may, and what clients believe of it.
 //!
-//! Each test has an embedded broker of its own, whose fetches it disturbs. Run with
-//! `cargo test -p oncestream-tests --test lagging`.
-
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+//! Each test has an embedded broker of its own, whose fetches it disturbs.
 
 use std::time::{Duration, Instant};
 

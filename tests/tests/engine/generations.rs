@@ -1,10 +1,6 @@
 //! A member may join its group anew without being told so: if topics change while an assignment
 //! waits for its answer, the next one comes without a revocation. What the member processes between
 //! the two must not be committed in the name of a generation that gave the partition to another.
-//!
-//! Run with `cargo test -p oncestream-tests --test generations`.
-
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::time::Duration;
 

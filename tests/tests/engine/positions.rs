@@ -1,10 +1,5 @@
 //! Where an application begins: its first positions are kept, what is deleted or lost is told, and
 //! nothing is counted a second time because offsets are gone.
-//!
-//! Run with `cargo test -p oncestream-tests --test positions`, on the embedded broker, and with
-//! `ONCESTREAM_TEST_BROKER=apache` on Apache Kafka, which needs Java, and Maven once.
-
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::time::{Duration, Instant};
 

@@ -1,18 +1,13 @@
 //! An application stays right where nothing crashes: it begins where it should, its transactions
 //! end in time, its stores are rebuilt only when they must be, and an outage is sat out.
 //!
-//! Run with `cargo test -p oncestream-tests --test staying_right`, on the embedded broker, and with
-//! `ONCESTREAM_TEST_BROKER=apache` on Apache Kafka, which needs Java, and Maven once.
 //! `ONCESTREAM_TEST_SEED` repeats the choices of a run, though not its timing.
-
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use metrics_util::debugging::DebuggingRecorder;
 use oncestream::prelude::*;
 use oncestream::processor::{Processor, ProcessorContext, StoreHandle};
 use oncestream::{BoxError, StreamsError, Topology};
@@ -23,7 +18,7 @@ use oncestream_tests::feed::{Feeder, lines};
 use oncestream_tests::kafka::{
     Isolation, broker, count_aborted, create_topics, ends, read_committed,
 };
-use oncestream_tests::stores::restored;
+use oncestream_tests::metrics::restored;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
@@ -370,9 +365,6 @@ async fn partitions_paused_by_back_pressure_flow_again_also_after_a_rebalance() 
 /// marker of its last commit alone, and later a tombstone from elsewhere.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_idle_for_longer_than_the_retention_is_rebuilt_only_if_its_changelog_went_on() {
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
-    recorder.install().unwrap();
     let app = Application::new("idle");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
     let changelog = format!("{}-idle-changelog", app.id);
@@ -395,11 +387,11 @@ async fn a_store_idle_for_longer_than_the_retention_is_rebuilt_only_if_its_chang
     let records = visible(&changelog).len() as i64;
     let end = offsets(&changelog, "read_uncommitted")[0].1;
     assert!(end > records, "there is a marker");
-    restored(&snapshotter, "idle");
+    let before = restored("idle");
 
     let idle = run();
     start(&idle).await;
-    assert_eq!(restored(&snapshotter, "idle"), 0, "rebuilt without need");
+    assert_eq!(restored("idle"), before, "rebuilt without need");
     produce_lines(&input, ["a"]);
     await_counts(&output, &[("a", 3), ("b", 1), ("c", 1)]);
     stop(&idle).await;
@@ -408,7 +400,7 @@ async fn a_store_idle_for_longer_than_the_retention_is_rebuilt_only_if_its_chang
     let behind = run();
     start(&behind).await;
     let all = visible(&changelog).len() as u64;
-    assert_eq!(restored(&snapshotter, "idle"), all, "not restored from the beginning");
+    assert_eq!(restored("idle"), before + all, "not restored from the beginning");
     produce_lines(&input, ["a", "b"]);
     await_counts(&output, &[("a", 4), ("b", 1), ("c", 1)]);
     // The next count tells that 1 was a new one.

@@ -1,10 +1,5 @@
 //! What a member is assigned is checked before a task runs: a store is kept by one task of the whole
 //! group, whatever topics appear, grow, or are known to some members alone.
-//!
-//! Run with `cargo test -p oncestream-tests --test assignments`, on the embedded broker, and with
-//! `ONCESTREAM_TEST_BROKER=apache` on Apache Kafka, which needs Java, and Maven once.
-
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use oncestream::prelude::*;
 use oncestream::{StreamsError, Topology};

@@ -1,10 +1,5 @@
 //! What an application reads: patterns whose topics come later, and names and patterns that must
 //! not meet.
-//!
-//! Run with `cargo test -p oncestream-tests --test sources`, on the embedded broker, and with
-//! `ONCESTREAM_TEST_BROKER=apache` on Apache Kafka, which needs Java, and Maven once.
-
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use oncestream::prelude::*;
 use oncestream::{StreamsError, Topology};

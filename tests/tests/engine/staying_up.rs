@@ -1,10 +1,7 @@
 //! An application stays up: what goes wrong around it ends in progress, or in an error that names
 //! the thing, and nothing is lost or doubled either way.
 //!
-//! Each test has an embedded broker of its own, which it disturbs. Run with
-//! `cargo test -p oncestream-tests --test staying_up`.
-
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+//! Each test has an embedded broker of its own, which it disturbs.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,9 +1,5 @@
 //! Records that take long, members that are not polled in time, and ends that come in between:
 //! what is done is committed, what cannot be is told.
-//!
-//! Run with `cargo test -p oncestream-tests --test slow_records`.
-
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,13 +1,8 @@
 //! Stores on disk are believed only of the changelog they followed: that of this cluster, in this
 //! incarnation of the topic.
-//!
-//! Run with `cargo test -p oncestream-tests --test restores`, on the embedded broker.
-
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::Path;
 
-use metrics_util::debugging::DebuggingRecorder;
 use oncestream::Topology;
 use oncestream::prelude::*;
 use oncestream_broker::Broker;
@@ -15,7 +10,7 @@ use oncestream_core::state::{Backend as _, CHECKPOINTS, Checkpoint, Incarnation,
 use oncestream_stores::{FjallBackend, FjallOptions};
 use oncestream_tests::application::*;
 use oncestream_tests::log::has_warned;
-use oncestream_tests::stores::restored;
+use oncestream_tests::metrics::restored;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
@@ -145,9 +140,6 @@ fn as_of_0_1(checkpoint: &Checkpoint) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_of_version_0_1_is_kept_and_says_from_then_on_which_changelog_it_follows() {
-    let recorder = DebuggingRecorder::new();
-    let snapshotter = recorder.snapshotter();
-    recorder.install().unwrap();
     let app = Application::new("adopted");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
     let first = app.streams(counting_in("adopted", &input, &output), &[]);
@@ -164,11 +156,11 @@ async fn a_store_of_version_0_1_is_kept_and_says_from_then_on_which_changelog_it
         checkpoints(app.state_dir(), &app.id, Some(as_of_0_1));
         let old = sources(checkpoints(app.state_dir(), &app.id, None));
         assert_eq!(old, [Incarnation::default()]);
-        restored(&snapshotter, "adopted");
+        let before = restored("adopted");
         let again = app.streams(counting_in("adopted", &input, &output), &[]);
         start(&again).await;
         stop(&again).await;
-        assert_eq!(restored(&snapshotter, "adopted"), 0, "rebuilt without need");
+        assert_eq!(restored("adopted"), before, "rebuilt without need");
         assert_eq!(sources(checkpoints(app.state_dir(), &app.id, None)), written);
     }
 }

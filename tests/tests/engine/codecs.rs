@@ -1,8 +1,4 @@
 //! Topics that other clients have compressed are read, whatever the codec.
-//!
-//! Run with `cargo test -p oncestream-tests --test codecs`.
-
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use oncestream::prelude::*;
 use oncestream_tests::application::*;

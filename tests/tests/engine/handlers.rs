@@ -1,10 +1,5 @@
 //! Exception handlers, dead letters and the uncaught-error handler: what is dropped is written to
 //! the dead-letter topic exactly once, whatever comes between.
-//!
-//! Run with `cargo test -p oncestream-tests --test handlers`, on the embedded broker, and with
-//! `ONCESTREAM_TEST_BROKER=apache` on Apache Kafka, which needs Java, and Maven once.
-
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::num::ParseIntError;
 use std::sync::Arc;

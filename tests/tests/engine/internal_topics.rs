@@ -1,10 +1,5 @@
 //! Internal topics have the settings they need: new ones get them, those that are there are looked
 //! at, and what cannot work is refused before a record is touched.
-//!
-//! Run with `cargo test -p oncestream-tests --test internal_topics`, on the embedded broker, and with
-//! `ONCESTREAM_TEST_BROKER=apache` on Apache Kafka, which needs Java, and Maven once.
-
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
 

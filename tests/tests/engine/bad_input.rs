@@ -1,10 +1,5 @@
 //! Bad input of every kind: a typed error that names the thing and says what to do, and nothing
 //! of it visible in any topic.
-//!
-//! Run with `cargo test -p oncestream-tests --test bad_input`, on the embedded broker, and with
-//! `ONCESTREAM_TEST_BROKER=apache` on Apache Kafka, which needs Java, and Maven once.
-
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::net::TcpListener;
 use std::process::{Command, Stdio};

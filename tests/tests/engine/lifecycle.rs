@@ -1,22 +1,17 @@
 //! The life of an application: its states, restarts, rebalances, backends, and what it does on
 //! the side (purging, punctuating, metrics).
-//!
-//! Run with `cargo test -p oncestream-tests --test lifecycle`, on the embedded broker, and with
-//! `ONCESTREAM_TEST_BROKER=apache` on Apache Kafka, which needs Java, and Maven once.
-
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::thread::ThreadId;
 use std::time::Duration;
 
-use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use oncestream::prelude::*;
 use oncestream::processor::{Processor, ProcessorContext, StoreHandle};
 use oncestream::{BoxError, PunctuationType, ScheduleId, StreamsError, TimestampMs, Topology};
 use oncestream_tests::application::*;
+use oncestream_tests::metrics::told;
 
 fn counter() -> Arc<AtomicUsize> {
     Arc::default()
@@ -433,20 +428,9 @@ async fn the_wall_clock_punctuates_without_any_further_record() {
 
 // ---- Metrics ----
 
-/// Worker threads ask for the recorder of the process, so all tests here share one.
-fn recorder() -> &'static Snapshotter {
-    static RECORDER: OnceLock<Snapshotter> = OnceLock::new();
-    RECORDER.get_or_init(|| {
-        let recorder = DebuggingRecorder::new();
-        let snapshotter = recorder.snapshotter();
-        recorder.install().unwrap();
-        snapshotter
-    })
-}
-
 /// The names and kinds in the table of the documentation.
 fn documented() -> BTreeSet<(String, String)> {
-    include_str!("../../framework/runtime/src/metrics.rs")
+    include_str!("../../../framework/runtime/src/metrics.rs")
         .lines()
         .filter_map(|line| line.strip_prefix("//! | `oncestream_"))
         .map(|row| {
@@ -458,44 +442,30 @@ fn documented() -> BTreeSet<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_documented_metric_is_told_and_no_other() {
-    let recorder = recorder();
     let app = Application::new("metrics");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
     // The second run restores: memory keeps nothing. The client's statistics tell the lag.
     let settings = [("state.backend", "memory"), ("consumer.statistics.interval.ms", "100")];
-    // A snapshot empties the recorder, so all are kept.
-    let mut seen = Vec::new();
     for round in 1..=2 {
         let streams = app.streams(word_count(&input, &output), &settings);
         start(&streams).await;
         produce_lines(&input, ["a b a"]);
         await_counts(&output, &[("a", 2 * round), ("b", round)]);
-        wait_until("the lag", || {
-            seen.extend(recorder.snapshot().into_vec());
-            seen.iter().any(|(key, ..)| key.key().name() == "oncestream_records_lag")
-        });
+        wait_until("the lag", || told().iter().any(|m| m.name == "oncestream_records_lag"));
         stop(&streams).await;
     }
-    seen.extend(recorder.snapshot().into_vec());
-    let mut told = BTreeSet::new();
+    let mut of_all = BTreeSet::new();
     let mut moved_of_worker_0: BTreeMap<String, bool> = BTreeMap::new();
-    for (key, _, _, value) in seen {
-        let name = key.key().name().to_owned();
-        let (kind, moved) = match value {
-            DebugValue::Counter(n) => ("counter", n > 0),
-            DebugValue::Gauge(_) => ("gauge", true),
-            DebugValue::Histogram(values) => ("histogram", !values.is_empty()),
-        };
-        let worker = key.key().labels().find(|l| l.key() == "worker").map(|l| l.value().to_owned());
-        if worker.as_deref() == Some("0") {
-            *moved_of_worker_0.entry(name.clone()).or_default() |= moved;
+    for metric in told() {
+        if metric.labels.get("worker").is_some_and(|worker| worker == "0") {
+            *moved_of_worker_0.entry(metric.name.clone()).or_default() |= metric.moved;
         }
-        told.insert((name, kind.to_owned()));
+        of_all.insert((metric.name, metric.kind.to_owned()));
     }
     let mut idle: Vec<String> =
         moved_of_worker_0.into_iter().filter(|(_, moved)| !moved).map(|(name, _)| name).collect();
     assert!(documented().len() > 5, "the table was not found");
-    assert_eq!(told, documented());
+    assert_eq!(of_all, documented());
     // Nothing was dropped, and nothing had to be aborted; other tests here may do either.
     idle.retain(|n| !n.contains("dropped") && !n.contains("aborts"));
     assert!(idle.is_empty(), "never moved: {idle:?}");

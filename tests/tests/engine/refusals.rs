@@ -1,11 +1,7 @@
 //! Records that a broker refuses for good: the production handler decides about those of sinks and
 //! repartition topics, a changelog's stops the application, and nothing starts again for ever.
-//!
-//! Run with `cargo test -p oncestream-tests --test refusals`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use oncestream::prelude::*;
 use oncestream::{StreamsError, Topology};
@@ -317,6 +313,50 @@ async fn a_topic_that_one_broker_does_not_know_for_a_moment_loses_no_record() {
             wait_until("the wrong answer", || broker.faults().fired(gone) >= 1);
             feed(&broker, 10);
             let there = || sizes(&broker, "out").len();
+            wait_until("all of them", || there() >= 20 || streams.state() == ClientState::Error);
+            stop(&streams).await;
+            assert!(there() >= 20, "{guarantee} {handler}: {} of 20", there());
+        }
+    }
+}
+
+/// Records for two sinks and a changelog wait in the client when it believes that the topics are gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_that_wait_in_the_client_while_topics_look_unknown_are_not_refused() {
+    const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
+    for guarantee in GUARANTEES {
+        for handler in ["fail", "continue"] {
+            let broker = broker();
+            broker.create_topic("latest", 1).unwrap();
+            let app = Application::new("waiting");
+            let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
+            let settings = [
+                ("processing.guarantee", guarantee),
+                (PRODUCTION, handler),
+                ("commit.interval.ms", "50"),
+                ("client.id", "waiting"),
+                ("producer.topic.metadata.refresh.interval.ms", "100"),
+                ("producer.topic.metadata.propagation.max.ms", "10"),
+            ];
+            let streams = streams(large_topology(), config, &settings);
+            start(&streams).await;
+            let feed =
+                |n: u8| broker.append("in", 0, [(Some("k".into()), Some(vec![n]), 1)]).unwrap();
+            feed(0);
+            let there = || sizes(&broker, "out").len();
+            wait_until("the first one", || there() == 1);
+            // What is sent takes a while, and the answers are wrong all that while.
+            let producer = || "waiting-worker-0-producer";
+            let slow = Fault::on(Api::Produce).client_id(producer()).times(3);
+            broker.faults().add(slow.then(Action::Delay(Duration::from_millis(500))));
+            feed(1);
+            let wrong = Fault::on(Api::Metadata).client_id(producer()).times(8);
+            let wrong = wrong.then(Action::Error(UNKNOWN_TOPIC_OR_PARTITION));
+            let wrong = broker.faults().add(wrong);
+            for n in 2..20 {
+                feed(n);
+            }
+            wait_until("the wrong answers", || broker.faults().fired(wrong) >= 8);
             wait_until("all of them", || there() >= 20 || streams.state() == ClientState::Error);
             stop(&streams).await;
             assert!(there() >= 20, "{guarantee} {handler}: {} of 20", there());

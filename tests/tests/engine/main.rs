@@ -1,0 +1,25 @@
+//! The engine, end to end. Most of these tests wait most of the time, so they are one program, whose
+//! tests run side by side.
+//!
+//! Run with `cargo test -p oncestream-tests --test engine`, on the embedded broker, and with
+//! `ONCESTREAM_TEST_BROKER=apache` on Apache Kafka, which needs Java, and Maven once. The name of a
+//! module or a test picks some, as in `--test engine positions::`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod assignments;
+mod bad_input;
+mod codecs;
+mod generations;
+mod handlers;
+mod internal_topics;
+mod lagging;
+mod lifecycle;
+mod neighbours;
+mod positions;
+mod refusals;
+mod restores;
+mod slow_records;
+mod sources;
+mod staying_right;
+mod staying_up;
