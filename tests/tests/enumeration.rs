@@ -14,7 +14,7 @@ use oncestream_testkit::ExactlyOnceCheck;
 use oncestream_testkit::check::CheckReport;
 
 /// So many cases of each topology run always.
-const PART: usize = 60;
+const PART: usize = 30;
 
 const WORDS: [&str; 8] = ["to", "be", "or", "not", "that", "is", "the", "question"];
 

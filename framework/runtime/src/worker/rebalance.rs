@@ -313,8 +313,7 @@ impl Worker {
         &mut self,
         partitions: &[TopicPartition],
     ) -> Result<Vec<Option<Committed>>, StreamsError> {
-        let transaction = self.shared.config.transaction_timeout() + OFFSETS_GRACE;
-        let deadline = Instant::now() + transaction.max(OFFSETS_DEADLINE);
+        let deadline = Instant::now() + offsets_patience(self.shared.config.transaction_timeout());
         loop {
             match self.consumer.committed(partitions, OFFSETS_STEP) {
                 Ok(committed) => return Ok(committed),
@@ -366,5 +365,23 @@ impl Worker {
             self.set_state(WorkerState::Running);
         }
         Ok(())
+    }
+}
+
+/// How long committed offsets are waited for that a transaction with this timeout may hold back.
+fn offsets_patience(transaction_timeout: Duration) -> Duration {
+    (transaction_timeout + OFFSETS_GRACE).max(OFFSETS_DEADLINE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_that_a_crash_left_open_is_outlasted_whatever_its_timeout() {
+        for seconds in [1, 10, 60, 119, 120, 300, 900] {
+            let timeout = Duration::from_secs(seconds);
+            assert!(offsets_patience(timeout) > timeout, "{timeout:?}");
+        }
     }
 }
