@@ -207,7 +207,7 @@ mod tests {
     fn every_fixed_setting_is_refused_in_its_scope_alone() {
         for fixed in FIXED {
             for client in Client::ALL {
-                let check = |value, guarantee| {
+                let check = |value: &str, guarantee| {
                     check_override(client, fixed.setting, "given", value, guarantee)
                 };
                 let wrong = |guarantee| check("wrong", guarantee);
