@@ -138,10 +138,10 @@ fn the_readmes_program_prints_an_error_as_a_sentence() {
     assert_eq!(program, first_program(include_str!("../../src/lib.rs")));
     assert!(program.contains("async fn main() -> anyhow::Result<()> {"), "{program}");
     // When `main` returns an error, the standard library prints its `Debug`.
-    fn main() -> anyhow::Result<()> {
+    let main = || -> anyhow::Result<()> {
         StreamsConfig::from_properties("application.id = a")?;
         Ok(())
-    }
+    };
     assert_eq!(format!("{:?}", main().unwrap_err()), "`bootstrap.servers` is required");
     let error = StreamsError::from(ConfigError::Missing { key: "application.id" });
     assert_eq!(format!("{:?}", anyhow::Error::from(error)), "`application.id` is required");

@@ -8,7 +8,7 @@ use std::time::Duration;
 use oncestream_core::handlers::ErrorHandlers;
 
 use super::StreamsConfig;
-use super::names::TOPIC_PREFIX;
+use super::names;
 use super::values::{AutoOffsetReset, ExceptionHandler, ProcessingGuarantee, StateBackendKind};
 
 impl StreamsConfig {
@@ -82,7 +82,7 @@ impl StreamsConfig {
         let given = self.raw.0.iter();
         given
             .filter_map(|(key, given)| {
-                let setting = key.strip_prefix(TOPIC_PREFIX)?;
+                let setting = names::topic_setting(key)?;
                 Some((setting.to_owned(), given.value.clone()))
             })
             .collect()

@@ -307,8 +307,9 @@ impl StreamsConfigBuilder {
             Place::Topic => self.raw.put(given, given, value.to_owned()),
             Place::Login(client) => {
                 let Some((username, password)) = jaas::login(value) else {
-                    let instead = "set `sasl.username` and `sasl.password`; the mechanism is in \
-                                   `sasl.mechanism`";
+                    let instead = "set `sasl.mechanism`, and for PLAIN and SCRAM `sasl.username` and \
+                                   `sasl.password`, for GSSAPI `sasl.kerberos.*`, for OAUTHBEARER \
+                                   `sasl.oauthbearer.*`";
                     return Err(ConfigError::Unsupported { key: given.to_owned(), instead });
                 };
                 let prefix = client.map_or("", Client::prefix);

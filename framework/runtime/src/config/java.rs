@@ -73,6 +73,7 @@ const ANSWERS: &[Entry] = &[
     ("dsl.store.suppliers.class", Same("state.backend")),
     ("enable.auto.commit", AUTO_COMMIT),
     ("ensure.explicit.internal.resource.naming", Ignored("stores have names always; `Grouped` and `Repartitioned` name the rest")),
+    ("global.consumer.", Ignored("there are no global tables")),
     ("group.id", Ignored("the group is named by `application.id`")),
     ("interceptor.classes", CLASSES),
     ("key.deserializer", SERDES),

@@ -65,7 +65,7 @@ pub(super) enum Place {
 }
 
 /// What settings of new internal topics begin with, as in Kafka Streams.
-pub(super) const TOPIC_PREFIX: &str = "topic.";
+const TOPIC_PREFIX: &str = "topic.";
 
 /// librdkafka's settings of consumers.
 #[rustfmt::skip]
@@ -135,11 +135,8 @@ pub(super) fn canonical(setting: &str) -> &str {
 
 /// The client that a name's prefix stands for, and the rest.
 pub(super) fn split(name: &str) -> (Option<Client>, &str) {
-    let client = Client::ALL.into_iter();
-    client
-        .filter_map(|client| Some((Some(client), name.strip_prefix(client.prefix())?)))
-        .next()
-        .unwrap_or((None, name))
+    let given = |client: Client| Some((Some(client), name.strip_prefix(client.prefix())?));
+    Client::ALL.into_iter().find_map(given).unwrap_or((None, name))
 }
 
 /// The key of this name in the table.
@@ -154,9 +151,15 @@ pub(super) fn folded(client: Client, setting: &str) -> Option<&'static Key> {
     own(setting).filter(|key| key.client == Some(owner))
 }
 
+/// The setting of new internal topics that a key is for; some names of librdkafka begin like one.
+pub(super) fn topic_setting(key: &str) -> Option<&str> {
+    let setting = key.strip_prefix(TOPIC_PREFIX)?;
+    (!setting.is_empty() && !native::knows(key)).then_some(setting)
+}
+
 /// Whether a kept key has no prefix and is a setting of this client.
 pub(super) fn is_shared(key: &str, client: Client) -> bool {
-    let is_setting = own(key).is_none() && !key.starts_with(TOPIC_PREFIX);
+    let is_setting = own(key).is_none() && topic_setting(key).is_none();
     is_setting && split(key).0.is_none() && client.takes(key)
 }
 
@@ -174,7 +177,7 @@ pub(super) fn place(name: &str, value: &str) -> Result<Place, ConfigError> {
             if let Some(key) = own(bare) {
                 return Ok(Place::Own(key));
             }
-            if name.strip_prefix(TOPIC_PREFIX).is_some_and(|setting| !setting.is_empty()) {
+            if topic_setting(name).is_some() {
                 return Ok(Place::Topic);
             }
         }
@@ -199,13 +202,17 @@ pub(super) fn place(name: &str, value: &str) -> Result<Place, ConfigError> {
         None => {}
     }
     match client {
-        Some(client) if native::knows(bare) && !client.takes(bare) => {
+        _ if !native::knows(bare) => {
+            let (key, nearest) = (secrets::shown_name(name), nearest(name));
+            Err(ConfigError::UnknownKey { key, nearest })
+        }
+        Some(client) if !client.takes(bare) => {
             Ok(Place::Ignored("this client has no such setting"))
         }
-        _ if native::knows(bare) => Ok(setting()),
-        _ => {
-            Err(ConfigError::UnknownKey { key: secrets::shown_name(name), nearest: nearest(name) })
-        }
+        _ if native::lacks_tls_for(bare) => Ok(Place::Ignored(
+            "this build of librdkafka has no TLS; the cargo feature `ssl` adds it",
+        )),
+        _ => Ok(setting()),
     }
 }
 

@@ -40,6 +40,13 @@ pub(super) fn knows(setting: &str) -> bool {
     }
 }
 
+/// Whether the setting is one of TLS, and there is no TLS. Then it has no effect: `security.protocol`
+/// is what asks for TLS, and is refused.
+pub(super) fn lacks_tls_for(setting: &str) -> bool {
+    let is_of_tls = setting.starts_with("ssl") || setting.starts_with("enable.ssl.");
+    is_of_tls && set("ssl.endpoint.identification.algorithm", "none").is_err()
+}
+
 /// Checks one value of a known setting; `given` is the name it was given under.
 pub(super) fn check(given: &str, setting: &str, value: &str) -> Result<(), ConfigError> {
     let Err(KafkaError::ClientConfig(_, text, ..)) = set(setting, value) else { return Ok(()) };

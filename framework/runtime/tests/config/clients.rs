@@ -88,7 +88,7 @@ fn no_secret_is_ever_shown() {
     let secrets = [
         ("sasl.password", "hunter-1"),
         ("consumer.sasl.password", "hunter-2"),
-        // These are taken by a build with TLS alone.
+        // These have an effect in a build with TLS alone.
         ("ssl.key.password", "hunter-3"),
         ("ssl.key.pem", "hunter-4"),
         ("ssl.keystore.password", "hunter-5"),

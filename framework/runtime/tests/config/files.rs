@@ -198,10 +198,7 @@ key.deserializer=org.apache.kafka.common.serialization.StringDeserializer
     let expected = if cfg!(feature = "ssl") {
         Answer::Taken { ignored: ignored.map(str::to_owned).into() }
     } else {
-        Answer::Refused(vec![
-            format!("`security.protocol` {WITHOUT_TLS}"),
-            format!("`ssl.endpoint.identification.algorithm` {WITHOUT_TLS}"),
-        ])
+        Answer::Refused(vec![format!("`security.protocol` {WITHOUT_TLS}")])
     };
     assert_eq!(answer(text), expected);
     // Only what is older than OpenSSL's TLS 1.2 is another wish.
@@ -246,8 +243,9 @@ basic.auth.credentials.source=USER_INFO
 
     // A login that is elided, or another module's.
     let elided = answer("sasl.jaas.config=...");
-    let said = "`sasl.jaas.config` is not supported: set `sasl.username` and `sasl.password`; the \
-                mechanism is in `sasl.mechanism`";
+    let said = "`sasl.jaas.config` is not supported: set `sasl.mechanism`, and for PLAIN and SCRAM \
+                `sasl.username` and `sasl.password`, for GSSAPI `sasl.kerberos.*`, for OAUTHBEARER \
+                `sasl.oauthbearer.*`";
     assert_eq!(elided, Answer::Refused(vec![said.to_owned()]));
 }
 
@@ -367,13 +365,12 @@ processing.exception.handler = org.apache.kafka.streams.errors.LogAndContinuePro
         assert!(error.contains("host:port"), "{error}");
     }
     // Without TLS there is nothing to turn off.
-    let text = format!("{REQUIRED}ssl.endpoint.identification.algorithm=\n");
-    match read(StreamsConfigBuilder::new(), &text) {
-        Ok(config) => {
-            let algorithm = "ssl.endpoint.identification.algorithm";
-            assert_eq!(config.admin_settings().get(algorithm), Some("none"));
-        }
-        Err(error) => assert!(!cfg!(feature = "ssl") && told(&error)[0].ends_with(WITHOUT_TLS)),
+    let (algorithm, tls) = ("ssl.endpoint.identification.algorithm", cfg!(feature = "ssl"));
+    for (value, ours) in [("", "none"), ("HTTPS", "HTTPS"), ("none", "none")] {
+        let text = format!("{REQUIRED}{algorithm}={value}\n");
+        let config = read(StreamsConfigBuilder::new(), &text).unwrap();
+        assert_eq!(config.admin_settings().get(algorithm), tls.then_some(ours));
+        assert_eq!(config.ignored_keys().count(), usize::from(!tls));
     }
 }
 

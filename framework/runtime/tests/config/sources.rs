@@ -188,6 +188,11 @@ fn topic_keys_come_from_every_source_and_go_to_no_client() {
         assert_eq!(client.get("topic.segment.ms"), None);
     }
     assert!(StreamsConfig::builder("a", "b:1").set("topic.", "1").is_err(), "it names no setting");
+    // librdkafka has names that begin like them.
+    let config = with(builder(), &[("topic.metadata.refresh.interval.ms", "7")]).unwrap();
+    assert!(config.topic_settings().is_empty());
+    let consumer = config.consumer_settings(0);
+    assert_eq!(consumer.get("topic.metadata.refresh.interval.ms"), Some("7"));
 }
 
 fn from_variables(variables: &[(&str, &str)]) -> Result<StreamsConfig, ConfigError> {
