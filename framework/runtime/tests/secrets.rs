@@ -161,6 +161,8 @@ fn a_secret_that_is_broken_over_lines_is_hidden() {
         let told = shown(builder().variables([(format!("ONCESTREAM_{variable}"), value)]));
         assert!(!told.contains(SECRET), "{variable}: {told}");
     }
+    let told = shown(builder().own_keys("").properties(&format!("sasl.password = a\n{SECRET}")));
+    assert!(!told.contains(SECRET), "{told}");
     // The line is told, and a key after it that is meant has its name.
     let text = format!("sasl.password = first\n{SECRET}\npoll.ms = 1\n{PUBLIC} = 1");
     let told = shown(builder().properties(&text));
@@ -179,7 +181,7 @@ fn values_of_ones_own_keys_and_of_ignored_ones_are_not_shown() {
         Some(28)
     );
     let told = shown(made);
-    assert!(!told.contains(SECRET) && told.contains("mine.url"), "{told}");
+    assert!(!told.contains(SECRET) && told.contains("mine."), "{told}");
     assert!(told.contains("schema.registry.url"), "{told}");
 }
 

@@ -1,7 +1,7 @@
 //! What was given and is kept: settings under their canonical names, and the user's own keys.
 //!
-//! It knows what may be shown. Invariant: no `Debug` here shows a secret, or a value of a user's
-//! own key.
+//! It knows what may be shown. Invariant: no `Debug` here shows a secret, or anything of a user's own
+//! keys.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -75,6 +75,8 @@ impl OwnKeys {
 
 impl fmt::Debug for OwnKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.values.keys()).finish()
+        // A mistyped secret that was let through may be among the names.
+        let count = self.values.len();
+        f.debug_struct("OwnKeys").field("prefixes", &self.prefixes).field("count", &count).finish()
     }
 }

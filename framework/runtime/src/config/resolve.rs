@@ -126,7 +126,7 @@ fn typed(builder: StreamsConfigBuilder) -> Result<StreamsConfig, ConfigError> {
     let dead_letter_topic = raw.text("errors.dead.letter.queue.topic.name")?;
     let error_handlers = custom.resolve(&words, dead_letter_topic.as_deref());
 
-    let config = StreamsConfig {
+    Ok(StreamsConfig {
         application_id: raw.text("application.id")?.unwrap_or_default(),
         bootstrap_servers: raw.text("bootstrap.servers")?.unwrap_or_default(),
         guarantee,
@@ -160,8 +160,7 @@ fn typed(builder: StreamsConfigBuilder) -> Result<StreamsConfig, ConfigError> {
         raw,
         own,
         ignored,
-    };
-    Ok(config)
+    })
 }
 
 /// What is wrong with values of ours together.
