@@ -11,7 +11,7 @@
 //! use oncestream::prelude::*;
 //!
 //! #[tokio::main]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! async fn main() -> anyhow::Result<()> {
 //!     let builder = StreamsBuilder::new();
 //!     builder
 //!         .stream::<Option<String>, String>("lines")

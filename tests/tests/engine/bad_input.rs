@@ -115,6 +115,33 @@ fn a_pattern_that_is_no_regular_expression_is_refused() {
 
 // ---- Configuration ----
 
+/// What a doc comment or a README has after its first ```` ```rust ````, without comments and blanks.
+fn first_program(text: &str) -> String {
+    let lines = text.lines().map(|line| line.strip_prefix("//! ").unwrap_or(line));
+    let program = lines.skip_while(|line| !line.starts_with("```")).skip(1);
+    let code = program.take_while(|line| !line.starts_with("```"));
+    code.map(|line| line.split("  //").next().unwrap_or(line).trim())
+        .filter(|line| !line.is_empty() && *line != "//!")
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn the_readmes_program_prints_an_error_as_a_sentence() {
+    // The crate's documentation has the same program, and is compiled.
+    let program = first_program(include_str!("../../README.md"));
+    assert_eq!(program, first_program(include_str!("../../src/lib.rs")));
+    assert!(program.contains("async fn main() -> anyhow::Result<()> {"), "{program}");
+    // When `main` returns an error, the standard library prints its `Debug`.
+    let main = || -> anyhow::Result<()> {
+        StreamsConfig::from_properties("application.id = a")?;
+        Ok(())
+    };
+    assert_eq!(format!("{:?}", main().unwrap_err()), "`bootstrap.servers` is required");
+    let error = StreamsError::from(ConfigError::Missing { key: "application.id" });
+    assert_eq!(format!("{:?}", anyhow::Error::from(error)), "`application.id` is required");
+}
+
 #[test]
 fn an_unknown_key_is_told_with_the_nearest_one() {
     let set = StreamsConfig::builder("app", "localhost:9092").set("commit.intervall.ms", "100");
@@ -128,6 +155,8 @@ fn a_contradiction_is_told_with_both_keys_and_values() {
     let error = StreamsConfig::builder("app", "localhost:9092")
         .processing_guarantee(ProcessingGuarantee::ExactlyOnce)
         .set("commit.interval.ms", "20000")
+        .unwrap()
+        .set("transaction.timeout.ms", "10000")
         .unwrap()
         .build()
         .expect_err("it was taken");

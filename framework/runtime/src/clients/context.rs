@@ -149,24 +149,23 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use super::*;
-    use crate::config::StreamsConfig;
     use rdkafka::consumer::BaseConsumer;
 
     fn refusal(key: &str, value: &str) -> String {
-        let config = StreamsConfig::builder("a", "b:1").set(key, value).unwrap().build().unwrap();
-        let made: Result<BaseConsumer<LogContext>, _> =
-            create(&config.consumer_settings(0), LogContext);
+        // The configuration refuses these; here they have slipped past it.
+        let settings = ClientSettings::default().with(key, value);
+        let made: Result<BaseConsumer<LogContext>, _> = create(&settings, LogContext);
         let Err(error) = made else { panic!("{key} was taken") };
         format!("{error} {error:?}")
     }
 
     #[test]
     fn an_error_about_a_setting_shows_its_value_unless_it_may_be_a_secret() {
-        for key in ["consumer.sasl.pasword", "consumer.pin", "sasl.pwd", "ssl.key.pwd"] {
+        for key in ["sasl.pasword", "pin", "sasl.pwd", "ssl.key.pwd"] {
             let shown = refusal(key, "hunter2");
             assert!(shown.contains("[hidden]") && !shown.contains("hunter2"), "{shown}");
         }
-        let shown = refusal("consumer.fetch.max.bytes", "hunter2");
+        let shown = refusal("fetch.max.bytes", "hunter2");
         assert!(shown.contains("hunter2"), "{shown}");
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use oncestream_core::handlers::ErrorHandlers;
 
 use super::StreamsConfig;
-use super::names::TOPIC_PREFIX;
+use super::names;
 use super::values::{AutoOffsetReset, ExceptionHandler, ProcessingGuarantee, StateBackendKind};
 
 impl StreamsConfig {
@@ -81,9 +81,9 @@ impl StreamsConfig {
     pub fn topic_settings(&self) -> BTreeMap<String, String> {
         let given = self.raw.0.iter();
         given
-            .filter_map(|(key, value)| {
-                let setting = key.strip_prefix(TOPIC_PREFIX)?;
-                Some((setting.to_owned(), value.clone()))
+            .filter_map(|(key, given)| {
+                let setting = names::topic_setting(key)?;
+                Some((setting.to_owned(), given.value.clone()))
             })
             .collect()
     }
@@ -167,6 +167,17 @@ impl StreamsConfig {
     /// `errors.dead.letter.queue.topic.name`.
     pub fn dead_letter_topic(&self) -> Option<&str> {
         self.dead_letter_topic.as_deref()
+    }
+
+    /// The value of a key of your own, which
+    /// [`own_keys`](super::StreamsConfigBuilder::own_keys) let through.
+    pub fn own_value(&self, key: &str) -> Option<&str> {
+        self.own.get(key)
+    }
+
+    /// The keys that were given and have no effect, each with the reason; the log has them too.
+    pub fn ignored_keys(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.ignored.iter().map(|(key, reason)| (key.as_str(), *reason))
     }
 
     /// The handlers to ask: those of the keys above, or given as code in their place.

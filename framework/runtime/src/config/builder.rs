@@ -1,19 +1,20 @@
 //! Collects keys and values from all sources, in order: the later wins.
 //!
-//! A name is checked when it arrives, and so is a value on its own; how values agree is checked
-//! by `build`. Invariant: the map holds canonical names only, so one setting is one entry.
+//! A name finds its place when it arrives, and a value of ours is checked on its own; what was wrong
+//! with a text waits for `build`, which tells all of it. Invariant: what is kept has canonical names
+//! only, so one setting is one entry.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use super::error::{ConfigError, shown};
+use super::error::ConfigError;
+use super::given::{Ignored, OwnKeys, Raw};
 use super::handlers::CustomHandlers;
-use super::names::{self, Place};
+use super::names::{self, Client, Place};
+use super::secrets::{is_name, is_secret, shown};
 use super::values::{ProcessingGuarantee, StateBackendKind};
-use super::{StreamsConfig, parse, resolve};
+use super::{StreamsConfig, jaas, java, parse, resolve};
 
 /// Builds a [`StreamsConfig`]. Sources may be mixed; of two values for a key the later wins.
 /// `consumer.session.timeout.ms` wins over `session.timeout.ms`, and `main.consumer.` over
@@ -30,27 +31,14 @@ use super::{StreamsConfig, parse, resolve};
 /// assert_eq!(config.num_stream_threads(), 4);
 /// # Ok::<(), oncestream_runtime::config::ConfigError>(())
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct StreamsConfigBuilder {
-    raw: Raw,
+    pub(super) raw: Raw,
     pub(super) custom: CustomHandlers,
-}
-
-/// Canonical keys and their values, as given.
-#[derive(Clone, Default)]
-pub(super) struct Raw(pub(super) BTreeMap<String, String>);
-
-impl fmt::Debug for Raw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.0.iter().map(|(key, value)| (key, shown(key, value)))).finish()
-    }
-}
-
-impl fmt::Debug for StreamsConfigBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("StreamsConfigBuilder").field(&self.raw).field(&self.custom).finish()
-    }
+    pub(super) own: OwnKeys,
+    pub(super) ignored: Vec<Ignored>,
+    pub(super) faults: Vec<ConfigError>,
 }
 
 impl StreamsConfigBuilder {
@@ -61,58 +49,93 @@ impl StreamsConfigBuilder {
 
     pub(super) fn with_required(application_id: String, bootstrap_servers: String) -> Self {
         Self::new()
-            .own("application.id", application_id)
-            .own("bootstrap.servers", bootstrap_servers)
+            .put("application.id", application_id)
+            .put("bootstrap.servers", bootstrap_servers)
     }
 
     /// Sets any key by its dotted name. Settings of one client begin with `consumer.`,
     /// `main.consumer.`, `restore.consumer.`, `producer.` or `admin.` and go on with
-    /// librdkafka's name; security settings (`security.protocol`, `ssl.*`, `sasl.*`) go to all.
+    /// librdkafka's name; without a prefix they go to every client that has them.
     /// `topic.` and Kafka's name of a topic setting say what new internal topics get; what a store
-    /// says of its own changelog wins.
+    /// says of its own changelog wins. Keys of Kafka Streams and of the Java clients that are others
+    /// here are mapped, ignored with a warning, or refused with what to do instead.
     ///
     /// # Errors
-    /// An unknown key, with the nearest known one; a value the key does not take.
+    /// An unknown key, with the nearest known one; a value that a key of ours does not take. What
+    /// is wrong with a setting of one client, [`build`](Self::build) tells.
     pub fn set(mut self, key: &str, value: &str) -> Result<Self, ConfigError> {
-        self.insert(key.trim(), value)?;
+        let key = key.trim();
+        match self.insert(key, value) {
+            Err(error @ (ConfigError::UnknownKey { .. } | ConfigError::Unsupported { .. }))
+                if names::split(key).0.is_some() =>
+            {
+                self.faults.push(error);
+            }
+            other => other?,
+        }
         Ok(self)
     }
 
-    /// Sets the keys of a text in Java `.properties` syntax.
+    /// Lets keys of your own through, which begin with `prefix` and mean nothing here: say so
+    /// before the text that has them is read. [`StreamsConfig::own_value`] gives their values, which
+    /// no error and no `Debug` shows. An empty prefix lets every unknown key through, mistyped ones
+    /// too.
     ///
-    /// # Errors
-    /// As [`set`](Self::set), and a malformed `\uXXXX`.
-    pub fn properties(self, text: &str) -> Result<Self, ConfigError> {
-        self.pairs(parse::properties(text)?)
+    /// ```
+    /// use oncestream_runtime::config::{StreamsConfig, StreamsConfigBuilder};
+    ///
+    /// let config = StreamsConfigBuilder::new()
+    ///     .own_keys("input.")
+    ///     .properties("application.id=a\nbootstrap.servers=b:1\ninput.topic.name=sales")?
+    ///     .build()?;
+    /// assert_eq!(config.own_value("input.topic.name"), Some("sales"));
+    /// # Ok::<(), oncestream_runtime::config::ConfigError>(())
+    /// ```
+    pub fn own_keys(mut self, prefix: impl Into<String>) -> Self {
+        self.own.prefixes.push(prefix.into());
+        self
     }
 
-    /// Sets the keys of a `.properties` file, in UTF-8.
+    /// Sets the keys of a text in Java `.properties` syntax. [`build`](Self::build) tells all that
+    /// is wrong with keys and values.
+    ///
+    /// # Errors
+    /// A malformed `\uXXXX`.
+    pub fn properties(self, text: &str) -> Result<Self, ConfigError> {
+        Ok(self.pairs(parse::properties(text)?))
+    }
+
+    /// Sets the keys of a `.properties` file, in UTF-8 or else ISO 8859-1, with or without a byte
+    /// order mark.
     ///
     /// # Errors
     /// As [`properties`](Self::properties), and a file that cannot be read.
     pub fn properties_file(self, path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
-        self.properties(&text)
+        let bytes = std::fs::read(path)
+            .map_err(|source| ConfigError::File { path: path.to_owned(), source: source.into() })?;
+        self.properties(&parse::text(bytes))
     }
 
     /// Sets the keys of a TOML text: `"commit.interval.ms" = 100`, or nested tables.
+    /// [`build`](Self::build) tells all that is wrong with keys and values.
     ///
     /// # Errors
-    /// As [`set`](Self::set), and text that is not TOML or gives a key twice.
+    /// Text that is not TOML or gives a key twice.
     pub fn toml(self, text: &str) -> Result<Self, ConfigError> {
-        self.pairs(parse::toml(text)?)
+        Ok(self.pairs(parse::toml(text)?))
     }
 
     /// Sets the keys found in the environment: `ONCESTREAM_APPLICATION_ID` for
     /// `application.id`, upper case and with underscores for dots.
     ///
-    /// A variable that stands for no key is left alone, since others may use the prefix; one
-    /// that looks like a mistyped key is refused.
+    /// A variable that stands for no key is left alone with a warning, since others may use the
+    /// prefix; so is one by which an orchestrator tells where a service is
+    /// (`ONCESTREAM_CONSUMER_PORT=tcp://10.0.0.5:8080`). One that looks like a mistyped key is
+    /// refused, by [`build`](Self::build).
     ///
     /// # Errors
-    /// A mistyped name, a value its key does not take, a value that is not UTF-8.
+    /// None of its own: what is wrong, [`build`](Self::build) tells.
     pub fn env(self) -> Result<Self, ConfigError> {
         self.variables(std::env::vars_os())
     }
@@ -120,7 +143,7 @@ impl StreamsConfigBuilder {
     /// As [`env`](Self::env), with the variables given.
     ///
     /// # Errors
-    /// As [`env`](Self::env).
+    /// None of its own: what is wrong, [`build`](Self::build) tells.
     pub fn variables<N, V>(
         mut self,
         variables: impl IntoIterator<Item = (N, V)>,
@@ -132,111 +155,126 @@ impl StreamsConfigBuilder {
         for (name, value) in variables {
             let name = name.into().to_string_lossy().into_owned();
             let Some(key) = parse::variable(&name) else { continue };
-            if let Err(ConfigError::UnknownKey { nearest, .. }) = names::place(&key) {
-                if nearest.is_some() {
-                    return Err(ConfigError::UnknownKey { key: name, nearest });
-                }
-                tracing::warn!(variable = %name, "stands for no configuration key: ignored");
+            if parse::is_of_a_service(&key) {
+                self.ignored.push((name, "an orchestrator tells with it where a service is"));
                 continue;
             }
-            let Ok(value) = value.into().into_string() else {
-                return Err(ConfigError::EnvironmentNotUtf8 { name });
-            };
-            self.insert(&key, &value)?;
+            let text = value.into().into_string();
+            let inserted = self.insert(&key, text.as_deref().unwrap_or_default());
+            match inserted {
+                Err(ConfigError::UnknownKey { nearest: None, .. }) => {
+                    self.ignored.push((name, "it stands for no configuration key"));
+                }
+                Err(ConfigError::UnknownKey { nearest, .. }) => {
+                    self.faults.push(ConfigError::UnknownKey { key: name, nearest });
+                }
+                _ if text.is_err() => self.faults.push(ConfigError::EnvironmentNotUtf8 { name }),
+                other => self.faults.extend(other.err()),
+            }
         }
         Ok(self)
     }
 
     /// Sets `processing.guarantee`.
     pub fn processing_guarantee(self, guarantee: ProcessingGuarantee) -> Self {
-        self.own("processing.guarantee", guarantee.as_str())
+        self.put("processing.guarantee", guarantee.as_str())
     }
 
     /// Sets `num.stream.threads`.
     pub fn num_stream_threads(self, threads: usize) -> Self {
-        self.own("num.stream.threads", threads.to_string())
+        self.put("num.stream.threads", threads.to_string())
     }
 
     /// Sets `commit.interval.ms`; parts of a millisecond are dropped.
     pub fn commit_interval(self, interval: Duration) -> Self {
-        self.own("commit.interval.ms", interval.as_millis().to_string())
+        self.put("commit.interval.ms", interval.as_millis().to_string())
     }
 
     /// Sets `transaction.timeout.ms`; parts of a millisecond are dropped.
     pub fn transaction_timeout(self, timeout: Duration) -> Self {
-        self.own("transaction.timeout.ms", timeout.as_millis().to_string())
+        self.put("transaction.timeout.ms", timeout.as_millis().to_string())
     }
 
     /// Sets `session.timeout.ms`; parts of a millisecond are dropped.
     pub fn session_timeout(self, timeout: Duration) -> Self {
-        self.own("session.timeout.ms", timeout.as_millis().to_string())
+        self.put("session.timeout.ms", timeout.as_millis().to_string())
     }
 
     /// Sets `shutdown.timeout.ms`; parts of a millisecond are dropped.
     pub fn shutdown_timeout(self, timeout: Duration) -> Self {
-        self.own("shutdown.timeout.ms", timeout.as_millis().to_string())
+        self.put("shutdown.timeout.ms", timeout.as_millis().to_string())
     }
 
     /// Sets `state.dir`. A path that is not UTF-8 is refused by [`build`](Self::build).
     pub fn state_dir(self, directory: impl AsRef<Path>) -> Self {
-        self.own("state.dir", directory.as_ref().to_string_lossy())
+        self.put("state.dir", directory.as_ref().to_string_lossy())
     }
 
     /// Sets `state.backend`.
     pub fn state_backend(self, backend: StateBackendKind) -> Self {
-        self.own("state.backend", backend.as_str())
+        self.put("state.backend", backend.as_str())
     }
 
     /// Sets `statestore.cache.max.bytes`; 0 sends every update downstream.
     pub fn cache_max_bytes(self, bytes: u64) -> Self {
-        self.own("statestore.cache.max.bytes", bytes.to_string())
+        self.put("statestore.cache.max.bytes", bytes.to_string())
     }
 
     /// Sets `replication.factor` of internal topics; -1 takes the broker's default.
     pub fn replication_factor(self, replicas: i32) -> Self {
-        self.own("replication.factor", replicas.to_string())
+        self.put("replication.factor", replicas.to_string())
     }
 
     /// Sets `instance.id`.
     pub fn instance_id(self, id: impl Into<String>) -> Self {
-        self.own("instance.id", id)
+        self.put("instance.id", id)
     }
 
     /// Sets `group.instance.id`.
     pub fn group_instance_id(self, id: impl Into<String>) -> Self {
-        self.own("group.instance.id", id)
+        self.put("group.instance.id", id)
     }
 
     /// Sets `client.id`.
     pub fn client_id(self, id: impl Into<String>) -> Self {
-        self.own("client.id", id)
+        self.put("client.id", id)
     }
 
-    /// Checks everything.
+    /// Checks everything, and asks librdkafka about its own settings. Logs a warning for each key
+    /// that is ignored.
     ///
     /// # Errors
-    /// A required key that is missing, a value its key does not take, a client setting that
-    /// the runtime cannot live with, values that contradict each other.
+    /// All that is wrong, in one answer: a required key that is missing, an unknown key, a value its
+    /// key does not take, a client setting that the runtime cannot live with or that librdkafka
+    /// refuses, values that contradict each other.
     pub fn build(self) -> Result<StreamsConfig, ConfigError> {
-        resolve::resolve(self.raw, self.custom)
+        resolve::resolve(self)
     }
 
     /// A key of the table; its value is checked by `build`.
-    fn own(mut self, key: &str, value: impl Into<String>) -> Self {
-        self.raw.0.insert(key.to_owned(), value.into());
+    fn put(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.raw.put(key, key, value.into());
         self
     }
 
-    fn pairs(mut self, pairs: parse::Pairs) -> Result<Self, ConfigError> {
-        for (key, value) in pairs {
-            self.insert(key.trim(), &value)?;
+    fn pairs(mut self, pairs: parse::Pairs) -> Self {
+        let mut after_secret = false;
+        for parse::Pair { line, key, value } in pairs {
+            let key = key.trim();
+            let fault = self.insert(key, &value).err();
+            let unknown = matches!(fault, Some(ConfigError::UnknownKey { nearest: None, .. }));
+            // A value that lost its backslash, or a line of a PEM file.
+            let part = after_secret || value.trim_matches('=').is_empty() || !is_name(key);
+            let stray = line.filter(|_| unknown && part);
+            after_secret = is_secret(key) || stray.is_some();
+            self.faults.extend(stray.map(|line| ConfigError::StrayLine { line }).or(fault));
         }
-        Ok(self)
+        self
     }
 
     fn insert(&mut self, given: &str, value: &str) -> Result<(), ConfigError> {
         // Blanks around a value are noise, as for Kafka; within a secret they may be meant.
-        let value = if names::is_secret(given) { value } else { value.trim() };
+        let value = if is_secret(given) { value } else { value.trim() };
         if value.contains('\0') {
             return Err(ConfigError::Invalid {
                 key: given.to_owned(),
@@ -244,22 +282,42 @@ impl StreamsConfigBuilder {
                 allowed: "text without the character of code 0".to_owned(),
             });
         }
-        let key = match names::place(given)? {
-            Place::Own(key) => {
-                key.check(given, value)?;
-                key.name.to_owned()
+        let place = match names::place(given, value) {
+            Err(ConfigError::UnknownKey { .. }) if self.own.takes(given) => {
+                self.own.put(given, value);
+                return Ok(());
             }
-            Place::Shared(setting) => names::canonical(setting).to_owned(),
-            Place::Client(client, setting) => {
-                let setting = names::canonical(setting);
-                if let Some(key) = names::folded(client, setting) {
-                    key.check(given, value)?;
-                }
-                format!("{}{setting}", client.prefix())
-            }
-            Place::Topic => given.to_owned(),
+            other => other?,
         };
-        self.raw.0.insert(key, value.to_owned());
+        match place {
+            Place::Own(key) => {
+                let value = key.kept(&java::value_of(key.name, value));
+                key.check(given, &value)?;
+                self.raw.put(key.name, given, value);
+            }
+            Place::Setting(client, setting) => {
+                let mut value = java::value_of(&setting, value).into_owned();
+                if let Some(key) = client.and_then(|client| names::folded(client, &setting)) {
+                    value = key.kept(&value);
+                    key.check(given, &value)?;
+                }
+                let prefix = client.map_or("", Client::prefix);
+                self.raw.put(&format!("{prefix}{setting}"), given, value);
+            }
+            Place::Topic => self.raw.put(given, given, value.to_owned()),
+            Place::Login(client) => {
+                let Some((username, password)) = jaas::login(value) else {
+                    let instead = "set `sasl.mechanism`, and for PLAIN and SCRAM `sasl.username` and \
+                                   `sasl.password`, for GSSAPI `sasl.kerberos.*`, for OAUTHBEARER \
+                                   `sasl.oauthbearer.*`";
+                    return Err(ConfigError::Unsupported { key: given.to_owned(), instead });
+                };
+                let prefix = client.map_or("", Client::prefix);
+                self.raw.put(&format!("{prefix}sasl.username"), given, username);
+                self.raw.put(&format!("{prefix}sasl.password"), given, password);
+            }
+            Place::Ignored(reason) => self.ignored.push((given.to_owned(), reason)),
+        }
         Ok(())
     }
 }

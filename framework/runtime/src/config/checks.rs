@@ -1,12 +1,13 @@
-//! What goes together and what does not. Each check is one function of plain values; `resolve.rs`
-//! calls them all.
+//! What the runtime cannot live with. Each check is one function of plain values; `resolve.rs` calls
+//! them all, and asks librdkafka about its own rules.
 //!
 //! Knows neither files nor clients. Invariant: a configuration that passed cannot make a commit
 //! outlive its transaction, or a transaction its owner's session.
 
-use super::error::{ConfigError, shown};
+use super::error::ConfigError;
 use super::keys::ONLY_CLASSIC;
 use super::names::Client;
+use super::secrets::shown;
 use super::values::ProcessingGuarantee;
 
 /// When a rule holds.
@@ -71,20 +72,22 @@ const FIXED: &[Fixed] = &[
 ];
 
 /// Refuses an override of a client setting that the runtime cannot live with.
+/// `given` is the name it was given under.
 pub(super) fn check_override(
     client: Client,
     setting: &str,
+    given: &str,
     value: &str,
     guarantee: ProcessingGuarantee,
 ) -> Result<(), ConfigError> {
     let broken = FIXED.iter().find(|fixed| {
         let holds = fixed.when == When::Always || guarantee.is_exactly_once();
         let concerned = fixed.clients.contains(&client) && fixed.setting == setting;
-        holds && concerned && !fixed.allowed.contains(&value)
+        let allowed = || fixed.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(value));
+        holds && concerned && !allowed()
     });
     let Some(fixed) = broken else { return Ok(()) };
-    let key = format!("{}{setting}", client.prefix());
-    let value = shown(&key, value);
+    let (key, value) = (given.to_owned(), shown(given, value));
     Err(ConfigError::Forbidden { key, value, reason: fixed.reason })
 }
 
@@ -127,6 +130,27 @@ pub(super) fn check_transaction_timeout(
     })
 }
 
+/// A default that follows both needs room between them; a transaction lasts 1 s at least.
+pub(super) fn check_room(
+    guarantee: ProcessingGuarantee,
+    commit_interval_ms: i64,
+    transaction_timeout_ms: i64,
+    session_timeout_ms: i64,
+) -> Result<(), ConfigError> {
+    let fits = (commit_interval_ms + 1..session_timeout_ms).contains(&transaction_timeout_ms);
+    if !guarantee.is_exactly_once() || fits {
+        return Ok(());
+    }
+    Err(ConfigError::Contradiction {
+        key: "session.timeout.ms",
+        value: session_timeout_ms,
+        rule: "must be above 1000 and above",
+        other: "commit.interval.ms",
+        other_value: commit_interval_ms,
+        reason: "with exactly once a transaction outlives the one and ends before the other",
+    })
+}
+
 /// A session that ends before the first heartbeat is no session.
 pub(super) fn check_heartbeat(
     heartbeat_interval_ms: i64,
@@ -142,64 +166,6 @@ pub(super) fn check_heartbeat(
         other: "session.timeout.ms",
         other_value: session_timeout_ms,
         reason: "the session would end between two heartbeats",
-    })
-}
-
-/// librdkafka's own condition, told before a client is made.
-pub(super) fn check_poll_interval(
-    max_poll_interval_ms: i64,
-    session_timeout_ms: i64,
-) -> Result<(), ConfigError> {
-    if max_poll_interval_ms >= session_timeout_ms {
-        return Ok(());
-    }
-    Err(ConfigError::Contradiction {
-        key: "max.poll.interval.ms",
-        value: max_poll_interval_ms,
-        rule: "must not be below",
-        other: "session.timeout.ms",
-        other_value: session_timeout_ms,
-        reason: "a worker is given at least one session between polls",
-    })
-}
-
-/// A record that is still being sent when its transaction times out can only be lost; 0 means
-/// for ever.
-pub(super) fn check_message_timeout(
-    guarantee: ProcessingGuarantee,
-    message_timeout_ms: i64,
-    transaction_timeout_ms: i64,
-) -> Result<(), ConfigError> {
-    let fits = (1..=transaction_timeout_ms).contains(&message_timeout_ms);
-    if !guarantee.is_exactly_once() || fits {
-        return Ok(());
-    }
-    Err(ConfigError::Contradiction {
-        key: "producer.message.timeout.ms",
-        value: message_timeout_ms,
-        rule: "must be above 0 and not above",
-        other: "transaction.timeout.ms",
-        other_value: transaction_timeout_ms,
-        reason: "a record must arrive, or be given up, within its transaction",
-    })
-}
-
-/// librdkafka's own condition, told before a client is made.
-pub(super) fn check_socket_timeout(
-    guarantee: ProcessingGuarantee,
-    socket_timeout_ms: i64,
-    transaction_timeout_ms: i64,
-) -> Result<(), ConfigError> {
-    if !guarantee.is_exactly_once() || socket_timeout_ms <= transaction_timeout_ms + 100 {
-        return Ok(());
-    }
-    Err(ConfigError::Contradiction {
-        key: "producer.socket.timeout.ms",
-        value: socket_timeout_ms,
-        rule: "must not be more than 100 ms above",
-        other: "transaction.timeout.ms",
-        other_value: transaction_timeout_ms,
-        reason: "a request must be answered, or given up, within its transaction",
     })
 }
 
@@ -230,31 +196,21 @@ mod tests {
     }
 
     #[test]
-    fn the_poll_interval_spans_a_session() {
-        assert!(check_poll_interval(1000, 1000).is_ok());
-        assert!(check_poll_interval(999, 1000).is_err());
-    }
-
-    #[test]
-    fn a_record_is_settled_within_its_transaction() {
-        assert!(check_message_timeout(ExactlyOnce, 1000, 1000).is_ok());
-        assert!(check_message_timeout(ExactlyOnce, 1001, 1000).is_err());
-        assert!(check_message_timeout(ExactlyOnce, 0, 1000).is_err());
-        assert!(check_message_timeout(AtLeastOnce, 0, 1000).is_ok());
-    }
-
-    #[test]
-    fn a_request_is_settled_within_its_transaction() {
-        assert!(check_socket_timeout(ExactlyOnce, 1100, 1000).is_ok());
-        assert!(check_socket_timeout(ExactlyOnce, 1101, 1000).is_err());
-        assert!(check_socket_timeout(AtLeastOnce, 1101, 1000).is_ok());
+    fn a_transaction_that_nobody_set_has_room() {
+        assert!(check_room(ExactlyOnce, 100, 1000, 1001).is_ok());
+        assert!(check_room(ExactlyOnce, 100, 1000, 1000).is_err());
+        assert!(check_room(ExactlyOnce, 1000, 1000, 1001).is_err());
+        assert!(check_room(AtLeastOnce, 1000, 1000, 1000).is_ok());
     }
 
     #[test]
     fn every_fixed_setting_is_refused_in_its_scope_alone() {
         for fixed in FIXED {
             for client in Client::ALL {
-                let wrong = |guarantee| check_override(client, fixed.setting, "wrong", guarantee);
+                let check = |value: &str, guarantee| {
+                    check_override(client, fixed.setting, "given", value, guarantee)
+                };
+                let wrong = |guarantee| check("wrong", guarantee);
                 let concerned = fixed.clients.contains(&client);
                 let others = FIXED
                     .iter()
@@ -263,7 +219,8 @@ mod tests {
                 let always = fixed.when == When::Always;
                 assert!(!concerned || wrong(AtLeastOnce).is_err() == always, "{}", fixed.setting);
                 for allowed in fixed.allowed.iter().filter(|_| concerned) {
-                    assert!(check_override(client, fixed.setting, allowed, ExactlyOnce).is_ok());
+                    assert!(check(allowed, ExactlyOnce).is_ok());
+                    assert!(check(&allowed.to_uppercase(), ExactlyOnce).is_ok());
                 }
             }
         }

@@ -2,15 +2,15 @@
 //! here and no client library is named.
 //!
 //! Order of precedence: what the runtime depends on, what the user passed with a prefix (a
-//! `main.consumer.` key before a `consumer.` one), our defaults, librdkafka's. The first cannot
-//! clash with the second, since `checks.rs` refused that.
+//! `main.consumer.` key before a `consumer.` one), what was passed without, our defaults,
+//! librdkafka's. The first cannot clash with the others, since `checks.rs` refused that.
 
 use std::collections::{BTreeMap, btree_map};
 use std::fmt;
 
 use super::StreamsConfig;
-use super::error::shown;
-use super::names::{self, Client, Place};
+use super::names::Client;
+use super::secrets::shown;
 
 /// librdkafka caps `socket.timeout.ms` here.
 const MAX_SOCKET_TIMEOUT_MS: u128 = 300_000;
@@ -34,6 +34,10 @@ impl ClientSettings {
     pub(crate) fn with(mut self, setting: &str, value: &str) -> Self {
         self.put(setting, value);
         self
+    }
+
+    fn number(&self, setting: &str) -> Option<u128> {
+        self.get(setting)?.parse().ok()
     }
 
     fn put(&mut self, setting: &str, value: impl ToString) {
@@ -118,7 +122,37 @@ impl StreamsConfig {
             settings.put("socket.timeout.ms", (timeout_ms - 100).clamp(900, MAX_SOCKET_TIMEOUT_MS));
         }
         self.overlay(&mut settings, &[Client::Producer]);
+        if transactional_id.is_some() {
+            self.fit_transaction(&mut settings);
+        } else if weakens_idempotence(&settings) && !self.is_given("enable.idempotence") {
+            settings.put("enable.idempotence", false);
+        }
         settings
+    }
+
+    /// What was said to all clients, such as Java's `request.timeout.ms`, is cut down to what fits
+    /// into a transaction, and so is 0, which is for ever. Another value that was said to the
+    /// producer is refused instead: librdkafka takes none that is too long.
+    fn fit_transaction(&self, settings: &mut ClientSettings) {
+        let timeout_ms = self.transaction_timeout.as_millis();
+        for setting in ["message.timeout.ms", "socket.timeout.ms"] {
+            let given_ms = settings.number(setting).unwrap_or(0);
+            let for_all = !self.raw.0.contains_key(&format!("producer.{setting}"));
+            if given_ms == 0 || given_ms > timeout_ms && for_all {
+                settings.put(setting, timeout_ms);
+            }
+        }
+        // Our own limit would cut down a longer one that was asked for.
+        let backoff_ms = settings.number("retry.backoff.ms");
+        if backoff_ms > settings.number("retry.backoff.max.ms") {
+            settings.put("retry.backoff.max.ms", backoff_ms.unwrap_or_default());
+        }
+    }
+
+    /// Whether the user set this setting of the producers.
+    fn is_given(&self, setting: &str) -> bool {
+        let client = Client::Producer;
+        self.raw.shared(client).chain(self.raw.passed(client)).any(|(given, _)| given == setting)
     }
 
     /// The client that creates, describes and purges topics.
@@ -137,31 +171,21 @@ impl StreamsConfig {
         }
     }
 
-    /// Brokers, client id and security: what all clients have.
+    /// Brokers and client id: what all clients have.
     fn common(&self, client_id_suffix: &str) -> ClientSettings {
         let mut settings = ClientSettings::default();
         settings.put("bootstrap.servers", &self.bootstrap_servers);
         settings.put("client.id", format!("{}{client_id_suffix}", self.client_id_prefix()));
-        for (key, value) in &self.raw.0 {
-            if let Ok(Place::Shared(setting)) = names::place(key) {
-                settings.put(setting, value);
-            }
-        }
         settings
     }
 
-    /// Puts the user's settings for these clients over ours, the later client's last. Those
-    /// the table knows are left out: they were resolved, and are in the typed fields.
+    /// Puts the user's settings for these clients over ours: those without a prefix first, the
+    /// later client's last.
     fn overlay(&self, settings: &mut ClientSettings, clients: &[Client]) {
-        for client in clients {
-            for (key, value) in &self.raw.0 {
-                match key.strip_prefix(client.prefix()) {
-                    Some(setting) if names::folded(*client, setting).is_none() => {
-                        settings.put(setting, value);
-                    }
-                    _ => {}
-                }
-            }
+        let shared = clients.iter().take(1).flat_map(|client| self.raw.shared(*client));
+        let passed = clients.iter().flat_map(|client| self.raw.passed(*client));
+        for (setting, value) in shared.chain(passed) {
+            settings.put(setting, value);
         }
     }
 
@@ -171,6 +195,15 @@ impl StreamsConfig {
         settings.put("session.timeout.ms", self.session_timeout.as_millis());
         settings.put("heartbeat.interval.ms", self.heartbeat_interval.as_millis());
     }
+}
+
+/// Whether the idempotent producer, our default, cannot be had with these: Java's producer then does
+/// without it, too.
+fn weakens_idempotence(settings: &ClientSettings) -> bool {
+    let all = |acks: &str| acks.eq_ignore_ascii_case("all") || acks == "-1";
+    settings.get("acks").is_some_and(|acks| !all(acks))
+        || settings.get("retries") == Some("0")
+        || settings.number("max.in.flight").is_some_and(|requests| requests > 5)
 }
 
 const CONSUMER: &[(&str, &str)] = &[
@@ -239,7 +272,8 @@ mod tests {
                 ("group.protocol", "consumer"),
                 ("partition.assignment.strategy", "cooperative-sticky"),
             ] {
-                config.raw.0.insert(format!("{prefix}{setting}"), value.to_owned());
+                let key = format!("{prefix}{setting}");
+                config.raw.put(&key, &key, value.to_owned());
             }
         }
         let settings = config.consumer_settings(0);

@@ -1,16 +1,19 @@
 //! What can be wrong with a configuration, and how it is told.
 //!
 //! Invariant: no message and no `Debug` here shows a secret. A value is kept only where the key
-//! is not a secret one (see [`shown`]), and a syntax error names the line, never its text.
+//! is not a secret one (`secrets.rs`), and what is wrong with a text names the line, never its text.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
-
-use super::names::is_secret;
+use std::sync::Arc;
 
 /// Why a configuration was refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
+    /// Several of the below, all that was found.
+    #[error("{} things are wrong with the configuration:{}", .0.len(), listed(.0))]
+    Several(Vec<ConfigError>),
     /// A key without a default was not given.
     #[error("`{key}` is required")]
     Missing {
@@ -69,6 +72,24 @@ pub enum ConfigError {
         /// Why.
         reason: &'static str,
     },
+    /// Settings of one client that do not go together, in librdkafka's words.
+    #[error("the settings of the {client} do not go together: {reason}")]
+    Client {
+        /// Which client.
+        client: &'static str,
+        /// The first rule that is broken.
+        reason: String,
+    },
+    /// A line of a text with an unknown key that may be a part of the value above it.
+    #[error(
+        "line {line} of the properties text has no known key; it is not shown, since it may belong \
+         to a secret above it: a value that goes on has a backslash at the end of each line but \
+         its last"
+    )]
+    StrayLine {
+        /// The line, counted from 1.
+        line: usize,
+    },
     /// A text that is not in its format.
     #[error("line {line} of the {format} text: {reason}")]
     Syntax {
@@ -91,7 +112,7 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: Arc<std::io::Error>,
     },
     /// An environment variable whose value is not UTF-8.
     #[error("the environment variable `{name}` is not UTF-8")]
@@ -101,16 +122,26 @@ pub enum ConfigError {
     },
 }
 
-/// The value as an error or a `Debug` may show it.
-pub(super) fn shown(key: &str, value: &str) -> String {
-    if is_secret(key) { "[hidden]".to_owned() } else { value.to_owned() }
+impl ConfigError {
+    /// One of them as it is, more as [`Several`](Self::Several).
+    pub(super) fn all(mut errors: Vec<Self>) -> Result<(), Self> {
+        match errors.len() {
+            0 | 1 => errors.pop().map_or(Ok(()), Err),
+            _ => Err(Self::Several(errors)),
+        }
+    }
+}
+
+fn listed(errors: &[ConfigError]) -> String {
+    errors.iter().fold(String::new(), |mut text, error| {
+        let _ = write!(text, "\n- {error}");
+        text
+    })
 }
 
 fn suggestion(nearest: Option<&str>) -> String {
     match nearest {
         Some(key) => format!("; did you mean `{key}`?"),
-        None => "; settings of one client need a prefix: `consumer.`, `main.consumer.`, \
-                 `restore.consumer.`, `producer.` or `admin.`"
-            .to_owned(),
+        None => "; if it is your own, `StreamsConfigBuilder::own_keys` lets it through".to_owned(),
     }
 }

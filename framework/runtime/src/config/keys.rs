@@ -5,8 +5,9 @@
 //! Invariant: every default in the table is a value its own key takes (tested), except those
 //! that depend on another key; these say so in words and are computed in `resolve.rs`.
 
-use super::error::{ConfigError, shown};
+use super::error::ConfigError;
 use super::names::Client;
+use super::secrets::shown;
 use super::values::{BACKENDS, GUARANTEES, HANDLERS, OFFSET_RESETS};
 
 /// A key of the configuration, as the documentation shows it.
@@ -73,10 +74,10 @@ pub(super) static KEYS: &[Key] = &[
     of(Client::MainConsumer, key("group.instance.id", "", Kind::Name, "Static membership: a restart within the session timeout keeps its partitions. Each worker adds its index.")),
     of(Client::MainConsumer, key("group.protocol", "classic", Kind::Only("classic", ONLY_CLASSIC), "The group protocol: `classic` with range assignment. The broker's own assignment (`consumer`, KIP-848) is refused.")),
     of(Client::MainConsumer, key("auto.offset.reset", "earliest", Kind::OneOf(OFFSET_RESETS), "Where to begin on a partition without a committed offset.")),
-    of(Client::MainConsumer, key("max.poll.interval.ms", "300000", Kind::Whole(1, 86_400_000), "A worker that does not poll for this long loses its partitions.")),
+    of(Client::MainConsumer, key("max.poll.interval.ms", "(300000, or session.timeout.ms if that is more)", Kind::Whole(1, 86_400_000), "A worker that does not poll for this long loses its partitions.")),
     of(Client::MainConsumer, key("session.timeout.ms", "45000", Kind::Whole(1, 3_600_000), "A worker whose heartbeats fail to arrive for this long loses its partitions.")),
     of(Client::MainConsumer, key("heartbeat.interval.ms", "(3000, or a third of session.timeout.ms if that is less)", Kind::Whole(1, 3_600_000), "How often a worker says that it is alive.")),
-    of(Client::Producer, key("transaction.timeout.ms", "10000", Kind::Whole(1000, 900_000), "With exactly_once: the broker aborts a transaction older than this. Between commit.interval.ms and session.timeout.ms.")),
+    of(Client::Producer, key("transaction.timeout.ms", "(10000, or what fits between commit.interval.ms and session.timeout.ms)", Kind::Whole(1000, 900_000), "With exactly_once: the broker aborts a transaction older than this. Between commit.interval.ms and session.timeout.ms.")),
     key("repartition.purge.interval.ms", "30000", Kind::Whole(0, MAX_MS), "How often consumed records are deleted from repartition topics."),
     key("client.id", "(application.id and instance.id)", Kind::Name, "Begins the client ids of all clients."),
     key("shutdown.timeout.ms", "30000", Kind::Whole(0, MAX_MS), "How long a shutdown waits for the workers' last commit."),
@@ -97,6 +98,24 @@ impl Key {
             Kind::Only(word, _) => word.to_owned(),
             Kind::Whole(min, i64::MAX) => format!("a whole number from {min}"),
             Kind::Whole(min, max) => format!("a whole number from {min} to {max}"),
+        }
+    }
+
+    /// The value as it is kept: words in their own case, servers without blanks and without the empty
+    /// entries that Java skips.
+    pub(super) fn kept(&self, value: &str) -> String {
+        let word = |words: &[&str]| {
+            let word = words.iter().find(|word| word.eq_ignore_ascii_case(value));
+            word.map_or(value, |word| word).to_owned()
+        };
+        match self.kind {
+            Kind::OneOf(words) => word(words),
+            Kind::Only(only, _) => word(&[only]),
+            Kind::Servers => {
+                let servers = value.split(',').map(str::trim).filter(|server| !server.is_empty());
+                servers.collect::<Vec<_>>().join(",")
+            }
+            _ => value.to_owned(),
         }
     }
 

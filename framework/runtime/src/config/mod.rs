@@ -1,26 +1,33 @@
 //! The configuration: Kafka's own dotted keys from a builder, a properties or TOML text, or the
 //! environment, checked as a whole before anything starts.
 //!
-//! - `keys.rs` is the table of keys; `names.rs` says where any name belongs, or what was meant.
-//! - `parse.rs` reads the texts; `builder.rs` merges them, the later wins.
-//! - `resolve.rs` fills in defaults and types; `checks.rs` refuses contradictions.
+//! - `keys.rs` is the table of keys; `names.rs` says where any name belongs, or what was meant;
+//!   `java.rs` and `jaas.rs` know what is another thing in the Java world.
+//! - `parse.rs` reads the texts; `builder.rs` merges them, the later wins, into `given.rs`.
+//! - `resolve.rs` fills in defaults and types; `checks.rs` refuses contradictions; `native.rs` asks
+//!   librdkafka about its own settings. All that is wrong is one answer.
+//! - `secrets.rs` says what is never shown.
 //! - `handlers.rs` makes the exception handlers.
 //! - `clients.rs` tells each Kafka client's settings.
 //!
-//! It knows no Kafka client and starts nothing. Invariants: a [`StreamsConfig`] has passed all
-//! checks; neither its `Debug` nor any error shows a secret.
+//! It connects to nothing. Invariants: a [`StreamsConfig`] has passed all checks, librdkafka's too;
+//! neither its `Debug` nor any error shows a secret.
 
 mod accessors;
 mod builder;
 mod checks;
 mod clients;
 mod error;
+mod given;
 mod handlers;
+mod jaas;
+mod java;
 mod keys;
 mod names;
+mod native;
 mod parse;
 mod resolve;
-mod suggest;
+mod secrets;
 mod values;
 
 use std::path::{Path, PathBuf};
@@ -33,7 +40,7 @@ pub use builder::StreamsConfigBuilder;
 pub use clients::ClientSettings;
 pub use error::ConfigError;
 pub use keys::Key;
-pub(crate) use names::is_secret;
+pub(crate) use secrets::is_secret;
 pub use values::{AutoOffsetReset, ExceptionHandler, ProcessingGuarantee, StateBackendKind};
 
 /// The checked configuration of an application.
@@ -82,7 +89,9 @@ pub struct StreamsConfig {
     dead_letter_topic: Option<String>,
     error_handlers: Arc<ErrorHandlers>,
     /// What was given, for the settings that pass to clients.
-    raw: builder::Raw,
+    raw: given::Raw,
+    own: given::OwnKeys,
+    ignored: Vec<given::Ignored>,
 }
 
 impl StreamsConfig {
@@ -112,7 +121,8 @@ impl StreamsConfig {
         StreamsConfigBuilder::new().properties(text)?.build()
     }
 
-    /// From a `.properties` file, in UTF-8.
+    /// From a `.properties` file. Keys of your own in it need
+    /// [`own_keys`](StreamsConfigBuilder::own_keys).
     ///
     /// # Errors
     /// As [`StreamsConfigBuilder::properties_file`] and [`StreamsConfigBuilder::build`].

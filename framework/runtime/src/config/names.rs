@@ -1,11 +1,13 @@
-//! Which names there are: the prefixes of the clients and of topics, the security settings that go to all of
-//! them, aliases, names of the Java world with another form here, and what is a secret.
+//! Where a name belongs: the prefixes of the clients and of topics, the names that only some
+//! clients know, aliases, and what a mistyped name was meant to be.
 //!
-//! It knows names, never values. Invariant: one setting has one name after [`canonical`].
+//! Names that are in none of the tables here are librdkafka's to know (`native.rs`).
+//! Invariant: one setting has one name after [`canonical`].
 
 use super::error::ConfigError;
+use super::java::{self, Answer};
 use super::keys::{KEYS, Key};
-use super::suggest::nearest;
+use super::{native, secrets};
 
 /// A client that settings can be passed to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,76 +37,73 @@ impl Client {
             Self::Admin => "admin.",
         }
     }
+
+    /// Whether the setting is not another client's alone.
+    fn takes(self, setting: &str) -> bool {
+        match self {
+            Self::Consumer | Self::MainConsumer | Self::RestoreConsumer => {
+                !PRODUCERS.contains(&setting)
+            }
+            Self::Producer => !CONSUMERS.contains(&setting),
+            Self::Admin => !PRODUCERS.contains(&setting) && !CONSUMERS.contains(&setting),
+        }
+    }
 }
 
 /// Where a given key belongs.
-pub(super) enum Place<'a> {
+pub(super) enum Place {
     /// In the table.
     Own(&'static Key),
-    /// With every client: a security setting.
-    Shared(&'a str),
-    /// With one kind of client.
-    Client(Client, &'a str),
+    /// With this client, or with all that take the setting.
+    Setting(Option<Client>, String),
     /// With new internal topics.
     Topic,
+    /// With this client, or with all: a user's name and password, as Java writes them.
+    Login(Option<Client>),
+    /// Nowhere, and why.
+    Ignored(&'static str),
 }
 
 /// What settings of new internal topics begin with, as in Kafka Streams.
-pub(super) const TOPIC_PREFIX: &str = "topic.";
+const TOPIC_PREFIX: &str = "topic.";
 
-/// Security settings of librdkafka; they pass to every client.
-const SHARED_PREFIXES: &[&str] = &["ssl.", "sasl.", "https.ca."];
-const SHARED: &[&str] = &[
-    "security.protocol",
-    "enable.ssl.certificate.verification",
-    "enable.sasl.oauthbearer.unsecure.jwt",
+/// librdkafka's settings of consumers.
+#[rustfmt::skip]
+const CONSUMERS: &[&str] = &[
+    "auto.commit.interval.ms", "auto.offset.reset", "check.crcs", "consume.callback.max.messages",
+    "coordinator.query.interval.ms", "enable.auto.commit", "enable.auto.offset.store",
+    "enable.partition.eof", "fetch.error.backoff.ms", "fetch.max.bytes", "fetch.message.max.bytes",
+    "fetch.min.bytes", "fetch.queue.backoff.ms", "fetch.wait.max.ms", "group.id",
+    "group.instance.id", "group.protocol", "group.protocol.type", "group.remote.assignor",
+    "heartbeat.interval.ms", "isolation.level", "max.poll.interval.ms", "offset.store.method",
+    "offset.store.path", "offset.store.sync.interval.ms", "partition.assignment.strategy",
+    "queued.max.messages.kbytes", "queued.min.messages", "session.timeout.ms",
 ];
 
-/// Client settings people set most: known for suggestions only, all others pass as well.
+/// librdkafka's settings of producers.
+#[rustfmt::skip]
+const PRODUCERS: &[&str] = &[
+    "acks", "batch.num.messages", "batch.size", "compression.level", "compression.type",
+    "delivery.report.only.error", "enable.gapless.guarantee", "enable.idempotence", "linger.ms",
+    "message.timeout.ms", "partitioner", "produce.offset.report",
+    "queue.buffering.backpressure.threshold", "queue.buffering.max.kbytes",
+    "queue.buffering.max.messages", "queuing.strategy", "request.timeout.ms", "retries",
+    "sticky.partitioning.linger.ms", "transaction.timeout.ms", "transactional.id",
+];
+
+/// Settings of every client that people set most: for suggestions only.
+#[rustfmt::skip]
 const OFTEN_SET: &[&str] = &[
-    "consumer.client.rack",
-    "consumer.fetch.max.bytes",
-    "consumer.fetch.message.max.bytes",
-    "consumer.fetch.min.bytes",
-    "consumer.fetch.wait.max.ms",
-    "consumer.isolation.level",
-    "consumer.partition.assignment.strategy",
-    "consumer.queued.max.messages.kbytes",
-    "consumer.queued.min.messages",
-    "consumer.receive.message.max.bytes",
-    "producer.acks",
-    "producer.batch.size",
-    "producer.compression.type",
-    "producer.delivery.timeout.ms",
-    "producer.enable.idempotence",
-    "producer.linger.ms",
-    "producer.message.max.bytes",
-    "producer.message.timeout.ms",
-    "producer.partitioner",
-    "producer.queue.buffering.max.kbytes",
-    "producer.queue.buffering.max.messages",
-    "producer.retries",
-    "producer.retry.backoff.ms",
-    "admin.socket.timeout.ms",
-];
-
-/// Keys of the Java clients and of Kafka Streams with another form here, after any prefix.
-const REPLACED: &[(&str, &str)] = &[
-    ("sasl.jaas.config", "set `sasl.username` and `sasl.password`"),
-    ("ssl.truststore.location", "set `ssl.ca.location` to a PEM file"),
-    ("ssl.truststore.password", "PEM files in `ssl.ca.location` need none"),
-    ("ssl.truststore.type", "set `ssl.ca.location` to a PEM file"),
-    ("ssl.truststore.certificates", "set `ssl.ca.pem`"),
-    ("ssl.keystore.type", "`ssl.keystore.location` takes PKCS#12"),
-    ("ssl.keystore.key", "set `ssl.key.pem`"),
-    ("ssl.keystore.certificate.chain", "set `ssl.certificate.pem`"),
-    ("default.key.serde", "serdes are found by type, or named where a topic is read or written"),
-    ("default.value.serde", "serdes are found by type, or named where a topic is read or written"),
-    ("default.deserialization.exception.handler", "set `deserialization.exception.handler`"),
-    ("default.production.exception.handler", "set `production.exception.handler`"),
-    ("cache.max.bytes.buffering", "set `statestore.cache.max.bytes`"),
-    ("default.dsl.store", "set `state.backend`"),
-    ("partitioner.class", "set `producer.partitioner`"),
+    "allow.auto.create.topics", "broker.address.family", "client.dns.lookup", "client.rack",
+    "connections.max.idle.ms", "debug", "enable.sasl.oauthbearer.unsecure.jwt",
+    "enable.ssl.certificate.verification", "message.max.bytes", "metadata.max.age.ms",
+    "receive.message.max.bytes", "reconnect.backoff.max.ms", "reconnect.backoff.ms",
+    "retry.backoff.max.ms", "retry.backoff.ms", "sasl.kerberos.keytab", "sasl.kerberos.principal",
+    "sasl.mechanism", "sasl.password", "sasl.username", "security.protocol",
+    "socket.keepalive.enable", "socket.timeout.ms", "ssl.ca.location", "ssl.ca.pem",
+    "ssl.certificate.location", "ssl.certificate.pem", "ssl.endpoint.identification.algorithm",
+    "ssl.key.location", "ssl.key.password", "ssl.key.pem", "ssl.keystore.location",
+    "ssl.keystore.password", "statistics.interval.ms",
 ];
 
 /// Names of one setting: left, as it may be given; right, as it is kept. One name for one
@@ -119,78 +118,25 @@ const ALIASES: &[(&str, &str)] = &[
     ("message.send.max.retries", "retries"),
     ("metadata.broker.list", "bootstrap.servers"),
     ("queue.buffering.max.ms", "linger.ms"),
+    ("receive.buffer.bytes", "socket.receive.buffer.bytes"),
     ("request.required.acks", "acks"),
     ("sasl.mechanism", "sasl.mechanisms"),
+    ("send.buffer.bytes", "socket.send.buffer.bytes"),
 ];
 
-/// Parts of the names of secret settings, in librdkafka and in the Java clients. Rather one
-/// too many: a hidden public certificate costs nothing.
-const SECRET_PARTS: &[&str] = &[
-    "password",
-    "passphrase",
-    "secret",
-    "jaas",
-    "token",
-    "credential",
-    "private",
-    "ssl_key",
-    "ssl.keystore.key",
-    "oauthbearer.config",
-    "oauthbearer.extensions",
-    ".pem",
-];
-
-/// What words of a mistyped name may have been meant to be.
-const SECRET_WORDS: &[&str] = &["password", "passphrase", "secret", "credential"];
-
-/// Settings below `ssl.` and `sasl.` that may be shown. All others are hidden, known or mistyped.
-const PUBLIC: &[&str] = &[
-    "sasl.kerberos.keytab",
-    "sasl.kerberos.principal",
-    "sasl.kerberos.service.name",
-    "sasl.mechanism",
-    "sasl.mechanisms",
-    "sasl.oauthbearer.method",
-    "sasl.oauthbearer.scope",
-    "sasl.oauthbearer.token.endpoint.url",
-    "ssl.ca.location",
-    "ssl.certificate.location",
-    "ssl.cipher.suites",
-    "ssl.crl.location",
-    "ssl.endpoint.identification.algorithm",
-    "ssl.key.location",
-    "ssl.keystore.location",
-];
-
-/// Whether the value of `key` must not be shown.
-pub(crate) fn is_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    let client = Client::ALL.into_iter().find_map(|client| key.strip_prefix(client.prefix()));
-    let bare = client.unwrap_or(&key);
-    let is_security = bare.starts_with("ssl.") || bare.starts_with("sasl.");
-    is_security && !PUBLIC.contains(&bare)
-        || SECRET_PARTS.iter().any(|part| key.contains(part))
-        || key
-            .split(['.', '_', '-'])
-            .any(|word| nearest(word, SECRET_WORDS.iter().copied(), 2).is_some())
-}
-
-/// A name as an error may show it: what cannot be one may be a line of a key that lost its first.
-fn shown_name(name: &str) -> String {
-    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let length = name.chars().count();
-    if length <= LONGEST_NAME && name.chars().all(is_name) && !name.starts_with("--") {
-        return name.to_owned();
-    }
-    format!("[hidden: {length} characters that are no name]")
-}
-
-/// More than the longest name there is, less than a line of a PEM file.
-const LONGEST_NAME: usize = 60;
+/// So many edits away, a name may be what was meant. One more, and `application.port` is
+/// taken for another key.
+const NEAR: usize = 2;
 
 /// The one name of a client setting.
 pub(super) fn canonical(setting: &str) -> &str {
     ALIASES.iter().find(|(alias, _)| *alias == setting).map_or(setting, |(_, name)| name)
+}
+
+/// The client that a name's prefix stands for, and the rest.
+pub(super) fn split(name: &str) -> (Option<Client>, &str) {
+    let given = |client: Client| Some((Some(client), name.strip_prefix(client.prefix())?));
+    Client::ALL.into_iter().find_map(given).unwrap_or((None, name))
 }
 
 /// The key of this name in the table.
@@ -205,46 +151,106 @@ pub(super) fn folded(client: Client, setting: &str) -> Option<&'static Key> {
     own(setting).filter(|key| key.client == Some(owner))
 }
 
-/// Says where `name` belongs.
+/// The setting of new internal topics that a key is for; some names of librdkafka begin like one.
+pub(super) fn topic_setting(key: &str) -> Option<&str> {
+    let setting = key.strip_prefix(TOPIC_PREFIX)?;
+    (!setting.is_empty() && !native::knows(key)).then_some(setting)
+}
+
+/// Whether a kept key has no prefix and is a setting of this client.
+pub(super) fn is_shared(key: &str, client: Client) -> bool {
+    let is_setting = own(key).is_none() && topic_setting(key).is_none();
+    is_setting && split(key).0.is_none() && client.takes(key)
+}
+
+/// Says where `name` belongs; `value` decides where a Java client's key has a counterpart for some
+/// values alone.
 ///
 /// # Errors
 /// An unknown key, with the nearest known one; a key with another form here.
-pub(super) fn place(name: &str) -> Result<Place<'_>, ConfigError> {
-    let client = Client::ALL
-        .into_iter()
-        .find_map(|client| name.strip_prefix(client.prefix()).map(|rest| (client, rest)));
-    let bare = client.map_or(name, |(_, rest)| rest);
-    if let Some((_, instead)) = REPLACED.iter().find(|(replaced, _)| *replaced == bare) {
-        return Err(ConfigError::Unsupported { key: name.to_owned(), instead });
+pub(super) fn place(name: &str, value: &str) -> Result<Place, ConfigError> {
+    let (client, bare) = split(name);
+    let bare = canonical(bare);
+    let setting = || Place::Setting(client, bare.to_owned());
+    match client {
+        None => {
+            if let Some(key) = own(bare) {
+                return Ok(Place::Own(key));
+            }
+            if topic_setting(name).is_some() {
+                return Ok(Place::Topic);
+            }
+        }
+        Some(client) => {
+            // Before Java's names: librdkafka's producers have `retries` and `request.timeout.ms`.
+            if [CONSUMERS, PRODUCERS].iter().any(|list| list.contains(&bare)) && client.takes(bare)
+            {
+                return Ok(setting());
+            }
+        }
+    }
+    match java::answer(bare, value) {
+        Some(Answer::Same(name)) => {
+            let prefix = client.map_or("", Client::prefix);
+            return place(&format!("{prefix}{name}"), value);
+        }
+        Some(Answer::Login) => return Ok(Place::Login(client)),
+        Some(Answer::Ignored(reason)) => return Ok(Place::Ignored(reason)),
+        Some(Answer::Refused(instead)) => {
+            return Err(ConfigError::Unsupported { key: name.to_owned(), instead });
+        }
+        None => {}
     }
     match client {
-        Some((client, rest)) if !rest.is_empty() => return Ok(Place::Client(client, rest)),
-        _ => {}
+        _ if !native::knows(bare) => {
+            let (key, nearest) = (secrets::shown_name(name), nearest(name));
+            Err(ConfigError::UnknownKey { key, nearest })
+        }
+        Some(client) if !client.takes(bare) => {
+            Ok(Place::Ignored("this client has no such setting"))
+        }
+        _ if native::lacks_tls_for(bare) => Ok(Place::Ignored(
+            "this build of librdkafka has no TLS; the cargo feature `ssl` adds it",
+        )),
+        _ => Ok(setting()),
     }
-    if name.strip_prefix(TOPIC_PREFIX).is_some_and(|setting| !setting.is_empty()) {
-        return Ok(Place::Topic);
-    }
-    if let Some(key) = own(name) {
-        return Ok(Place::Own(key));
-    }
-    let prefixed = SHARED_PREFIXES
-        .iter()
-        .any(|prefix| name.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()));
-    if prefixed || SHARED.contains(&name) {
-        return Ok(Place::Shared(name));
-    }
-    Err(unknown(name))
 }
 
-fn unknown(name: &str) -> ConfigError {
-    let unprefixed = OFTEN_SET
-        .iter()
-        .find(|known| known.split_once('.').is_some_and(|(_, setting)| setting == name));
-    let limit = (name.chars().count() / 4).max(2);
-    let nearest = unprefixed.copied().or_else(|| nearest(name, known_names(), limit));
-    ConfigError::UnknownKey { key: shown_name(name), nearest: nearest.map(str::to_owned) }
+/// The known name that was probably meant.
+fn nearest(name: &str) -> Option<String> {
+    let (client, bare) = split(name);
+    if client.is_some() && own(bare).is_some() {
+        return Some(bare.to_owned());
+    }
+    let settings = || [CONSUMERS, PRODUCERS, OFTEN_SET].into_iter().flatten().copied();
+    let prefixed = Client::ALL.into_iter().flat_map(|client| {
+        let taken = settings().filter(move |setting| client.takes(setting));
+        taken.map(move |setting| format!("{}{setting}", client.prefix()))
+    });
+    let own = KEYS.iter().map(|key| key.name).chain(java::names()).chain(settings());
+    own.map(str::to_owned)
+        .chain(prefixed)
+        .map(|known| (strsim::osa_distance(name, &known), known))
+        .filter(|(edits, _)| *edits <= NEAR)
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, known)| known)
 }
 
-fn known_names() -> impl Iterator<Item = &'static str> {
-    KEYS.iter().map(|key| key.name).chain(SHARED.iter().copied()).chain(OFTEN_SET.iter().copied())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_in_the_tables_is_librdkafkas() {
+        for name in [CONSUMERS, PRODUCERS, OFTEN_SET].into_iter().flatten() {
+            assert!(native::knows(name), "{name}");
+            assert!(ALIASES.iter().all(|(alias, _)| alias != name) || OFTEN_SET.contains(name));
+        }
+        for (_, name) in ALIASES {
+            assert!(native::knows(name), "{name}");
+        }
+        for name in ["fetch.max.bites", "", "a\0b", "max.poll.records", "SASL.PASSWORD"] {
+            assert!(!native::knows(name), "{name}");
+        }
+    }
 }

@@ -8,7 +8,24 @@ use std::iter::Peekable;
 use super::error::ConfigError;
 
 /// Keys and values in the order they were given.
-pub(super) type Pairs = Vec<(String, String)>;
+pub(super) type Pairs = Vec<Pair>;
+
+/// A key and its value.
+pub(super) struct Pair {
+    /// The first line of it, counted from 1, where the format has lines.
+    pub(super) line: Option<usize>,
+    pub(super) key: String,
+    pub(super) value: String,
+}
+
+/// What some editors begin a file with.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The text of a file: UTF-8, or else ISO 8859-1, which every sequence of bytes is.
+pub(super) fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| error.as_bytes().iter().copied().map(char::from).collect())
+}
 
 /// Reads Java `.properties` syntax, as `java.util.Properties.load` does: comments begin with
 /// `#` or `!`; a key ends at `=`, `:` or white space; a backslash continues a line, escapes a
@@ -17,7 +34,7 @@ pub(super) type Pairs = Vec<(String, String)>;
 /// # Errors
 /// A malformed `\uXXXX`.
 pub(super) fn properties(text: &str) -> Result<Pairs, ConfigError> {
-    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let text = text.trim_start_matches(BYTE_ORDER_MARK).replace("\r\n", "\n").replace('\r', "\n");
     let mut lines = text.lines().zip(1..).peekable();
     let mut pairs = Pairs::new();
     while let Some((first, line)) = lines.next() {
@@ -34,7 +51,7 @@ pub(super) fn properties(text: &str) -> Result<Pairs, ConfigError> {
                 reason: "`\\u` needs four hexadecimal digits that make a character".to_owned(),
             })
         };
-        pairs.push((unescaped(key)?, unescaped(value)?));
+        pairs.push(Pair { line: Some(line), key: unescaped(key)?, value: unescaped(value)? });
     }
     Ok(pairs)
 }
@@ -113,6 +130,7 @@ fn unicode_unit(chars: &mut impl Iterator<Item = char>) -> Option<u16> {
 /// # Errors
 /// Text that is not TOML, a value that no key takes, a key given twice in two forms.
 pub(super) fn toml(text: &str) -> Result<Pairs, ConfigError> {
+    let text = text.trim_start_matches(BYTE_ORDER_MARK);
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
         let at = error.span().map_or(0, |span| span.start);
         let before = text.get(..at).unwrap_or_default();
@@ -142,10 +160,10 @@ fn flatten(prefix: &str, table: &toml::Table, pairs: &mut Pairs) -> Result<(), C
                 allowed: "a string, a number, a boolean or an array of these".to_owned(),
             });
         };
-        if pairs.iter().any(|(earlier, _)| *earlier == key) {
+        if pairs.iter().any(|earlier| earlier.key == key) {
             return Err(ConfigError::Duplicate { key });
         }
-        pairs.push((key, value));
+        pairs.push(Pair { line: None, key, value });
     }
     Ok(())
 }
@@ -169,4 +187,18 @@ fn scalar(value: &toml::Value) -> Option<String> {
 pub(super) fn variable(name: &str) -> Option<String> {
     let key = name.strip_prefix("ONCESTREAM_")?;
     Some(key.to_ascii_lowercase().replace('_', "."))
+}
+
+/// Whether the key is how an orchestrator tells where a service is, in variables that begin with the
+/// service's name: `..._SERVICE_HOST`, `..._PORT`, `..._PORT_8080_TCP_ADDR`. No key looks like it.
+pub(super) fn is_of_a_service(key: &str) -> bool {
+    let parts: Vec<&str> = key.split('.').collect();
+    let is_number = |part: &str| part.parse::<u16>().is_ok();
+    match parts.as_slice() {
+        [.., "service", "host"] | [.., "port"] => true,
+        [.., "port", number, "tcp" | "udp" | "sctp"]
+        | [.., "port", number, "tcp" | "udp" | "sctp", "addr" | "proto"] => is_number(number),
+        // A port with a name.
+        parts => parts.windows(2).any(|two| two == ["service", "port"]),
+    }
 }

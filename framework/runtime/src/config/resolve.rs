@@ -1,25 +1,120 @@
 //! From collected texts to a checked configuration: defaults, types, all checks.
 //!
-//! Invariant: a [`StreamsConfig`] is made here alone, so each one has passed every check.
+//! Invariants: a [`StreamsConfig`] is made here alone, so each one has passed every check. All that
+//! is wrong is told at once.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::StreamsConfig;
-use super::builder::Raw;
-use super::checks;
 use super::error::ConfigError;
-use super::handlers::{CustomHandlers, HandlerWords};
+use super::given::Raw;
+use super::handlers::HandlerWords;
 use super::keys::Key;
-use super::names::{self, Client, Place};
+use super::names::{self, Client};
+use super::native::{self, Role};
 use super::values::{AutoOffsetReset, ExceptionHandler, ProcessingGuarantee, StateBackendKind};
+use super::{StreamsConfig, StreamsConfigBuilder, checks};
 
-pub(super) fn resolve(raw: Raw, custom: CustomHandlers) -> Result<StreamsConfig, ConfigError> {
+/// A transaction timeout that nobody set; Kafka's default for Kafka Streams.
+const TRANSACTION_TIMEOUT_MS: i64 = 10_000;
+
+pub(super) fn resolve(mut builder: StreamsConfigBuilder) -> Result<StreamsConfig, ConfigError> {
+    for (key, reason) in &builder.ignored {
+        tracing::warn!(key, reason, "a configuration key is ignored");
+    }
+    let mut faults = std::mem::take(&mut builder.faults);
+    faults.extend(own_faults(&builder.raw));
+    let of_settings = setting_faults(&builder.raw);
+    let settings_are_good = of_settings.is_empty();
+    faults.extend(of_settings);
+    match typed(builder) {
+        Ok(config) => {
+            faults.extend(contradictions(&config));
+            // A client with a bad setting cannot be made, and tells nothing about the others.
+            if settings_are_good {
+                faults.extend(clashes(&config));
+            }
+            ConfigError::all(faults).map(|()| config)
+        }
+        // What is wrong with a key of ours is among the faults.
+        Err(error) if faults.is_empty() => Err(error),
+        Err(error) => Err(ConfigError::all(faults).err().unwrap_or(error)),
+    }
+}
+
+/// What is wrong with the keys of the table, one by one.
+fn own_faults(raw: &Raw) -> Vec<ConfigError> {
+    let required = ["application.id", "bootstrap.servers"].into_iter();
+    let missing = required.filter(|key| !raw.0.contains_key(*key));
+    let given = raw
+        .0
+        .iter()
+        .filter_map(|(key, given)| names::own(key)?.check(&given.name, &given.value).err());
+    missing.map(|key| ConfigError::Missing { key }).chain(given).collect()
+}
+
+/// What is wrong with the settings of clients, one by one: first what the runtime cannot live with,
+/// then what librdkafka does not take.
+fn setting_faults(raw: &Raw) -> Vec<ConfigError> {
+    let guarantee = raw
+        .word("processing.guarantee", ProcessingGuarantee::from_word)
+        .unwrap_or(ProcessingGuarantee::AtLeastOnce);
+    let faults = raw.0.iter().filter_map(|(key, given)| {
+        let (client, setting) = names::split(key);
+        let shared_by = || Client::ALL.into_iter().find(|client| names::is_shared(key, *client));
+        let client = client.or_else(shared_by)?;
+        let (name, value) = (&given.name, &given.value);
+        let of_native = || match names::folded(client, setting) {
+            Some(_) => Ok(()),
+            None => native::check(name, setting, value),
+        };
+        checks::check_override(client, setting, name, value, guarantee)
+            .and_then(|()| of_native())
+            .err()
+    });
+    faults.collect()
+}
+
+/// librdkafka's rules between the settings of one client.
+fn clashes(config: &StreamsConfig) -> Vec<ConfigError> {
+    let transactional_id = config.is_exactly_once().then_some("id");
+    let clients = [
+        ("consumer", Role::Consumer, config.consumer_settings(0)),
+        ("restore consumer", Role::Consumer, config.restore_consumer_settings(0)),
+        ("producer", Role::Producer, config.producer_settings(transactional_id, 0)),
+        ("admin client", Role::Producer, config.admin_settings()),
+    ];
+    let broken = clients.into_iter().filter_map(|(client, role, settings)| {
+        Some((client, native::together(role, &settings).err()?))
+    });
+    let mut broken: Vec<_> = broken.collect();
+    // `consumer.` breaks both consumers in the same way.
+    broken.dedup_by(|(_, later), (_, earlier)| later == earlier);
+    broken.into_iter().map(|(client, reason)| ConfigError::Client { client, reason }).collect()
+}
+
+/// The usual timeout, if it lies between the commit interval and the end of the session; else one
+/// that does, if there is any.
+fn transaction_timeout_ms(commit_ms: i64, session_ms: i64) -> i64 {
+    let usual = TRANSACTION_TIMEOUT_MS.min(session_ms / 3 * 2);
+    let between = if usual > commit_ms { usual } else { i64::midpoint(commit_ms, session_ms) };
+    between.max(1000)
+}
+
+fn typed(builder: StreamsConfigBuilder) -> Result<StreamsConfig, ConfigError> {
+    let StreamsConfigBuilder { raw, custom, own, ignored, .. } = builder;
     let guarantee = raw.word("processing.guarantee", ProcessingGuarantee::from_word)?;
     let default_commit_ms = if guarantee.is_exactly_once() { 100 } else { 30_000 };
+    let commit_ms = raw.whole_or("commit.interval.ms", default_commit_ms)?;
     let session_ms = raw.whole("session.timeout.ms")?;
     let default_heartbeat_ms = (session_ms / 3).clamp(1, 3000);
+    let default_poll_interval_ms = session_ms.max(300_000);
+    let default_transaction_ms = if guarantee.is_exactly_once() {
+        transaction_timeout_ms(commit_ms, session_ms)
+    } else {
+        TRANSACTION_TIMEOUT_MS
+    };
     let default_state_dir = std::env::temp_dir().join("oncestream");
 
     let words = HandlerWords {
@@ -31,12 +126,12 @@ pub(super) fn resolve(raw: Raw, custom: CustomHandlers) -> Result<StreamsConfig,
     let dead_letter_topic = raw.text("errors.dead.letter.queue.topic.name")?;
     let error_handlers = custom.resolve(&words, dead_letter_topic.as_deref());
 
-    let config = StreamsConfig {
-        application_id: raw.required("application.id")?,
-        bootstrap_servers: raw.required("bootstrap.servers")?,
+    Ok(StreamsConfig {
+        application_id: raw.text("application.id")?.unwrap_or_default(),
+        bootstrap_servers: raw.text("bootstrap.servers")?.unwrap_or_default(),
         guarantee,
         num_stream_threads: raw.unsigned("num.stream.threads")?,
-        commit_interval: millis(raw.whole_or("commit.interval.ms", default_commit_ms)?),
+        commit_interval: millis(commit_ms),
         poll: millis(raw.whole("poll.ms")?),
         state_dir: raw.text("state.dir")?.map_or(default_state_dir, PathBuf::from),
         state_backend: raw.word("state.backend", StateBackendKind::from_word)?,
@@ -48,10 +143,12 @@ pub(super) fn resolve(raw: Raw, custom: CustomHandlers) -> Result<StreamsConfig,
         instance_id: raw.text("instance.id")?,
         group_instance_id: raw.text("group.instance.id")?,
         auto_offset_reset: raw.word("auto.offset.reset", AutoOffsetReset::from_word)?,
-        max_poll_interval: millis(raw.whole("max.poll.interval.ms")?),
+        max_poll_interval: millis(raw.whole_or("max.poll.interval.ms", default_poll_interval_ms)?),
         session_timeout: millis(session_ms),
         heartbeat_interval: millis(raw.whole_or("heartbeat.interval.ms", default_heartbeat_ms)?),
-        transaction_timeout: millis(raw.whole("transaction.timeout.ms")?),
+        transaction_timeout: millis(
+            raw.whole_or("transaction.timeout.ms", default_transaction_ms)?,
+        ),
         repartition_purge_interval: millis(raw.whole("repartition.purge.interval.ms")?),
         client_id: raw.text("client.id")?,
         shutdown_timeout: millis(raw.whole("shutdown.timeout.ms")?),
@@ -61,31 +158,26 @@ pub(super) fn resolve(raw: Raw, custom: CustomHandlers) -> Result<StreamsConfig,
         dead_letter_topic,
         error_handlers: Arc::new(error_handlers),
         raw,
-    };
-    check(&config)?;
-    Ok(config)
+        own,
+        ignored,
+    })
 }
 
-fn check(config: &StreamsConfig) -> Result<(), ConfigError> {
+/// What is wrong with values of ours together.
+fn contradictions(config: &StreamsConfig) -> Vec<ConfigError> {
     let guarantee = config.guarantee;
-    for (key, value) in &config.raw.0 {
-        if let Place::Client(client, setting) = names::place(key)? {
-            checks::check_override(client, setting, value, guarantee)?;
-        }
-    }
+    let commit_ms = whole_ms(config.commit_interval);
     let session_ms = whole_ms(config.session_timeout);
     let transaction_ms = whole_ms(config.transaction_timeout);
-    checks::check_commit_interval(guarantee, whole_ms(config.commit_interval), transaction_ms)?;
-    checks::check_transaction_timeout(guarantee, transaction_ms, session_ms)?;
-    checks::check_heartbeat(whole_ms(config.heartbeat_interval), session_ms)?;
-    checks::check_poll_interval(whole_ms(config.max_poll_interval), session_ms)?;
-    if let Some(ms) = config.raw.passed_ms("producer.message.timeout.ms")? {
-        checks::check_message_timeout(guarantee, ms, transaction_ms)?;
+    let mut checked =
+        vec![checks::check_heartbeat(whole_ms(config.heartbeat_interval), session_ms)];
+    if matches!(config.raw.text("transaction.timeout.ms"), Ok(Some(_))) {
+        checked.push(checks::check_commit_interval(guarantee, commit_ms, transaction_ms));
+        checked.push(checks::check_transaction_timeout(guarantee, transaction_ms, session_ms));
+    } else {
+        checked.push(checks::check_room(guarantee, commit_ms, transaction_ms, session_ms));
     }
-    if let Some(ms) = config.raw.passed_ms("producer.socket.timeout.ms")? {
-        checks::check_socket_timeout(guarantee, ms, transaction_ms)?;
-    }
-    Ok(())
+    checked.into_iter().filter_map(Result::err).collect()
 }
 
 fn millis(ms: i64) -> Duration {
@@ -120,7 +212,7 @@ impl Raw {
         let names = prefixes.iter().map(|client| format!("{}{}", client.prefix(), key.name));
         names
             .chain([key.name.to_owned()])
-            .find_map(|name| self.0.get(&name).map(|value| (name, value.as_str())))
+            .find_map(|name| self.0.get(&name).map(|given| (name, given.value.as_str())))
     }
 
     /// The value given for a key, checked; `None` if none was.
@@ -129,10 +221,6 @@ impl Raw {
         let Some((given, value)) = self.given(key) else { return Ok(None) };
         key.check(&given, value)?;
         Ok(Some(value.to_owned()))
-    }
-
-    fn required(&self, name: &'static str) -> Result<String, ConfigError> {
-        self.text(name)?.ok_or(ConfigError::Missing { key: name })
     }
 
     /// The value given, or the table's default.
@@ -163,16 +251,6 @@ impl Raw {
     fn unsigned<T: TryFrom<i64>>(&self, name: &'static str) -> Result<T, ConfigError> {
         let number = self.whole(name)?;
         T::try_from(number).or(Err(known(name)?.invalid(name, &number.to_string())))
-    }
-
-    /// A time passed to a client, which the table does not know.
-    fn passed_ms(&self, name: &str) -> Result<Option<i64>, ConfigError> {
-        let Some(value) = self.0.get(name) else { return Ok(None) };
-        value.parse().map(Some).map_err(|_| ConfigError::Invalid {
-            key: name.to_owned(),
-            value: value.clone(),
-            allowed: "a whole number".to_owned(),
-        })
     }
 }
 
