@@ -129,8 +129,8 @@ fn first_program(text: &str) -> String {
 #[test]
 fn the_readmes_program_prints_an_error_as_a_sentence() {
     // The crate's documentation has the same program, and is compiled.
-    let program = first_program(include_str!("../../README.md"));
-    assert_eq!(program, first_program(include_str!("../../src/lib.rs")));
+    let program = first_program(include_str!("../../../README.md"));
+    assert_eq!(program, first_program(include_str!("../../../src/lib.rs")));
     assert!(program.contains("async fn main() -> anyhow::Result<()> {"), "{program}");
     // When `main` returns an error, the standard library prints its `Debug`.
     let main = || -> anyhow::Result<()> {
