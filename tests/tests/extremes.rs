@@ -257,15 +257,13 @@ async fn an_internal_topic_with_a_name_too_long_is_refused_with_what_it_is_made_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_application_id_that_begins_no_topic_is_refused_at_the_start() {
-    for (id, told) in [("..", "`.` or `..`"), (&"a".repeat(250), "250 characters")] {
-        let mut app = Application::new("id");
-        let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
-        app.id = id.to_owned();
-        let error = refused(&app.streams(counting(&input, &output), &[])).await;
-        assert_tells(&error, &["application.id", id, told]);
-        let made = std::fs::read_dir(app.state_dir()).unwrap().count();
-        assert_eq!(made, 0, "a directory was made for {id}");
-    }
+    let mut app = Application::new("id");
+    let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+    app.id = "a".repeat(250);
+    let error = refused(&app.streams(counting(&input, &output), &[])).await;
+    assert_tells(&error, &["application.id", &app.id, "250 characters", "249"]);
+    let made = std::fs::read_dir(app.state_dir()).unwrap().count();
+    assert_eq!(made, 0, "a directory was made");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -273,7 +271,7 @@ async fn a_name_that_differs_from_a_topic_in_dots_and_underscores_alone_is_refus
     let app = Application::new("collides");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
     let there = format!("{}-the.counts-changelog", app.id);
-    create_topic(&there, 1, &[]).await;
+    create_topic(&there, 1, &[("cleanup.policy", "compact")]).await;
     let counting = |store: &str| {
         let builder = StreamsBuilder::new();
         builder
@@ -304,10 +302,9 @@ async fn a_name_that_differs_from_a_topic_in_dots_and_underscores_alone_is_refus
 async fn a_dead_letter_topic_that_cannot_be_is_refused_at_the_start() {
     let app = Application::new("dead-name");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
-    for (name, told) in [("..", "`.` or `..`"), (&"d".repeat(250), "250 characters")] {
-        let error = refused(&app.streams(counting(&input, &output), &[(DEAD, name)])).await;
-        assert_tells(&error, &[name, told, "dead letters"]);
-    }
+    let name = "d".repeat(250);
+    let error = refused(&app.streams(counting(&input, &output), &[(DEAD, &name)])).await;
+    assert_tells(&error, &[&name, "dead letters", "250 characters"]);
 }
 
 fn choosing(input: &str) -> Topology {

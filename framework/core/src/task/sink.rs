@@ -39,7 +39,7 @@ pub struct Sink<K, V> {
     key: Vec<u8>,
     value: Vec<u8>,
     /// The last topic that was chosen, and that can be one.
-    last_topic: String,
+    last_topic: Option<String>,
 }
 
 impl<K, V> Sink<K, V> {
@@ -59,7 +59,7 @@ impl<K, V> Sink<K, V> {
             partitioner,
             key: Vec::new(),
             value: Vec::new(),
-            last_topic: String::new(),
+            last_topic: None,
         }
     }
 }
@@ -93,13 +93,15 @@ impl<K, V> Node<K, V> for Sink<K, V> {
             headers: &record.headers,
             origin: Origin::Sink,
         };
-        if matches!(self.destination, Destination::Dynamic(_)) && *self.last_topic != *topic {
+        let is_chosen = matches!(self.destination, Destination::Dynamic(_));
+        if is_chosen && self.last_topic.as_deref() != Some(topic) {
             if let Err(fault) = topic_name::check(topic) {
                 let error = Unproducible::TopicName { topic: topic.to_owned(), fault };
                 return ctx.unproducible(&self.name, &outgoing, error);
             }
-            self.last_topic.clear();
-            self.last_topic.push_str(topic);
+            let last = self.last_topic.get_or_insert_default();
+            last.clear();
+            last.push_str(topic);
         }
         if let Some(choose) = &self.partitioner {
             let partitions = match ctx.collector.partition_count(topic) {
