@@ -7,7 +7,7 @@ use oncestream_core::error::TopologyError;
 use oncestream_core::graph::{GraphBuilder, SourceTopics, TopicRef};
 use oncestream_core::serde::HasSerde;
 use oncestream_core::task::{BuildError, Destination, Sink, SourceConfig, SourceInstance};
-use oncestream_operators::{Grouped, Materialized, StreamsBuilder};
+use oncestream_operators::{Grouped, Materialized, Repartitioned, StreamsBuilder};
 
 fn fault(builder: StreamsBuilder) -> TopologyError {
     builder.build().expect_err("the topology is at fault")
@@ -162,6 +162,19 @@ fn a_topic_that_no_broker_could_have_is_refused_with_what_uses_it() {
     let b = StreamsBuilder::new();
     b.stream::<String, i64>(&"t".repeat(249)).to("A_9.z-");
     b.build().unwrap();
+}
+
+#[test]
+fn a_repartition_topic_without_a_partition_is_refused() {
+    for (partitions, fits) in [(1, true), (0, false), (-3, false)] {
+        let b = StreamsBuilder::new();
+        let named = Repartitioned::named("again").partitions(partitions);
+        b.stream::<String, i64>("in").repartition(named).to("out");
+        let built = b.build().map(drop);
+        let name = "again".to_owned();
+        let expected = Err(TopologyError::InvalidPartitions { name, partitions });
+        assert_eq!(built, if fits { Ok(()) } else { expected });
+    }
 }
 
 #[test]

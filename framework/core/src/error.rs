@@ -66,6 +66,14 @@ pub enum TopologyError {
         /// What is wrong with the topic's name.
         fault: NameFault,
     },
+    /// A repartition topic with less than one partition.
+    #[error("repartition topic `{name}` is to have {partitions} partitions; it needs 1 or more")]
+    InvalidPartitions {
+        /// Its name, without application id and suffix.
+        name: String,
+        /// What was asked for.
+        partitions: i32,
+    },
     /// Two topics that brokers cannot have side by side.
     #[error(
         "topics `{topic}` and `{other}` differ in `.` and `_` alone, and brokers refuse to create one beside the other: give one of them another name"

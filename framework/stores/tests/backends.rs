@@ -220,7 +220,7 @@ fn takes_the_largest_key_and_no_larger_one(backend: &dyn Backend) {
                 (Bound::Excluded(&larger[..]), open, 0),
                 (Bound::Included(&larger[..]), Bound::Included(&larger[..]), 0),
             ] {
-                let count = keyspace.range(from, to).filter(|p| p.is_ok()).count();
+                let count = keyspace.range(from, to).map(Result::unwrap).count();
                 assert_eq!(count, found, "{byte} {}", larger.len());
                 assert_eq!(keyspace.range_rev(from, to).count(), found, "{byte} {}", larger.len());
             }

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,8 +11,8 @@ use std::time::Duration;
 use oncestream_core::error::{BoxError, TaskError};
 use oncestream_core::graph::Topology;
 use oncestream_core::handlers::LogAndContinue;
-use oncestream_core::state::MAX_KEY_BYTES;
-use oncestream_core::task::{PunctuationType, ScheduleId};
+use oncestream_core::state::{Backend, MAX_KEY_BYTES};
+use oncestream_core::task::{PunctuationType, ScheduleId, Task};
 use oncestream_core::{Record, TimestampMs};
 use oncestream_operators::processor::{Processor, ProcessorContext, StoreHandle};
 use oncestream_operators::{Consumed, KeyValueStoreBuilder, Materialized, StreamsBuilder};
@@ -156,23 +157,34 @@ fn a_key_too_large_for_a_store_is_dropped_and_those_around_it_are_kept_on_every_
         for (cache_max_bytes, logged) in [(0, true), (10 << 20, false)] {
             for on_disk in [false, true] {
                 let dir = tempfile::tempdir().unwrap();
-                let builder = driver(topology(way, logged), cache_max_bytes)
-                    .processing_exception_handler(LogAndContinue::default());
-                let builder = if on_disk {
+                let backend: Arc<dyn Backend> = if on_disk {
                     let options = FjallOptions::default();
-                    builder.backend(Arc::new(FjallBackend::open(dir.path(), &options).unwrap()))
+                    Arc::new(FjallBackend::open(dir.path(), &options).unwrap())
                 } else {
-                    builder.backend(Arc::new(MemoryBackend::new()))
+                    Arc::new(MemoryBackend::new())
                 };
-                let mut driver = builder.build().unwrap();
+                let mut driver = driver(topology(way, logged), cache_max_bytes)
+                    .processing_exception_handler(LogAndContinue::default())
+                    .backend(backend.clone())
+                    .build()
+                    .unwrap();
                 give_all(&mut driver, &large).unwrap();
                 let case = format!("{way}, cache {cache_max_bytes}, logged {logged}, {on_disk}");
                 let dropped = driver.dropped_records();
                 assert_eq!(dropped, u64::from(is_refused(way)), "{case}");
                 driver.crash();
                 driver.recover().unwrap();
-                let kept = driver.tasks().iter().flat_map(|t| t.stores()).count();
-                assert!(kept > 0, "{case}");
+                let stores = driver.tasks().iter().flat_map(Task::stores);
+                let of = stores.map(|s| s.state().keyspace_name().to_string());
+                let name = of.into_iter().find(|name| name.starts_with("store")).unwrap();
+                let all = (Bound::Unbounded, Bound::Unbounded);
+                let rows = backend.keyspace(&name).unwrap().range(all.0, all.1).count();
+                let expected = match way {
+                    "get" | "delete" => 0,
+                    "range" => 1,
+                    _ => 2,
+                };
+                assert_eq!(rows, expected, "{case}");
             }
         }
     }

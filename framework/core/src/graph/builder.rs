@@ -123,6 +123,9 @@ impl GraphBuilder {
                 name: name.to_owned(),
             });
         }
+        if let Some(partitions) = partitions.filter(|partitions| *partitions < 1) {
+            self.fail(TopologyError::InvalidPartitions { name: name.to_owned(), partitions });
+        }
         let name: Arc<str> = name.into();
         self.repartitions.push(RepartitionDef { name: name.clone(), partitions });
         TopicRef::Repartition(name)

@@ -343,11 +343,10 @@ const NO_TIME: i64 = -1;
 ///   no letter lies in the future, and one that would have no time, or time 0, has the present.
 fn time_of(record: &Outgoing<'_>) -> i64 {
     match record.origin {
-        Origin::Sink => record.timestamp,
         Origin::Changelog(_) if record.timestamp <= 0 => NO_TIME,
-        Origin::Changelog(_) => record.timestamp,
         Origin::DeadLetter if record.timestamp <= 0 => now_ms(),
         Origin::DeadLetter => record.timestamp.min(now_ms()),
+        Origin::Sink | Origin::Changelog(_) => record.timestamp,
     }
 }
 
