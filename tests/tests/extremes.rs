@@ -76,7 +76,7 @@ async fn a_large_key_that_meets_no_store_passes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_too_large_in_a_changelog_ends_the_restore_with_its_place() {
-    for backend in ["memory", "fjall", "sled"] {
+    for backend in ["memory", "fjall"] {
         let app = Application::new("large-key-restore");
         let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
         let settings = [("state.backend", backend)];
@@ -318,9 +318,7 @@ fn choosing(input: &str) -> Topology {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_chosen_name_that_no_topic_can_have_is_the_records_fault() {
     let long = "t".repeat(250);
-    for (name, told) in
-        [("", "empty"), ("no topic", "' '"), ("nu\0l", r"\0"), ("..", "`..`"), (&long, "250")]
-    {
+    for (name, told) in [("", "empty"), ("nu\0l", r"\0"), (&long, "250")] {
         let app = Application::new("chosen");
         let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
         let dead = app.create("dead", 1).await;
@@ -369,29 +367,29 @@ fn partitioned(to: To, input: &str, output: &str) -> Topology {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partitioner_out_of_range_is_told_with_topic_partition_and_their_number() {
-    for to in [To::Sink, To::Chosen, To::Repartition] {
-        for partition in ["2", "-1", "-2147483648"] {
-            let app = Application::new("partitioner");
-            let (input, output) = (app.create("in", 1).await, app.create("out", 2).await);
-            let dead = app.create("dead", 1).await;
-            produce(&input, [(Some("k"), Some(partition.as_bytes()))]);
-            let begun = Instant::now();
-            let error = run_to_error(&app.streams(partitioned(to, &input, &output), &[])).await;
-            let topic = match to {
-                To::Repartition => format!("{}-again-repartition", app.id),
-                To::Sink | To::Chosen => output.clone(),
-            };
-            assert_tells(&error, &[&topic, &format!("partition {partition}"), "2 partitions"]);
-            assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
-            assert_eq!(visible(&output), []);
-            // Those in range go where they were sent.
-            produce(&input, ["0", "1"].map(|v| (Some("k"), Some(v.as_bytes()))));
-            let settings = [(PRODUCTION, "continue"), (DEAD, dead.as_str())];
-            let streams = app.streams(partitioned(to, &input, &output), &settings);
-            start(&streams).await;
-            wait_until("the good records", || visible_texts(&output) == ["0", "1"]);
-            wait_until("the dead letter", || visible_texts(&dead) == [partition]);
-            stop(&streams).await;
-        }
+    let cases =
+        [(To::Sink, "2"), (To::Sink, "-1"), (To::Chosen, "2"), (To::Repartition, "-2147483648")];
+    for (to, partition) in cases {
+        let app = Application::new("partitioner");
+        let (input, output) = (app.create("in", 1).await, app.create("out", 2).await);
+        let dead = app.create("dead", 1).await;
+        produce(&input, [(Some("k"), Some(partition.as_bytes()))]);
+        let begun = Instant::now();
+        let error = run_to_error(&app.streams(partitioned(to, &input, &output), &[])).await;
+        let topic = match to {
+            To::Repartition => format!("{}-again-repartition", app.id),
+            To::Sink | To::Chosen => output.clone(),
+        };
+        assert_tells(&error, &[&topic, &format!("partition {partition}"), "2 partitions"]);
+        assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+        assert_eq!(visible(&output), []);
+        // Those in range pass.
+        produce(&input, ["0", "1"].map(|v| (Some("k"), Some(v.as_bytes()))));
+        let settings = [(PRODUCTION, "continue"), (DEAD, dead.as_str())];
+        let streams = app.streams(partitioned(to, &input, &output), &settings);
+        start(&streams).await;
+        wait_until("the good records", || visible_texts(&output) == ["0", "1"]);
+        wait_until("the dead letter", || visible_texts(&dead) == [partition]);
+        stop(&streams).await;
     }
 }

@@ -58,6 +58,10 @@ impl BadName {
         }
     }
 
+    fn is_first(self) -> bool {
+        matches!(self, Self::NotUtf8)
+    }
+
     fn told(self) -> &'static str {
         match self {
             Self::NotUtf8 => r"trace\xff",
@@ -123,7 +127,8 @@ fn seen(key: &str, value: &str) -> Seen {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_header_name_that_is_no_text_stops_with_topic_partition_and_offset() {
     for name in BadName::ALL {
-        for several in [false, true] {
+        // With several inputs records wait in queues: one name shows it.
+        for several in [false, true].into_iter().filter(|s| !s || name.is_first()) {
             let app = Application::new("header-fail");
             let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
             let other = app.create("other", 1).await;
@@ -143,7 +148,9 @@ async fn a_header_name_that_is_no_text_stops_with_topic_partition_and_offset() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_with_a_header_name_that_is_no_text_is_a_dead_letter_with_all_that_can_be_read() {
     for name in BadName::ALL {
-        for (several, settings) in [(false, None), (true, None), (false, Some(AT_LEAST_ONCE))] {
+        let more = [(true, None), (false, Some(AT_LEAST_ONCE))];
+        let more = more.into_iter().filter(|_| name.is_first());
+        for (several, settings) in [(false, None)].into_iter().chain(more) {
             let app = Application::new("header-continue");
             let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
             let (other, dead) = (app.create("other", 1).await, app.create("dead", 1).await);
