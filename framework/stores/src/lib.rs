@@ -9,7 +9,7 @@
 //! - What is found after a kill is the result of batches 1 to n, in order, for some n. With fjall
 //!   every batch whose commit returned is among them; with sled the last ones may be lost.
 //! - Of several writes to one key in one batch the last one wins.
-//! - Any key of up to [`MAX_KEY_BYTES`](oncestream_core::state::MAX_KEY_BYTES) is allowed, the empty
+//! - Any key of up to [`MAX_KEY_BYTES`] is allowed, the empty
 //!   one too, and a range whose bounds are crossed is empty.
 //!
 //! | backend | feature | survives | use |

@@ -6,6 +6,7 @@ use crate::state::BackendError;
 
 /// Which part of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Part {
     /// The key.
     Key,
