@@ -338,6 +338,24 @@ async fn a_chosen_name_that_no_topic_can_have_is_the_records_fault() {
     }
 }
 
+/// The topic's partitions are asked for before the record is handed over.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chosen_topic_that_is_not_there_is_the_records_fault_with_a_partitioner_too() {
+    let app = Application::new("chosen-missing");
+    let (input, output) = (app.create("in", 1).await, app.create("out", 2).await);
+    let (dead, missing) = (app.create("dead", 1).await, app.topic("missing"));
+    produce(&input, [&missing, &output].map(|topic| (Some("k"), Some(topic.as_bytes()))));
+    let builder = StreamsBuilder::new();
+    let produced = Produced::new().partitioner(|_: &String, _: &String, n| Some(n - 1));
+    builder.stream::<String, String>(&input).to_chosen(|record, _| record.value.clone(), produced);
+    let settings = [(PRODUCTION, "continue"), (DEAD, dead.as_str())];
+    let streams = app.streams(builder.build().unwrap(), &settings);
+    start(&streams).await;
+    wait_until("the good record", || visible_texts(&output) == [output.as_str()]);
+    wait_until("the dead letter", || visible_texts(&dead) == [missing.as_str()]);
+    stop(&streams).await;
+}
+
 // ---- Partitions ----
 
 #[derive(Clone, Copy, Debug, PartialEq)]

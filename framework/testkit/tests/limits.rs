@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::error::Error;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use oncestream_core::error::{BoxError, TaskError};
 use oncestream_core::graph::Topology;
-use oncestream_core::handlers::LogAndContinue;
+use oncestream_core::handlers::{DeadLetter, ErrorHandlerContext, HandlerResponse, LogAndContinue};
 use oncestream_core::state::{Backend, MAX_KEY_BYTES};
 use oncestream_core::task::{PunctuationType, ScheduleId, Task};
 use oncestream_core::{Record, TimestampMs};
@@ -251,6 +252,43 @@ fn a_time_before_all_time_is_0_in_a_store_before_a_restart_and_after_it() {
     driver.crash_and_lose_disk().unwrap();
     driver.recover().unwrap();
     assert_eq!(stored(&driver), 0);
+}
+
+// ---- Dead letters ----
+
+#[test]
+fn a_dead_letter_for_a_place_that_cannot_be_is_an_error_that_names_it() {
+    for (topic, partition, told) in [
+        ("a b", None, vec!["`a b`", "' '"]),
+        ("", None, vec!["empty"]),
+        ("nu\0l", None, vec![r"nu\0l"]),
+        ("dead", Some(3), vec!["dead", "partition 3", "3 partitions"]),
+        ("dead", Some(-1), vec!["dead", "partition -1", "3 partitions"]),
+        ("dead", Some(2), vec![]),
+    ] {
+        let handler = move |ctx: &ErrorHandlerContext<'_>, error: &(dyn Error + 'static)| {
+            let letter = DeadLetter { partition, ..ctx.dead_letter(topic, error) };
+            HandlerResponse::resume().with_dead_letter(letter)
+        };
+        let b = StreamsBuilder::new();
+        b.stream::<String, String>("in").try_map_values(|v| v.parse::<i64>()).to("out");
+        let mut driver = driver(b.build().unwrap(), 0)
+            .partitions("dead", 3)
+            .processing_exception_handler(handler)
+            .build()
+            .unwrap();
+        let input = driver.input::<String, String>("in");
+        let given = driver.pipe(&input, "k".to_owned(), "no number".to_owned(), 5);
+        if told.is_empty() {
+            given.unwrap();
+            driver.commit().unwrap();
+            let letters = driver.topic(topic);
+            assert_eq!(letters.iter().map(|r| r.partition).collect::<Vec<_>>(), [2]);
+            continue;
+        }
+        let error = given.unwrap_err().to_string();
+        assert!(told.iter().all(|told| error.contains(told)), "{topic:?} {partition:?}: {error}");
+    }
 }
 
 // ---- Schedules ----
