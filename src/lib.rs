@@ -36,12 +36,14 @@
 //! past Kafka: a side effect in a user's function (a call, a write to a database) happens each
 //! time the function runs, and it runs again after a crash.
 
-pub use oncestream_core::error::{BoxError, Part, TaskError, TopologyError};
+pub use oncestream_core::error::{
+    BoxError, NameFault, Part, TaskError, TopologyError, Unproducible,
+};
 pub use oncestream_core::graph::Topology;
 pub use oncestream_core::handlers;
 pub use oncestream_core::serde;
 pub use oncestream_core::state;
-pub use oncestream_core::task::{Outgoing, PunctuationType, ScheduleId};
+pub use oncestream_core::task::{Activity, Outgoing, PunctuationType, ScheduleId};
 pub use oncestream_core::{Header, Headers, Record, RecordMetadata, TaskId, TimestampMs};
 pub use oncestream_operators::*;
 pub use oncestream_runtime::{

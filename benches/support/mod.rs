@@ -55,6 +55,7 @@ pub(crate) fn raw<'a>(offset: i64, key: &'a [u8], value: &'a [u8]) -> RawRecord<
         key: Some(key),
         value: Some(value),
         headers: Headers::default(),
+        unreadable_headers: None,
     }
 }
 

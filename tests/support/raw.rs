@@ -10,7 +10,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Buf, Bytes, BytesMut};
 use kafka_protocol::indexmap::IndexMap;
-use kafka_protocol::messages::{RequestHeader, ResponseHeader};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use kafka_protocol::messages::{ProduceRequest, RequestHeader, ResponseHeader};
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, Request, StrBytes};
 use kafka_protocol::records::{
     Compression, Record, RecordBatchDecoder, RecordBatchEncoder, RecordEncodeOptions, TimestampType,
@@ -200,6 +201,34 @@ impl Batch {
         RecordBatchEncoder::encode(&mut bytes, &self.records, &options).unwrap();
         bytes.freeze()
     }
+
+    /// The same with some bytes put in the place of as many others wherever those are, and the
+    /// checksum of that: for what no encoder writes.
+    pub fn encode_with(&self, from: &[u8], to: &[u8]) -> Bytes {
+        assert_eq!(from.len(), to.len());
+        let mut bytes = self.encode().to_vec();
+        let places: Vec<usize> =
+            (0..=bytes.len() - from.len()).filter(|at| bytes[*at..].starts_with(from)).collect();
+        assert!(!places.is_empty(), "{from:?} is not in the batch");
+        for at in places {
+            bytes[at..at + to.len()].copy_from_slice(to);
+        }
+        let checksum = crc32c::crc32c(&bytes[21..]);
+        bytes[17..21].copy_from_slice(&checksum.to_be_bytes());
+        bytes.into()
+    }
+}
+
+/// Writes a batch to partition 0 of a topic, as it is.
+pub fn produce_bytes(servers: &str, topic: &str, batch: Bytes) {
+    let data = PartitionProduceData::default().with_index(0).with_records(Some(batch));
+    let request =
+        ProduceRequest::default().with_acks(-1).with_timeout_ms(30_000).with_topic_data(vec![
+            TopicProduceData::default().with_name(text(topic)).with_partition_data(vec![data]),
+        ]);
+    let response = Connection::open(servers).call(&request, 9);
+    let code = response.responses[0].partition_responses[0].error_code;
+    assert_eq!(code, 0, "the batch was refused");
 }
 
 /// A record batch as it was fetched.

@@ -1,7 +1,12 @@
 //! What can go wrong in a topology: while it is built, and while a task runs it.
 
-use crate::serde::SerdeError;
-use crate::state::BackendError;
+mod task;
+mod unproducible;
+
+pub use task::{Part, TaskError};
+pub use unproducible::Unproducible;
+
+pub use crate::topic_name::NameFault;
 
 /// Anything a user's own code may fail with.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -27,6 +32,57 @@ pub enum TopologyError {
         kind: &'static str,
         /// The name.
         name: String,
+    },
+    /// The application's id cannot be in front of a topic's name.
+    #[error(
+        "application.id `{}` is no name for an application: {fault}; it begins the names of internal topics and of the state directory",
+        crate::topic_name::shown(application_id)
+    )]
+    InvalidApplicationId {
+        /// The id.
+        application_id: String,
+        /// What is wrong with it.
+        fault: NameFault,
+    },
+    /// A topic of the user's that no broker could have.
+    #[error("`{}`, {used_by}, is no name for a topic: {fault}", crate::topic_name::shown(topic))]
+    InvalidTopicName {
+        /// The name.
+        topic: String,
+        /// What uses it, and how.
+        used_by: String,
+        /// What is wrong with it.
+        fault: NameFault,
+    },
+    /// An internal topic would have a name that no broker takes.
+    #[error(
+        "internal topic `{topic}` cannot be created: {fault}; it is made of application.id and the name of the {made_for}: choose a shorter one"
+    )]
+    InternalTopicName {
+        /// The name on the broker.
+        topic: String,
+        /// The store or repartition, by kind and name.
+        made_for: String,
+        /// What is wrong with the topic's name.
+        fault: NameFault,
+    },
+    /// A repartition topic with less than one partition.
+    #[error("repartition topic `{name}` is to have {partitions} partitions; it needs 1 or more")]
+    InvalidPartitions {
+        /// Its name, without application id and suffix.
+        name: String,
+        /// What was asked for.
+        partitions: i32,
+    },
+    /// Two topics that brokers cannot have side by side.
+    #[error(
+        "topics `{topic}` and `{other}` differ in `.` and `_` alone, and brokers refuse to create one beside the other: give one of them another name"
+    )]
+    NamesCollide {
+        /// The topic that is not there yet.
+        topic: String,
+        /// The one that is there, or is to be there too.
+        other: String,
     },
     /// A node asks for a store that nobody added.
     #[error(
@@ -171,128 +227,5 @@ pub enum TopologyError {
     UnknownPartitionCount {
         /// The topic.
         topic: String,
-    },
-}
-
-/// Which half of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// The key.
-    Key,
-    /// The value.
-    Value,
-}
-
-impl std::fmt::Display for Part {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Key => "key",
-            Self::Value => "value",
-        })
-    }
-}
-
-/// A task could not go on. Nothing of its transaction becomes visible.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TaskError {
-    /// A record's bytes are not what the source's serde expects.
-    #[error(
-        "cannot deserialise the {part} of {topic}-{partition} at offset {offset}: {source}; fix the serde, or set deserialization.exception.handler=continue to skip such records"
-    )]
-    Deserialize {
-        /// The source topic.
-        topic: String,
-        /// Its partition.
-        partition: i32,
-        /// The record's offset.
-        offset: i64,
-        /// Key or value.
-        part: Part,
-        /// What the serde said.
-        source: SerdeError,
-    },
-    /// A record has no valid time.
-    #[error(
-        "{topic}-{partition} at offset {offset} has timestamp {timestamp}; set a timestamp extractor with Consumed::timestamp_extractor"
-    )]
-    InvalidTimestamp {
-        /// The source topic.
-        topic: String,
-        /// Its partition.
-        partition: i32,
-        /// The record's offset.
-        offset: i64,
-        /// The time it carries, in milliseconds.
-        timestamp: i64,
-    },
-    /// A record was handed in again, or one before it: the topic was truncated or made anew, or
-    /// the client went back.
-    #[error(
-        "{topic}-{partition} went back to offset {offset} after {taken}; was the topic truncated or created anew?"
-    )]
-    WentBack {
-        /// The source topic.
-        topic: String,
-        /// Its partition.
-        partition: i32,
-        /// The record's offset.
-        offset: i64,
-        /// The last offset that was taken before.
-        taken: i64,
-    },
-    /// A sink's serde refused a key or value.
-    #[error("cannot serialise the {part} of a record for topic {topic}: {source}")]
-    Serialize {
-        /// The topic it was meant for.
-        topic: String,
-        /// Key or value.
-        part: Part,
-        /// What the serde said.
-        source: SerdeError,
-    },
-    /// A store's serde refused what it was given or what it found.
-    #[error(
-        "store {store}: {part}: {source}; if the type of the store changed, reset the application"
-    )]
-    StoreSerde {
-        /// The store.
-        store: String,
-        /// Key or value.
-        part: Part,
-        /// What the serde said.
-        source: SerdeError,
-    },
-    /// A store was given a null as a key.
-    #[error(
-        "store {store}: the key is null, which a store has no place for; leave such records out, or give them a key"
-    )]
-    NullKey {
-        /// The store.
-        store: String,
-    },
-    /// The state backend failed.
-    #[error("store {store}: {source}")]
-    Backend {
-        /// The store.
-        store: String,
-        /// What the backend said.
-        source: BackendError,
-    },
-    /// A record could not be handed to the producer.
-    #[error("cannot send to topic {topic}: {source}")]
-    Send {
-        /// The topic.
-        topic: String,
-        /// What the producer said.
-        source: BoxError,
-    },
-    /// A user's processor or fallible operator failed, and so did `processing.exception.handler`.
-    #[error("processor {node}: {source}")]
-    Processor {
-        /// The node.
-        node: String,
-        /// What the processor said.
-        source: BoxError,
     },
 }

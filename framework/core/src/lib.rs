@@ -14,6 +14,7 @@ mod record;
 pub mod serde;
 pub mod state;
 pub mod task;
+pub mod topic_name;
 
 pub use ids::{SubTopologyId, TaskId, TopicPartition};
 pub use record::{Header, Headers, Record, RecordMetadata, TimestampMs};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use oncestream_core::TaskId;
 use oncestream_core::error::{TaskError, TopologyError};
 use oncestream_core::state::BackendError;
-use oncestream_core::task::BuildError;
+use oncestream_core::task::{Activity, BuildError};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::access::{ConnectionFault, Resource};
@@ -120,6 +120,16 @@ pub enum StreamsError {
         /// What goes wrong otherwise.
         why: &'static str,
     },
+    /// The brokers do not take the name of an internal topic.
+    #[error(
+        "the brokers refuse the name of internal topic {topic}: {message}; it is made of application.id and the name of a store or repartition: choose another one"
+    )]
+    TopicNameRefused {
+        /// The topic.
+        topic: String,
+        /// What the broker said.
+        message: String,
+    },
     /// An internal topic could not be created.
     #[error(
         "cannot create internal topic {topic}: {message}; create it by hand or grant the right to create topics"
@@ -187,6 +197,22 @@ pub enum StreamsError {
         partition: i32,
         /// Of the first record that is visible.
         offset: i64,
+    },
+    /// A changelog has a record that no store has written.
+    #[error(
+        "task {task}: the record of changelog {changelog}-{partition} at offset {offset} cannot be restored: {source}; no application writes it: find out who did, delete the record, or reset the application"
+    )]
+    ChangelogRecord {
+        /// The task.
+        task: TaskId,
+        /// The changelog topic.
+        changelog: String,
+        /// Its partition.
+        partition: i32,
+        /// The record's offset.
+        offset: i64,
+        /// What the store said.
+        source: Box<TaskError>,
     },
     /// A record was refused by the broker for good.
     #[error("a record for {} cannot be produced: {source}{}", place(topic, *partition, *timestamp), advice(source))]
@@ -285,11 +311,18 @@ pub enum StreamsError {
         /// For how long.
         waited: Duration,
     },
-    /// A user's function panicked.
-    #[error("worker {worker} panicked: {message}; its transaction was aborted")]
+    /// A user's function panicked, or a serde, or a library below.
+    #[error(
+        "worker {worker} panicked{}: {message}; its transaction was aborted",
+        doing(*task, activity.as_ref())
+    )]
     Panicked {
         /// The worker.
         worker: usize,
+        /// The task that was in the middle of something, if one was.
+        task: Option<TaskId>,
+        /// What it was in the middle of: a record, by its partition and offset, or something else.
+        activity: Option<Activity>,
         /// What the panic said.
         message: String,
     },
@@ -308,6 +341,13 @@ fn place(topic: &str, partition: i32, timestamp: i64) -> String {
     let partition = if partition < 0 { String::new() } else { format!("-{partition}") };
     let time = if timestamp < 0 { String::new() } else { format!(" with timestamp {timestamp}") };
     format!("{topic}{partition}{time}")
+}
+
+/// What a task was in the middle of, to go on after "panicked".
+fn doing(task: Option<TaskId>, activity: Option<&Activity>) -> String {
+    let task = task.map(|task| format!(" in task {task}")).unwrap_or_default();
+    let activity = activity.map(|activity| format!(" {activity}")).unwrap_or_default();
+    format!("{task}{activity}")
 }
 
 impl StreamsError {

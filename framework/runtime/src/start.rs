@@ -20,7 +20,7 @@ pub(crate) type Topics = BTreeMap<Arc<str>, i32>;
 /// Checks names and inputs and says which internal topics there must be.
 ///
 /// # Errors
-/// A topic that is read twice or that is not meant to be read, an input that is missing or may not
+/// A name that brokers do not take, a topic that is read twice or that is not meant to be read, an input that is missing or may not
 /// be read, inputs that are not co-partitioned.
 pub(crate) fn plan(
     topology: &Topology,
@@ -30,6 +30,8 @@ pub(crate) fn plan(
 ) -> Result<InternalTopics, StreamsError> {
     let application_id = config.application_id();
     topology.check_names(application_id, config.dead_letter_topic())?;
+    let names = there.keys().map(|topic| &**topic);
+    topology.check_topic_names(application_id, config.dead_letter_topic(), names)?;
     topology.check_topics(application_id, there.keys().map(|topic| &**topic))?;
     match topology.internal_topics(application_id, there) {
         Err(TopologyError::MissingSourceTopic { topic }) => {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use oncestream_core::graph::Topology;
+use oncestream_core::graph::{Topology, check_application_id};
 use tokio::sync::{oneshot, watch};
 
 use crate::clients::Admin;
@@ -151,7 +151,7 @@ impl Streams {
     ///
     /// # Errors
     /// Anything that can be known before a record is touched: no broker, a source topic that is
-    /// missing, a sink topic likewise, a topic that two sources read, a pattern or a source that
+    /// missing, a sink topic likewise, a name that brokers do not take, a topic that two sources read, a pattern or a source that
     /// reads what the application keeps for itself, inputs that are not co-partitioned, an internal
     /// topic with another number of partitions or with settings it cannot work with, a state
     /// directory in use. The application is then in `ERROR`.
@@ -175,6 +175,7 @@ impl Streams {
     async fn start_workers(&self) -> Result<(), StreamsError> {
         let inner = &self.inner;
         let (config, topology) = (inner.config.clone(), inner.topology.clone());
+        check_application_id(config.application_id())?;
         let opened = tokio::task::spawn_blocking(move || {
             let state_dir = StateDir::open(&config)?;
             let config = config.with_instance_id(state_dir.instance_id.clone());
@@ -339,7 +340,8 @@ fn joined(error: tokio::task::JoinError) -> StreamsError {
 }
 
 fn panicked(what: impl ToString) -> StreamsError {
-    StreamsError::Panicked { worker: 0, message: what.to_string() }
+    let message = what.to_string();
+    StreamsError::Panicked { worker: 0, task: None, activity: None, message }
 }
 
 /// Completes at SIGINT or, on Unix, SIGTERM.

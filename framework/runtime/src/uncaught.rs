@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     fn error() -> StreamsError {
-        StreamsError::Panicked { worker: 0, message: "x".into() }
+        StreamsError::Panicked { worker: 0, task: None, activity: None, message: "x".into() }
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! Bounds of ranges over byte keys: to own them, and to see that nothing lies between them.
+//! Bounds of ranges over byte keys: to own them, to shorten them, and to see that nothing lies
+//! between them.
 //!
 //! Backends ask first, because their libraries panic or disagree on crossed bounds.
 
+use oncestream_core::state::MAX_KEY_BYTES;
 use std::ops::Bound;
 
 /// Bounds that outlive their borrow.
@@ -19,5 +21,26 @@ pub(crate) fn is_empty(from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
         (Bound::Included(from), Bound::Included(to)) => from > to,
         (Bound::Included(from) | Bound::Excluded(from), Bound::Excluded(to))
         | (Bound::Excluded(from), Bound::Included(to)) => from >= to,
+    }
+}
+
+/// The same lower bound in no more bytes than a key has: what is longer lies behind all keys that it
+/// begins with.
+pub(crate) fn short_from(from: Bound<&[u8]>) -> Bound<&[u8]> {
+    match from {
+        Bound::Included(key) | Bound::Excluded(key) if key.len() > MAX_KEY_BYTES => {
+            Bound::Excluded(&key[..MAX_KEY_BYTES])
+        }
+        short => short,
+    }
+}
+
+/// The same upper bound in no more bytes than a key has.
+pub(crate) fn short_to(to: Bound<&[u8]>) -> Bound<&[u8]> {
+    match to {
+        Bound::Included(key) | Bound::Excluded(key) if key.len() > MAX_KEY_BYTES => {
+            Bound::Included(&key[..MAX_KEY_BYTES])
+        }
+        short => short,
     }
 }

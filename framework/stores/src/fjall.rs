@@ -20,10 +20,10 @@ mod journal;
 mod marks;
 
 use crate::batch::last_writes;
-use crate::{bounds, failed, not_open};
+use crate::{bounds, check_key, failed, not_open};
 use fjall::{Database, Guard, KeyspaceCreateOptions, OwnedWriteBatch as FjallBatch, PersistMode};
 use oncestream_core::state::{
-    Backend, BackendError, BatchOp, Keyspace, Pair, PairIter, WriteBatch,
+    Backend, BackendError, BatchOp, Keyspace, MAX_KEY_BYTES, Pair, PairIter, WriteBatch,
 };
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -44,8 +44,7 @@ const WORKER_THREADS: usize = 2;
 const SEQUENCE: &str = "\0sequence";
 /// More than one change to the table of keyspaces takes, with what runs beside it.
 const SEQUENCE_NUMBERS_AT_OPEN: usize = 64;
-/// fjall's limits, where it panics.
-const MAX_KEY_BYTES: usize = u16::MAX as usize;
+/// fjall's limit, where it panics. That of keys is in [`MAX_KEY_BYTES`].
 const MAX_NAME_BYTES: usize = u8::MAX as usize;
 
 /// How much memory and disk a [`FjallBackend`] takes.
@@ -315,16 +314,11 @@ impl FjallKeyspace {
 
     fn add(&self, writes: &mut FjallBatch, ops: Vec<BatchOp<'_>>) -> Result<(), BackendError> {
         for op in ops {
+            check_key(NAME, &self.name, op.key)?;
             let key = stored_key(op.key);
-            if key.len() > MAX_KEY_BYTES
-                || op.value.is_some_and(|v| u32::try_from(v.len()).is_err())
-            {
-                let limit = format!(
-                    "a key of {} bytes or its value is too long: keys have up to {MAX_KEY_BYTES} \
-                     bytes, values less than 4 GiB",
-                    op.key.len()
-                );
-                return Err(failed(NAME, format!("commit to keyspace {}", self.name), limit));
+            if op.value.is_some_and(|v| u32::try_from(v.len()).is_err()) {
+                let fault = "a value is too long: values have less than 4 GiB";
+                return Err(failed(NAME, format!("commit to keyspace {}", self.name), fault));
             }
             match op.value {
                 Some(value) => writes.insert(&self.inner, &*key, value),
@@ -335,10 +329,11 @@ impl FjallKeyspace {
     }
 
     fn pairs(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Option<fjall::Iter> {
+        let stored = |bound: Bound<&[u8]>| bound.map(|key| stored_key(key).into_owned());
+        let (from, to) = (bounds::short_from(from), bounds::short_to(to));
         if bounds::is_empty(from, to) {
             return None;
         }
-        let stored = |bound: Bound<&[u8]>| bound.map(|key| stored_key(key).into_owned());
         let from = match stored(from) {
             Bound::Unbounded => Bound::Excluded(marks::MARK.to_vec()),
             given => given,
@@ -354,6 +349,9 @@ impl FjallKeyspace {
 
 impl Keyspace for FjallKeyspace {
     fn get(&self, key: &[u8], found: &mut dyn FnMut(&[u8])) -> Result<(), BackendError> {
+        if key.len() > MAX_KEY_BYTES {
+            return Ok(());
+        }
         let value = self.inner.get(stored_key(key)).map_err(|e| self.failed("read", &e))?;
         if let Some(value) = value {
             found(&value);

@@ -9,7 +9,8 @@
 //! - What is found after a kill is the result of batches 1 to n, in order, for some n. With fjall
 //!   every batch whose commit returned is among them; with sled the last ones may be lost.
 //! - Of several writes to one key in one batch the last one wins.
-//! - Any key is allowed, the empty one too, and a range whose bounds are crossed is empty.
+//! - Any key of up to [`MAX_KEY_BYTES`] is allowed, the empty
+//!   one too, and a range whose bounds are crossed is empty.
 //!
 //! | backend | feature | survives | use |
 //! |---|---|---|---|
@@ -47,7 +48,7 @@ pub use self::memory::MemoryBackend;
 #[cfg(feature = "sled")]
 pub use self::sled::{SledBackend, SledOptions};
 
-use oncestream_core::state::BackendError;
+use oncestream_core::state::{BackendError, MAX_KEY_BYTES};
 use std::fmt::Display;
 
 /// An error of a backend, from whatever its library said.
@@ -58,4 +59,13 @@ fn failed(backend: &'static str, action: impl Into<String>, cause: impl Display)
 /// The error for a batch that names a keyspace nobody opened.
 fn not_open(backend: &'static str, keyspace: &str) -> BackendError {
     failed(backend, format!("commit to keyspace {keyspace}"), "the keyspace was not opened")
+}
+
+/// Refuses a key that not every backend could hold.
+fn check_key(backend: &'static str, keyspace: &str, key: &[u8]) -> Result<(), BackendError> {
+    if key.len() <= MAX_KEY_BYTES {
+        return Ok(());
+    }
+    let fault = format!("a key of {} bytes: keys have up to {MAX_KEY_BYTES}", key.len());
+    Err(failed(backend, format!("commit to keyspace {keyspace}"), fault))
 }

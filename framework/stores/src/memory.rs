@@ -7,7 +7,7 @@
 
 use crate::batch::last_writes;
 use crate::bounds::{self, OwnedBounds};
-use crate::not_open;
+use crate::{check_key, not_open};
 use oncestream_core::state::{Backend, BackendError, Keyspace, Pair, PairIter, WriteBatch};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -74,6 +74,8 @@ impl Backend for MemoryBackend {
         let mut sections = Vec::new();
         for (name, ops) in batch.sections() {
             let keyspace = keyspaces.get(name).ok_or_else(|| not_open("memory", name))?;
+            let ops = last_writes(ops);
+            ops.iter().try_for_each(|op| check_key("memory", name, op.key))?;
             sections.push((name, keyspace, ops));
         }
         sections.sort_by_key(|(name, _, _)| *name);
@@ -81,7 +83,7 @@ impl Backend for MemoryBackend {
         // Each map stays locked until all are written.
         let mut written = Vec::with_capacity(locked.len());
         for (mut map, ops) in locked {
-            for op in last_writes(ops) {
+            for op in ops {
                 match (op.value, map.get_mut(op.key)) {
                     (Some(value), Some(known)) => *known = value.into(),
                     (Some(value), None) => drop(map.insert(op.key.to_vec(), value.into())),

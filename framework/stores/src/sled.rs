@@ -10,7 +10,7 @@
 //! in the background, so a kill may lose the last batches; what is left is batches 1 to n, whole.
 
 use crate::bounds::OwnedBounds;
-use crate::{bounds, failed, not_open};
+use crate::{bounds, check_key, failed, not_open};
 use oncestream_core::state::{Backend, BackendError, Keyspace, Pair, PairIter, WriteBatch};
 use sled::{Batch, Db};
 use std::collections::HashMap;
@@ -167,6 +167,7 @@ impl Backend for SledBackend {
             let keyspace = keyspaces.by_name.get(name).ok_or_else(|| not_open(NAME, name))?;
             let mut count = 0;
             for op in ops {
+                check_key(NAME, name, op.key)?;
                 let key = keyspace.stored_key(op.key);
                 match op.value {
                     Some(value) => writes.insert(key, value),

@@ -5,7 +5,7 @@
 //! they meet: prefixes of each other, zeros, 0xff and the empty key.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
-use oncestream_core::state::{Backend, Keyspace, Pair, WriteBatch};
+use oncestream_core::state::{Backend, Keyspace, MAX_KEY_BYTES, Pair, WriteBatch};
 use oncestream_stores::MemoryBackend;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -197,6 +197,40 @@ fn behaves_like_the_model(cases: u32, open: impl Fn(&Path) -> Box<dyn Backend>, 
 }
 
 /// Things the random runs are too small for, or that have one right answer.
+/// One limit for all backends; of zeros too, of which fjall's backend makes longer ones.
+fn takes_the_largest_key_and_no_larger_one(backend: &dyn Backend) {
+    let keyspace = backend.keyspace("large").unwrap();
+    let open = Bound::Unbounded;
+    for byte in [0, 1, 0xff] {
+        let (largest, larger) = (vec![byte; MAX_KEY_BYTES], vec![byte; MAX_KEY_BYTES + 1]);
+        for (key, taken) in [(&largest, true), (&larger, false)] {
+            let mut batch = WriteBatch::default();
+            batch.put("large", key, b"v");
+            assert_eq!(backend.commit(&batch).is_ok(), taken, "{} of {byte}", key.len());
+            let mut found = 0;
+            keyspace.get(key, &mut |_| found += 1).unwrap();
+            assert_eq!(found, usize::from(taken), "{} of {byte}", key.len());
+        }
+        // A larger key, of any length, stands behind the largest one that it begins with.
+        for larger in [larger, vec![byte; 1 << 20]] {
+            for (from, to, found) in [
+                (open, Bound::Included(&larger[..]), 1),
+                (open, Bound::Excluded(&larger[..]), 1),
+                (Bound::Included(&larger[..]), open, 0),
+                (Bound::Excluded(&larger[..]), open, 0),
+                (Bound::Included(&larger[..]), Bound::Included(&larger[..]), 0),
+            ] {
+                let count = keyspace.range(from, to).map(Result::unwrap).count();
+                assert_eq!(count, found, "{byte} {}", larger.len());
+                assert_eq!(keyspace.range_rev(from, to).count(), found, "{byte} {}", larger.len());
+            }
+        }
+        let mut batch = WriteBatch::default();
+        batch.delete("large", &largest);
+        backend.commit(&batch).unwrap();
+    }
+}
+
 fn keeps_the_small_print(backend: &dyn Backend) {
     let refused = {
         let mut batch = WriteBatch::default();
@@ -229,6 +263,8 @@ fn keeps_the_small_print(backend: &dyn Backend) {
     backend.drop_keyspace("dropped").unwrap();
     assert!(backend.commit(&batch).is_err());
     keyspace.get(b"good", &mut |_| panic!("half a batch was applied")).unwrap();
+
+    takes_the_largest_key_and_no_larger_one(backend);
 
     // A range may be read while its keyspace is written.
     let mut seen = 0;

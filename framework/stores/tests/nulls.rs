@@ -144,7 +144,7 @@ impl<'a> Run<'a> {
                 self.restart();
                 let mut batch = WriteBatch::default();
                 for (key, value, timestamp) in &self.log {
-                    self.store.restore(key, value.as_deref(), *timestamp, &mut batch);
+                    self.store.restore(key, value.as_deref(), *timestamp, &mut batch).unwrap();
                 }
                 self.backend.commit(&batch).unwrap();
             }

@@ -45,7 +45,9 @@ impl<K, V> Produced<K, V> {
     }
 
     /// Picks the partition from key, value and the topic's number of partitions. `None` takes
-    /// the default: murmur2 of the key, as Java producers do.
+    /// the default: murmur2 of the key, as Java producers do. Any other answer than 0 to the number,
+    /// without it, is the record's fault: the production handler is asked
+    /// ([`Unproducible::Partition`](oncestream_core::error::Unproducible::Partition)).
     #[must_use]
     pub fn partitioner(
         mut self,

@@ -42,14 +42,15 @@ impl<K, V> Repartitioned<K, V> {
         }
     }
 
-    /// The number of partitions; without it, the largest number of a topic upstream.
+    /// The number of partitions, 1 or more; without it, the largest number of a topic upstream.
     #[must_use]
     pub fn partitions(mut self, partitions: i32) -> Self {
         self.partitions = Some(partitions);
         self
     }
 
-    /// Picks the partition from key, value and the number of partitions.
+    /// Picks the partition from key, value and the number of partitions, as
+    /// [`Produced::partitioner`](crate::Produced::partitioner) does.
     #[must_use]
     pub fn partitioner(
         mut self,

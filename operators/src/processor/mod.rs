@@ -87,7 +87,9 @@ pub trait Processor<KIn, VIn, KOut, VOut> {
     /// # Errors
     /// Any; `processing.exception.handler` decides whether the record is dropped or the transaction
     /// aborted. What was stored and forwarded before the error stays if it is dropped. An error of
-    /// a store or of an operator downstream is best passed on with `?`; it always aborts.
+    /// a store or of an operator downstream is best passed on with `?`; it always aborts, unless a
+    /// store has refused a key: a null, or one that is too large
+    /// ([`TaskError::KeyTooLarge`](oncestream_core::error::TaskError::KeyTooLarge)).
     fn process(
         &mut self,
         ctx: &mut ProcessorContext<'_, KOut, VOut>,

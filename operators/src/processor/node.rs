@@ -65,6 +65,8 @@ where
             return Err(Failure::Task(failure));
         }
         result.map_err(|error| match error.downcast::<TaskError>() {
+            // A store has refused what the processor gave it.
+            Ok(error) if error.is_of_record() => Failure::Own(error),
             // A store's error has its own name already.
             Ok(error) => Failure::Task(*error),
             Err(source) => Failure::Own(source),
@@ -94,7 +96,7 @@ where
 enum Failure {
     /// Of a store, or of an operator downstream whose handler has failed on it.
     Task(TaskError),
-    /// The processor's own.
+    /// The processor's own, or a store's about the key it was given.
     Own(BoxError),
 }
 

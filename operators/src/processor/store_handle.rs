@@ -16,7 +16,9 @@ use crate::dsl::{Data, StoreKey};
 ///
 /// A value that is null to the store's serde
 /// ([`Serde::is_null`](oncestream_core::serde::Serde::is_null)), as `None` is, is no value:
-/// to put it deletes the key. A null key is refused with [`TaskError::NullKey`].
+/// to put it deletes the key. A null key is refused with [`TaskError::NullKey`], and one of more than
+/// [`MAX_KEY_BYTES`](oncestream_core::state::MAX_KEY_BYTES) with [`TaskError::KeyTooLarge`]; if the
+/// processor fails with either, `processing.exception.handler` is asked.
 pub struct StoreHandle<K, V> {
     pub(super) store: Rc<RefCell<KeyValueStore<K, V>>>,
     pub(super) now: Rc<Cell<TimestampMs>>,
@@ -48,7 +50,7 @@ impl<K: StoreKey, V: Data> StoreHandle<K, V> {
     /// Sets a key, with the time of the record in hand; a null deletes it.
     ///
     /// # Errors
-    /// [`TaskError::NullKey`].
+    /// When the key's serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
     pub fn put(&self, key: K, value: V) -> Result<(), TaskError> {
         self.put_with_timestamp(key, value, self.now.get())
     }
@@ -56,7 +58,7 @@ impl<K: StoreKey, V: Data> StoreHandle<K, V> {
     /// Sets a key, with a time of its own in milliseconds; a null deletes it.
     ///
     /// # Errors
-    /// [`TaskError::NullKey`].
+    /// When the key's serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
     pub fn put_with_timestamp(
         &self,
         key: K,

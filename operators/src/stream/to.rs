@@ -32,7 +32,9 @@ impl<K: Data, V: Data> KStream<K, V> {
         });
     }
 
-    /// Writes each record to the topic that `choose` names. The topics must exist.
+    /// Writes each record to the topic that `choose` names. The topics must exist. A name that no
+    /// topic can have is the record's fault: the production handler is asked
+    /// ([`Unproducible::TopicName`](oncestream_core::error::Unproducible::TopicName)).
     ///
     /// ```
     /// use oncestream_operators::{Produced, StreamsBuilder};

@@ -147,8 +147,12 @@ impl<K: StoreKey, V: Data, F: Fn(&K, &V) -> bool> Node<K, Change<V>>
         let present = value.new.filter(|v| !self.value_serde.is_null(v));
         let new = present.filter(|v| (self.predicate)(&key, v));
         let mut table = self.table.borrow_mut();
-        if new.is_none() && !table.contains(&key)? {
-            return Ok(());
+        if new.is_none() {
+            match table.contains(&key) {
+                Ok(true) => {}
+                Ok(false) => return Ok(()),
+                Err(error) => return table.refused(ctx, timestamp, &headers, error),
+            }
         }
         let record = Record { key, value: (), timestamp, headers };
         table.update(ctx, record, |_, _| (new, timestamp))

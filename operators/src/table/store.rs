@@ -3,16 +3,16 @@
 //! With caching, each key that a commit changed is forwarded once, at the commit; without, every
 //! update is forwarded at once.
 
+use std::any::type_name;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use oncestream_core::Record;
-use oncestream_core::TimestampMs;
 use oncestream_core::error::{TaskError, TopologyError};
 use oncestream_core::graph::{GraphBuilder, NodeId};
 use oncestream_core::state::{KeyValueStore, ValueAndTimestamp};
-use oncestream_core::task::{CacheFlush, Context, Downstream, TaskBuilder};
+use oncestream_core::task::{CacheFlush, Context, Downstream, FailedAt, TaskBuilder};
+use oncestream_core::{Headers, Record, TimestampMs};
 
 use super::{Change, OldValues};
 use crate::dsl::{Data, StoreKey};
@@ -57,6 +57,7 @@ pub(crate) struct TableStore<K, V> {
     store: Rc<RefCell<KeyValueStore<K, V>>>,
     caching: bool,
     keep_old: bool,
+    name: Arc<str>,
     out: Downstream<K, Change<V>>,
 }
 
@@ -72,6 +73,7 @@ impl<K: StoreKey, V: Data> TableStore<K, V> {
             store: b.store(id, &spec.store)?,
             caching,
             keep_old: spec.old_values.wanted(),
+            name: b.node_name(id),
             out: b.downstream(id)?,
         }));
         if caching {
@@ -95,14 +97,38 @@ impl<K: StoreKey, V: Data> TableStore<K, V> {
     ) -> Result<(), TaskError> {
         let Record { key, timestamp, headers, .. } = record;
         let mut store = self.store.borrow_mut();
-        if self.caching {
-            return store
-                .update_cached(&key, self.keep_old, timestamp, headers, |old| f(&key, old));
-        }
-        let update = store.update(&key, self.keep_old, |old| f(&key, old))?;
+        let f = |old| f(&key, old);
+        let updated = if self.caching {
+            let kept = headers.clone();
+            store.update_cached(&key, self.keep_old, timestamp, kept, f).map(|()| None)
+        } else {
+            store.update(&key, self.keep_old, f).map(Some)
+        };
         drop(store);
-        let value = Change { new: update.new, old: update.old };
-        self.out.forward(ctx, Record { key, value, timestamp: update.timestamp, headers })
+        match updated {
+            Ok(Some(update)) => {
+                let value = Change { new: update.new, old: update.old };
+                self.out.forward(ctx, Record { key, value, timestamp: update.timestamp, headers })
+            }
+            Ok(None) => Ok(()),
+            Err(error) => self.refused(ctx, timestamp, &headers, error),
+        }
+    }
+
+    /// Leaves an error that is the record's fault to the processing handler. `Ok` means: drop it.
+    #[cold]
+    pub(crate) fn refused(
+        &self,
+        ctx: &mut Context<'_>,
+        timestamp: TimestampMs,
+        headers: &Headers,
+        error: TaskError,
+    ) -> Result<(), TaskError> {
+        if !error.is_of_record() {
+            return Err(error);
+        }
+        let at = FailedAt { node: &self.name, timestamp, headers };
+        ctx.processing_failed(at, type_name::<TaskError>(), Box::new(error))
     }
 }
 

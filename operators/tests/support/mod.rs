@@ -187,6 +187,7 @@ impl Run {
                 key: record.key.as_deref(),
                 value: record.value.as_deref(),
                 headers: Headers::default(),
+                unreadable_headers: None,
             };
             task.add_record(input, raw, 0, &mut self.recorder)?;
             task.process_ready(1, 0, &mut self.recorder)?;

@@ -10,12 +10,14 @@
 mod assignments;
 mod bad_input;
 mod codecs;
+mod extremes;
 mod generations;
 mod handlers;
 mod internal_topics;
 mod lagging;
 mod lifecycle;
 mod neighbours;
+mod poison;
 mod positions;
 mod refusals;
 mod restores;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::topology::Topology;
 use super::{
     ChangelogConfig, NodeDef, NodeId, NodeKind, RepartitionDef, SinkTopic, SourceTopics, StoreDef,
-    TopicRef, inputs,
+    TopicRef, inputs, names,
 };
 use crate::error::TopologyError;
 use crate::state::{StateStore, StoreInit, StoreInstance};
@@ -123,6 +123,9 @@ impl GraphBuilder {
                 name: name.to_owned(),
             });
         }
+        if let Some(partitions) = partitions.filter(|partitions| *partitions < 1) {
+            self.fail(TopologyError::InvalidPartitions { name: name.to_owned(), partitions });
+        }
         let name: Arc<str> = name.into();
         self.repartitions.push(RepartitionDef { name: name.clone(), partitions });
         TopicRef::Repartition(name)
@@ -179,7 +182,7 @@ impl GraphBuilder {
     ///
     /// # Errors
     /// The first fault found: a name used twice, an unknown store, a cycle, no source, a topic
-    /// that two sources read, a pattern that matches an output.
+    /// that two sources read, a pattern that matches an output, a topic that no broker could have.
     pub fn build(self) -> Result<Topology, TopologyError> {
         if let Some(fault) = self.fault {
             return Err(fault);
@@ -197,6 +200,7 @@ impl GraphBuilder {
                 }
             }
         }
+        names::check(&self.nodes, &self.stores, &self.repartitions)?;
         let patterns = inputs::compile(&self.nodes)?;
         inputs::check(&self.nodes, &patterns)?;
         no_cycle(&self.nodes)?;

@@ -6,12 +6,14 @@
 mod builder;
 mod describe;
 mod inputs;
+mod names;
 mod plan;
 mod topology;
 
 use std::sync::Arc;
 
 pub use builder::GraphBuilder;
+pub use names::check_application_id;
 pub use plan::{ChangelogTopic, InternalTopics, RepartitionTopic};
 pub use topology::{SubTopology, Topology};
 

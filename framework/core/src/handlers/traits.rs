@@ -7,7 +7,8 @@ use crate::error::Part;
 use crate::serde::SerdeError;
 use crate::task::Outgoing;
 
-/// Decides about a record that a source cannot read.
+/// Decides about a record that a source cannot read: its key, its value, or headers whose names are
+/// no text.
 ///
 /// A closure `Fn(&ErrorHandlerContext, Part, &SerdeError) -> HandlerResponse` is one.
 pub trait DeserializationExceptionHandler: Send + Sync {
@@ -39,8 +40,9 @@ where
 ///
 /// It is asked at the node that failed. After [`HandlerResponse::resume`] that node drops its
 /// record, and the nodes above it go on as if it had returned; what it wrote before it failed, to
-/// stores and downstream, stays. Errors of stores and of the producer are not its business, and
-/// neither are panics: see `Streams::set_uncaught_error_handler`.
+/// stores and downstream, stays. It is also asked about a key that a store refuses, because it is
+/// null or too large. Other errors of stores and of the producer are not its business, and neither
+/// are panics: see `Streams::set_uncaught_error_handler`.
 ///
 /// A closure `Fn(&ErrorHandlerContext, &(dyn Error + 'static)) -> HandlerResponse` is one.
 pub trait ProcessingExceptionHandler: Send + Sync {
@@ -71,7 +73,8 @@ where
 }
 
 /// Decides about a record of a sink that cannot be written: too large, for a topic that does not
-/// exist, refused by the topic's rules, or not serialisable.
+/// exist, refused by the topic's rules, not serialisable, or
+/// [`Unproducible`](crate::error::Unproducible) before a broker is asked.
 ///
 /// What passes by itself (a broker that is away) is tried again and never shown to it. Records of
 /// changelogs are never skipped: a store would differ from its changelog.

@@ -55,6 +55,14 @@ pub enum SerdeError {
         /// The size that was found.
         actual: usize,
     },
+    /// A header whose name is no text. Its value is kept, under a name that can be read.
+    #[error("the header name `{name}` {fault}")]
+    HeaderName {
+        /// The name, with escapes for what is no text.
+        name: String,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
     /// Anything else, in the words of the format.
     #[error("{type_name}: {message}")]
     Format {

@@ -9,6 +9,10 @@ use std::fmt::Debug;
 use std::ops::Bound;
 use std::sync::Arc;
 
+/// The largest key of a row, in bytes: every backend takes it, and none takes a larger one. fjall
+/// has 16 bits for the length of a key, and two bytes of a key of zeros are taken by its backend.
+pub const MAX_KEY_BYTES: usize = u16::MAX as usize - 2;
+
 /// A backend failed. The message says what it was doing.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -52,7 +56,8 @@ pub trait Backend: Send + Sync + Debug {
     /// Applies a batch: all of it or nothing. Keyspaces it names must have been opened.
     ///
     /// # Errors
-    /// When the disk refuses; nothing of the batch is then visible.
+    /// When the disk refuses, or a key is larger than [`MAX_KEY_BYTES`]; nothing of the batch is
+    /// then visible.
     fn commit(&self, batch: &WriteBatch) -> Result<(), BackendError>;
 
     /// Writes what is buffered to the disk and waits for it.
@@ -71,7 +76,8 @@ pub trait Backend: Send + Sync + Debug {
     }
 }
 
-/// One ordered map of bytes.
+/// One ordered map of bytes. A key larger than [`MAX_KEY_BYTES`] is not in it, and may be asked for;
+/// as a bound of a range it stands where it would be.
 pub trait Keyspace: Send + Sync {
     /// Calls `found` with the value of `key`, if there is one, without copying it.
     ///

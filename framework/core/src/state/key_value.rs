@@ -7,13 +7,16 @@
 //! - A value that the serde calls null is a deletion. It is dropped wherever a value enters a
 //!   slot or leaves the keyspace, so that nobody above needs to ask: no slot holds one.
 //! - No slot has a null key: its bytes would be those of an empty key.
+//! - No slot has a key larger than [`MAX_KEY_BYTES`]: it is refused with its record in hand, and not
+//!   by the backend at a commit.
+//! - No slot has a negative time: a changelog has no place for it, so it is 0 from the beginning.
 
 use std::hash::Hash;
 use std::sync::Arc;
 
 use super::overlay::{Below, Overlay, SlotId};
 use super::store::{ChangelogTarget, StateStore, StoreInit};
-use super::{Keyspace, WriteBatch};
+use super::{Keyspace, MAX_KEY_BYTES, WriteBatch};
 use crate::error::{Part, TaskError};
 use crate::record::{Headers, TimestampMs};
 use crate::serde::{DynSerde, SerdeError, serialize_nullable};
@@ -97,7 +100,7 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
     /// The value of a key.
     ///
     /// # Errors
-    /// When the backend or a serde fails, and [`TaskError::NullKey`].
+    /// When the backend or a serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
     pub fn get(&mut self, key: &K) -> Result<Option<ValueAndTimestamp<V>>, TaskError> {
         let id = self.load(key)?;
         let slot = self.overlay.slot(id);
@@ -110,7 +113,7 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
     /// Sets a key; `None`, or a value that the serde calls null, deletes it.
     ///
     /// # Errors
-    /// [`TaskError::NullKey`].
+    /// When the key's serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
     pub fn put(
         &mut self,
         key: K,
@@ -119,12 +122,14 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
     ) -> Result<(), TaskError> {
         let id = match self.overlay.find(&key) {
             Some(id) => id,
-            None if self.key_serde.is_null(&key) => return Err(self.null_key()),
-            None => self.overlay.insert(key, Below::Unknown, None, timestamp),
+            None => {
+                self.encode_key(&key)?;
+                self.overlay.insert(key, Below::Unknown, None, timestamp)
+            }
         };
         let slot = self.overlay.slot_mut(id);
         slot.value = value.filter(|v| !self.value_serde.is_null(v));
-        slot.timestamp = timestamp;
+        slot.timestamp = timestamp.max(0);
         self.overlay.mark_dirty(id);
         Ok(())
     }
@@ -134,7 +139,7 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
     /// `None`, or a value that the serde calls null, deletes the key.
     ///
     /// # Errors
-    /// When the backend or a serde fails, and [`TaskError::NullKey`].
+    /// When the backend or a serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
     pub fn update(
         &mut self,
         key: &K,
@@ -151,7 +156,7 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
     /// caches of Kafka Streams.
     ///
     /// # Errors
-    /// When the backend or a serde fails, and [`TaskError::NullKey`].
+    /// When the backend or a serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
     pub fn update_cached(
         &mut self,
         key: &K,
@@ -168,7 +173,7 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
         let (old, existed) = self.apply_to(id, keep_old, f);
         let slot = self.overlay.slot_mut(id);
         if slot.value.is_none() {
-            slot.timestamp = record_time;
+            slot.timestamp = record_time.max(0);
         }
         if at > 0 {
             self.pending[at - 1].headers = headers;
@@ -233,7 +238,7 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
         let timestamp = slot.timestamp;
         let (new, timestamp) = f(old.map(|value| ValueAndTimestamp { value, timestamp }));
         slot.value = new.filter(|v| !self.value_serde.is_null(v));
-        slot.timestamp = timestamp;
+        slot.timestamp = timestamp.max(0);
         self.overlay.mark_dirty(id);
         (kept, existed)
     }
@@ -243,17 +248,13 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
         if let Some(id) = self.overlay.find(key) {
             return Ok(id);
         }
-        let mut bytes = std::mem::take(&mut self.key_bytes);
-        if !serialize_nullable(&*self.key_serde, key, &mut bytes)
-            .map_err(|e| self.serde_error(Part::Key, e))?
-        {
-            return Err(self.null_key());
-        }
+        self.encode_key(key)?;
+        let bytes = &self.key_bytes;
         let mut found = Ok(None);
         let mut len = 0;
         self.init
             .keyspace
-            .get(&bytes, &mut |stored| {
+            .get(bytes, &mut |stored| {
                 len = stored.len();
                 found = self.decode_value(stored);
             })
@@ -266,7 +267,6 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
             }
             None => (None, -1),
         };
-        self.key_bytes = bytes;
         Ok(self.overlay.insert(key.clone(), below, value, timestamp))
     }
 
@@ -289,8 +289,14 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
         Ok((!self.value_serde.is_null(&value)).then_some(ValueAndTimestamp { value, timestamp }))
     }
 
-    fn null_key(&self) -> TaskError {
-        TaskError::NullKey { store: self.init.name.to_string() }
+    /// Writes the bytes of a key that is about to get a slot into their buffer.
+    fn encode_key(&mut self, key: &K) -> Result<(), TaskError> {
+        let present = serialize_nullable(&*self.key_serde, key, &mut self.key_bytes)
+            .map_err(|e| self.serde_error(Part::Key, e))?;
+        if !present {
+            return Err(TaskError::NullKey { store: self.init.name.to_string() });
+        }
+        self.check_length(self.key_bytes.len())
     }
 
     pub(super) fn serde_error(&self, part: Part, source: SerdeError) -> TaskError {
@@ -351,7 +357,7 @@ impl<K: Hash + Eq + Clone, V: Clone> StateStore for KeyValueStore<K, V> {
                     partition: Some(target.partition),
                     key: Some(&self.key_bytes),
                     value,
-                    timestamp: timestamp.max(0),
+                    timestamp,
                     headers: &Headers::default(),
                     origin: Origin::Changelog(target.id),
                 };
@@ -360,7 +366,7 @@ impl<K: Hash + Eq + Clone, V: Clone> StateStore for KeyValueStore<K, V> {
                     source,
                 })?;
             }
-            self.restore(&self.key_bytes, value, timestamp, batch);
+            self.restore(&self.key_bytes, value, timestamp, batch)?;
             let len = self.key_bytes.len() + if present { self.value_bytes.len() } else { 0 };
             self.overlay.learn_size(len);
         }
@@ -378,13 +384,15 @@ impl<K: Hash + Eq + Clone, V: Clone> StateStore for KeyValueStore<K, V> {
         value: Option<&[u8]>,
         timestamp: TimestampMs,
         batch: &mut WriteBatch,
-    ) {
+    ) -> Result<(), TaskError> {
+        self.check_length(key.len())?;
         match value {
             Some(value) => {
                 batch.put_parts(&self.init.keyspace_name, key, &[&timestamp.to_be_bytes(), value]);
             }
             None => batch.delete(&self.init.keyspace_name, key),
         }
+        Ok(())
     }
 
     fn uncommitted_bytes(&self) -> usize {
@@ -393,6 +401,14 @@ impl<K: Hash + Eq + Clone, V: Clone> StateStore for KeyValueStore<K, V> {
 }
 
 impl<K, V> KeyValueStore<K, V> {
+    fn check_length(&self, length: usize) -> Result<(), TaskError> {
+        let limit = MAX_KEY_BYTES;
+        if length <= limit {
+            return Ok(());
+        }
+        Err(TaskError::KeyTooLarge { store: self.init.name.to_string(), length, limit })
+    }
+
     pub(super) fn keyspace(&self) -> &dyn Keyspace {
         &*self.init.keyspace
     }

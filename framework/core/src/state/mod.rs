@@ -8,7 +8,9 @@ mod overlay;
 mod range;
 mod store;
 
-pub use backend::{Backend, BackendError, BatchOp, Keyspace, Pair, PairIter, WriteBatch};
+pub use backend::{
+    Backend, BackendError, BatchOp, Keyspace, MAX_KEY_BYTES, Pair, PairIter, WriteBatch,
+};
 pub use cache::CacheBudget;
 pub use checkpoint::{CHECKPOINTS, Checkpoint, Incarnation};
 pub use key_value::{Emission, KeyValueStore, Pending, Update, ValueAndTimestamp};

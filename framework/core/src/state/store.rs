@@ -64,13 +64,16 @@ pub trait StateStore {
     fn committed(&mut self);
 
     /// Adds one changelog record to a batch, on the way back from the changelog.
+    ///
+    /// # Errors
+    /// [`TaskError::KeyTooLarge`], for a record that no store has written.
     fn restore(
         &self,
         key: &[u8],
         value: Option<&[u8]>,
         timestamp: TimestampMs,
         batch: &mut WriteBatch,
-    );
+    ) -> Result<(), TaskError>;
 
     /// An estimate of the bytes not sealed yet.
     fn uncommitted_bytes(&self) -> usize;

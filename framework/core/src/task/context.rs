@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::activity::Aside;
 use super::failed::SourceBytes;
 use super::punctuate::{PunctuationType, PunctuatorId, ScheduleId, Schedules};
 use crate::error::BoxError;
@@ -72,6 +73,7 @@ pub(crate) struct TaskState {
     pub(crate) inputs: Vec<TopicPartition>,
     /// Input and offset of the record in hand.
     pub(crate) current: Option<(usize, i64)>,
+    pub(crate) aside: Aside,
     pub(crate) schedules: Schedules,
     pub(crate) dropped: u64,
     pub(crate) commit_requested: bool,

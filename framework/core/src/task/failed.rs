@@ -6,10 +6,11 @@
 use std::any::type_name;
 
 use super::context::{Context, Origin, Outgoing};
-use crate::error::{BoxError, Part, TaskError};
-use crate::handlers::{ErrorHandlerContext, HandlerResponse, HandlerResult};
+use crate::error::{BoxError, Part, TaskError, Unproducible};
+use crate::handlers::{DeadLetter, ErrorHandlerContext, HandlerResponse, HandlerResult};
 use crate::record::{Headers, TimestampMs};
 use crate::serde::SerdeError;
+use crate::topic_name::{self, shown};
 
 /// The key and value of a source record, as they came from the broker.
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,6 +77,7 @@ impl Context<'_> {
     /// Writes the dead letters; true if the record is to be dropped.
     fn carry_out(&mut self, response: HandlerResponse) -> Result<bool, TaskError> {
         for letter in response.dead_letters {
+            self.check_letter(&letter)?;
             let record = Outgoing {
                 topic: &letter.topic,
                 partition: letter.partition,
@@ -92,6 +94,23 @@ impl Context<'_> {
             self.drop_record();
         }
         Ok(resume)
+    }
+
+    /// Whether a handler's letter can be sent where it is to go.
+    fn check_letter(&mut self, letter: &DeadLetter) -> Result<(), TaskError> {
+        let topic = &letter.topic;
+        let failed = |source: BoxError| TaskError::Send { topic: shown(topic), source };
+        if let Err(fault) = topic_name::check(topic) {
+            let fault = Unproducible::TopicName { topic: topic.clone(), fault };
+            return Err(failed(Box::new(fault)));
+        }
+        let Some(partition) = letter.partition else { return Ok(()) };
+        let partitions = self.collector.partition_count(topic).map_err(failed)?;
+        if (0..partitions).contains(&partition) {
+            return Ok(());
+        }
+        let topic = topic.clone();
+        Err(failed(Box::new(Unproducible::Partition { topic, partition, partitions })))
     }
 
     /// Asks the processing handler about an error of a user's function. `Ok` means: drop the
@@ -177,14 +196,26 @@ impl Context<'_> {
         }
     }
 
+    /// Asks the production handler about a record that can never be produced.
     #[cold]
-    fn production_failed(
+    pub(crate) fn unproducible(
+        &mut self,
+        node: &str,
+        record: &Outgoing<'_>,
+        error: Unproducible,
+    ) -> Result<(), TaskError> {
+        self.production_failed(node, record, Box::new(RecordRefused::new(error)))
+    }
+
+    /// Asks the production handler, if the record is at fault. `Ok` means: drop it.
+    #[cold]
+    pub(crate) fn production_failed(
         &mut self,
         node: &str,
         record: &Outgoing<'_>,
         error: BoxError,
     ) -> Result<(), TaskError> {
-        let topic = record.topic.to_owned();
+        let topic = shown(record.topic);
         let RecordRefused { source, type_name } = match error.downcast::<RecordRefused>() {
             Ok(refused) => *refused,
             Err(source) => return Err(TaskError::Send { topic, source }),

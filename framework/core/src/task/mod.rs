@@ -1,5 +1,6 @@
 //! A task: one sub-topology over one partition, instantiated and running. Pure.
 
+mod activity;
 mod builder;
 mod context;
 mod failed;
@@ -10,6 +11,7 @@ mod run;
 mod sink;
 mod source;
 
+pub use activity::Activity;
 pub use builder::{BuildError, NodeHandle, TaskBuilder};
 pub use context::{ChangelogId, Collector, Context, Origin, Outgoing};
 pub use failed::{FailedAt, RecordRefused};

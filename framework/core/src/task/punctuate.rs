@@ -4,7 +4,8 @@
 //! schedules fire first one interval after they were made. A schedule that is behind fires once,
 //! then at its next regular time (Kafka Streams' `PunctuationSchedule`). A wall clock that is set
 //! back makes its schedules fire once, and from then on at the new time: they would sleep until
-//! the old time comes again.
+//! the old time comes again. A schedule that has fired at the last millisecond there is has no next
+//! time.
 
 use crate::record::TimestampMs;
 
@@ -31,15 +32,37 @@ struct Schedule {
     punctuator: PunctuatorId,
     kind: PunctuationType,
     interval_ms: i64,
-    next: TimestampMs,
+    /// `None` when it has fired at the end of time.
+    next: Option<TimestampMs>,
 }
 
 impl Schedule {
     fn is_due(&self, now: TimestampMs) -> bool {
-        // Never further away than one interval, unless the clock was set back.
-        let set_back = self.kind == PunctuationType::WallClockTime
-            && self.next.saturating_sub(now) > self.interval_ms;
-        self.next <= now || set_back
+        match self.next {
+            Some(next) => next <= now || self.is_set_back(next, now),
+            None => self.is_set_back(TimestampMs::MAX, now),
+        }
+    }
+
+    /// The next time is never further away than one interval, unless the clock was set back.
+    fn is_set_back(&self, next: TimestampMs, now: TimestampMs) -> bool {
+        self.kind == PunctuationType::WallClockTime
+            && now < TimestampMs::MAX
+            && next.saturating_sub(now) > self.interval_ms
+    }
+
+    /// The first regular time after `now`.
+    fn next_after(&self, now: TimestampMs) -> Option<TimestampMs> {
+        match self.next {
+            // Wide, since a clock may jump from one end of time to the other.
+            Some(next) if next <= now => {
+                let (from, step) = (i128::from(next), i128::from(self.interval_ms));
+                let missed = (i128::from(now) - from) / step;
+                i64::try_from(from + (missed + 1) * step).ok()
+            }
+            // The clock was set back.
+            _ => now.checked_add(self.interval_ms),
+        }
     }
 }
 
@@ -65,7 +88,7 @@ impl Schedules {
             PunctuationType::StreamTime => 0,
             PunctuationType::WallClockTime => wall_clock_ms.saturating_add(interval_ms),
         };
-        self.list.push(Schedule { id, punctuator, kind, interval_ms, next });
+        self.list.push(Schedule { id, punctuator, kind, interval_ms, next: Some(next) });
         id
     }
 
@@ -92,17 +115,7 @@ impl Schedules {
             .iter_mut()
             .filter(|s| s.kind == kind && s.is_due(now))
             .min_by_key(|s| (s.next, s.id.0))?;
-        let mut next = due.next.saturating_add(due.interval_ms);
-        if due.next > now {
-            // The clock was set back.
-            next = now.saturating_add(due.interval_ms);
-        } else if now >= next {
-            // Wide, since a clock may jump from one end of time to the other.
-            let (from, step) = (i128::from(due.next), i128::from(due.interval_ms));
-            let missed = (i128::from(now) - from) / step;
-            next = i64::try_from(from + (missed + 1) * step).unwrap_or(i64::MAX);
-        }
-        due.next = next;
+        due.next = due.next_after(now);
         Some((due.punctuator, due.id))
     }
 }
@@ -149,5 +162,31 @@ mod tests {
         // One of hours is not due before its time.
         s.add(PunctuatorId(0), i64::MAX, wall, 1_000);
         assert!(s.take_due(wall, 515).is_none());
+    }
+
+    #[test]
+    fn at_the_end_of_time_a_schedule_fires_once() {
+        for kind in [PunctuationType::StreamTime, PunctuationType::WallClockTime] {
+            for interval_ms in [1, 10, 7_777, i64::MAX] {
+                let mut s = Schedules::default();
+                s.add(PunctuatorId(0), interval_ms, kind, 0);
+                assert!(s.take_due(kind, i64::MAX).is_some(), "{kind:?} {interval_ms}");
+                for _ in 0..2 {
+                    assert!(!s.is_due(kind, i64::MAX), "{kind:?} {interval_ms}");
+                    assert!(s.take_due(kind, i64::MAX).is_none(), "{kind:?} {interval_ms}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_that_comes_back_from_the_end_of_time_fires_again() {
+        let wall = PunctuationType::WallClockTime;
+        let mut s = Schedules::default();
+        s.add(PunctuatorId(0), 10, wall, 0);
+        assert!(s.take_due(wall, i64::MAX).is_some());
+        assert!(s.take_due(wall, 500).is_some());
+        assert!(s.take_due(wall, 509).is_none());
+        assert!(s.take_due(wall, 510).is_some());
     }
 }

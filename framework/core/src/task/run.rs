@@ -7,6 +7,7 @@
 
 use std::rc::Rc;
 
+use super::activity::Aside;
 use super::builder::{BuildError, SharedFlush, SharedLifecycle, TaskBuilder};
 use super::context::{ChangelogId, Collector, Context, TaskState};
 use super::failed::SourceBytes;
@@ -46,7 +47,7 @@ struct Input {
 
 /// A task of one worker. Not `Send`: its nodes share stores without locks.
 pub struct Task {
-    state: TaskState,
+    pub(super) state: TaskState,
     config: TaskConfig,
     sources: Vec<(NodeId, SourceInstance)>,
     inputs: Vec<Input>,
@@ -84,6 +85,7 @@ impl Task {
                 wall_clock_ms: -1,
                 inputs: Vec::new(),
                 current: None,
+                aside: Aside::Nothing,
                 schedules: Schedules::default(),
                 dropped: 0,
                 commit_requested: false,
@@ -173,18 +175,22 @@ impl Task {
         self.state.wall_clock_ms = now_ms;
         // A processor may write while it starts.
         self.dirty |= self.has_processors();
+        self.state.aside = Aside::Start;
         for node in &self.lifecycles {
             let mut ctx = Context { state: &mut self.state, collector, source: None };
             node.borrow_mut().init(&mut ctx)?;
         }
+        self.state.aside = Aside::Nothing;
         Ok(())
     }
 
     /// Ends the users' processors, on a clean close.
     pub fn close(&mut self) {
+        self.state.aside = Aside::Close;
         for node in &self.lifecycles {
             node.borrow_mut().close();
         }
+        self.state.aside = Aside::Nothing;
     }
 
     /// Takes a record in. With one input it is processed at once, otherwise it waits in its
@@ -298,7 +304,7 @@ impl Task {
         // A clock that was set back would have it wait until the old time comes again.
         let since = self.idle_since_ms.map_or(now_ms, |since| since.min(now_ms));
         self.idle_since_ms = Some(since);
-        (now_ms - since >= self.config.max_task_idle_ms).then_some(at)
+        (now_ms.saturating_sub(since) >= self.config.max_task_idle_ms).then_some(at)
     }
 
     /// Whether an input has so many records waiting that its partition should be paused.
@@ -354,9 +360,11 @@ impl Task {
         self.state.current = None;
         while let Some((punctuator, schedule)) = self.state.schedules.take_due(kind, now) {
             self.dirty = true;
+            self.state.aside = Aside::Punctuation;
             let node = self.lifecycles[punctuator.0].clone();
             let mut ctx = Context { state: &mut self.state, collector, source: None };
             node.borrow_mut().punctuate(&mut ctx, schedule, now)?;
+            self.state.aside = Aside::Nothing;
         }
         Ok(())
     }
@@ -392,6 +400,7 @@ impl Task {
         batch: &mut WriteBatch,
     ) -> Result<(), TaskError> {
         self.state.current = None;
+        self.state.aside = Aside::Flush;
         for cache in &self.flushers {
             let mut ctx = Context { state: &mut self.state, collector, source: None };
             cache.borrow_mut().flush(&mut ctx)?;
@@ -399,6 +408,7 @@ impl Task {
         for store in &self.stores {
             store.store.borrow_mut().seal(collector, batch)?;
         }
+        self.state.aside = Aside::Nothing;
         Ok(())
     }
 

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use super::context::{Context, Origin, Outgoing};
 use super::failed::FailedAt;
 use super::node::Node;
-use crate::error::{Part, TaskError};
+use crate::error::{Part, TaskError, Unproducible};
 use crate::record::{Record, RecordMetadata};
 use crate::serde::{DynSerde, serialize_nullable};
+use crate::topic_name;
 
 /// Picks the partition of a record: key, value and the number of partitions of the topic.
-/// `None` leaves it to the default partitioner.
+/// `None` leaves it to the default partitioner. Anything but 0 to the number, without it, is the
+/// record's fault: the production handler is asked.
 pub type Partitioner<K, V> = Arc<dyn Fn(&K, &V, i32) -> Option<i32> + Send + Sync>;
 
-/// Picks the topic of a record.
+/// Picks the topic of a record. A name that no topic can have is the record's fault: the production
+/// handler is asked.
 pub type TopicNameExtractor<K, V> =
     Arc<dyn Fn(&Record<K, V>, Option<&RecordMetadata>) -> String + Send + Sync>;
 
@@ -35,6 +38,8 @@ pub struct Sink<K, V> {
     partitioner: Option<Partitioner<K, V>>,
     key: Vec<u8>,
     value: Vec<u8>,
+    /// The last topic that was chosen, and that can be one.
+    last_topic: Option<String>,
 }
 
 impl<K, V> Sink<K, V> {
@@ -54,6 +59,7 @@ impl<K, V> Sink<K, V> {
             partitioner,
             key: Vec::new(),
             value: Vec::new(),
+            last_topic: None,
         }
     }
 }
@@ -78,25 +84,37 @@ impl<K, V> Node<K, V> for Sink<K, V> {
             Ok(value) => value,
             Err(error) => return ctx.serialization_failed(at, topic, Part::Value, error),
         };
-        let partition = match &self.partitioner {
-            None => None,
-            Some(choose) => {
-                let count = ctx
-                    .collector
-                    .partition_count(topic)
-                    .map_err(|source| TaskError::Send { topic: topic.to_owned(), source })?;
-                choose(&record.key, &record.value, count)
-            }
-        };
-        let outgoing = Outgoing {
+        let mut outgoing = Outgoing {
             topic,
-            partition,
+            partition: None,
             key: key.then_some(&self.key[..]),
             value: value.then_some(&self.value[..]),
             timestamp: record.timestamp,
             headers: &record.headers,
             origin: Origin::Sink,
         };
+        let is_chosen = matches!(self.destination, Destination::Dynamic(_));
+        if is_chosen && self.last_topic.as_deref() != Some(topic) {
+            if let Err(fault) = topic_name::check(topic) {
+                let error = Unproducible::TopicName { topic: topic.to_owned(), fault };
+                return ctx.unproducible(&self.name, &outgoing, error);
+            }
+            let last = self.last_topic.get_or_insert_default();
+            last.clear();
+            last.push_str(topic);
+        }
+        if let Some(choose) = &self.partitioner {
+            let partitions = match ctx.collector.partition_count(topic) {
+                Ok(partitions) => partitions,
+                Err(error) => return ctx.production_failed(&self.name, &outgoing, error),
+            };
+            outgoing.partition = choose(&record.key, &record.value, partitions);
+            if let Some(partition) = outgoing.partition.filter(|p| !(0..partitions).contains(p)) {
+                let topic = topic.to_owned();
+                let error = Unproducible::Partition { topic, partition, partitions };
+                return ctx.unproducible(&self.name, &outgoing, error);
+            }
+        }
         ctx.send_from_sink(&self.name, &outgoing)
     }
 }

@@ -32,6 +32,8 @@ pub struct RawRecord<'a> {
     pub value: Option<&'a [u8]>,
     /// Its headers.
     pub headers: Headers,
+    /// Why `headers` are not those of the record: the deserialisation handler is asked.
+    pub unreadable_headers: Option<Box<SerdeError>>,
 }
 
 /// Reads event time out of a record. The second argument is the largest time seen on the
@@ -190,8 +192,11 @@ impl<K, V> Source<K, V> {
         &mut self,
         ctx: &mut Context<'_>,
         queue: usize,
-        raw: RawRecord<'_>,
+        mut raw: RawRecord<'_>,
     ) -> Result<Record<K, V>, NoRecord> {
+        if let Some(error) = raw.unreadable_headers.take() {
+            return Err(unreadable(Part::Headers, *error, raw));
+        }
         let is_dropped = self.config.drop_null_keys && raw.key.is_none();
         let key = if is_dropped {
             None

@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use oncestream_core::TopicPartition;
 use oncestream_core::task::{OffsetMetadata, RawRecord};
-use oncestream_core::{Header, Headers, TopicPartition};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers as _, Message};
+use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
@@ -308,16 +308,13 @@ fn list<'a>(partitions: impl Iterator<Item = &'a TopicPartition>) -> TopicPartit
 
 /// A record of the client's, borrowed, as the engine takes it.
 pub(crate) fn raw_record<'a>(message: &'a BorrowedMessage<'_>) -> RawRecord<'a> {
+    let (headers, unreadable_headers) = native::headers(message);
     RawRecord {
         offset: message.offset(),
         timestamp: message.timestamp().to_millis().unwrap_or(-1),
         key: message.key(),
         value: message.payload(),
-        headers: message.headers().map_or_else(Headers::default, |headers| {
-            headers
-                .iter()
-                .map(|h| Header { key: h.key.to_owned(), value: h.value.map(<[u8]>::to_vec) })
-                .collect()
-        }),
+        headers,
+        unreadable_headers,
     }
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use oncestream_core::error::BoxError;
+use oncestream_core::error::{BoxError, Unproducible};
 use oncestream_core::task::{ChangelogId, Collector, Origin, Outgoing, RecordRefused};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::ConsumerGroupMetadata;
@@ -353,13 +353,26 @@ impl WorkerProducer {
     }
 }
 
-/// The time a record is sent with. A dead letter has the time of the record it stands for, which
-/// may be why that one was refused: no letter lies in the future.
+/// Kafka's "no timestamp".
+const NO_TIME: i64 = -1;
+
+/// The time a record is sent with; librdkafka takes 0 for the present.
+///
+/// - A row of a changelog of time 0 has none, and a restore makes that 0 again.
+/// - A dead letter has the time of the record it stands for, which may be why that one was refused:
+///   no letter lies in the future, and one that would have no time, or time 0, has the present.
 fn time_of(record: &Outgoing<'_>) -> i64 {
-    if record.origin != Origin::DeadLetter {
-        return record.timestamp;
+    match record.origin {
+        Origin::Changelog(_) if record.timestamp <= 0 => NO_TIME,
+        Origin::DeadLetter if record.timestamp <= 0 => now_ms(),
+        Origin::DeadLetter => record.timestamp.min(now_ms()),
+        Origin::Sink | Origin::Changelog(_) => record.timestamp,
     }
-    record.timestamp.min(now_ms())
+}
+
+/// Whether a record has a time that would be another one when it is read.
+fn has_no_time(record: &Outgoing<'_>) -> bool {
+    record.origin == Origin::Sink && record.timestamp <= 0
 }
 
 fn now_ms() -> i64 {
@@ -381,6 +394,11 @@ fn owned_headers(headers: &oncestream_core::Headers) -> OwnedHeaders {
 
 impl Collector for WorkerProducer {
     fn send(&mut self, record: &Outgoing<'_>) -> Result<(), BoxError> {
+        if has_no_time(record) {
+            let (topic, timestamp) = (record.topic.to_owned(), record.timestamp);
+            let refused = Unproducible::Timestamp { topic, timestamp };
+            return Err(Box::new(RecordRefused::new(refused)));
+        }
         if self.refusals.is_empty() { self.produce(record) } else { self.produce_warily(record) }
     }
 
@@ -398,7 +416,8 @@ impl Collector for WorkerProducer {
             }
             // Not believed at once, as for a record without a partitioner.
             if !self.unknown.await_topic(topic, &self.client) {
-                return Err(format!("topic {topic} does not exist; create it").into());
+                let unknown = KafkaError::MessageProduction(RDKafkaErrorCode::UnknownTopic);
+                return Err(Box::new(RecordRefused::new(unknown)));
             }
         }
     }

@@ -74,10 +74,10 @@ impl StreamsConfigBuilder {
     /// use oncestream_core::serde::SerdeError;
     /// use oncestream_runtime::StreamsConfig;
     ///
-    /// // Keys must be good; a bad value goes to a topic of its own.
+    /// // Keys must be good; a bad value, or bad headers, go to a topic of their own.
     /// let handler = |ctx: &ErrorHandlerContext<'_>, part: Part, error: &SerdeError| match part {
     ///     Part::Key => HandlerResponse::fail(),
-    ///     Part::Value => {
+    ///     _ => {
     ///         HandlerResponse::resume().with_dead_letter(ctx.dead_letter("bad-values", error))
     ///     }
     /// };

@@ -368,7 +368,7 @@ impl Worker {
         }
     }
 
-    fn last_record(&self) -> String {
+    pub(super) fn last_record(&self) -> String {
         let last = self.trouble.last.and_then(|(route, offset)| {
             let partition = self.tasks.partition_of(route)?;
             Some(format!("{partition} at offset {offset}"))

@@ -69,8 +69,9 @@ pub(crate) fn run(index: usize, shared: Arc<Shared>) -> Result<(), StreamsError>
     guarded(index, || {
         let Some(mut worker) = Worker::new(index, shared)? else { return Ok(()) };
         // After a panic only the producer is used again, to abort; the tasks are dropped.
-        let result = guarded(index, || worker.run()).map_err(|e| worker.name_denied(e));
-        worker.close(result)
+        let result = guarded(index, || worker.run()).map_err(|e| worker.located(e));
+        let result = result.map_err(|e| worker.name_denied(e));
+        guarded(index, || worker.close(result)).map_err(|e| worker.located(e))
     })
 }
 
@@ -85,7 +86,7 @@ fn guarded(
             .map(ToString::to_string)
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no message".to_owned());
-        Err(StreamsError::Panicked { worker: index, message })
+        Err(StreamsError::Panicked { worker: index, task: None, activity: None, message })
     })
 }
 
@@ -221,7 +222,7 @@ impl Worker {
     }
 
     /// Commits what was processed, or aborts it after an error, and ends the tasks.
-    fn close(mut self, result: Result<(), StreamsError>) -> Result<(), StreamsError> {
+    fn close(&mut self, result: Result<(), StreamsError>) -> Result<(), StreamsError> {
         self.revoking = true;
         let result = match result {
             Ok(()) => {
@@ -236,6 +237,23 @@ impl Worker {
         };
         self.tasks.clear();
         result
+    }
+
+    /// A panic with the task that was in the middle of something, and what that was.
+    fn located(&self, error: StreamsError) -> StreamsError {
+        let StreamsError::Panicked { worker, task: None, activity: None, message } = error else {
+            return error;
+        };
+        let doing = |entry: &tasks::Entry| Some((entry.task.id(), entry.task.activity()?));
+        let (task, activity) = self.tasks.entries().iter().find_map(doing).unzip();
+        // Nothing of a task: the record before it says most of where it was.
+        let message = match self.trouble.last {
+            Some(_) if task.is_none() => {
+                format!("{message} (after the record {})", self.last_record())
+            }
+            _ => message,
+        };
+        StreamsError::Panicked { worker, task, activity, message }
     }
 
     fn set_state(&mut self, state: WorkerState) {

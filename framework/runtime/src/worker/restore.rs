@@ -352,7 +352,16 @@ impl Restore {
                     }
                     Fetched::Record { offset, timestamp, key, value } => {
                         if let Some(key) = key {
-                            self.store.state().restore(key, value, timestamp, batch);
+                            // Without a time is how time 0 is written.
+                            let time = timestamp.max(0);
+                            let restored = self.store.state().restore(key, value, time, batch);
+                            restored.map_err(|source| StreamsError::ChangelogRecord {
+                                task: self.task,
+                                changelog: self.partition.topic.to_string(),
+                                partition: self.partition.partition,
+                                offset,
+                                source: Box::new(source),
+                            })?;
                         }
                         read.records += 1;
                         read.next = offset + 1;

@@ -136,6 +136,7 @@ fn fold(
 ) -> Result<Content, String> {
     let backend = MemoryBackend::new();
     let mut batch = WriteBatch::default();
+    let mut refused = None;
     for_each_task(stage, &backend, |task| {
         for instance in task.stores() {
             let kept = instance.state();
@@ -145,11 +146,16 @@ fn fold(
             for record in changelog {
                 let value = record.value.as_deref();
                 if let Some(key) = &record.key {
-                    kept.restore(key, value, record.timestamp_ms, &mut batch);
+                    // Without a time is how time 0 is written.
+                    let time = record.timestamp_ms.max(0);
+                    refused = refused.take().or(kept.restore(key, value, time, &mut batch).err());
                 }
             }
         }
     })?;
+    if let Some(error) = refused {
+        return Err(error.to_string());
+    }
     backend.commit(&batch).map_err(|e| e.to_string())?;
     content(&backend, &store.keyspace).map_err(|e| e.to_string())
 }

@@ -151,7 +151,9 @@ impl Worker {
             while let Some(record) = broker.next_committed(&target.topic, target.partition, from) {
                 from = record.offset + 1;
                 if let Some(key) = record.key.as_deref() {
-                    store.restore(key, record.value.as_deref(), record.timestamp, &mut batch);
+                    store
+                        .restore(key, record.value.as_deref(), record.timestamp, &mut batch)
+                        .map_err(|source| DriverError::Task { task: task.id(), source })?;
                 }
                 *self.restored.entry(store.name().to_string()).or_default() += 1;
             }
@@ -220,6 +222,7 @@ impl Worker {
                     key: record.key.as_deref(),
                     value: record.value.as_deref(),
                     headers: record.headers,
+                    unreadable_headers: None,
                 };
                 let task = &mut self.tasks[at];
                 task.add_record(id, raw, now_ms, &mut self.producer)

@@ -51,6 +51,10 @@ impl Admin {
                 )) => {
                     return Err(StreamsError::not_authorized(Resource::Topic, &topic, "Create"));
                 }
+                Err((topic, code @ RDKafkaErrorCode::InvalidTopic)) => {
+                    let message = code.to_string();
+                    return Err(StreamsError::TopicNameRefused { topic, message });
+                }
                 Err((topic, code @ RDKafkaErrorCode::InvalidConfig)) => {
                     let message = format!(
                         "{code}: the broker does not take its settings (`topic.*` keys, \

@@ -11,11 +11,13 @@
 
 mod admin_op;
 mod group;
+mod headers;
 mod member_id;
 mod partition_queue;
 mod topic_ids;
 
 pub(crate) use group::{Group, GroupMember, describe_group};
+pub(crate) use headers::headers;
 pub(crate) use member_id::member_id;
 pub(crate) use partition_queue::{Fetched, PartitionQueue};
 pub(crate) use topic_ids::topic_ids;

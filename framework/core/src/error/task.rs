@@ -1,0 +1,162 @@
+//! Errors of a running task.
+
+use super::BoxError;
+use crate::serde::SerdeError;
+use crate::state::BackendError;
+
+/// Which part of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Part {
+    /// The key.
+    Key,
+    /// The value.
+    Value,
+    /// The names of its headers.
+    Headers,
+}
+
+impl Part {
+    /// What else can be done about one that cannot be read.
+    const fn remedy(self) -> &'static str {
+        match self {
+            Self::Key | Self::Value => "fix the serde",
+            Self::Headers => "correct who writes such headers",
+        }
+    }
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Key => "key",
+            Self::Value => "value",
+            Self::Headers => "headers",
+        })
+    }
+}
+
+/// A task could not go on. Nothing of its transaction becomes visible.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// A record's bytes are not what the source's serde expects.
+    #[error(
+        "cannot deserialise the {part} of {topic}-{partition} at offset {offset}: {source}; {}, or set deserialization.exception.handler=continue to skip such records", part.remedy()
+    )]
+    Deserialize {
+        /// The source topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// The record's offset.
+        offset: i64,
+        /// Key, value or headers.
+        part: Part,
+        /// What the serde said.
+        source: SerdeError,
+    },
+    /// A record has no valid time.
+    #[error(
+        "{topic}-{partition} at offset {offset} has timestamp {timestamp}; set a timestamp extractor with Consumed::timestamp_extractor"
+    )]
+    InvalidTimestamp {
+        /// The source topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// The record's offset.
+        offset: i64,
+        /// The time it carries, in milliseconds.
+        timestamp: i64,
+    },
+    /// A record was handed in again, or one before it: the topic was truncated or made anew, or
+    /// the client went back.
+    #[error(
+        "{topic}-{partition} went back to offset {offset} after {taken}; was the topic truncated or created anew?"
+    )]
+    WentBack {
+        /// The source topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// The record's offset.
+        offset: i64,
+        /// The last offset that was taken before.
+        taken: i64,
+    },
+    /// A sink's serde refused a key or value.
+    #[error("cannot serialise the {part} of a record for topic {topic}: {source}")]
+    Serialize {
+        /// The topic it was meant for.
+        topic: String,
+        /// Key or value.
+        part: Part,
+        /// What the serde said.
+        source: SerdeError,
+    },
+    /// A store's serde refused what it was given or what it found.
+    #[error(
+        "store {store}: {part}: {source}; if the type of the store changed, reset the application"
+    )]
+    StoreSerde {
+        /// The store.
+        store: String,
+        /// Key or value.
+        part: Part,
+        /// What the serde said.
+        source: SerdeError,
+    },
+    /// A store was given a null as a key.
+    #[error(
+        "store {store}: the key is null, which a store has no place for; leave such records out, or give them a key"
+    )]
+    NullKey {
+        /// The store.
+        store: String,
+    },
+    /// A store was given a key that is larger than backends take.
+    #[error(
+        "store {store}: a key has {length} bytes, and a store takes keys of up to {limit} bytes; shorten such keys, by a hash for instance, or leave such records out"
+    )]
+    KeyTooLarge {
+        /// The store.
+        store: String,
+        /// The key's length, in bytes.
+        length: usize,
+        /// The most there may be, in bytes.
+        limit: usize,
+    },
+    /// The state backend failed.
+    #[error("store {store}: {source}")]
+    Backend {
+        /// The store.
+        store: String,
+        /// What the backend said.
+        source: BackendError,
+    },
+    /// A record could not be handed to the producer.
+    #[error("cannot send to topic {topic}: {source}")]
+    Send {
+        /// The topic.
+        topic: String,
+        /// What the producer said.
+        source: BoxError,
+    },
+    /// A user's processor or fallible operator failed, and so did `processing.exception.handler`.
+    #[error("processor {node}: {source}")]
+    Processor {
+        /// The node.
+        node: String,
+        /// What the processor said.
+        source: BoxError,
+    },
+}
+
+impl TaskError {
+    /// Whether the record in hand is at fault, and not the store that was given it: then
+    /// `processing.exception.handler` decides.
+    pub fn is_of_record(&self) -> bool {
+        matches!(self, Self::KeyTooLarge { .. } | Self::NullKey { .. })
+    }
+}
