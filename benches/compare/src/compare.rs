@@ -111,7 +111,13 @@ impl Comparison<'_> {
             for &guarantee in &self.options.guarantees {
                 for &partitions in &self.options.partitions {
                     for &contender in &self.options.contenders {
-                        cells.push(Cell { job, guarantee, partitions, contender, runs: Vec::new() });
+                        cells.push(Cell {
+                            job,
+                            guarantee,
+                            partitions,
+                            contender,
+                            runs: Vec::new(),
+                        });
                     }
                 }
             }
@@ -130,7 +136,8 @@ impl Comparison<'_> {
 
     fn fill_for(&self, partitions: i32, inputs: &mut Vec<(Job, Input)>) -> Result<()> {
         if self.options.jobs.iter().any(|job| *job != Job::WordCount) {
-            let (topic, total) = (format!("{}-records-{partitions}", self.prefix), self.options.records);
+            let (topic, total) =
+                (format!("{}-records-{partitions}", self.prefix), self.options.records);
             eprintln!("filling {topic} with {total} records");
             let filler = self.filler(&topic, partitions)?;
             let (map, count) =
@@ -140,7 +147,8 @@ impl Comparison<'_> {
             inputs.extend([(Job::Map, input(map)), (Job::Count, input(count))]);
         }
         if self.options.jobs.contains(&Job::WordCount) {
-            let (topic, total) = (format!("{}-lines-{partitions}", self.prefix), self.options.lines);
+            let (topic, total) =
+                (format!("{}-lines-{partitions}", self.prefix), self.options.lines);
             eprintln!("filling {topic} with {total} lines");
             let filler = self.filler(&topic, partitions)?;
             let expected = workload::lines(total, |line| filler.send(None, line))?;

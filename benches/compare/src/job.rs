@@ -89,8 +89,7 @@ impl Named for Guarantee {
 }
 
 impl Named for Contender {
-    const ALL: &'static [Self] =
-        &[Self::KafkaStreams, Self::Raw, Self::Oncestream, Self::Baseline];
+    const ALL: &'static [Self] = &[Self::KafkaStreams, Self::Raw, Self::Oncestream, Self::Baseline];
 
     fn name(self) -> &'static str {
         match self {

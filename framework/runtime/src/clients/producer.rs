@@ -16,17 +16,21 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 
-use super::context;
 use super::deliveries::{DEAD_LETTER, Deliveries, DeliveryContext, DeliveryFailure, SINK, Times};
 use super::refused::{Refusals, Suspicion};
 use super::unknown::UnknownTopics;
 use super::verdict::{Step, Verdict, is_of_time, is_unknown_topic, judge};
+use super::{context, native};
 use crate::config::ClientSettings;
 
 /// How often the client is asked for acknowledgements while records are sent.
 const POLL_EVERY: u32 = 256;
 /// The step in which acknowledgements are awaited. librdkafka's clock has milliseconds.
 const STEP: Duration = Duration::from_micros(100);
+/// How often, in steps, and for how long the client then sends what still lingers. Its threads do so
+/// only while it is told to, and may be slow to wake.
+const FLUSH_EVERY: u32 = 20;
+const FLUSH: Duration = Duration::from_millis(1);
 /// How much longer than its time a call may take.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long what is in flight may take while a suspect record is sent alone.
@@ -166,13 +170,19 @@ impl WorkerProducer {
         self.client.poll(Duration::ZERO);
     }
 
-    /// Waits until no record is without an acknowledgement or failure. False after `timeout`.
+    /// Sends what lingers, and waits until no record is without an acknowledgement or failure. False
+    /// after `timeout`.
     pub(crate) fn await_deliveries(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
+        let mut step = 0_u32;
         while self.client.in_flight_count() > 0 {
             if Instant::now() >= deadline {
                 return false;
             }
+            if step.is_multiple_of(FLUSH_EVERY) {
+                native::flush(self.client.client(), FLUSH);
+            }
+            step = step.wrapping_add(1);
             self.await_report();
         }
         true
@@ -390,7 +400,7 @@ mod tests {
     use oncestream_core::Headers;
 
     use super::*;
-    use crate::config::StreamsConfig;
+    use crate::config::{StreamsConfig, StreamsConfigBuilder};
 
     const LIMIT: Duration = Duration::from_secs(30);
 
@@ -404,8 +414,15 @@ mod tests {
 
     /// A producer with one record in an open transaction.
     fn with_a_record(broker: &Broker) -> WorkerProducer {
+        with_a_record_and(broker, &[])
+    }
+
+    fn with_a_record_and(broker: &Broker, settings: &[(&str, &str)]) -> WorkerProducer {
         broker.create_topic("out", 1).unwrap();
-        let config = StreamsConfig::builder("app", broker.bootstrap_servers()).build().unwrap();
+        let config = StreamsConfig::builder("app", broker.bootstrap_servers());
+        let set =
+            |config: StreamsConfigBuilder, (key, value): &(&str, &str)| config.set(key, value);
+        let config = settings.iter().try_fold(config, set).unwrap().build().unwrap();
         let settings = config.producer_settings(Some("id"), 0);
         let mut producer = WorkerProducer::new(&settings).unwrap();
         producer.init(LIMIT).unwrap();
@@ -441,6 +458,14 @@ mod tests {
         assert!(producer.await_deliveries(LIMIT));
         assert!(!producer.purge(LIMIT));
         producer.abort(LIMIT).unwrap();
+    }
+
+    #[test]
+    fn whoever_waits_for_deliveries_does_not_wait_for_batches_to_grow() {
+        let broker = Broker::builder().start_blocking().unwrap();
+        let slow = [("transaction.timeout.ms", "600000"), ("producer.linger.ms", "500000")];
+        let producer = with_a_record_and(&broker, &slow);
+        assert!(producer.await_deliveries(LIMIT));
     }
 
     #[test]

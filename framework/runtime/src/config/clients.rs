@@ -3,7 +3,8 @@
 //!
 //! Order of precedence: what the runtime depends on, what the user passed with a prefix (a
 //! `main.consumer.` key before a `consumer.` one), our defaults, librdkafka's. The first cannot
-//! clash with the second, since `checks.rs` refused that.
+//! clash with the second, since `checks.rs` refused that. Defaults that depend on the number of
+//! partitions are in `scale.rs`.
 
 use std::collections::{BTreeMap, btree_map};
 use std::fmt;
@@ -36,11 +37,20 @@ impl ClientSettings {
         self
     }
 
-    fn put(&mut self, setting: &str, value: impl ToString) {
+    pub(super) fn put(&mut self, setting: &str, value: impl ToString) {
         self.0.insert(setting.to_owned(), value.to_string());
     }
 
-    fn put_all(&mut self, settings: &[(&str, &str)]) {
+    /// Puts a setting that is there under none of its names, of which the first is used.
+    pub(super) fn put_absent(&mut self, names: &[&str], value: impl ToString) {
+        if let [name, ..] = names
+            && names.iter().all(|name| self.get(name).is_none())
+        {
+            self.put(name, value);
+        }
+    }
+
+    pub(super) fn put_all(&mut self, settings: &[(&str, &str)]) {
         for (setting, value) in settings {
             self.put(setting, value);
         }
@@ -78,6 +88,7 @@ impl StreamsConfig {
             settings.put("group.instance.id", format!("{id}-{worker}"));
         }
         self.overlay(&mut settings, &[Client::Consumer, Client::MainConsumer]);
+        self.scale.size_consumer(&mut settings);
         self.membership(&mut settings);
         settings
     }
@@ -90,6 +101,7 @@ impl StreamsConfig {
         settings.put_all(RESTORE_CONSUMER);
         settings.put("group.id", &self.application_id);
         self.overlay(&mut settings, &[Client::Consumer, Client::RestoreConsumer]);
+        self.scale.size_restore_consumer(&mut settings);
         // The end of a partition is how a restore ends, whatever `consumer.` says.
         settings.put("enable.partition.eof", true);
         settings
@@ -118,6 +130,7 @@ impl StreamsConfig {
             settings.put("socket.timeout.ms", (timeout_ms - 100).clamp(900, MAX_SOCKET_TIMEOUT_MS));
         }
         self.overlay(&mut settings, &[Client::Producer]);
+        self.scale.size_producer(transactional_id.is_some(), &mut settings);
         settings
     }
 
@@ -180,8 +193,6 @@ const CONSUMER: &[(&str, &str)] = &[
     ("isolation.level", "read_committed"),
     // librdkafka waits 1000 ms by default once its queue was full: a quarter of the throughput.
     ("fetch.queue.backoff.ms", "5"),
-    ("queued.min.messages", "100000"),
-    ("queued.max.messages.kbytes", "65536"),
 ];
 
 /// What a member of the group has whatever was passed.
@@ -207,7 +218,6 @@ const PRODUCER: &[(&str, &str)] = &[
     ("allow.auto.create.topics", "false"),
     // What Java producers use; librdkafka's CRC32 breaks co-partitioning with them.
     ("partitioner", "murmur2_random"),
-    ("linger.ms", "5"),
     // The default of 100,000 messages blocks a fast worker; bound the bytes instead.
     ("queue.buffering.max.messages", "1000000"),
     ("queue.buffering.max.kbytes", "262144"),

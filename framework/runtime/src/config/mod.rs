@@ -5,7 +5,8 @@
 //! - `parse.rs` reads the texts; `builder.rs` merges them, the later wins.
 //! - `resolve.rs` fills in defaults and types; `checks.rs` refuses contradictions.
 //! - `handlers.rs` makes the exception handlers.
-//! - `clients.rs` tells each Kafka client's settings.
+//! - `clients.rs` tells each Kafka client's settings; `scale.rs` those that follow the number of
+//!   partitions.
 //!
 //! It knows no Kafka client and starts nothing. Invariants: a [`StreamsConfig`] has passed all
 //! checks; neither its `Debug` nor any error shows a secret.
@@ -20,6 +21,7 @@ mod keys;
 mod names;
 mod parse;
 mod resolve;
+mod scale;
 mod suggest;
 mod values;
 
@@ -34,6 +36,7 @@ pub use clients::ClientSettings;
 pub use error::ConfigError;
 pub use keys::Key;
 pub(crate) use names::is_secret;
+pub(crate) use scale::Scale;
 pub use values::{AutoOffsetReset, ExceptionHandler, ProcessingGuarantee, StateBackendKind};
 
 /// The checked configuration of an application.
@@ -81,6 +84,8 @@ pub struct StreamsConfig {
     production_exception_handler: ExceptionHandler,
     dead_letter_topic: Option<String>,
     error_handlers: Arc<ErrorHandlers>,
+    /// What was seen of the cluster at the start; by default of one that is small.
+    scale: Scale,
     /// What was given, for the settings that pass to clients.
     raw: builder::Raw,
 }
@@ -145,6 +150,12 @@ impl StreamsConfig {
     /// configured.
     pub fn with_instance_id(mut self, id: impl Into<String>) -> Self {
         self.instance_id.get_or_insert(id.into());
+        self
+    }
+
+    /// The same for a cluster of this scale.
+    pub(crate) fn with_scale(mut self, scale: Scale) -> Self {
+        self.scale = scale;
         self
     }
 }

@@ -13,6 +13,7 @@ use super::error::ConfigError;
 use super::handlers::{CustomHandlers, HandlerWords};
 use super::keys::Key;
 use super::names::{self, Client, Place};
+use super::scale::Scale;
 use super::values::{AutoOffsetReset, ExceptionHandler, ProcessingGuarantee, StateBackendKind};
 
 pub(super) fn resolve(raw: Raw, custom: CustomHandlers) -> Result<StreamsConfig, ConfigError> {
@@ -60,6 +61,7 @@ pub(super) fn resolve(raw: Raw, custom: CustomHandlers) -> Result<StreamsConfig,
         production_exception_handler: words.production,
         dead_letter_topic,
         error_handlers: Arc::new(error_handlers),
+        scale: Scale::default(),
         raw,
     };
     check(&config)?;

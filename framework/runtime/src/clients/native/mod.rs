@@ -9,10 +9,12 @@
 
 #![allow(unsafe_code, reason = "the one place for calls that the crate rdkafka does not have")]
 
+mod flush;
 mod member_id;
 mod partition_queue;
 mod topic_ids;
 
+pub(crate) use flush::flush;
 pub(crate) use member_id::member_id;
 pub(crate) use partition_queue::{Fetched, PartitionQueue};
 pub(crate) use topic_ids::topic_ids;
