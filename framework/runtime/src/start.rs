@@ -54,18 +54,12 @@ pub(crate) fn scale(
     wanted: &InternalTopics,
     brokers: usize,
 ) -> Scale {
-    let application_id = config.application_id();
     let count = |partitions: i32| usize::try_from(partitions).unwrap_or(0);
-    // A repartition topic may be there or still to be made.
-    let mut all = there.clone();
-    all.extend(wanted.topics().map(|(topic, partitions)| (topic.clone(), partitions)));
-    let is_read = |topic: &str| !topology.readers_of(application_id, topic).is_empty();
-    let inputs = all.iter().filter(|(topic, _)| is_read(topic)).map(|(_, n)| count(*n)).sum();
     let changelogs = wanted.changelogs.iter().map(|c| count(c.partitions)).sum();
     let sinks = sinks(topology, config);
     let sinks = sinks.iter().filter_map(|topic| there.get(topic)).map(|n| count(*n));
     let outputs = wanted.topics().map(|(_, n)| count(n)).chain(sinks).sum();
-    Scale { brokers, inputs, outputs, changelogs }
+    Scale { brokers, outputs, changelogs }
 }
 
 /// The topics of the user's that records are written to and that are not there.
@@ -102,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scale_counts_each_topic_that_is_read_or_written_once() {
+    fn a_scale_counts_each_topic_that_is_written_once() {
         let builder = StreamsBuilder::new();
         let words = builder.stream::<String, String>("in").group_by(|_, word| word.clone());
         words.count(Materialized::named("counts")).to_stream().to("out");
@@ -113,8 +107,8 @@ mod tests {
             .map(|(t, n)| (t.into(), n))
             .into();
         let wanted = topology.internal_topics("app", &there).unwrap();
-        // In, other and the repartition topic; out, the repartition topic and the changelog.
-        let expected = Scale { brokers: 2, inputs: 17, outputs: 19, changelogs: 8 };
+        // To the topic `out`, the repartition topic and the changelog.
+        let expected = Scale { brokers: 2, outputs: 19, changelogs: 8 };
         assert_eq!(scale(&topology, &config, &there, &wanted, 2), expected);
         there.extend(wanted.topics().map(|(topic, n)| (topic.clone(), n)));
         assert_eq!(scale(&topology, &config, &there, &wanted, 2), expected, "the second start");

@@ -31,6 +31,8 @@ const STEP: Duration = Duration::from_micros(100);
 /// only while it is told to, and may be slow to wake.
 const FLUSH_EVERY: u32 = 20;
 const FLUSH: Duration = Duration::from_millis(1);
+/// A linger that is as good as none: a flush would cost more than it saves.
+const SHORT_LINGER_MS: f64 = 5.0;
 /// How much longer than its time a call may take.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long what is in flight may take while a suspect record is sent alone.
@@ -73,6 +75,8 @@ pub(crate) struct WorkerProducer {
     /// When the first record of the open transaction was handed over: with it the transaction
     /// begins at the broker, and its timeout.
     first_sent: Option<Instant>,
+    /// Batches grow for so long that waiting for it would cost a commit more than a flush does.
+    lingers: bool,
     /// The times of the records since the last commit.
     times: Times,
 }
@@ -89,6 +93,7 @@ impl WorkerProducer {
             refusals: Refusals::default(),
             unknown: UnknownTopics::new(unknown_patience(settings)),
             first_sent: None,
+            lingers: linger_ms(settings) > SHORT_LINGER_MS,
             times: Times::default(),
         })
     }
@@ -179,7 +184,7 @@ impl WorkerProducer {
             if Instant::now() >= deadline {
                 return false;
             }
-            if step.is_multiple_of(FLUSH_EVERY) {
+            if self.lingers && step.is_multiple_of(FLUSH_EVERY) {
                 native::flush(self.client.client(), FLUSH);
             }
             step = step.wrapping_add(1);
@@ -361,6 +366,12 @@ fn now_ms() -> i64 {
 fn unknown_patience(settings: &ClientSettings) -> Duration {
     let limit = settings.get("message.timeout.ms").and_then(|ms| ms.parse().ok());
     limit.map_or(UNKNOWN_PATIENCE, |ms| Duration::from_millis(ms) / 2).min(UNKNOWN_PATIENCE)
+}
+
+/// For how long batches may grow, in milliseconds.
+fn linger_ms(settings: &ClientSettings) -> f64 {
+    let given = settings.get("linger.ms").or_else(|| settings.get("queue.buffering.max.ms"));
+    given.and_then(|ms| ms.parse().ok()).unwrap_or(SHORT_LINGER_MS)
 }
 
 fn owned_headers(headers: &oncestream_core::Headers) -> OwnedHeaders {

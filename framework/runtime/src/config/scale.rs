@@ -6,18 +6,18 @@
 //! - `queued.min.messages` and `queued.max.messages.kbytes` only hold the next fetch back. One
 //!   answer is taken in whole, and each broker is asked on its own.
 //! - An answer has up to `max.partition.fetch.bytes` of each partition and `fetch.max.bytes` of
-//!   all, by default 1 MiB and 50 MiB. So with 4 partitions it was 4 MiB, and with 50 or more it
-//!   was 50 MiB: of records of 20 bytes, 2.5 million.
+//!   all, by default 1 MiB and 50 MiB. So with two topics of 4 partitions it is 8 MiB, and with 50
+//!   partitions it would be 50 MiB: of records of 20 bytes, 2.5 million.
 //! - The queues of a restore are those of single partitions, each with limits of its own.
 //!
-//! What 4 partitions had is now what all have together.
+//! What a few partitions have by default is what all have together.
 
 use super::ClientSettings;
 
 const MIB: usize = 1 << 20;
 const KIB: usize = 1 << 10;
 /// What the brokers may answer at once, all of them together.
-const FETCH_BYTES: usize = 4 * MIB;
+const FETCH_BYTES: usize = 8 * MIB;
 /// librdkafka's default of `message.max.bytes`, which `fetch.max.bytes` must not be below.
 const MESSAGE_BYTES: usize = 1_000_000;
 /// librdkafka's own limits of a queue.
@@ -38,8 +38,6 @@ const PER_LINGER_MS: usize = 16;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scale {
     pub(crate) brokers: usize,
-    /// Partitions of all topics that are read, but for changelogs.
-    pub(crate) inputs: usize,
     /// Partitions of all topics that are written to, changelogs among them.
     pub(crate) outputs: usize,
     /// Partitions of all changelogs.
@@ -47,12 +45,10 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    /// The consumer of inputs, where the user has set nothing else. A batch that is larger than a
-    /// partition's share comes only when it is the partition's turn to be first, so the share is no
-    /// smaller than producers mostly make batches.
+    /// The consumer of inputs, where the user has set nothing else. A partition's share stays what
+    /// it is: many records of one partition in a row change fewer keys than those of many do, so a
+    /// commit writes less.
     pub(super) fn size_consumer(self, settings: &mut ClientSettings) {
-        let share = shared(FETCH_BYTES, self.inputs, 256 * KIB, MIB);
-        settings.put_absent(PARTITION_FETCH, share);
         settings.put_absent(&["queued.min.messages"], QUEUED_MESSAGES);
         settings.put_absent(&["queued.max.messages.kbytes"], QUEUED_KBYTES);
         self.bound_fetches(settings);
@@ -103,8 +99,7 @@ mod tests {
     use super::*;
 
     fn word_count(partitions: usize) -> Scale {
-        let [inputs, outputs] = [2, 3].map(|topics| topics * partitions);
-        Scale { brokers: 1, inputs, outputs, changelogs: partitions }
+        Scale { brokers: 1, outputs: 3 * partitions, changelogs: partitions }
     }
 
     fn bound(brokers: usize, given: &[(&str, &str)]) -> String {
@@ -115,9 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn brokers_answer_together_what_four_partitions_hold() {
+    fn brokers_answer_together_what_a_few_partitions_hold() {
         let table =
-            [(0, "4194304"), (1, "4194304"), (2, "2097152"), (3, "1398101"), (50, "1048576")];
+            [(0, "8388608"), (1, "8388608"), (2, "4194304"), (3, "2796202"), (50, "1048576")];
         for (brokers, expected) in table {
             assert_eq!(bound(brokers, &[]), expected, "{brokers}");
         }
@@ -130,7 +125,7 @@ mod tests {
         assert_eq!(bound(1, &[("queued.max.messages.kbytes", "1")]), "1000000");
         assert_eq!(bound(1, &[("message.max.bytes", "9000000")]), "9000000");
         assert_eq!(bound(1, &[queued, ("fetch.max.bytes", "7")]), "7");
-        assert_eq!(bound(1, &[("queued.max.messages.kbytes", "no number")]), "4194304");
+        assert_eq!(bound(1, &[("queued.max.messages.kbytes", "no number")]), "8388608");
     }
 
     /// librdkafka would take the one or the other, whichever comes last.
@@ -142,7 +137,7 @@ mod tests {
         let before = settings.clone();
         word_count(256).size_producer(true, &mut settings);
         assert_eq!(settings, before);
-        word_count(256).size_consumer(&mut settings);
+        word_count(256).size_restore_consumer(&mut settings);
         assert_eq!(settings.get("max.partition.fetch.bytes"), None);
     }
 
@@ -152,7 +147,7 @@ mod tests {
             // Partitions, messages, KiB, bytes of a fetch.
             (0, "100000", "65536", "1048576"),
             (4, "100000", "65536", "1048576"),
-            (64, "6250", "4096", "65536"),
+            (64, "6250", "4096", "131072"),
             (256, "1562", "1024", "65536"),
             (10_000, "1000", "1024", "65536"),
         ];
@@ -174,17 +169,6 @@ mod tests {
                 word_count(partitions).size_producer(is_transactional, &mut settings);
                 assert_eq!(settings.get("linger.ms"), Some(expected), "{partitions}");
             }
-        }
-    }
-
-    #[test]
-    fn no_partition_of_an_input_is_asked_for_less_than_a_batch() {
-        for (partitions, expected) in
-            [(0, "1048576"), (2, "1048576"), (4, "524288"), (256, "262144")]
-        {
-            let mut settings = ClientSettings::default();
-            word_count(partitions).size_consumer(&mut settings);
-            assert_eq!(settings.get("max.partition.fetch.bytes"), Some(expected), "{partitions}");
         }
     }
 }
