@@ -12,7 +12,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 
 const PARTITIONS: i32 = 256;
-const RECORDS: usize = 1_000_000;
+const RECORDS: usize = 1_400_000;
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Remembers how many records are queued. The consumer has one queue for all partitions, so each
@@ -57,7 +57,7 @@ fn fill(broker: &Broker) {
 /// The most records that a consumer of inputs with these settings holds at once.
 fn most_queued(broker: &Broker, settings: &[(&str, &str)]) -> i64 {
     let config = StreamsConfig::builder("app", broker.bootstrap_servers())
-        .set("consumer.statistics.interval.ms", "50")
+        .set("consumer.statistics.interval.ms", "20")
         .unwrap()
         .set("consumer.queued.min.messages", "1000")
         .unwrap();
@@ -71,21 +71,28 @@ fn most_queued(broker: &Broker, settings: &[(&str, &str)]) -> i64 {
         list.add_partition_offset("in", partition, Offset::Beginning).unwrap();
     }
     consumer.assign(&list).unwrap();
+    let told = || consumer.context().0.lock().unwrap().len();
+    let (mut read, mut wanted) = (0, 0);
     let deadline = Instant::now() + TIMEOUT;
-    loop {
-        assert!(Instant::now() < deadline, "the queue does not come to rest");
-        // One record in a while, so that statistics come and the queue stays.
+    while read < RECORDS {
+        assert!(Instant::now() < deadline, "{read} of {RECORDS} records were read");
         if let Some(record) = consumer.poll(Duration::from_millis(50)) {
             record.unwrap();
+            read += 1;
         }
-        std::thread::sleep(Duration::from_millis(20));
-        let seen = consumer.context().0.lock().unwrap();
-        // At rest: full, and nothing more came while so many statistics were told.
-        let (Some(last), Some(recent)) = (seen.last(), seen.last_chunk::<20>()) else { continue };
-        if *last > 1000 && recent.iter().all(|n| (n - last).abs() < 1000) {
-            return seen.iter().copied().max().unwrap_or(0);
+        // Statistics come with a poll: none of the answers is read before its length is known.
+        while wanted > told() && read < RECORDS {
+            std::thread::sleep(Duration::from_millis(1));
+            if let Some(record) = consumer.poll(Duration::ZERO) {
+                record.unwrap();
+                read += 1;
+            }
+        }
+        if read % 20_000 == 0 {
+            wanted = told() + 1;
         }
     }
+    consumer.context().0.lock().unwrap().iter().copied().max().unwrap_or(0)
 }
 
 /// Small records cost the client many times their bytes, so what one answer may hold decides.
