@@ -13,7 +13,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use rustc_hash::FxBuildHasher;
 
-use crate::job::{Guarantee, Job, PARTITIONS, RunSpec};
+use crate::job::{Guarantee, Job, RunSpec};
 use crate::workload::Tally;
 
 const DEADLINE: Duration = Duration::from_mins(2);
@@ -41,7 +41,7 @@ fn wait_until_settled(spec: &RunSpec) -> Result<()> {
     let stable = consumer(spec, "read_committed")?;
     let all = consumer(spec, "read_uncommitted")?;
     let start = Instant::now();
-    for partition in 0..PARTITIONS {
+    for partition in 0..spec.partitions {
         loop {
             let (_, end) = all.fetch_watermarks(&spec.output, partition, DEADLINE)?;
             let (_, settled) = stable.fetch_watermarks(&spec.output, partition, DEADLINE)?;
@@ -59,14 +59,14 @@ fn wait_until_settled(spec: &RunSpec) -> Result<()> {
 fn read(spec: &RunSpec) -> Result<Tally> {
     let consumer = consumer(spec, "read_committed")?;
     let mut partitions = TopicPartitionList::new();
-    for partition in 0..PARTITIONS {
+    for partition in 0..spec.partitions {
         partitions.add_partition_offset(&spec.output, partition, Offset::Beginning)?;
     }
     consumer.assign(&partitions)?;
 
     let mut tally = Tally::default();
     let mut last: HashMap<Box<[u8]>, u64, FxBuildHasher> = HashMap::default();
-    let mut open = PARTITIONS;
+    let mut open = spec.partitions;
     let mut heard = Instant::now();
     while open > 0 {
         match consumer.poll(Duration::from_millis(100)) {

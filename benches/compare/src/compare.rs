@@ -1,7 +1,7 @@
 //! The comparison itself: inputs once, then every cell in turn, each run in a process of its own.
 //!
-//! Contenders of one (job, guarantee) run one after the other and repeats are the outermost
-//! loop, so that noise that comes and goes hits all alike. Every run gets a fresh application
+//! Contenders of one (job, guarantee, number of partitions) run one after the other and repeats are
+//! the outermost loop, every second one in reverse, so that noise that comes and goes hits all alike. Every run gets a fresh application
 //! id, output topic and state directory, and leaves nothing behind.
 
 use std::fs;
@@ -16,7 +16,7 @@ use crate::child::Child;
 use crate::job::{Contender, Job, Named, RunSpec};
 use crate::kafka::{Filler, Progress, Topics};
 use crate::kafka_streams::KafkaStreams;
-use crate::measure::{Figures, SAMPLE_INTERVAL, Sample, figures};
+use crate::measure::{SAMPLE_INTERVAL, Sample, figures};
 use crate::options::Options;
 use crate::report::{Cell, Outcome};
 use crate::workload::{self, Tally};
@@ -73,6 +73,7 @@ struct Comparison<'a> {
 #[derive(Clone)]
 struct Input {
     topic: String,
+    partitions: i32,
     total: u64,
     expected: Tally,
 }
@@ -80,24 +81,25 @@ struct Input {
 impl Comparison<'_> {
     fn run(&self) -> Result<Vec<Cell>> {
         let inputs = self.fill()?;
-        let mut cells: Vec<Cell> = Vec::new();
-        for job in &self.options.jobs {
-            for guarantee in &self.options.guarantees {
-                for contender in &self.options.contenders {
-                    let (job, guarantee, contender) = (*job, *guarantee, *contender);
-                    cells.push(Cell { job, guarantee, contender, runs: Vec::new() });
-                }
-            }
-        }
+        let mut cells = self.cells();
         for round in 1..=self.options.repeat {
-            for cell in &mut cells {
-                let input = &inputs[cell.job as usize];
-                let input = input.as_ref().context("the job has no input")?;
+            // What follows a run may meet a broker that still cleans up after it: each second round
+            // goes the other way.
+            let mut order: Vec<&mut Cell> = cells.iter_mut().collect();
+            if round % 2 == 0 {
+                order.reverse();
+            }
+            for cell in order {
+                let of_cell = |(job, input): &&(Job, Input)| {
+                    *job == cell.job && input.partitions == cell.partitions
+                };
+                let (_, input) = inputs.iter().find(of_cell).context("the job has no input")?;
                 let outcome = self.one_run(cell, input, round)?;
                 eprintln!(
-                    "{} {} {} #{round}: {}",
+                    "{} {} {} {} #{round}: {}",
                     cell.job.name(),
                     cell.guarantee.name(),
+                    cell.partitions,
                     cell.contender.name(),
                     describe(&outcome)
                 );
@@ -107,33 +109,63 @@ impl Comparison<'_> {
         Ok(cells)
     }
 
-    /// Fills the inputs that the jobs need; by job, in the order of [`Job::ALL`].
-    fn fill(&self) -> Result<[Option<Input>; 3]> {
-        let mut inputs = [None, None, None];
-        if self.options.jobs.iter().any(|job| *job != Job::WordCount) {
-            let (topic, total) = (format!("{}-records", self.prefix), self.options.records);
-            eprintln!("filling {topic} with {total} records");
-            let filler = self.filler(&topic)?;
-            let (map, count) =
-                workload::records(total, |key, value| filler.send(Some(key), value))?;
-            filler.finish()?;
-            let input = |expected| Some(Input { topic: topic.clone(), total, expected });
-            inputs[Job::Map as usize] = input(map);
-            inputs[Job::Count as usize] = input(count);
+    /// What is measured, in the order in which it runs: contenders of one kind of run follow each
+    /// other.
+    fn cells(&self) -> Vec<Cell> {
+        let mut cells = Vec::new();
+        for &job in &self.options.jobs {
+            for &guarantee in &self.options.guarantees {
+                for &partitions in &self.options.partitions {
+                    for &contender in &self.options.contenders {
+                        cells.push(Cell {
+                            job,
+                            guarantee,
+                            partitions,
+                            contender,
+                            runs: Vec::new(),
+                        });
+                    }
+                }
+            }
         }
-        if self.options.jobs.contains(&Job::WordCount) {
-            let (topic, total) = (format!("{}-lines", self.prefix), self.options.lines);
-            eprintln!("filling {topic} with {total} lines");
-            let filler = self.filler(&topic)?;
-            let expected = workload::lines(total, |line| filler.send(None, line))?;
-            filler.finish()?;
-            inputs[Job::WordCount as usize] = Some(Input { topic, total, expected });
+        cells
+    }
+
+    /// Fills the inputs that the jobs need, for each number of partitions.
+    fn fill(&self) -> Result<Vec<(Job, Input)>> {
+        let mut inputs = Vec::new();
+        for partitions in &self.options.partitions {
+            self.fill_for(*partitions, &mut inputs)?;
         }
         Ok(inputs)
     }
 
-    fn filler(&self, topic: &str) -> Result<Filler> {
-        self.topics.create(topic, &[])?;
+    fn fill_for(&self, partitions: i32, inputs: &mut Vec<(Job, Input)>) -> Result<()> {
+        if self.options.jobs.iter().any(|job| *job != Job::WordCount) {
+            let (topic, total) =
+                (format!("{}-records-{partitions}", self.prefix), self.options.records);
+            eprintln!("filling {topic} with {total} records");
+            let filler = self.filler(&topic, partitions)?;
+            let (map, count) =
+                workload::records(total, |key, value| filler.send(Some(key), value))?;
+            filler.finish()?;
+            let input = |expected| Input { topic: topic.clone(), partitions, total, expected };
+            inputs.extend([(Job::Map, input(map)), (Job::Count, input(count))]);
+        }
+        if self.options.jobs.contains(&Job::WordCount) {
+            let (topic, total) =
+                (format!("{}-lines-{partitions}", self.prefix), self.options.lines);
+            eprintln!("filling {topic} with {total} lines");
+            let filler = self.filler(&topic, partitions)?;
+            let expected = workload::lines(total, |line| filler.send(None, line))?;
+            filler.finish()?;
+            inputs.push((Job::WordCount, Input { topic, partitions, total, expected }));
+        }
+        Ok(())
+    }
+
+    fn filler(&self, topic: &str, partitions: i32) -> Result<Filler> {
+        self.topics.create(topic, partitions, &[])?;
         Filler::new(self.bootstrap_servers, topic)
     }
 
@@ -141,13 +173,15 @@ impl Comparison<'_> {
         let (job, guarantee, contender) =
             (cell.job.name(), cell.guarantee.name(), cell.contender.name());
         // Ends in a word of its own, so that no run's id is the start of another's.
-        let application_id = format!("{}-{job}-{guarantee}-{contender}-{round}-app", self.prefix);
+        let run = format!("{job}-{guarantee}-{}-{contender}-{round}", cell.partitions);
+        let application_id = format!("{}-{run}-app", self.prefix);
         let spec = RunSpec {
             job: cell.job,
             guarantee: cell.guarantee,
             bootstrap_servers: self.bootstrap_servers.to_owned(),
             output: format!("{application_id}-out"),
             input: input.topic.clone(),
+            partitions: cell.partitions,
             state_dir: self.work_dir.join(&application_id),
             application_id,
         };
@@ -163,13 +197,14 @@ impl Comparison<'_> {
     }
 
     fn create_topics(&self, spec: &RunSpec, contender: Contender) -> Result<()> {
-        self.topics.create(&spec.output, &[])?;
+        self.topics.create(&spec.output, spec.partitions, &[])?;
         // The others create their internal topics themselves.
         if contender == Contender::Raw && spec.job != Job::Map {
-            self.topics.create(&spec.changelog(), &[("cleanup.policy", "compact")])?;
+            let compacted = [("cleanup.policy", "compact")];
+            self.topics.create(&spec.changelog(), spec.partitions, &compacted)?;
         }
         if contender == Contender::Raw && spec.job == Job::WordCount {
-            self.topics.create(&spec.repartition(), &[])?;
+            self.topics.create(&spec.repartition(), spec.partitions, &[])?;
         }
         Ok(())
     }
@@ -179,7 +214,11 @@ impl Comparison<'_> {
             let program = self.kafka_streams.as_ref().context("Kafka Streams is not prepared")?;
             return Ok(program.command(spec));
         }
-        let mut command = Command::new(std::env::current_exe()?);
+        let (program, contender) = match (contender, &self.options.baseline) {
+            (Contender::Baseline, Some(program)) => (program.clone(), Contender::Oncestream),
+            _ => (std::env::current_exe()?, contender),
+        };
+        let mut command = Command::new(program);
         command.arg("contender").arg(contender.name()).args(spec.to_args());
         Ok(command)
     }
@@ -223,9 +262,12 @@ fn watch(child: &mut Child, progress: &Progress<'_>, timeout: Duration) -> Resul
 
 fn describe(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Measured(Figures { records_per_second, records_per_cpu_second, .. }) => {
-            format!("{records_per_second:.0} records/s, {records_per_cpu_second:.0} per CPU-second")
-        }
+        Outcome::Measured(f) => format!(
+            "{:.0} records/s, {:.0} per CPU-second, {} MiB",
+            f.records_per_second,
+            f.records_per_cpu_second,
+            f.peak_rss_bytes >> 20
+        ),
         Outcome::Failed(why) => format!("FAILED: {why}"),
     }
 }

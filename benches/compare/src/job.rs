@@ -9,9 +9,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-/// Partitions of every topic of a run.
-pub(crate) const PARTITIONS: i32 = 4;
-
 /// Every contender commits this often, in milliseconds.
 pub(crate) const COMMIT_INTERVAL_MS: u64 = 100;
 
@@ -44,6 +41,8 @@ pub(crate) enum Contender {
     Raw,
     /// Oncestream.
     Oncestream,
+    /// Oncestream as another build of this program has it.
+    Baseline,
 }
 
 /// A value with a name on the command line and in the report.
@@ -90,13 +89,14 @@ impl Named for Guarantee {
 }
 
 impl Named for Contender {
-    const ALL: &'static [Self] = &[Self::KafkaStreams, Self::Raw, Self::Oncestream];
+    const ALL: &'static [Self] = &[Self::KafkaStreams, Self::Raw, Self::Oncestream, Self::Baseline];
 
     fn name(self) -> &'static str {
         match self {
             Self::KafkaStreams => "kafka-streams",
             Self::Raw => "raw-rdkafka",
             Self::Oncestream => "oncestream",
+            Self::Baseline => "baseline",
         }
     }
 }
@@ -116,6 +116,8 @@ pub(crate) struct RunSpec {
     pub(crate) input: String,
     /// The output topic, empty at the start of the run.
     pub(crate) output: String,
+    /// Partitions of every topic of the run.
+    pub(crate) partitions: i32,
     /// A directory for local state, empty at the start of the run.
     pub(crate) state_dir: PathBuf,
 }
@@ -130,6 +132,7 @@ impl RunSpec {
             ("--application-id", self.application_id.as_str()),
             ("--input", self.input.as_str()),
             ("--output", self.output.as_str()),
+            ("--partitions", &self.partitions.to_string()),
             ("--state-dir", &self.state_dir.to_string_lossy()),
         ]
         .into_iter()
@@ -155,6 +158,7 @@ impl RunSpec {
             application_id: get("--application-id")?.to_owned(),
             input: get("--input")?.to_owned(),
             output: get("--output")?.to_owned(),
+            partitions: get("--partitions")?.parse().context("--partitions")?,
             state_dir: PathBuf::from(get("--state-dir")?),
         })
     }
@@ -183,6 +187,7 @@ mod tests {
             application_id: "app".into(),
             input: "in".into(),
             output: "out".into(),
+            partitions: 7,
             state_dir: PathBuf::from("state dir"),
         };
         assert_eq!(RunSpec::from_args(&spec.to_args()).unwrap(), spec);

@@ -17,7 +17,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, Prod
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
 
-use crate::job::{Guarantee, PARTITIONS, RunSpec};
+use crate::job::{Guarantee, RunSpec};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -38,29 +38,34 @@ impl Topics {
         Ok(Self { admin, executor })
     }
 
-    /// Creates a topic of [`PARTITIONS`] partitions, with one replica.
+    /// Creates a topic with one replica of each partition.
     ///
     /// # Errors
     /// When Kafka refuses it.
-    pub(crate) fn create(&self, name: &str, config: &[(&str, &str)]) -> Result<()> {
-        let topic = NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1));
+    pub(crate) fn create(
+        &self,
+        name: &str,
+        partitions: i32,
+        config: &[(&str, &str)],
+    ) -> Result<()> {
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
         let topic = config.iter().fold(topic, |topic, (key, value)| topic.set(key, value));
         let request = self.admin.create_topics([&topic], &Self::admin_options());
         for result in self.executor.block_on(request)? {
             result.map_err(refused)?;
         }
-        self.wait_until_visible(name)
+        self.wait_until_visible(name, partitions)
     }
 
     /// The controller answers before the brokers know the topic, and a consumer that subscribes
     /// in between is told that there is none.
-    fn wait_until_visible(&self, name: &str) -> Result<()> {
+    fn wait_until_visible(&self, name: &str, partitions: i32) -> Result<()> {
         let asked = Instant::now();
         while asked.elapsed() < REQUEST_TIMEOUT {
             let metadata = self.admin.inner().fetch_metadata(Some(name), REQUEST_TIMEOUT)?;
             let known = |topic: &MetadataTopic| {
                 let led = topic.partitions().iter().filter(|partition| partition.leader() >= 0);
-                topic.name() == name && led.count() == PARTITIONS as usize
+                topic.name() == name && led.count() == partitions as usize
             };
             if metadata.topics().iter().any(known) {
                 return Ok(());
@@ -213,8 +218,7 @@ impl<'a> Progress<'a> {
         }
         for topic in self.repartition_topics()? {
             let committed = self.committed(&topic)?;
-            for (partition, committed) in (0..).zip(committed) {
-                let end = self.end(&topic, partition)?;
+            for (end, committed) in self.ends(&topic)?.into_iter().zip(committed) {
                 let slack = i64::from(self.spec.guarantee == Guarantee::ExactlyOnce && end > 0);
                 if committed + slack < end {
                     return Ok((self.total, false));
@@ -229,23 +233,36 @@ impl<'a> Progress<'a> {
     /// # Errors
     /// When it does not, or Kafka does not answer.
     pub(crate) fn check_input(&self) -> Result<()> {
-        let mut end = 0;
-        for partition in 0..PARTITIONS {
-            end += self.end(&self.spec.input, partition)?;
-        }
+        let end = self.ends(&self.spec.input)?.iter().sum::<i64>();
         if end as u64 != self.total {
             bail!("the input {} ends at {end}, not {}", self.spec.input, self.total);
         }
         Ok(())
     }
 
-    fn end(&self, topic: &str, partition: i32) -> Result<i64> {
-        Ok(self.consumer.fetch_watermarks(topic, partition, REQUEST_TIMEOUT)?.1)
+    /// The ends of a topic's partitions, with one request: asked for one by one, those of hundreds
+    /// would take longer than the time between two samples.
+    fn ends(&self, topic: &str) -> Result<Vec<i64>> {
+        let mut asked = self.all_of(topic);
+        asked.set_all_offsets(Offset::End)?;
+        let answer = self.consumer.offsets_for_times(asked, REQUEST_TIMEOUT)?;
+        let end = |partition| match answer.find_partition(topic, partition)?.offset() {
+            Offset::Offset(end) => Some(end),
+            _ => None,
+        };
+        let ends = (0..self.spec.partitions)
+            .map(|partition| end(partition).with_context(|| format!("the end of {topic}")));
+        ends.collect()
+    }
+
+    fn all_of(&self, topic: &str) -> TopicPartitionList {
+        let mut partitions = TopicPartitionList::new();
+        partitions.add_partition_range(topic, 0, self.spec.partitions - 1);
+        partitions
     }
 
     fn committed(&self, topic: &str) -> Result<Vec<i64>> {
-        let mut partitions = TopicPartitionList::new();
-        partitions.add_partition_range(topic, 0, PARTITIONS - 1);
+        let partitions = self.all_of(topic);
         let asked = Instant::now();
         let answer = loop {
             match self.consumer.committed_offsets(partitions.clone(), REQUEST_TIMEOUT) {
@@ -259,7 +276,7 @@ impl<'a> Progress<'a> {
             Offset::Offset(offset) => Some(offset),
             _ => None,
         };
-        Ok((0..PARTITIONS).map(|partition| offset(partition).unwrap_or(0)).collect())
+        Ok((0..self.spec.partitions).map(|partition| offset(partition).unwrap_or(0)).collect())
     }
 
     fn repartition_topics(&self) -> Result<Vec<String>> {

@@ -50,6 +50,7 @@ fn contend(args: &[String]) -> Result<ExitCode> {
         Contender::Raw => raw::raw(&spec)?,
         Contender::Oncestream => jobs::oncestream(&spec)?,
         Contender::KafkaStreams => bail!("Kafka Streams runs in a JVM, not here"),
+        Contender::Baseline => bail!("the baseline is another program, not this one"),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -20,6 +20,8 @@ oncestream-compare: the same jobs on Kafka Streams, a raw rdkafka loop and Onces
   --jobs A,B              of map, count, wordcount                (default: all)
   --guarantees A,B        of exactly_once, at_least_once          (default: both)
   --contenders A,B        of kafka-streams, raw-rdkafka, oncestream (default: all)
+  --partitions A,B        partitions of every topic of a run      (default 4)
+  --baseline PROGRAM      another build of this program: its Oncestream is one more contender
   --json FILE             also write the results as JSON
   --bootstrap-servers S   use this Kafka instead of starting one
   --jars DIR              Kafka Streams' jars (default: the test kit's)
@@ -42,6 +44,10 @@ pub(crate) struct Options {
     pub(crate) guarantees: Vec<Guarantee>,
     /// Contenders to run, in this order.
     pub(crate) contenders: Vec<Contender>,
+    /// Numbers of partitions to run with, in this order.
+    pub(crate) partitions: Vec<i32>,
+    /// Another build of this program.
+    pub(crate) baseline: Option<PathBuf>,
     /// Where to write the JSON report.
     pub(crate) json: Option<PathBuf>,
     /// A Kafka that runs already.
@@ -66,7 +72,9 @@ impl Options {
             repeat: 1,
             jobs: Job::ALL.to_vec(),
             guarantees: Guarantee::ALL.to_vec(),
-            contenders: Contender::ALL.to_vec(),
+            contenders: vec![Contender::KafkaStreams, Contender::Raw, Contender::Oncestream],
+            partitions: vec![4],
+            baseline: None,
             json: None,
             bootstrap_servers: None,
             jars: None,
@@ -92,6 +100,8 @@ impl Options {
                 "--jobs" => options.jobs = list(value)?,
                 "--guarantees" => options.guarantees = list(value)?,
                 "--contenders" => options.contenders = list(value)?,
+                "--partitions" => options.partitions = counts(name, value)?,
+                "--baseline" => options.baseline = Some(value.into()),
                 "--json" => options.json = Some(value.into()),
                 "--bootstrap-servers" => options.bootstrap_servers = Some(value.clone()),
                 "--jars" => options.jars = Some(value.into()),
@@ -101,6 +111,12 @@ impl Options {
                 }
                 _ => bail!("unknown argument {name}; --help lists them"),
             }
+        }
+        let is_named = options.contenders.contains(&Contender::Baseline);
+        match (&options.baseline, is_named) {
+            (None, true) => bail!("the contender baseline wants --baseline"),
+            (Some(_), false) => options.contenders.push(Contender::Baseline),
+            _ => {}
         }
         options.lines = lines.unwrap_or((options.records / 5).max(1));
         Ok(Some(options))
@@ -113,6 +129,11 @@ fn positive(name: &str, value: &str) -> Result<u64> {
         bail!("{name} must be above zero");
     }
     Ok(number)
+}
+
+fn counts(name: &str, value: &str) -> Result<Vec<i32>> {
+    let count = |n: &str| Ok(i32::try_from(positive(name, n.trim())?)?);
+    value.split(',').map(count).collect()
 }
 
 fn list<T: Named>(value: &str) -> Result<Vec<T>> {
@@ -134,9 +155,19 @@ mod tests {
     }
 
     #[test]
+    fn a_baseline_is_one_more_contender() {
+        let options = parse("--contenders oncestream --baseline old --partitions 4,64").unwrap();
+        let options = options.unwrap();
+        assert_eq!(options.contenders, [Contender::Oncestream, Contender::Baseline]);
+        assert_eq!(options.partitions, [4, 64]);
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         assert!(parse("--repeat 0").is_err());
         assert!(parse("--jobs").is_err());
+        assert!(parse("--partitions 4,0").is_err());
+        assert!(parse("--contenders baseline").is_err());
         assert!(parse("--jobs map,join").is_err());
         assert!(parse("--fast yes").is_err());
         assert!(parse("--help").unwrap().is_none());

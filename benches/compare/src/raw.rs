@@ -23,7 +23,7 @@ use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use rustc_hash::FxHashMap;
 
 use self::output::Output;
-use crate::job::{COMMIT_INTERVAL_MS, Job, PARTITIONS, RunSpec};
+use crate::job::{COMMIT_INTERVAL_MS, Job, RunSpec};
 
 /// Runs `spec` until the process is ended.
 ///
@@ -40,7 +40,7 @@ pub(crate) fn raw(spec: &RunSpec) -> Result<()> {
 
     let mut output = Output::new(spec)?;
     let mut work = Work { spec, repartition: &repartition, counts: Counts::default() };
-    let mut positions = Positions::new(&topics);
+    let mut positions = Positions::new(&topics, spec.partitions as usize);
     let mut due = Instant::now() + Duration::from_millis(COMMIT_INTERVAL_MS);
     let mut polled = 0_u32;
     loop {
@@ -162,16 +162,17 @@ impl Counts {
 /// The next offset of every partition that moved since the last commit.
 struct Positions<'a> {
     topics: &'a [&'a str],
+    partitions: usize,
     next: Vec<Option<i64>>,
 }
 
 impl<'a> Positions<'a> {
-    fn new(topics: &'a [&'a str]) -> Self {
-        Self { topics, next: vec![None; topics.len() * PARTITIONS as usize] }
+    fn new(topics: &'a [&'a str], partitions: usize) -> Self {
+        Self { topics, partitions, next: vec![None; topics.len() * partitions] }
     }
 
     fn passed(&mut self, topic: usize, message: &BorrowedMessage<'_>) {
-        let at = topic * PARTITIONS as usize + message.partition() as usize;
+        let at = topic * self.partitions + message.partition() as usize;
         self.next[at] = Some(message.offset() + 1);
     }
 
@@ -179,8 +180,8 @@ impl<'a> Positions<'a> {
         let mut list = TopicPartitionList::new();
         for (at, next) in self.next.iter_mut().enumerate() {
             if let Some(next) = next.take() {
-                let topic = self.topics[at / PARTITIONS as usize];
-                let partition = (at % PARTITIONS as usize) as i32;
+                let topic = self.topics[at / self.partitions];
+                let partition = (at % self.partitions) as i32;
                 list.add_partition_offset(topic, partition, Offset::Offset(next))?;
             }
         }

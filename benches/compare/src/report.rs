@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::job::{COMMIT_INTERVAL_MS, Contender, Guarantee, Job, Named, PARTITIONS};
+use crate::job::{COMMIT_INTERVAL_MS, Contender, Guarantee, Job, Named};
 use crate::measure::{Figures, SAMPLE_INTERVAL, medians};
 use crate::options::Options;
 use crate::workload::{KEYS, VALUE_BYTES, VOCABULARY, WORDS_PER_LINE};
@@ -21,13 +21,15 @@ pub(crate) enum Outcome {
     Failed(String),
 }
 
-/// All runs of one (job, guarantee, contender).
+/// All runs of one (job, guarantee, number of partitions, contender).
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Cell {
     /// The job.
     pub(crate) job: Job,
     /// The guarantee.
     pub(crate) guarantee: Guarantee,
+    /// Partitions of every topic.
+    pub(crate) partitions: i32,
     /// The contender.
     pub(crate) contender: Contender,
     /// In the order in which they ran.
@@ -36,7 +38,7 @@ pub(crate) struct Cell {
 
 /// What a cell comes to.
 enum Verdict<'a> {
-    Median(Figures),
+    Measured(Vec<Figures>, Figures),
     Failed(&'a str),
     NotRun,
 }
@@ -50,7 +52,10 @@ impl Cell {
                 Outcome::Failed(why) => return Verdict::Failed(why),
             }
         }
-        medians(&figures).map_or(Verdict::NotRun, Verdict::Median)
+        match medians(&figures) {
+            Some(medians) => Verdict::Measured(figures, medians),
+            None => Verdict::NotRun,
+        }
     }
 
     /// Whether any run of the cell failed.
@@ -62,14 +67,15 @@ impl Cell {
 /// The table. Failures are cut short here; the JSON has them whole.
 pub(crate) fn text(options: &Options, cells: &[Cell]) -> String {
     let mut table = format!(
-        "{} records, {} lines, {} run(s) each, {} cores; medians\n\n\
-         {:<10} {:<14} {:<14} {:>12} {:>16} {:>10}\n",
+        "{} records, {} lines, {} run(s) each, {} cores; medians (lowest-highest)\n\n\
+         {:<10} {:<14} {:>10} {:<14} {:>12} {:>24} {:>18}\n",
         options.records,
         options.lines,
         options.repeat,
         cores(),
         "job",
         "guarantee",
+        "partitions",
         "contender",
         "records/s",
         "records/CPU-s",
@@ -77,19 +83,20 @@ pub(crate) fn text(options: &Options, cells: &[Cell]) -> String {
     );
     for cell in cells {
         let head = format!(
-            "{:<10} {:<14} {:<14}",
+            "{:<10} {:<14} {:>10} {:<14}",
             cell.job.name(),
             cell.guarantee.name(),
+            cell.partitions,
             cell.contender.name()
         );
         // Writing to a String cannot fail.
         let _ = match cell.verdict() {
-            Verdict::Median(figures) => writeln!(
+            Verdict::Measured(runs, medians) => writeln!(
                 table,
-                "{head} {:>12.0} {:>16.0} {:>10}",
-                figures.records_per_second,
-                figures.records_per_cpu_second,
-                figures.peak_rss_bytes >> 20
+                "{head} {:>12.0} {:>24} {:>18}",
+                medians.records_per_second,
+                spread(&runs, &medians, |run| run.records_per_cpu_second),
+                spread(&runs, &medians, |run| (run.peak_rss_bytes >> 20) as f64),
             ),
             Verdict::Failed(why) => writeln!(table, "{head} FAILED: {}", brief(why)),
             Verdict::NotRun => writeln!(table, "{head} not run"),
@@ -104,12 +111,13 @@ pub(crate) fn json(options: &Options, cells: &[Cell]) -> Value {
         .iter()
         .map(|cell| {
             let median = match cell.verdict() {
-                Verdict::Median(median) => figures_json(&median),
+                Verdict::Measured(_, median) => figures_json(&median),
                 Verdict::Failed(_) | Verdict::NotRun => Value::Null,
             };
             json!({
                 "job": cell.job.name(),
                 "guarantee": cell.guarantee.name(),
+                "partitions": cell.partitions,
                 "contender": cell.contender.name(),
                 "median": median,
                 "runs": cell.runs.iter().map(outcome_json).collect::<Vec<_>>(),
@@ -122,7 +130,6 @@ pub(crate) fn json(options: &Options, cells: &[Cell]) -> Value {
             "lines": options.lines,
             "repeat": options.repeat,
             "cores": cores(),
-            "partitions": PARTITIONS,
             "commit_interval_ms": COMMIT_INTERVAL_MS,
             "sample_interval_ms": SAMPLE_INTERVAL.as_millis() as u64,
             "keys": KEYS,
@@ -151,6 +158,13 @@ fn figures_json(figures: &Figures) -> Value {
     })
 }
 
+/// The median of a figure with its lowest and highest value.
+fn spread(runs: &[Figures], medians: &Figures, get: fn(&Figures) -> f64) -> String {
+    let lowest = runs.iter().map(get).fold(f64::INFINITY, f64::min);
+    let highest = runs.iter().map(get).fold(0.0, f64::max);
+    format!("{:.0} ({lowest:.0}-{highest:.0})", get(medians))
+}
+
 fn brief(text: &str) -> &str {
     const LONGEST: usize = 100;
     let line = text.lines().next().unwrap_or_default();
@@ -166,7 +180,8 @@ mod tests {
     use super::*;
 
     fn cell(runs: Vec<Outcome>) -> Cell {
-        Cell { job: Job::Count, guarantee: Guarantee::ExactlyOnce, contender: Contender::Raw, runs }
+        let (job, guarantee) = (Job::Count, Guarantee::ExactlyOnce);
+        Cell { job, guarantee, partitions: 4, contender: Contender::Raw, runs }
     }
 
     fn measured(rate: f64) -> Outcome {
@@ -183,7 +198,7 @@ mod tests {
         let options = Options::parse(&[]).unwrap().unwrap();
         let good = cell(vec![measured(1_000.0), measured(3_000.0)]);
         let table = text(&options, std::slice::from_ref(&good));
-        assert!(table.contains("2000             4000          3"), "{table}");
+        assert!(table.contains("2000         4000 (2000-6000)            3 (3-3)"), "{table}");
         assert!(!good.failed());
 
         let bad = cell(vec![measured(1_234.0), Outcome::Failed("wrong\ndetails".into())]);

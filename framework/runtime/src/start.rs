@@ -11,7 +11,7 @@ use oncestream_core::error::TopologyError;
 use oncestream_core::graph::{InternalTopics, NodeKind, SinkTopic, TopicRef, Topology};
 
 use crate::clients::Admin;
-use crate::config::StreamsConfig;
+use crate::config::{Scale, StreamsConfig};
 use crate::error::StreamsError;
 
 /// Topics of the broker, with their partitions.
@@ -48,12 +48,35 @@ pub(crate) fn reads_nothing(topology: &Topology, application_id: &str, there: &T
     there.keys().all(|topic| topology.readers_of(application_id, topic).is_empty())
 }
 
+/// How many partitions the application deals with, as far as they are known.
+pub(crate) fn scale(
+    topology: &Topology,
+    config: &StreamsConfig,
+    there: &Topics,
+    wanted: &InternalTopics,
+    brokers: usize,
+) -> Scale {
+    let count = |partitions: i32| usize::try_from(partitions).unwrap_or(0);
+    let changelogs = wanted.changelogs.iter().map(|c| count(c.partitions)).sum();
+    let sinks = sinks(topology, config);
+    let sinks = sinks.iter().filter_map(|topic| there.get(topic)).map(|n| count(*n));
+    let outputs = wanted.topics().map(|(_, n)| count(n)).chain(sinks).sum();
+    Scale { brokers, outputs, changelogs }
+}
+
 /// The topics of the user's that records are written to and that are not there.
 pub(crate) fn missing_sinks(
     topology: &Topology,
     config: &StreamsConfig,
     there: &Topics,
 ) -> Vec<Arc<str>> {
+    let mut sinks = sinks(topology, config);
+    sinks.retain(|topic| !there.contains_key(topic));
+    sinks
+}
+
+/// The topics of the user's that records are written to, as far as they are named.
+fn sinks(topology: &Topology, config: &StreamsConfig) -> Vec<Arc<str>> {
     let named = |kind: &NodeKind| match kind {
         NodeKind::Sink(SinkTopic::Topic(TopicRef::User(topic))) => Some(topic.clone()),
         _ => None,
@@ -61,6 +84,35 @@ pub(crate) fn missing_sinks(
     let mut sinks: Vec<Arc<str>> =
         topology.nodes().iter().filter_map(|node| named(&node.kind)).collect();
     sinks.extend(config.dead_letter_topic().map(Arc::from));
-    sinks.retain(|topic| !there.contains_key(topic));
+    sinks.sort();
+    sinks.dedup();
     sinks
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use oncestream_operators::{Materialized, StreamsBuilder};
+
+    use super::*;
+
+    #[test]
+    fn a_scale_counts_each_topic_that_is_written_once() {
+        let builder = StreamsBuilder::new();
+        let words = builder.stream::<String, String>("in").group_by(|_, word| word.clone());
+        words.count(Materialized::named("counts")).to_stream().to("out");
+        builder.stream::<String, String>("other").to("out");
+        let topology = builder.build().unwrap();
+        let config = StreamsConfig::builder("app", "b:1").build().unwrap();
+        let mut there: Topics = [("in", 8), ("other", 1), ("out", 3), ("foreign", 99)]
+            .map(|(t, n)| (t.into(), n))
+            .into();
+        let wanted = topology.internal_topics("app", &there).unwrap();
+        // To the topic `out`, the repartition topic and the changelog.
+        let expected = Scale { brokers: 2, outputs: 19, changelogs: 8 };
+        assert_eq!(scale(&topology, &config, &there, &wanted, 2), expected);
+        there.extend(wanted.topics().map(|(topic, n)| (topic.clone(), n)));
+        assert_eq!(scale(&topology, &config, &there, &wanted, 2), expected, "the second start");
+    }
 }

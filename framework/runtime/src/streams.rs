@@ -187,6 +187,9 @@ impl Streams {
                 tracing::info!(?topics, "created when a pattern matches its first topic");
             }
             admin.check_sinks(&start::missing_sinks(&topology, &config, &there))?;
+            let brokers = admin.brokers()?;
+            let scale = start::scale(&topology, &config, &there, &wanted, brokers);
+            let config = config.with_scale(scale);
             Ok::<_, StreamsError>((state_dir, config, admin, wanted))
         });
         let (state_dir, config, admin, wanted) = opened.await.map_err(joined)??;

@@ -16,17 +16,23 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
 
-use super::context;
 use super::deliveries::{DEAD_LETTER, Deliveries, DeliveryContext, DeliveryFailure, SINK, Times};
 use super::refused::{Refusals, Suspicion};
 use super::unknown::UnknownTopics;
 use super::verdict::{Step, Verdict, is_of_time, is_unknown_topic, judge};
+use super::{context, native};
 use crate::config::ClientSettings;
 
 /// How often the client is asked for acknowledgements while records are sent.
 const POLL_EVERY: u32 = 256;
 /// The step in which acknowledgements are awaited. librdkafka's clock has milliseconds.
 const STEP: Duration = Duration::from_micros(100);
+/// How often, in steps, and for how long the client then sends what still lingers. Its threads do so
+/// only while it is told to, and may be slow to wake.
+const FLUSH_EVERY: u32 = 20;
+const FLUSH: Duration = Duration::from_millis(1);
+/// A linger that is as good as none: a flush would cost more than it saves.
+const SHORT_LINGER_MS: f64 = 5.0;
 /// How much longer than its time a call may take.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long what is in flight may take while a suspect record is sent alone.
@@ -75,6 +81,8 @@ pub(crate) struct WorkerProducer {
     /// When the first record of the open transaction was handed over: with it the transaction
     /// begins at the broker, and its timeout.
     first_sent: Option<Instant>,
+    /// Batches grow for so long that waiting for it would cost a commit more than a flush does.
+    lingers: bool,
     /// The times of the records since the last commit.
     times: Times,
 }
@@ -91,6 +99,7 @@ impl WorkerProducer {
             refusals: Refusals::default(),
             unknown: UnknownTopics::new(unknown_patience(settings)),
             first_sent: None,
+            lingers: linger_ms(settings) > SHORT_LINGER_MS,
             times: Times::default(),
         })
     }
@@ -172,13 +181,19 @@ impl WorkerProducer {
         self.client.poll(Duration::ZERO);
     }
 
-    /// Waits until no record is without an acknowledgement or failure. False after `timeout`.
+    /// Sends what lingers, and waits until no record is without an acknowledgement or failure. False
+    /// after `timeout`.
     pub(crate) fn await_deliveries(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
+        let mut step = 0_u32;
         while self.client.in_flight_count() > 0 {
             if Instant::now() >= deadline {
                 return false;
             }
+            if self.lingers && step.is_multiple_of(FLUSH_EVERY) {
+                native::flush(self.client.client(), FLUSH);
+            }
+            step = step.wrapping_add(1);
             self.await_report();
         }
         true
@@ -386,6 +401,12 @@ fn unknown_patience(settings: &ClientSettings) -> Duration {
     limit.map_or(UNKNOWN_PATIENCE, |ms| Duration::from_millis(ms) / 2).min(UNKNOWN_PATIENCE)
 }
 
+/// For how long batches may grow, in milliseconds.
+fn linger_ms(settings: &ClientSettings) -> f64 {
+    let given = settings.get("linger.ms").or_else(|| settings.get("queue.buffering.max.ms"));
+    given.and_then(|ms| ms.parse().ok()).unwrap_or(SHORT_LINGER_MS)
+}
+
 fn owned_headers(headers: &oncestream_core::Headers) -> OwnedHeaders {
     headers.iter().fold(OwnedHeaders::new(), |list, h| {
         list.insert(Header { key: &h.key, value: h.value.as_ref() })
@@ -429,7 +450,7 @@ mod tests {
     use oncestream_core::Headers;
 
     use super::*;
-    use crate::config::StreamsConfig;
+    use crate::config::{StreamsConfig, StreamsConfigBuilder};
 
     const LIMIT: Duration = Duration::from_secs(30);
 
@@ -443,8 +464,15 @@ mod tests {
 
     /// A producer with one record in an open transaction.
     fn with_a_record(broker: &Broker) -> WorkerProducer {
+        with_a_record_and(broker, &[])
+    }
+
+    fn with_a_record_and(broker: &Broker, settings: &[(&str, &str)]) -> WorkerProducer {
         broker.create_topic("out", 1).unwrap();
-        let config = StreamsConfig::builder("app", broker.bootstrap_servers()).build().unwrap();
+        let config = StreamsConfig::builder("app", broker.bootstrap_servers());
+        let set =
+            |config: StreamsConfigBuilder, (key, value): &(&str, &str)| config.set(key, value);
+        let config = settings.iter().try_fold(config, set).unwrap().build().unwrap();
         let settings = config.producer_settings(Some("id"), 0);
         let mut producer = WorkerProducer::new(&settings).unwrap();
         producer.init(LIMIT).unwrap();
@@ -480,6 +508,14 @@ mod tests {
         assert!(producer.await_deliveries(LIMIT));
         assert!(!producer.purge(LIMIT));
         producer.abort(LIMIT).unwrap();
+    }
+
+    #[test]
+    fn whoever_waits_for_deliveries_does_not_wait_for_batches_to_grow() {
+        let broker = Broker::builder().start_blocking().unwrap();
+        let slow = [("transaction.timeout.ms", "600000"), ("producer.linger.ms", "500000")];
+        let producer = with_a_record_and(&broker, &slow);
+        assert!(producer.await_deliveries(LIMIT));
     }
 
     #[test]

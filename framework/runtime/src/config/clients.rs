@@ -3,7 +3,8 @@
 //!
 //! Order of precedence: what the runtime depends on, what the user passed with a prefix (a
 //! `main.consumer.` key before a `consumer.` one), what was passed without, our defaults,
-//! librdkafka's. The first cannot clash with the others, since `checks.rs` refused that.
+//! librdkafka's. The first cannot clash with the others, since `checks.rs` refused that. Defaults that
+//! depend on the number of partitions are in `scale.rs`.
 
 use std::collections::{BTreeMap, btree_map};
 use std::fmt;
@@ -40,11 +41,20 @@ impl ClientSettings {
         self.get(setting)?.parse().ok()
     }
 
-    fn put(&mut self, setting: &str, value: impl ToString) {
+    pub(super) fn put(&mut self, setting: &str, value: impl ToString) {
         self.0.insert(setting.to_owned(), value.to_string());
     }
 
-    fn put_all(&mut self, settings: &[(&str, &str)]) {
+    /// Puts a setting that is there under none of its names, of which the first is used.
+    pub(super) fn put_absent(&mut self, names: &[&str], value: impl ToString) {
+        if let [name, ..] = names
+            && names.iter().all(|name| self.get(name).is_none())
+        {
+            self.put(name, value);
+        }
+    }
+
+    pub(super) fn put_all(&mut self, settings: &[(&str, &str)]) {
         for (setting, value) in settings {
             self.put(setting, value);
         }
@@ -82,6 +92,7 @@ impl StreamsConfig {
             settings.put("group.instance.id", format!("{id}-{worker}"));
         }
         self.overlay(&mut settings, &[Client::Consumer, Client::MainConsumer]);
+        self.scale.size_consumer(&mut settings);
         self.membership(&mut settings);
         settings
     }
@@ -94,6 +105,7 @@ impl StreamsConfig {
         settings.put_all(RESTORE_CONSUMER);
         settings.put("group.id", &self.application_id);
         self.overlay(&mut settings, &[Client::Consumer, Client::RestoreConsumer]);
+        self.scale.size_restore_consumer(&mut settings);
         // The end of a partition is how a restore ends, whatever `consumer.` says.
         settings.put("enable.partition.eof", true);
         settings
@@ -127,6 +139,7 @@ impl StreamsConfig {
         } else if weakens_idempotence(&settings) && !self.is_given("enable.idempotence") {
             settings.put("enable.idempotence", false);
         }
+        self.scale.size_producer(transactional_id.is_some(), &mut settings);
         settings
     }
 
@@ -213,8 +226,6 @@ const CONSUMER: &[(&str, &str)] = &[
     ("isolation.level", "read_committed"),
     // librdkafka waits 1000 ms by default once its queue was full: a quarter of the throughput.
     ("fetch.queue.backoff.ms", "5"),
-    ("queued.min.messages", "100000"),
-    ("queued.max.messages.kbytes", "65536"),
 ];
 
 /// What a member of the group has whatever was passed.
@@ -240,7 +251,6 @@ const PRODUCER: &[(&str, &str)] = &[
     ("allow.auto.create.topics", "false"),
     // What Java producers use; librdkafka's CRC32 breaks co-partitioning with them.
     ("partitioner", "murmur2_random"),
-    ("linger.ms", "5"),
     // The default of 100,000 messages blocks a fast worker; bound the bytes instead.
     ("queue.buffering.max.messages", "1000000"),
     ("queue.buffering.max.kbytes", "262144"),

@@ -8,7 +8,8 @@
 //!   librdkafka about its own settings. All that is wrong is one answer.
 //! - `secrets.rs` says what is never shown.
 //! - `handlers.rs` makes the exception handlers.
-//! - `clients.rs` tells each Kafka client's settings.
+//! - `clients.rs` tells each Kafka client's settings; `scale.rs` those that follow the number of
+//!   partitions.
 //!
 //! It connects to nothing. Invariants: a [`StreamsConfig`] has passed all checks, librdkafka's too;
 //! neither its `Debug` nor any error shows a secret.
@@ -27,6 +28,7 @@ mod names;
 mod native;
 mod parse;
 mod resolve;
+mod scale;
 mod secrets;
 mod values;
 
@@ -40,6 +42,7 @@ pub use builder::StreamsConfigBuilder;
 pub use clients::ClientSettings;
 pub use error::ConfigError;
 pub use keys::Key;
+pub(crate) use scale::Scale;
 pub(crate) use secrets::is_secret;
 pub use values::{AutoOffsetReset, ExceptionHandler, ProcessingGuarantee, StateBackendKind};
 
@@ -88,6 +91,8 @@ pub struct StreamsConfig {
     production_exception_handler: ExceptionHandler,
     dead_letter_topic: Option<String>,
     error_handlers: Arc<ErrorHandlers>,
+    /// What was seen of the cluster at the start; by default of one that is small.
+    scale: Scale,
     /// What was given, for the settings that pass to clients.
     raw: given::Raw,
     own: given::OwnKeys,
@@ -155,6 +160,12 @@ impl StreamsConfig {
     /// configured.
     pub fn with_instance_id(mut self, id: impl Into<String>) -> Self {
         self.instance_id.get_or_insert(id.into());
+        self
+    }
+
+    /// The same for a cluster of this scale.
+    pub(crate) fn with_scale(mut self, scale: Scale) -> Self {
+        self.scale = scale;
         self
     }
 }

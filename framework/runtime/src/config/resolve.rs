@@ -13,6 +13,7 @@ use super::handlers::HandlerWords;
 use super::keys::Key;
 use super::names::{self, Client};
 use super::native::{self, Role};
+use super::scale::Scale;
 use super::values::{AutoOffsetReset, ExceptionHandler, ProcessingGuarantee, StateBackendKind};
 use super::{StreamsConfig, StreamsConfigBuilder, checks};
 
@@ -157,6 +158,7 @@ fn typed(builder: StreamsConfigBuilder) -> Result<StreamsConfig, ConfigError> {
         production_exception_handler: words.production,
         dead_letter_topic,
         error_handlers: Arc::new(error_handlers),
+        scale: Scale::default(),
         raw,
         own,
         ignored,

@@ -79,6 +79,11 @@ impl Admin {
             .collect())
     }
 
+    /// How many brokers there are now.
+    pub(crate) fn brokers(&self) -> Result<usize, StreamsError> {
+        Ok(self.all_metadata()?.brokers().len())
+    }
+
     /// Tries until a broker answers, and as long as there is no better reason for silence than
     /// that nobody is there.
     fn all_metadata(&self) -> Result<Metadata, StreamsError> {

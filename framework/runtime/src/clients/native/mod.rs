@@ -10,12 +10,14 @@
 #![allow(unsafe_code, reason = "the one place for calls that the crate rdkafka does not have")]
 
 mod admin_op;
+mod flush;
 mod group;
 mod headers;
 mod member_id;
 mod partition_queue;
 mod topic_ids;
 
+pub(crate) use flush::flush;
 pub(crate) use group::{Group, GroupMember, describe_group};
 pub(crate) use headers::headers;
 pub(crate) use member_id::member_id;
