@@ -513,7 +513,7 @@ mod tests {
     #[test]
     fn whoever_waits_for_deliveries_does_not_wait_for_batches_to_grow() {
         let broker = Broker::builder().start_blocking().unwrap();
-        let slow = [("transaction.timeout.ms", "600000"), ("producer.linger.ms", "500000")];
+        let slow = [("transaction.timeout.ms", "600000"), ("producer.linger.ms", "250000")];
         let producer = with_a_record_and(&broker, &slow);
         assert!(producer.await_deliveries(LIMIT));
     }
