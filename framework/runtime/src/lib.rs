@@ -9,6 +9,7 @@ mod clients;
 pub mod config;
 mod error;
 pub mod metrics;
+pub mod reset;
 mod start;
 mod state;
 mod state_dir;

@@ -12,6 +12,7 @@ mod topology;
 use std::sync::Arc;
 
 pub use builder::GraphBuilder;
+pub use inputs::internal_name;
 pub use plan::{ChangelogTopic, InternalTopics, RepartitionTopic};
 pub use topology::{SubTopology, Topology};
 

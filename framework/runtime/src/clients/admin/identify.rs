@@ -53,13 +53,18 @@ impl Admin {
 
     /// The members of a group; `None` if that is not to be learnt now.
     pub(crate) fn group_members(&self, group: &str) -> Option<Vec<GroupMember>> {
-        let found = match self.client.inner().fetch_group_list(Some(group), REQUEST_TIMEOUT) {
-            Ok(found) => found,
+        match self.members_of(group) {
+            Ok(members) => Some(members),
             Err(error) => {
                 tracing::debug!(group, %error, "the members of the group are not known");
-                return None;
+                None
             }
-        };
+        }
+    }
+
+    /// The members of a group; none of one that is not there, or that this user may not see.
+    pub(crate) fn members_of(&self, group: &str) -> Result<Vec<GroupMember>, KafkaError> {
+        let found = self.client.inner().fetch_group_list(Some(group), REQUEST_TIMEOUT)?;
         let members =
             found.groups().iter().filter(|g| g.name() == group).flat_map(GroupInfo::members);
         let member = |m: &GroupMemberInfo| GroupMember {
@@ -67,6 +72,12 @@ impl Admin {
             client_id: m.client_id().to_owned(),
             host: m.client_host().to_owned(),
         };
-        Some(members.map(member).collect())
+        Ok(members.map(member).collect())
+    }
+
+    /// The names of all groups that this user may see.
+    pub(crate) fn groups(&self) -> Result<Vec<String>, KafkaError> {
+        let found = self.client.inner().fetch_group_list(None, REQUEST_TIMEOUT)?;
+        Ok(found.groups().iter().map(|group| group.name().to_owned()).collect())
     }
 }
