@@ -223,18 +223,28 @@ async fn read_again(name: &str, to: To) -> (Vec<i64>, Vec<Notice>) {
     (read(&output)[5..].to_vec(), notices)
 }
 
-#[tokio::test(flavor = "multi_thread")]
+/// Runs cases at the same time, since each mostly waits.
+async fn all_at_once<F: Future<Output = ()> + Send + 'static>(cases: Vec<F>) {
+    let cases: Vec<_> = cases.into_iter().map(tokio::spawn).collect();
+    for case in cases {
+        case.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 6)]
 async fn inputs_begin_where_they_are_told_to() {
-    for (name, to, times) in [
+    let cases = [
         ("earliest", To::Earliest, &[1000, 2000, 3000, 4000, 5000, 6000][..]),
         ("latest", To::Latest, &[6000]),
         ("offset", To::Offset(3), &[4000, 5000, 6000]),
         ("time", To::Time(3500), &[4000, 5000, 6000]),
         ("shift", To::ShiftBy(-2), &[4000, 5000, 6000]),
-    ] {
+    ];
+    let case = |(name, to, times)| async move {
         let (read, notices) = read_again(name, to).await;
         assert_eq!((&*read, &*notices), (times, &[][..]), "{to:?}");
-    }
+    };
+    all_at_once(cases.into_iter().map(case).collect()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -351,7 +361,7 @@ async fn an_application_whose_id_begins_the_same_is_left_alone() {
     let topics: Vec<&str> = plan.topics().iter().map(|(topic, _)| &**topic).collect();
     let own = ["counts-changelog", "counts-repartition"].map(|t| format!("{}-{t}", app.id));
     assert_eq!(topics, own);
-    let left = |n: &Notice| matches!(n, Notice::LeftToGroup { group, .. } if *group == other.id);
+    let left = |n: &Notice| matches!(n, Notice::LeftToOther { application_id, .. } if *application_id == other.id);
     assert_eq!(plan.notices().iter().filter(|n| left(n)).count(), 2);
     plan.execute().await.unwrap();
     let again = [1, 2, 3, 1, 2, 3];
@@ -359,11 +369,16 @@ async fn an_application_whose_id_begins_the_same_is_left_alone() {
     produce_lines(&input, ["a"]);
     run_until_counts(&other, topology(), &other_output, "a", &[1, 2, 3, 4]).await;
 
-    // Without its group it cannot be told whose the topics are, but for who has the topology.
+    // Without it, it cannot be told whose the topics are, but for who has the topology. A consumer
+    // whose group has that name says nothing.
     drop(planned(&resets(&other).input_topic(&*input, To::Earliest)).await);
     let admin: AdminClient<DefaultClientContext> = client().create().unwrap();
     let gone = admin.delete_groups(&[&other.id], &AdminOptions::new()).await.unwrap();
     assert!(gone.iter().all(Result::is_ok), "{gone:?}");
+    let consumer: BaseConsumer = client().set("group.id", &other.id).create().unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&input, 0, Offset::Offset(0)).unwrap();
+    consumer.commit(&list, CommitMode::Sync).unwrap();
     let by_name = resets(&app).input_topic(&*input, To::Earliest);
     drop(planned(&by_name.clone().topology(word_count(&input, &output))).await);
     let error = by_name.plan().await.unwrap_err();
@@ -394,9 +409,9 @@ async fn interrupted_after(step: usize, app: &Application, input: &str) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 6)]
 async fn a_reset_that_was_interrupted_keeps_instances_from_starting_until_it_is_run_again() {
-    for step in 1..=3 {
+    let case = |step| async move {
         let (app, input, output) = counted("midway").await;
         let whole = resets(&app).input_topic(&*input, To::ShiftBy(-1)).local_state();
         let before = planned(&whole).await.offsets().to_vec();
@@ -415,5 +430,6 @@ async fn a_reset_that_was_interrupted_keeps_instances_from_starting_until_it_is_
         let again = [1, 2, 3, 1, 2];
         run_until_counts(&app, word_count(&input, &output), &output, "a", &again).await;
         assert_eq!(counts_of(&output, "b"), [1, 2, 1]);
-    }
+    };
+    all_at_once((1..=3).map(case).collect()).await;
 }

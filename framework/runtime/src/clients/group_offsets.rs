@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use oncestream_core::TopicPartition;
+use oncestream_core::task::OffsetMetadata;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{Offset, TopicPartitionList};
@@ -54,14 +55,29 @@ impl GroupOffsets {
             .map_err(|e| self.named(action, topic, e))
     }
 
+    /// Whether some of these offsets were committed by an application like this one. What may not be
+    /// looked at says nothing.
+    pub(crate) fn is_of_application(&self, partitions: &[TopicPartition]) -> bool {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for p in partitions {
+            list.add_partition(&p.topic, p.partition);
+        }
+        let found = self.client.committed_offsets(list, REQUEST_TIMEOUT);
+        found.is_ok_and(|found| {
+            found.elements().iter().any(|e| {
+                OffsetMetadata::is_own(e.metadata()) || OffsetMetadata::is_resetting(e.metadata())
+            })
+        })
+    }
+
     /// The first offset of each partition.
     pub(crate) fn beginnings(&self, of: &[TopicPartition]) -> Result<Vec<i64>, StreamsError> {
-        self.look_up(of, || ask_offsets(&self.client, of, Offset::Beginning, REQUEST_TIMEOUT))
+        look_up(of, || ask_offsets(&self.client, of, Offset::Beginning, REQUEST_TIMEOUT))
     }
 
     /// The end of each partition as the application sees it: the last stable offset.
     pub(crate) fn ends(&self, of: &[TopicPartition]) -> Result<Vec<i64>, StreamsError> {
-        self.look_up(of, || ask_offsets(&self.client, of, Offset::End, REQUEST_TIMEOUT))
+        look_up(of, || ask_offsets(&self.client, of, Offset::End, REQUEST_TIMEOUT))
     }
 
     /// The first offsets with a record of that time or later; `None` where there is none.
@@ -70,26 +86,7 @@ impl GroupOffsets {
         of: &[TopicPartition],
         since_ms: i64,
     ) -> Result<Vec<Option<i64>>, StreamsError> {
-        self.look_up(of, || ask_offsets_since(&self.client, of, since_ms, REQUEST_TIMEOUT))
-    }
-
-    /// The answers for all partitions, or the first error with its topic.
-    fn look_up<T>(
-        &self,
-        partitions: &[TopicPartition],
-        ask: impl Fn() -> Result<Vec<Result<T, KafkaError>>, KafkaError>,
-    ) -> Result<Vec<T>, StreamsError> {
-        let mut at = 0;
-        let found = patiently(|| {
-            let answers = ask()?.into_iter().enumerate();
-            answers.map(|(i, answer)| answer.inspect_err(|_| at = i)).collect()
-        });
-        found.map_err(|e| {
-            let (name, topic) = partitions
-                .get(at)
-                .map_or_else(Default::default, |p| (p.to_string(), p.topic.clone()));
-            StreamsError::reading(format!("looking up offsets of {name}"), &topic, e)
-        })
+        look_up(of, || ask_offsets_since(&self.client, of, since_ms, REQUEST_TIMEOUT))
     }
 
     /// Commits offsets with texts beside them in one request, and reads them back.
@@ -125,6 +122,23 @@ impl GroupOffsets {
             _ => StreamsError::reading(action, topic, error),
         }
     }
+}
+
+/// The answers for all partitions, or the first error with its topic.
+fn look_up<T>(
+    partitions: &[TopicPartition],
+    ask: impl Fn() -> Result<Vec<Result<T, KafkaError>>, KafkaError>,
+) -> Result<Vec<T>, StreamsError> {
+    let mut at = 0;
+    let found = patiently(|| {
+        let answers = ask()?.into_iter().enumerate();
+        answers.map(|(i, answer)| answer.inspect_err(|_| at = i)).collect()
+    });
+    found.map_err(|e| {
+        let (name, topic) =
+            partitions.get(at).map_or_else(Default::default, |p| (p.to_string(), p.topic.clone()));
+        StreamsError::reading(format!("looking up offsets of {name}"), &topic, e)
+    })
 }
 
 /// Whether a commit was refused because the group has members.

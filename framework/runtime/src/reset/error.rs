@@ -10,7 +10,7 @@ use crate::error::StreamsError;
 pub enum ResetError {
     /// The brokers cannot be reached, refuse, or lack something; or the state directory does.
     #[error(transparent)]
-    Streams(#[from] StreamsError),
+    Streams(Box<StreamsError>),
     /// The group of the application has members.
     #[error(
         "group {group} has members: {}; stop all instances first (one that was killed, or has a group.instance.id, is a member until its session.timeout.ms is over)",
@@ -80,12 +80,18 @@ pub enum ResetError {
     },
     /// It was begun and did not come to its end. Instances refuse to start until it does.
     #[error(
-        "{source}; the reset is not complete, and instances refuse to start until it is: mend the cause and run it again as before"
+        "{source}; the reset is not known to be complete, and instances refuse to start until it is: mend the cause, and run it again as before (a dry run shows what is left)"
     )]
     Unfinished {
         /// Why.
         source: Box<ResetError>,
     },
+}
+
+impl From<StreamsError> for ResetError {
+    fn from(error: StreamsError) -> Self {
+        Self::Streams(Box::new(error))
+    }
 }
 
 /// A member of the group that is alive.

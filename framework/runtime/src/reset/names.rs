@@ -17,20 +17,20 @@ use super::plan::Notice;
 pub(super) enum Owner {
     /// The application's: no longer id can be in its name.
     This,
-    /// That of a group with a longer id, which is there.
-    Group(String),
+    /// That of an application with a longer id.
+    Other(String),
     /// Not to be told: a longer id could be in its name.
     Unsure,
 }
 
-/// Whose a topic is, given the groups there are; `None` if it is no internal topic of this id.
-pub(super) fn owner(application_id: &str, topic: &str, groups: &[String]) -> Option<Owner> {
+/// Whose a topic is, given other applications; `None` if it is no internal topic of this id.
+pub(super) fn owner(application_id: &str, topic: &str, others: &[String]) -> Option<Owner> {
     let name = internal_name(application_id, topic)?;
-    let longer = groups.iter().filter(|group| {
-        group.len() > application_id.len() && internal_name(group, topic).is_some()
+    let longer = others.iter().filter(|other| {
+        other.len() > application_id.len() && internal_name(other, topic).is_some()
     });
-    Some(match longer.max_by_key(|group| group.len()) {
-        Some(group) => Owner::Group(group.clone()),
+    Some(match longer.max_by_key(|other| other.len()) {
+        Some(other) => Owner::Other(other.clone()),
         None if name.contains('-') => Owner::Unsure,
         None => Owner::This,
     })
@@ -65,9 +65,9 @@ pub(super) fn choose(
             Owner::This if by_owner => choice.delete.push(topic.clone()),
             Owner::Unsure if by_owner => choice.unsure.push(name),
             Owner::This | Owner::Unsure => others.push(name),
-            Owner::Group(group) => {
-                let group = group.clone();
-                choice.notices.push(Notice::LeftToGroup { topic: name, group });
+            Owner::Other(application_id) => {
+                let application_id = application_id.clone();
+                choice.notices.push(Notice::LeftToOther { topic: name, application_id });
             }
         }
     }
@@ -106,14 +106,14 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_of_a_group_with_a_longer_id_is_that_groups() {
+    fn a_topic_in_whose_name_another_applications_id_fits_is_that_ones() {
         let is = |groups: &[&str]| of("app", "app-2-x-counts-changelog", groups);
-        assert_eq!(is(&["app", "app-2"]), Some(Owner::Group("app-2".to_owned())));
-        assert_eq!(is(&["app-2-x", "app-2", "app"]), Some(Owner::Group("app-2-x".to_owned())));
+        assert_eq!(is(&["app", "app-2"]), Some(Owner::Other("app-2".to_owned())));
+        assert_eq!(is(&["app-2-x", "app-2", "app"]), Some(Owner::Other("app-2-x".to_owned())));
     }
 
     #[test]
-    fn without_its_group_it_is_not_known_whose_it_is() {
+    fn without_that_application_it_is_not_known_whose_it_is() {
         assert_eq!(of("app", "app-2-counts-changelog", &["app", "other"]), Some(Owner::Unsure));
     }
 
@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn chosen(of_topology: Option<&[&str]>, named: &[&str]) -> Choice {
-        let group = Owner::Group("app-2".to_owned());
+        let group = Owner::Other("app-2".to_owned());
         let found = [
             ("app-a-changelog".into(), Owner::This),
             ("app-2-a-changelog".into(), group),
@@ -136,8 +136,8 @@ mod tests {
         choose("app", &found, of_topology.map(set).as_ref(), &set(named))
     }
 
-    fn left_to_group() -> Notice {
-        Notice::LeftToGroup { topic: "app-2-a-changelog".into(), group: "app-2".into() }
+    fn left_to_other() -> Notice {
+        Notice::LeftToOther { topic: "app-2-a-changelog".into(), application_id: "app-2".into() }
     }
 
     #[test]
@@ -145,7 +145,7 @@ mod tests {
         let choice = chosen(None, &[]);
         assert_eq!(choice.delete, ["app-a-changelog".into()]);
         assert_eq!(choice.unsure, ["app-b-c-changelog"]);
-        assert_eq!(choice.notices, [left_to_group()]);
+        assert_eq!(choice.notices, [left_to_other()]);
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(choice.delete, ["app-b-c-changelog".into()]);
         assert_eq!((choice.unsure.len(), choice.wrong.len()), (0, 0));
         let not_named = Notice::NotNamed { topic: "app-a-changelog".into() };
-        assert_eq!(choice.notices, [left_to_group(), not_named]);
+        assert_eq!(choice.notices, [left_to_other(), not_named]);
     }
 
     #[test]
@@ -176,6 +176,6 @@ mod tests {
         let choice = chosen(None, &["app-a-changelog", "app-b-c-changelog", "app-d-changelog"]);
         assert_eq!((choice.delete.len(), choice.wrong.len()), (2, 0));
         let gone = Notice::AlreadyGone { topic: "app-d-changelog".into() };
-        assert_eq!(choice.notices, [left_to_group(), gone]);
+        assert_eq!(choice.notices, [left_to_other(), gone]);
     }
 }

@@ -79,11 +79,11 @@ pub enum Notice {
         partition: i32,
     },
     /// A topic belongs to another application, to judge by its name.
-    LeftToGroup {
+    LeftToOther {
         /// The topic.
         topic: String,
-        /// The group with the longer id.
-        group: String,
+        /// The application with the longer id.
+        application_id: String,
     },
     /// A topic that is called as internal ones of the application, and is none of those given.
     NotNamed {
@@ -124,9 +124,10 @@ impl fmt::Display for Notice {
                 "{topic}-{partition} has no committed offset to shift: it begins as \
                  auto.offset.reset says"
             ),
-            Self::LeftToGroup { topic, group } => {
-                write!(f, "{topic} stays: by its name it is of application {group}")
-            }
+            Self::LeftToOther { topic, application_id } => write!(
+                f,
+                "{topic} stays: by its name it is of application {application_id}; if it is not,                  name the internal topics that are to be deleted"
+            ),
             Self::NotNamed { topic } => {
                 write!(
                     f,

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oncestream_core::TopicPartition;
-use oncestream_core::graph::internal_name;
+use oncestream_core::graph::{Topology, internal_name};
 
 use super::names::{Choice, Owner, choose, owner};
 use super::plan::{Notice, OffsetChange, ResetPlan};
 use super::targets::{Known, target};
 use super::{ActiveMember, ApplicationReset, ResetError, To, WrongTopic, directory};
 use crate::clients::{Admin, Committed, GroupOffsets};
-use crate::config::StreamsConfig;
+use crate::config::{ClientSettings, StreamsConfig};
 use crate::error::StreamsError;
 use crate::start::Topics;
 
@@ -26,12 +26,9 @@ pub(super) struct Clients {
 
 impl Clients {
     fn new(config: &StreamsConfig) -> Result<Self, StreamsError> {
-        // That of a worker's consumer reads as the application does, and never joins the group.
-        let client_id = format!("{}-reset", config.client_id_prefix());
-        let settings = config.restore_consumer_settings(0).with("client.id", &client_id);
         Ok(Self {
             admin: Admin::new(config)?,
-            offsets: GroupOffsets::new(&settings)?,
+            offsets: GroupOffsets::new(&settings(config))?,
             application_id: config.application_id().to_owned(),
         })
     }
@@ -57,6 +54,12 @@ impl Clients {
             |m: crate::clients::GroupMember| ActiveMember { client_id: m.client_id, host: m.host };
         Ok(members.into_iter().map(member).collect())
     }
+}
+
+/// Those of a worker's consumer that reads as the application does and never joins the group.
+fn settings(config: &StreamsConfig) -> ClientSettings {
+    let client_id = format!("{}-reset", config.client_id_prefix());
+    config.restore_consumer_settings(0).with("client.id", &client_id)
 }
 
 impl ApplicationReset {
@@ -106,20 +109,43 @@ impl ApplicationReset {
         let id = self.config.application_id();
         let called_so = there.keys().filter_map(|t| Some((t, internal_name(id, t)?)));
         let called_so: Vec<(&Arc<str>, &str)> = called_so.collect();
-        // Groups matter where a longer id fits.
-        let groups = match called_so.iter().any(|(_, name)| name.contains('-')) {
-            true => {
-                let failed = |e| StreamsError::client("asking for the groups of the cluster", e);
-                clients.admin.groups().map_err(failed)?
-            }
-            false => Vec::new(),
+        // Others matter where a longer id fits.
+        let others = if called_so.iter().any(|(_, name)| name.contains('-')) {
+            self.other_applications(clients, there)?
+        } else {
+            Vec::new()
         };
         let found: Vec<(Arc<str>, Owner)> = called_so
             .into_iter()
-            .filter_map(|(topic, _)| Some((topic.clone(), owner(id, topic, &groups)?)))
+            .filter_map(|(topic, _)| Some((topic.clone(), owner(id, topic, &others)?)))
             .collect();
         let of_topology = self.topology.as_ref().map(|t| t.internal_names(id));
         Ok(choose(id, &found, of_topology.as_ref(), &self.internal))
+    }
+
+    /// The applications whose ids begin as this one's does. A group of that name alone is none: any
+    /// consumer may have chosen it.
+    fn other_applications(
+        &self,
+        clients: &Clients,
+        there: &Topics,
+    ) -> Result<Vec<String>, StreamsError> {
+        let id = self.config.application_id();
+        let failed = |e| StreamsError::client("asking for the groups of the cluster", e);
+        let mut groups = clients.admin.groups().map_err(failed)?;
+        let is_of = |id: &str, topic: &str| internal_name(id, topic).is_some();
+        groups.retain(|group| {
+            group.len() > id.len() && there.keys().any(|t| is_of(id, t) && is_of(group, t))
+        });
+        let everything = partitions(there.keys(), there);
+        let mut applications = Vec::new();
+        for group in groups {
+            let settings = settings(&self.config).with("group.id", &group);
+            if GroupOffsets::new(&settings)?.is_of_application(&everything) {
+                applications.push(group);
+            }
+        }
+        Ok(applications)
     }
 
     /// Refuses names that are wrong, and inputs that may not be read.
@@ -189,7 +215,7 @@ impl ApplicationReset {
         if committed.iter().any(|(_, c)| c.is_some_and(|c| c.is_resetting)) {
             notices.push(Notice::Resumed);
         }
-        let stores = self.topology.iter().flat_map(|topology| topology.stores());
+        let stores = self.topology.iter().flat_map(Topology::stores);
         for store in stores.filter(|store| store.changelog.is_none()) {
             notices.push(Notice::NoChangelog { store: store.name.to_string() });
         }
