@@ -21,6 +21,12 @@ use crate::error::StreamsError;
 
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long one look at committed offsets may take. A client that may not ask for the coordinator
+/// of the group says so beside it, and goes on asking.
+const COMMITTED_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the client is listened to then. A poll of no length takes one event, a line of its log
+/// maybe.
+const LISTEN: Duration = Duration::from_millis(100);
 /// How long leaders and coordinators may be away, and a transaction open on an offset.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How long to wait before a request is tried again.
@@ -51,8 +57,19 @@ impl GroupOffsets {
             self.group
         );
         let topic = partitions.first().map_or("", |p| &*p.topic);
-        patiently(|| committed(&self.client, partitions, REQUEST_TIMEOUT))
-            .map_err(|e| self.named(action, topic, e))
+        patiently(|| {
+            let found = committed(&self.client, partitions, COMMITTED_TIMEOUT);
+            found.map_err(|error| self.heard_denied().unwrap_or(error))
+        })
+        .map_err(|e| self.named(action, topic, e))
+    }
+
+    /// What the client said since it was listened to last, if that is that it has no right on the
+    /// group.
+    fn heard_denied(&self) -> Option<KafkaError> {
+        std::iter::from_fn(|| self.client.poll(LISTEN))
+            .filter_map(Result::err)
+            .find(|error| code_of(error) == Some(Code::GroupAuthorizationFailed))
     }
 
     /// Whether some of these offsets were committed by an application like this one. What may not be

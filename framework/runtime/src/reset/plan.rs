@@ -95,6 +95,8 @@ pub enum Notice {
         /// The topic.
         topic: String,
     },
+    /// There may be internal topics that this user does not see.
+    InternalTopicsHidden,
     /// No input was named.
     NoInputs,
     /// Nothing speaks of an application of this id.
@@ -135,6 +137,10 @@ impl fmt::Display for Notice {
                 )
             }
             Self::AlreadyGone { topic } => write!(f, "{topic} is gone already"),
+            Self::InternalTopicsHidden => f.write_str(
+                "internal topics, if there are any, are not seen, and stay: the right Delete on \
+                 topics with the prefix <application.id>- is missing",
+            ),
             Self::NoInputs => f.write_str(
                 "no input topics are named: the application goes on from its committed offsets",
             ),

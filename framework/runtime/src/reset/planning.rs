@@ -88,7 +88,7 @@ impl ApplicationReset {
             committed[at].1 = found;
         }
         let offsets = self.changes(&clients, &committed[..inputs.len()], &mut notices)?;
-        self.tell(&committed, &delete, &mut notices);
+        self.tell(&clients, &committed, &delete, &mut notices);
         let ids = clients.admin.topic_ids(&delete)?;
         let topics = delete.into_iter().map(|t| (there.get(&t).copied().unwrap_or(0), t));
         Ok(ResetPlan {
@@ -120,6 +120,11 @@ impl ApplicationReset {
             .filter_map(|(topic, _)| Some((topic.clone(), owner(id, topic, &others)?)))
             .collect();
         let of_topology = self.topology.as_ref().map(|t| t.internal_names(id));
+        // A topic that may not be seen is not listed, and would stay.
+        let given = of_topology.iter().flatten().chain(&self.internal);
+        for topic in given.filter(|topic| !there.contains_key(*topic)) {
+            clients.admin.check_visible(topic, "Delete")?;
+        }
         Ok(choose(id, &found, of_topology.as_ref(), &self.internal))
     }
 
@@ -203,6 +208,7 @@ impl ApplicationReset {
     /// What a user should know of the whole.
     fn tell(
         &self,
+        clients: &Clients,
         committed: &[(TopicPartition, Option<Committed>)],
         delete: &[Arc<str>],
         notices: &mut Vec<Notice>,
@@ -211,6 +217,10 @@ impl ApplicationReset {
             notices.push(Notice::NoInputs);
         } else if delete.is_empty() && committed.iter().all(|(_, c)| c.is_none()) {
             notices.push(Notice::UnknownApplication);
+        }
+        let probe = format!("{}-any-changelog", clients.application_id);
+        if delete.is_empty() && clients.admin.check_visible(&probe, "Delete").is_err() {
+            notices.push(Notice::InternalTopicsHidden);
         }
         if committed.iter().any(|(_, c)| c.is_some_and(|c| c.is_resetting)) {
             notices.push(Notice::Resumed);
