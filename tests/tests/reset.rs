@@ -346,6 +346,36 @@ async fn an_id_that_nobody_has_is_told() {
     assert_tells(&error, &[&app.id]);
 }
 
+/// The offsets of an instance that was killed in the middle of a commit come when its transaction
+/// ends, and not after a reset.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_is_open_on_the_offsets_is_waited_for() {
+    let (app, input, output) = counted("open").await;
+    drop(planned(&resets(&app).input_topic(&*input, To::Earliest)).await);
+    let before = committed(&app.id, &input);
+    let killed: BaseProducer = client()
+        .set("transactional.id", format!("{}-killed", app.id))
+        .set("transaction.timeout.ms", "4000")
+        .create()
+        .unwrap();
+    let consumer: BaseConsumer = client().set("group.id", &app.id).create().unwrap();
+    killed.init_transactions(DEADLINE).unwrap();
+    killed.begin_transaction().unwrap();
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(&input, 0, Offset::Offset(1)).unwrap();
+    let group = consumer.group_metadata().unwrap();
+    killed.send_offsets_to_transaction(&list, &group, DEADLINE).unwrap();
+
+    let begun = Instant::now();
+    let plan = resets(&app).input_topic(&*input, To::Earliest).plan().await.unwrap();
+    assert!(begun.elapsed().as_secs() >= 2, "it was not waited for");
+    assert_eq!(plan.offsets().iter().map(|o| o.from).collect::<Vec<_>>(), before);
+    plan.execute().await.unwrap();
+    drop(killed);
+    let topology = word_count(&input, &output);
+    run_until_counts(&app, topology, &output, "a", &[1, 2, 3, 1, 2, 3]).await;
+}
+
 // ---- Others ----
 
 #[tokio::test(flavor = "multi_thread")]
