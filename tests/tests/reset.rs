@@ -197,7 +197,11 @@ fn send_at(topic: &str, times_ms: &[i64]) {
 /// and gives the times that it read.
 async fn read_again(name: &str, to: To) -> (Vec<i64>, Vec<Notice>) {
     let app = Application::new(name);
-    let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+    let (input, output) = (app.topic("in"), app.topic("out"));
+    for topic in [&input, &output] {
+        // Brokers would delete records of 1970.
+        create_topic(topic, 1, &[("retention.ms", "-1")]).await;
+    }
     send_at(&input, &[1000, 2000, 3000, 4000, 5000]);
     let read = |output: &str| -> Vec<i64> {
         let keys = visible(output).into_iter().filter_map(|(key, _)| key);
