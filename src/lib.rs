@@ -48,7 +48,7 @@ pub use oncestream_core::{Header, Headers, Record, RecordMetadata, TaskId, Times
 pub use oncestream_operators::*;
 pub use oncestream_runtime::{
     ClientState, ConnectionFault, ProcessingGuarantee, Resource, Streams, StreamsConfig,
-    StreamsError, UncaughtErrorResponse, config, metrics, shutdown_signal,
+    StreamsError, UncaughtErrorResponse, config, metrics, reset, shutdown_signal,
 };
 
 /// What nearly every topology needs.

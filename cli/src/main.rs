@@ -1,6 +1,8 @@
 //! The `oncestream` command. Each subcommand has a file of its own.
 
 mod broker;
+mod reset;
+mod time;
 
 use std::process::ExitCode;
 
@@ -17,6 +19,7 @@ struct Flags {
 #[derive(Subcommand)]
 enum Command {
     Broker(broker::Flags),
+    Reset(reset::Flags),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -27,6 +30,7 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let outcome = match flags.command {
         Command::Broker(flags) => broker::run(flags).await,
+        Command::Reset(flags) => reset::run(flags).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -13,13 +13,17 @@ use std::time::{Duration, Instant};
 
 use oncestream::config::StreamsConfigBuilder;
 use oncestream::prelude::*;
+use oncestream::reset::{ApplicationReset, Notice, ResetError, To};
 use oncestream::{ConnectionFault, Resource, StreamsError, Topology};
 use oncestream_testkit::KafkaCluster;
 use oncestream_tests::java::Java;
 use oncestream_tests::kafka::{
-    client, create_topics, eventually, kafka, read_committed, use_kafka,
+    Isolation, client, committed, consumer, create_topics, eventually, kafka, read_committed,
+    use_kafka,
 };
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{Offset, TopicPartitionList};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// Begins every password, and must be nowhere in what is logged or told.
@@ -85,6 +89,31 @@ const HOARDER: &str = "hoarder";
 const BLIND: &str = "blind";
 /// All rights, for an application of its own.
 const QUIET: &str = "quiet";
+/// What a reset needs, for an application that reads `in`.
+const RESET_RIGHTS: [Right; 3] = [
+    ("TOPIC", "LITERAL", "in", "READ"),
+    ("TOPIC", "PREFIXED", "{id}-", "DELETE"),
+    ("GROUP", "LITERAL", "{id}", "READ"),
+];
+const RESET_CASES: [Case; 5] = [
+    case("resetinput", 0, None, (Resource::Topic, "in", "Read")),
+    case(
+        "resetinputseen",
+        0,
+        Some(("TOPIC", "LITERAL", "in", "DESCRIBE")),
+        (Resource::Topic, "in", "Read"),
+    ),
+    case("resetinternal", 1, None, (Resource::Topic, "resetinternal-", "Delete")),
+    case(
+        "resetinternalseen",
+        1,
+        Some(("TOPIC", "PREFIXED", "{id}-", "DESCRIBE")),
+        (Resource::Topic, "resetinternalseen-", "Delete"),
+    ),
+    case("resetgroup", 2, None, (Resource::Group, "resetgroup", "Read")),
+];
+/// May reset its application and nothing else.
+const RESETTER: &str = "resetter";
 const DELETE: usize = 5;
 const DESCRIBE_CONFIGS: usize = 8;
 
@@ -130,12 +159,15 @@ static READY: LazyLock<Logged> = LazyLock::new(|| {
     producer.flush(LIMIT).unwrap();
 
     let mut lines = String::new();
-    user(&mut lines, FULL, None, None);
-    user(&mut lines, HOARDER, Some(DELETE), None);
-    user(&mut lines, BLIND, Some(DESCRIBE_CONFIGS), None);
-    user(&mut lines, QUIET, None, None);
-    for case in &CASES {
-        user(&mut lines, case.user, Some(case.lacks), case.instead);
+    user(&mut lines, &RIGHTS, FULL, None, None);
+    user(&mut lines, &RIGHTS, HOARDER, Some(DELETE), None);
+    user(&mut lines, &RIGHTS, BLIND, Some(DESCRIBE_CONFIGS), None);
+    user(&mut lines, &RIGHTS, QUIET, None, None);
+    user(&mut lines, &RESET_RIGHTS, RESETTER, None, None);
+    for (cases, rights) in [(&CASES[..], &RIGHTS[..]), (&RESET_CASES, &RESET_RIGHTS)] {
+        for case in cases {
+            user(&mut lines, rights, case.user, Some(case.lacks), case.instead);
+        }
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/security");
     Java::compile(&folder).run("Rights", &[kafka().bootstrap_servers()], &lines).succeeded();
@@ -147,9 +179,15 @@ fn ready() -> Logged {
     std::thread::spawn(|| LazyLock::force(&READY).clone()).join().unwrap()
 }
 
-fn user(lines: &mut String, name: &str, lacks: Option<usize>, instead: Option<Right>) {
+fn user(
+    lines: &mut String,
+    rights: &[Right],
+    name: &str,
+    lacks: Option<usize>,
+    instead: Option<Right>,
+) {
     writeln!(lines, "user {name} {SECRET}{name}").unwrap();
-    let kept = RIGHTS.iter().enumerate().filter(|(at, _)| Some(*at) != lacks);
+    let kept = rights.iter().enumerate().filter(|(at, _)| Some(*at) != lacks);
     for (resource, pattern, thing, operation) in kept.map(|(_, right)| *right).chain(instead) {
         let thing = thing.replace("{id}", name);
         writeln!(lines, "grant {name} {resource} {pattern} {thing} {operation}").unwrap();
@@ -186,6 +224,71 @@ fn word_count() -> Topology {
         .to_stream()
         .to("out");
     builder.build().unwrap()
+}
+
+/// An application that has read two records, and has what it keeps: an internal topic, offsets.
+/// Made by who may do everything.
+fn has_run(user: &str) -> String {
+    let changelog = format!("{user}-counts-changelog");
+    create_topics(&[&changelog], 2);
+    let consumer: BaseConsumer = client().set("group.id", user).create().unwrap();
+    let mut list = TopicPartitionList::new();
+    for partition in 0..2 {
+        list.add_partition_offset("in", partition, Offset::Offset(1)).unwrap();
+    }
+    consumer.commit(&list, CommitMode::Sync).unwrap();
+    changelog
+}
+
+/// The first offset of the group on `in`.
+fn first_committed(group: &str) -> Option<i64> {
+    committed(&consumer(group, Isolation::Committed), "in")[0]
+}
+
+fn is_there(topic: &str) -> bool {
+    let all = consumer("looks", Isolation::Committed).fetch_metadata(None, LIMIT).unwrap();
+    all.topics().iter().any(|t| t.name() == topic)
+}
+
+/// A reset by a user, who names the internal topic or leaves it to be found.
+async fn reset_by(user: &str, named: Option<&str>) -> Result<Vec<Notice>, ResetError> {
+    let state = tempfile::tempdir().unwrap();
+    let config = config(user, state.path()).build().unwrap();
+    let mut reset = ApplicationReset::new(config).input_topic("in", To::Earliest);
+    if let Some(topic) = named {
+        reset = reset.internal_topic(topic);
+    }
+    let plan = reset.plan().await?;
+    let notices = plan.notices().to_vec();
+    plan.execute().await?;
+    Ok(notices)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Apache Kafka from Maven and OpenSSL's headers"]
+async fn a_reset_needs_the_listed_rights_alone_and_names_each_that_is_missing() {
+    let _logged = ready();
+    let blocking = tokio::task::spawn_blocking(|| has_run(RESETTER));
+    let changelog = blocking.await.unwrap();
+    assert_eq!(reset_by(RESETTER, None).await.unwrap(), []);
+    assert_eq!((first_committed(RESETTER), is_there(&changelog)), (Some(0), false));
+
+    for case in &RESET_CASES {
+        let changelog = tokio::task::spawn_blocking(|| has_run(case.user)).await.unwrap();
+        let error = reset_by(case.user, Some(&changelog)).await.unwrap_err();
+        let ResetError::Streams(error) = error else { panic!("{}: {error}", case.user) };
+        let StreamsError::NotAuthorized { resource, name, operation } = *error else {
+            panic!("{}: {error}", case.user)
+        };
+        let (wanted, begins, right) = case.tells;
+        assert_eq!((resource, operation), (wanted, right), "{}", case.user);
+        assert!(name.starts_with(begins), "{}: {name}", case.user);
+        // Nothing was changed.
+        assert_eq!((first_committed(case.user), is_there(&changelog)), (Some(1), true));
+    }
+    // What is not seen cannot be named by anyone, but that it is not seen is told.
+    let notices = reset_by("resetinternal", None).await.unwrap();
+    assert_eq!(notices, [Notice::InternalTopicsHidden]);
 }
 
 /// What an application ends with that does not stay up; `None` if it is up after all.

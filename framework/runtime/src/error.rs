@@ -76,7 +76,7 @@ pub enum StreamsError {
     },
     /// An internal topic is there with another number of partitions.
     #[error(
-        "internal topic {topic} has {actual} partitions and needs {expected}; the number of partitions of an input has changed: reset the application, or restore the old number"
+        "internal topic {topic} has {actual} partitions and needs {expected}; the number of partitions of an input has changed: reset the application with `oncestream reset`, or restore the old number"
     )]
     PartitionCount {
         /// The topic.
@@ -88,7 +88,7 @@ pub enum StreamsError {
     },
     /// An internal topic is there with a setting that it cannot work with.
     #[error(
-        "internal topic {topic} has {setting}={found} and needs {needed}: {why}; set it with `kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {setting}={needed}`, and reset the application if records were harmed already"
+        "internal topic {topic} has {setting}={found} and needs {needed}: {why}; set it with `kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {setting}={needed}`, and reset the application with `oncestream reset` if records were harmed already"
     )]
     InternalTopicSetting {
         /// The topic.
@@ -186,7 +186,7 @@ pub enum StreamsError {
     /// No input of a task has a committed offset, but its changelog has records: what the store
     /// has counted already would be counted again.
     #[error(
-        "task {task}: no input has a committed offset, but changelog {changelog}-{partition} has records (the first at offset {offset}), so what they hold would be counted again; the offsets have expired (offsets.retention.minutes), or the group or all its input topics were deleted: commit the offsets to go on from, or delete the application's changelog topics to begin anew"
+        "task {task}: no input has a committed offset, but changelog {changelog}-{partition} has records (the first at offset {offset}), so what they hold would be counted again; the offsets have expired (offsets.retention.minutes), or the group or all its input topics were deleted: commit the offsets to go on from, or begin anew with `oncestream reset`"
     )]
     CommittedOffsetsLost {
         /// The task.
@@ -200,7 +200,7 @@ pub enum StreamsError {
     },
     /// A changelog has a record that no store has written.
     #[error(
-        "task {task}: the record of changelog {changelog}-{partition} at offset {offset} cannot be restored: {source}; no application writes it: find out who did, delete the record, or reset the application"
+        "task {task}: the record of changelog {changelog}-{partition} at offset {offset} cannot be restored: {source}; no application writes it: find out who did, delete the record, or reset the application with `oncestream reset`"
     )]
     ChangelogRecord {
         /// The task.
@@ -213,6 +213,17 @@ pub enum StreamsError {
         offset: i64,
         /// What the store said.
         source: Box<TaskError>,
+    },
+    /// A reset of the application was begun and is not complete: its topics may be deleted, and its
+    /// offsets are not set.
+    #[error(
+        "a reset of the application was begun and did not come to its end, so {topic}-{partition} cannot be read: run `oncestream reset` again as before, with {topic} among its topics"
+    )]
+    ResetUnfinished {
+        /// The topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
     },
     /// A record was refused by the broker for good.
     #[error("a record for {} cannot be produced: {source}{}", place(topic, *partition, *timestamp), advice(source))]

@@ -1,6 +1,8 @@
 //! The Kafka runtime of Oncestream: it runs a topology in a consumer group, on worker threads,
 //! with state in local stores that follow changelog topics.
 //!
+//! [`reset`] lets an application begin again.
+//!
 //! With `processing.guarantee=exactly_once` every cycle of polling, processing, producing and
 //! committing offsets is one Kafka transaction.
 
@@ -9,6 +11,7 @@ mod clients;
 pub mod config;
 mod error;
 pub mod metrics;
+pub mod reset;
 mod start;
 mod state;
 mod state_dir;

@@ -22,9 +22,49 @@ mod stores;
 use crate::config::{StateBackendKind, StreamsConfig};
 use crate::error::StreamsError;
 
+/// The file that is locked.
+const LOCK: &str = "lock";
+/// The file with the id of the instance.
+const INSTANCE_ID: &str = "instance-id";
+/// How a file is called until it is whole.
+const PARTIAL: &str = "partial";
+
 /// The lock of the directory. A process that this one starts has a copy of the open file until it
 /// runs its own program, so the lock is given up and not only closed.
-struct Lock(File);
+pub(crate) struct Lock(File);
+
+impl Lock {
+    /// Locks the directory of an application; `None` if another process works in it.
+    pub(crate) fn try_take(directory: &Path) -> io::Result<Option<Self>> {
+        let file = File::create(directory.join(LOCK))?;
+        Ok(FileExt::try_lock_exclusive(&file)?.then_some(Self(file)))
+    }
+
+    /// Whether this is the file that is locked.
+    pub(crate) fn is_at(file: &Path) -> bool {
+        file.file_name().is_some_and(|name| name == LOCK)
+    }
+
+    /// Whether another process works in a directory; nothing is written to it.
+    pub(crate) fn is_taken(directory: &Path) -> io::Result<bool> {
+        match File::open(directory.join(LOCK)) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            file => {
+                let file = file?;
+                let is_free = FileExt::try_lock_shared(&file)?;
+                // Given up as any other.
+                drop(Self(file));
+                Ok(!is_free)
+            }
+        }
+    }
+}
+
+/// Whether something in the directory of an application was put there by an instance.
+pub(crate) fn is_own_entry(name: &str) -> bool {
+    let partial = name.strip_suffix(PARTIAL).and_then(|name| name.strip_suffix('.'));
+    partial == Some(INSTANCE_ID) || [LOCK, INSTANCE_ID].contains(&name) || stores::is_entry(name)
+}
 
 impl Drop for Lock {
     fn drop(&mut self) {
@@ -69,14 +109,12 @@ impl StateDir {
             );
         }
         fs::create_dir_all(&path).map_err(failed)?;
-        let lock = File::create(path.join("lock")).map_err(failed)?;
-        if !FileExt::try_lock_exclusive(&lock).map_err(failed)? {
+        let Some(lock) = Lock::try_take(&path).map_err(failed)? else {
             return Err(StreamsError::StateDirInUse { path: path.display().to_string() });
-        }
-        let lock = Lock(lock);
+        };
         let instance_id = match config.instance_id() {
             Some(id) => id.to_owned(),
-            None => persisted_id(&path.join("instance-id")).map_err(failed)?,
+            None => persisted_id(&path.join(INSTANCE_ID)).map_err(failed)?,
         };
         let backend = stores::open(&path, |data| open_backend(config.state_backend(), data))?;
         let suspect = Some(path.join(stores::SUSPECT));
@@ -145,7 +183,7 @@ fn persisted_id(file: &Path) -> io::Result<String> {
         Err(e) => return Err(e),
     }
     let id = new_id();
-    let partial = file.with_extension("partial");
+    let partial = file.with_extension(PARTIAL);
     fs::write(&partial, &id)?;
     fs::rename(partial, file)?;
     Ok(id)

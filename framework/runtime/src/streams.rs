@@ -338,7 +338,7 @@ fn run_replacing(
     }
 }
 
-fn joined(error: tokio::task::JoinError) -> StreamsError {
+pub(crate) fn joined(error: tokio::task::JoinError) -> StreamsError {
     panicked(error)
 }
 

@@ -20,6 +20,7 @@ mod neighbours;
 mod poison;
 mod positions;
 mod refusals;
+mod reset;
 mod restores;
 mod slow_records;
 mod sources;

@@ -97,7 +97,7 @@ pub enum TaskError {
     },
     /// A store's serde refused what it was given or what it found.
     #[error(
-        "store {store}: {part}: {source}; if the type of the store changed, reset the application"
+        "store {store}: {part}: {source}; if the type of the store changed, reset the application with `oncestream reset`"
     )]
     StoreSerde {
         /// The store.

@@ -87,16 +87,8 @@ impl Topology {
         application_id: &str,
         dead_letter: Option<&str>,
     ) -> Result<(), TopologyError> {
-        let repartitions: BTreeSet<Arc<str>> = self
-            .repartitions()
-            .iter()
-            .map(|def| TopicRef::Repartition(def.name.clone()).resolve(application_id))
-            .collect();
-        let logged = self.stores().iter().filter(|store| store.changelog.is_some());
-        let internal: BTreeSet<Arc<str>> = logged
-            .map(|store| Self::changelog_topic(application_id, &store.name))
-            .chain(repartitions.iter().cloned())
-            .collect();
+        let repartitions: BTreeSet<Arc<str>> = self.repartition_names(application_id).collect();
+        let internal = self.internal_names(application_id);
         let used = |topic: &str, used_by: String| {
             Err(TopologyError::InternalTopicUsed { topic: topic.to_owned(), used_by })
         };
@@ -137,6 +129,18 @@ impl Topology {
         }
     }
 
+    /// The names of all its internal topics, whether they are there or not.
+    pub fn internal_names(&self, application_id: &str) -> BTreeSet<Arc<str>> {
+        let logged = self.stores().iter().filter(|store| store.changelog.is_some());
+        let changelogs = logged.map(|store| Self::changelog_topic(application_id, &store.name));
+        changelogs.chain(self.repartition_names(application_id)).collect()
+    }
+
+    fn repartition_names(&self, application_id: &str) -> impl Iterator<Item = Arc<str>> {
+        let names = self.repartitions().iter();
+        names.map(move |def| TopicRef::Repartition(def.name.clone()).resolve(application_id))
+    }
+
     /// Checks topics that are on the broker: none has two readers, and no pattern takes in what
     /// this application, or an older version of it, made for itself.
     ///
@@ -155,7 +159,7 @@ impl Topology {
             }
             if let [reader] = readers[..]
                 && matches!(self.node(reader).kind, NodeKind::Source(SourceTopics::Pattern(_)))
-                && is_internal_name(application_id, topic)
+                && internal_name(application_id, topic).is_some()
             {
                 let used_by = format!("pattern `{}` matches", pattern_text(self.node(reader)));
                 return Err(TopologyError::InternalTopicUsed { topic: topic.to_owned(), used_by });
@@ -181,10 +185,12 @@ impl Topology {
     }
 }
 
-/// Whether a topic is called as internal topics of an application are.
-fn is_internal_name(application_id: &str, topic: &str) -> bool {
-    let name = topic.strip_prefix(application_id).and_then(|rest| rest.strip_prefix('-'));
-    name.is_some_and(|name| name.ends_with("-changelog") || name.ends_with("-repartition"))
+/// The name of the store or of the repartition in a topic that is called as internal topics of an
+/// application are. An application whose id begins with this one's may have a topic of that name too.
+pub fn internal_name<'a>(application_id: &str, topic: &'a str) -> Option<&'a str> {
+    let rest = topic.strip_prefix(application_id)?.strip_prefix('-')?;
+    let name = rest.strip_suffix("-changelog").or_else(|| rest.strip_suffix("-repartition"))?;
+    Some(name).filter(|name| !name.is_empty())
 }
 
 fn read_twice(topic: &str, [first, second]: [&NodeDef; 2]) -> TopologyError {

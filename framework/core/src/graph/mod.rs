@@ -13,6 +13,7 @@ mod topology;
 use std::sync::Arc;
 
 pub use builder::GraphBuilder;
+pub use inputs::internal_name;
 pub use names::check_application_id;
 pub use plan::{ChangelogTopic, InternalTopics, RepartitionTopic};
 pub use topology::{SubTopology, Topology};

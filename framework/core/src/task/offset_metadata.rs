@@ -2,6 +2,8 @@
 //!
 //! The format is version 1 of Kafka Streams' `TopicPartitionMetadata`: base64 of a version byte
 //! and the time in milliseconds, big-endian. What Kafka Streams wrote is read, and the reverse.
+//!
+//! While an application is being reset, a word stands there instead, and no instance begins.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,6 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use crate::record::TimestampMs;
 
 const VERSION: u8 = 1;
+/// No base64, so that it is never taken for a time.
+const RESETTING: &str = "oncestream-reset";
 
 /// The metadata of one committed offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,16 @@ impl OffsetMetadata {
     /// Reads it back; text of any other kind means "time not known".
     pub fn decode(text: &str) -> Self {
         Self { partition_time: time_in(text).unwrap_or(-1) }
+    }
+
+    /// The text beside an offset while its application is being reset.
+    pub fn resetting() -> String {
+        RESETTING.to_owned()
+    }
+
+    /// Whether a reset was begun that has not set this offset yet.
+    pub fn is_resetting(text: &str) -> bool {
+        text == RESETTING
     }
 
     /// Whether an application of this library or of Kafka Streams wrote it. Other consumers, and
@@ -59,6 +73,9 @@ mod tests {
         for text in ["", "x", "AQ==", "////////////", "not base64 at all"] {
             assert_eq!(OffsetMetadata::decode(text).partition_time, -1, "{text}");
             assert!(!OffsetMetadata::is_own(text), "{text}");
+            assert!(!OffsetMetadata::is_resetting(text), "{text}");
         }
+        let mark = OffsetMetadata::resetting();
+        assert!(OffsetMetadata::is_resetting(&mark) && !OffsetMetadata::is_own(&mark));
     }
 }

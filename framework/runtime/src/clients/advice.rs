@@ -50,7 +50,8 @@ pub(crate) fn advice(error: &KafkaError) -> &'static str {
             "; raise offset.metadata.max.bytes of the brokers"
         }
         Code::AutoOffsetReset | Code::OffsetOutOfRange => {
-            "; the committed offset is not in the topic any more: reset the group's offsets"
+            "; the committed offset is not in the topic any more: set the group's offsets, or begin anew \
+             with `oncestream reset`"
         }
         Code::InvalidTransactionalState
         | Code::InvalidProducerIdMapping

@@ -102,12 +102,40 @@ impl ConsumerContext for RebalanceContext {
 }
 
 /// A committed offset.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Committed {
     pub(crate) offset: i64,
     pub(crate) metadata: OffsetMetadata,
     /// Written by an application like this one, and not by another consumer or by hand.
     pub(crate) is_own: bool,
+    /// Written by a reset that has not come to its end.
+    pub(crate) is_resetting: bool,
+}
+
+/// What is committed for partitions, in their order; stable, if the client reads committed.
+pub(super) fn committed<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+    timeout: Duration,
+) -> Result<Vec<Option<Committed>>, KafkaError> {
+    if partitions.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = client.committed_offsets(list(partitions.iter()), timeout)?;
+    let of = |p: &TopicPartition| {
+        let Some(e) = found.find_partition(&p.topic, p.partition) else { return Ok(None) };
+        e.error()?;
+        Ok(match e.offset() {
+            Offset::Offset(offset) => Some(Committed {
+                offset,
+                metadata: OffsetMetadata::decode(e.metadata()),
+                is_own: OffsetMetadata::is_own(e.metadata()),
+                is_resetting: OffsetMetadata::is_resetting(e.metadata()),
+            }),
+            _ => None,
+        })
+    };
+    partitions.iter().map(of).collect()
 }
 
 /// The consumer that is a member of the application's group.
@@ -177,25 +205,7 @@ impl GroupConsumer {
         partitions: &[TopicPartition],
         timeout: Duration,
     ) -> Result<Vec<Option<Committed>>, KafkaError> {
-        if partitions.is_empty() {
-            return Ok(Vec::new());
-        }
-        let found = self.client.committed_offsets(list(partitions.iter()), timeout)?;
-        partitions
-            .iter()
-            .map(|p| {
-                let Some(e) = found.find_partition(&p.topic, p.partition) else { return Ok(None) };
-                e.error()?;
-                Ok(match e.offset() {
-                    Offset::Offset(offset) => {
-                        let metadata = OffsetMetadata::decode(e.metadata());
-                        let is_own = OffsetMetadata::is_own(e.metadata());
-                        Some(Committed { offset, metadata, is_own })
-                    }
-                    _ => None,
-                })
-            })
-            .collect()
+        committed(&self.client, partitions, timeout)
     }
 
     /// Takes partitions at the given offsets. What was fetched for them before is void.

@@ -72,28 +72,58 @@ fn ask_offset<C: ConsumerContext>(
 }
 
 /// Asks for the same place of many partitions at once, one request to each of their leaders.
-fn ask_offsets<C: ConsumerContext>(
+pub(super) fn ask_offsets<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partitions: &[TopicPartition],
     place: Offset,
     timeout: Duration,
 ) -> Result<Vec<Result<i64, KafkaError>>, KafkaError> {
+    let found = ask_places(consumer, partitions, place, timeout)?;
+    let known = |found| match found {
+        Offset::Offset(offset) => Ok(offset),
+        _ => Err(KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable)),
+    };
+    Ok(found.into_iter().map(|found| found.and_then(known)).collect())
+}
+
+/// The first offsets with a record of that time or later, in milliseconds; `None` where there is
+/// none.
+pub(super) fn ask_offsets_since<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+    since_ms: i64,
+    timeout: Duration,
+) -> Result<Vec<Result<Option<i64>, KafkaError>>, KafkaError> {
+    let found = ask_places(consumer, partitions, Offset::Offset(since_ms.max(0)), timeout)?;
+    let offset = |found| match found {
+        Offset::Offset(offset) => Some(offset),
+        _ => None,
+    };
+    Ok(found.into_iter().map(|found| found.map(offset)).collect())
+}
+
+fn ask_places<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    partitions: &[TopicPartition],
+    place: Offset,
+    timeout: Duration,
+) -> Result<Vec<Result<Offset, KafkaError>>, KafkaError> {
+    if partitions.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut list = TopicPartitionList::with_capacity(partitions.len());
     for p in partitions {
         // The protocol has these places where it has timestamps.
         list.add_partition_offset(&p.topic, p.partition, place)?;
     }
     let found = consumer.offsets_for_times(list, timeout)?;
-    let offset_of = |p: &TopicPartition| {
+    let place_of = |p: &TopicPartition| {
         let unknown = KafkaError::OffsetFetch(RDKafkaErrorCode::OffsetNotAvailable);
-        let element = found.find_partition(&p.topic, p.partition).ok_or(unknown.clone())?;
+        let element = found.find_partition(&p.topic, p.partition).ok_or(unknown)?;
         element.error()?;
-        match element.offset() {
-            Offset::Offset(offset) => Ok(offset),
-            _ => Err(unknown),
-        }
+        Ok(element.offset())
     };
-    Ok(partitions.iter().map(offset_of).collect())
+    Ok(partitions.iter().map(place_of).collect())
 }
 
 /// The first offset and the end of many partitions; `None` where it cannot be had now.

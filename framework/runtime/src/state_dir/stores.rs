@@ -14,6 +14,8 @@ use oncestream_core::state::{Backend, BackendError};
 
 use crate::error::StreamsError;
 
+/// The folder of the backend.
+const STORES: &str = "stores";
 /// There if a commit could not be applied: then all stores are read at the next opening.
 pub(super) const SUSPECT: &str = "stores-suspect";
 /// There while the stores are being opened: how many openings have not come to an end.
@@ -26,7 +28,7 @@ pub(super) fn open(
     path: &Path,
     open_backend: impl Fn(&Path) -> Result<Arc<dyn Backend>, StreamsError>,
 ) -> Result<Arc<dyn Backend>, StreamsError> {
-    let data = path.join("stores");
+    let data = path.join(STORES);
     let failed = |source| StreamsError::StateDir { path: path.display().to_string(), source };
     let (opening, suspect) = (path.join(OPENING), path.join(SUSPECT));
     let cut_short = openings_cut_short(&opening);
@@ -51,6 +53,11 @@ pub(super) fn open(
     let backend = opened?;
     remove(&suspect).map_err(failed)?;
     Ok(backend)
+}
+
+/// Whether something in the directory of an application belongs to its stores.
+pub(super) fn is_entry(name: &str) -> bool {
+    [STORES, SUSPECT, OPENING].contains(&name)
 }
 
 /// What the file says; one, where it cannot be understood. A number is short, whatever the file is.

@@ -6,6 +6,8 @@
 //! - While a store may turn out to hold what its inputs would be counted into again, the beginnings
 //!   of those inputs are not committed: the check would find nothing the next time.
 //! - A position that differs from what is committed is told.
+//! - Nothing begins at an offset that bears the mark of a reset: what the stores hold may be gone, or
+//!   not yet (`reset/plan.rs`).
 
 use std::time::{Duration, Instant};
 
@@ -81,6 +83,10 @@ impl Worker {
         let mut positions = Vec::with_capacity(partitions.len());
         self.uncommitted_starts.clear();
         for (partition, c) in partitions.iter().zip(committed) {
+            if c.is_some_and(|c| c.is_resetting) {
+                let (topic, partition) = (partition.topic.to_string(), partition.partition);
+                return Err(StreamsError::ResetUnfinished { topic, partition });
+            }
             if let Some(c) = c.filter(|c| !c.is_own) {
                 tracing::warn!(
                     %partition, offset = c.offset, group = self.shared.config.application_id(),

@@ -7,7 +7,7 @@ use oncestream_core::TopicPartition;
 use oncestream_core::state::Incarnation;
 use rdkafka::error::KafkaError;
 
-use super::super::native::{self, Group};
+use super::super::native::{self, Group, GroupMember};
 use super::super::offsets;
 use super::{Admin, REQUEST_TIMEOUT};
 
@@ -45,5 +45,17 @@ impl Admin {
     /// A group as its coordinator sees it.
     pub(crate) fn group(&self, group: &str) -> Result<Group, KafkaError> {
         native::describe_group(self.client.inner(), group, GROUP_TIMEOUT)
+    }
+
+    /// The members of a group; none of one that is not there.
+    pub(crate) fn members_of(&self, group: &str) -> Result<Vec<GroupMember>, KafkaError> {
+        let found = native::describe_group(self.client.inner(), group, REQUEST_TIMEOUT)?;
+        Ok(found.members)
+    }
+
+    /// The names of all groups that this user may see.
+    pub(crate) fn groups(&self) -> Result<Vec<String>, KafkaError> {
+        let found = self.client.inner().fetch_group_list(None, REQUEST_TIMEOUT)?;
+        Ok(found.groups().iter().map(|group| group.name().to_owned()).collect())
     }
 }

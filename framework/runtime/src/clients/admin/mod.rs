@@ -1,13 +1,15 @@
 //! Topics: what is there, what must be made, and what may be purged.
 //!
 //! - `settings.rs` says what internal topics are made with, and what of a topic's settings is wrong.
-//! - `create.rs` makes topics, `describe.rs` looks at the settings of those that are there, and
-//!   `purge.rs` deletes records; `identify.rs` tells topics and members of one name apart.
+//! - `create.rs` makes topics, `delete.rs` deletes them, `describe.rs` looks at the settings of those
+//!   that are there, and `purge.rs` deletes records; `identify.rs` tells topics and members of one
+//!   name apart.
 //!
 //! It knows no tasks and no stores. Invariant: no internal topic is used whose settings were not
 //! looked at, but where the broker does not tell them.
 
 mod create;
+mod delete;
 mod describe;
 mod identify;
 mod purge;
@@ -23,6 +25,8 @@ use rdkafka::admin::AdminClient;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataTopic};
+
+pub(crate) use delete::{Deletion, TopicId};
 
 use super::context::{self, LogContext, LookupContext};
 use crate::access::{ConnectionFault, Resource};

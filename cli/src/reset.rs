@@ -1,0 +1,152 @@
+//! `oncestream reset`: flags for `oncestream_runtime::reset`, which does the work.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use oncestream_runtime::config::StreamsConfigBuilder;
+use oncestream_runtime::reset::{ApplicationReset, To};
+
+use crate::time;
+
+/// Lets an application begin again: shows what that means, and does it with --yes
+///
+/// Sets the committed offsets of its input topics, deletes its internal topics (those named
+/// <application.id>-<name>-changelog and -repartition) and, with --state-dir, the state on this host.
+/// Output topics are not touched.
+///
+/// Stop all instances first; while one runs, nothing is done. State on other hosts may stay: it is
+/// recognised by the ids of the deleted topics, and rebuilt. Only stores without a changelog need
+/// --state-dir on every host.
+///
+/// A reset that ends midway is completed by running it again with the same flags. Until then
+/// instances refuse to start.
+///
+/// Rights: Read on the group and the input topics, Delete on the internal topics. To see groups whose
+/// ids begin with the application's, Describe on them.
+#[derive(Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Examples:\n  \
+        oncestream reset --application-id word-count --input-topics lines\n      \
+        shows what it would do\n  \
+        oncestream reset --application-id word-count --input-topics lines --yes\n      \
+        reads `lines` from the beginning\n  \
+        oncestream reset --application-id word-count --input-topics lines \\\n      \
+        --to-datetime 2026-01-31T13:00:00 --state-dir /var/lib/oncestream --yes"
+)]
+pub(crate) struct Flags {
+    /// The application's id, if it is not in the configuration file.
+    #[arg(long, value_name = "ID")]
+    application_id: Option<String>,
+    /// The brokers, separated by commas [default: those of the configuration file, or
+    /// localhost:9092].
+    #[arg(long, value_name = "HOST:PORT", alias = "bootstrap-servers")]
+    bootstrap_server: Option<String>,
+    /// A properties file: how to reach the brokers. It may be the application's own.
+    #[arg(long, value_name = "FILE")]
+    command_config: Option<PathBuf>,
+    /// The input topics to set, separated by commas. Others go on from what is committed.
+    #[arg(long, value_name = "TOPICS", value_delimiter = ',')]
+    input_topics: Vec<String>,
+    #[command(flatten)]
+    target: Target,
+    /// The internal topics to delete, and no others, separated by commas. Needed where names do not
+    /// tell whose they are: `a-b-c-changelog` may be of application `a` or `a-b`.
+    #[arg(long, value_name = "TOPICS", value_delimiter = ',')]
+    internal_topics: Vec<String>,
+    /// Delete the application's directory in this one, which is its `state.dir`.
+    #[arg(long, value_name = "DIRECTORY")]
+    state_dir: Option<PathBuf>,
+    /// Do it. Without this flag, what would be done is shown.
+    #[arg(long, conflicts_with = "dry_run")]
+    yes: bool,
+    /// Only show what would be done; the default.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Where the input topics begin.
+#[derive(Args)]
+#[group(multiple = false)]
+struct Target {
+    /// Their first records; the default.
+    #[arg(long, requires = "input_topics")]
+    to_earliest: bool,
+    /// Their ends.
+    #[arg(long, requires = "input_topics")]
+    to_latest: bool,
+    /// The first records of this time or later: 2026-01-31T13:00:00.000, in UTC, or with an offset
+    /// such as +01:00.
+    #[arg(long, value_name = "TIME", value_parser = time::datetime, requires = "input_topics")]
+    to_datetime: Option<i64>,
+    /// The first records since so long ago: P1D, PT2H30M.
+    #[arg(long, value_name = "DURATION", value_parser = time::ago, requires = "input_topics")]
+    by_duration: Option<i64>,
+    /// This offset in each partition.
+    #[arg(
+        long,
+        value_name = "OFFSET",
+        value_parser = clap::value_parser!(i64).range(0..),
+        requires = "input_topics"
+    )]
+    to_offset: Option<i64>,
+    /// So many records after what is committed, or before it if negative.
+    #[arg(long, value_name = "N", allow_negative_numbers = true, requires = "input_topics")]
+    shift_by: Option<i64>,
+}
+
+impl Target {
+    fn to(&self) -> To {
+        let time = self.to_datetime.or(self.by_duration);
+        match (self.to_latest, time, self.to_offset, self.shift_by) {
+            (true, ..) => To::Latest,
+            (_, Some(time_ms), ..) => To::Time(time_ms),
+            (_, _, Some(offset), _) => To::Offset(offset),
+            (.., Some(by)) => To::ShiftBy(by),
+            _ => To::Earliest,
+        }
+    }
+}
+
+/// Shows the plan, and executes it if told to.
+pub(crate) async fn run(flags: Flags) -> anyhow::Result<()> {
+    let to = flags.target.to();
+    let mut reset = ApplicationReset::new(config(&flags)?);
+    for topic in &flags.input_topics {
+        reset = reset.input_topic(topic.trim(), to);
+    }
+    for topic in &flags.internal_topics {
+        reset = reset.internal_topic(topic.trim());
+    }
+    if flags.state_dir.is_some() {
+        reset = reset.local_state();
+    }
+    let plan = reset.plan().await?;
+    print!("{plan}");
+    if !flags.yes {
+        println!("\nNothing was changed. Run it again with --yes to do this.");
+        return Ok(());
+    }
+    plan.execute().await?;
+    println!("\nDone.");
+    Ok(())
+}
+
+fn config(flags: &Flags) -> anyhow::Result<oncestream_runtime::StreamsConfig> {
+    // The file's values win over this one, the flags' over both.
+    let mut config = StreamsConfigBuilder::new().set("bootstrap.servers", "localhost:9092")?;
+    if let Some(file) = &flags.command_config {
+        config = config.properties_file(file)?;
+    }
+    for (key, value) in
+        [("application.id", &flags.application_id), ("bootstrap.servers", &flags.bootstrap_server)]
+    {
+        if let Some(value) = value {
+            config = config.set(key, value)?;
+        }
+    }
+    if let Some(directory) = &flags.state_dir {
+        config = config.state_dir(directory);
+    }
+    Ok(config.build()?)
+}

@@ -1,0 +1,186 @@
+//! The offsets of a group, for who is no member of it: where its inputs begin and end, what is
+//! committed, and commits. Brokers take a commit without a member only while the group has none.
+//!
+//! It knows no application. Invariant: what was committed is told only after it was read back.
+
+use std::time::{Duration, Instant};
+
+use oncestream_core::TopicPartition;
+use oncestream_core::task::OffsetMetadata;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::consumer::{Committed, committed};
+use super::context::{self, LogContext};
+use super::offsets::{ask_offsets, ask_offsets_since};
+use super::verdict::{code_of, is_unsettled};
+use crate::access::Resource;
+use crate::config::ClientSettings;
+use crate::error::StreamsError;
+
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long one look at committed offsets may take. A client that may not ask for the coordinator
+/// of the group says so beside it, and goes on asking.
+const COMMITTED_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the client is listened to then. A poll of no length takes one event, a line of its log
+/// maybe.
+const LISTEN: Duration = Duration::from_millis(100);
+/// How long leaders and coordinators may be away, and a transaction open on an offset.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// How long to wait before a request is tried again.
+const RETRY_EVERY: Duration = Duration::from_millis(200);
+
+/// A client of the group that is no member.
+pub(crate) struct GroupOffsets {
+    client: BaseConsumer<LogContext>,
+    group: String,
+}
+
+impl GroupOffsets {
+    /// The settings are a consumer's, with the id of the group.
+    pub(crate) fn new(settings: &ClientSettings) -> Result<Self, StreamsError> {
+        let client = context::create(settings, LogContext)
+            .map_err(|e| StreamsError::client("creating the consumer of the reset", e))?;
+        Ok(Self { client, group: settings.get("group.id").unwrap_or_default().to_owned() })
+    }
+
+    /// What is committed, once no transaction is open on it.
+    pub(crate) fn committed(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Option<Committed>>, StreamsError> {
+        let action = format!(
+            "reading the committed offsets of group {}, for which its open transactions are waited \
+             for (they end by their transaction.timeout.ms)",
+            self.group
+        );
+        let topic = partitions.first().map_or("", |p| &*p.topic);
+        patiently(|| {
+            let found = committed(&self.client, partitions, COMMITTED_TIMEOUT);
+            found.map_err(|error| self.heard_denied().unwrap_or(error))
+        })
+        .map_err(|e| self.named(action, topic, e))
+    }
+
+    /// What the client said since it was listened to last, if that is that it has no right on the
+    /// group.
+    fn heard_denied(&self) -> Option<KafkaError> {
+        std::iter::from_fn(|| self.client.poll(LISTEN))
+            .filter_map(Result::err)
+            .find(|error| code_of(error) == Some(Code::GroupAuthorizationFailed))
+    }
+
+    /// Whether some of these offsets were committed by an application like this one. What may not be
+    /// looked at says nothing.
+    pub(crate) fn is_of_application(&self, partitions: &[TopicPartition]) -> bool {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for p in partitions {
+            list.add_partition(&p.topic, p.partition);
+        }
+        let found = self.client.committed_offsets(list, REQUEST_TIMEOUT);
+        found.is_ok_and(|found| {
+            found.elements().iter().any(|e| {
+                OffsetMetadata::is_own(e.metadata()) || OffsetMetadata::is_resetting(e.metadata())
+            })
+        })
+    }
+
+    /// The first offset of each partition.
+    pub(crate) fn beginnings(&self, of: &[TopicPartition]) -> Result<Vec<i64>, StreamsError> {
+        look_up(of, || ask_offsets(&self.client, of, Offset::Beginning, REQUEST_TIMEOUT))
+    }
+
+    /// The end of each partition as the application sees it: the last stable offset.
+    pub(crate) fn ends(&self, of: &[TopicPartition]) -> Result<Vec<i64>, StreamsError> {
+        look_up(of, || ask_offsets(&self.client, of, Offset::End, REQUEST_TIMEOUT))
+    }
+
+    /// The first offsets with a record of that time or later; `None` where there is none.
+    pub(crate) fn since(
+        &self,
+        of: &[TopicPartition],
+        since_ms: i64,
+    ) -> Result<Vec<Option<i64>>, StreamsError> {
+        look_up(of, || ask_offsets_since(&self.client, of, since_ms, REQUEST_TIMEOUT))
+    }
+
+    /// Commits offsets with texts beside them in one request, and reads them back.
+    ///
+    /// # Errors
+    /// Among others that the group has a member, as [`is_refused_for_members`] tells.
+    pub(crate) fn commit(
+        &self,
+        offsets: &[(TopicPartition, i64, String)],
+    ) -> Result<Vec<Option<Committed>>, StreamsError> {
+        let topic = offsets.first().map_or("", |(p, ..)| &*p.topic);
+        let action = || format!("committing offsets of group {}", self.group);
+        let failed = |e| self.named(action(), topic, e);
+        let mut list = TopicPartitionList::with_capacity(offsets.len());
+        for (p, offset, metadata) in offsets {
+            let mut element = list.add_partition(&p.topic, p.partition);
+            element.set_offset(Offset::Offset(*offset)).map_err(failed)?;
+            element.set_metadata(metadata);
+        }
+        if !offsets.is_empty() {
+            patiently(|| self.client.commit(&list, CommitMode::Sync)).map_err(failed)?;
+        }
+        // A refusal of some partitions is no error to the client.
+        let partitions: Vec<TopicPartition> = offsets.iter().map(|(p, ..)| p.clone()).collect();
+        self.committed(&partitions)
+    }
+
+    fn named(&self, action: String, topic: &str, error: KafkaError) -> StreamsError {
+        match error.rdkafka_error_code() {
+            Some(Code::GroupAuthorizationFailed) => {
+                StreamsError::not_authorized(Resource::Group, &self.group, "Read")
+            }
+            _ => StreamsError::reading(action, topic, error),
+        }
+    }
+}
+
+/// The answers for all partitions, or the first error with its topic.
+fn look_up<T>(
+    partitions: &[TopicPartition],
+    ask: impl Fn() -> Result<Vec<Result<T, KafkaError>>, KafkaError>,
+) -> Result<Vec<T>, StreamsError> {
+    let mut at = 0;
+    let found = patiently(|| {
+        let answers = ask()?.into_iter().enumerate();
+        answers.map(|(i, answer)| answer.inspect_err(|_| at = i)).collect()
+    });
+    found.map_err(|e| {
+        let (name, topic) =
+            partitions.get(at).map_or_else(Default::default, |p| (p.to_string(), p.topic.clone()));
+        StreamsError::reading(format!("looking up offsets of {name}"), &topic, e)
+    })
+}
+
+/// Whether a commit was refused because the group has members.
+pub(crate) fn is_refused_for_members(error: &StreamsError) -> bool {
+    matches!(error, StreamsError::Client { source, .. } if is_of_members(source))
+}
+
+/// Asks again while brokers come and go.
+fn patiently<T>(mut ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match ask() {
+            Err(e) if is_unsettled(&e) && !is_of_members(&e) && Instant::now() < deadline => {
+                tracing::debug!(error = %e, "asking again");
+                std::thread::sleep(RETRY_EVERY);
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Not to be waited for: a member that is alive stays.
+fn is_of_members(error: &KafkaError) -> bool {
+    matches!(
+        code_of(error),
+        Some(Code::UnknownMemberId | Code::IllegalGeneration | Code::RebalanceInProgress)
+    )
+}
