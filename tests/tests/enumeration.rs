@@ -80,7 +80,12 @@ fn two_stores() -> Topology {
 }
 
 fn check(name: &str, topology: fn() -> Topology, test: &str) -> ExactlyOnceCheck {
-    ExactlyOnceCheck::new(name, topology).test(test).input("lines", lines(30)).check_threads()
+    ExactlyOnceCheck::new(name, topology).test(test).input("lines", lines(30))
+}
+
+/// A check of all cases, which runs alone in its process, so that it can count threads.
+fn full(name: &str, topology: fn() -> Topology, test: &str) -> ExactlyOnceCheck {
+    check(name, topology, test).check_threads()
 }
 
 /// The count of cases is what this enumeration is worth: it is told, and bounded from below.
@@ -124,7 +129,7 @@ fn a_part_of_the_faults_leaves_two_stores_exact() {
 #[ignore = "takes minutes"]
 fn every_fault_at_every_request_leaves_a_stateless_topology_exact() {
     let test = "every_fault_at_every_request_leaves_a_stateless_topology_exact";
-    told(&check("stateless", stateless, test).run(), 800);
+    told(&full("stateless", stateless, test).run(), 800);
 }
 
 /// From where it begins at its first start it reads every record, whatever happens then.
@@ -139,7 +144,7 @@ fn a_part_of_the_faults_leaves_a_topology_that_begins_at_the_end_exact() {
 #[ignore = "takes minutes"]
 fn every_fault_at_every_request_leaves_a_topology_that_begins_at_the_end_exact() {
     let test = "every_fault_at_every_request_leaves_a_topology_that_begins_at_the_end_exact";
-    let check = check("latest", stateless, test).setting("auto.offset.reset", "latest");
+    let check = full("latest", stateless, test).setting("auto.offset.reset", "latest");
     told(&check.run(), 800);
 }
 
@@ -147,7 +152,7 @@ fn every_fault_at_every_request_leaves_a_topology_that_begins_at_the_end_exact()
 #[ignore = "takes minutes"]
 fn every_fault_at_every_request_leaves_counts_with_a_cache_exact() {
     let test = "every_fault_at_every_request_leaves_counts_with_a_cache_exact";
-    let check = check("counting", counting, test);
+    let check = full("counting", counting, test);
     told(&check.setting("statestore.cache.max.bytes", "100000").run(), 1000);
 }
 
@@ -155,14 +160,14 @@ fn every_fault_at_every_request_leaves_counts_with_a_cache_exact() {
 #[ignore = "takes minutes"]
 fn every_fault_at_every_request_leaves_repartitioned_counts_exact() {
     let test = "every_fault_at_every_request_leaves_repartitioned_counts_exact";
-    told(&check("repartitioned", repartitioned, test).run(), 1200);
+    told(&full("repartitioned", repartitioned, test).run(), 1200);
 }
 
 #[test]
 #[ignore = "takes minutes"]
 fn every_fault_at_every_request_leaves_two_stores_exact() {
     let test = "every_fault_at_every_request_leaves_two_stores_exact";
-    told(&check("two-stores", two_stores, test).run(), 1200);
+    told(&full("two-stores", two_stores, test).run(), 1200);
 }
 
 /// A record that was given up with its transaction, and reaches the broker in the next one.

@@ -241,8 +241,8 @@ impl ExactlyOnceCheck {
         self
     }
 
-    /// Also checks that no thread of a client or worker outlives its case. For tests whose process
-    /// runs nothing else of the kind at the same time.
+    /// Also checks that no thread of a client or worker outlives its case. The other checks of its
+    /// process wait meanwhile; it must run nothing else of the kind.
     pub fn check_threads(mut self) -> Self {
         self.setup.threads = true;
         self

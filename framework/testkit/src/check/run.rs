@@ -17,8 +17,8 @@ use super::sample;
 use super::settings::{Caching, FIRST, Setup};
 use super::verify::Outcome;
 
-/// Checks of one process run one after the other: each has many cases at a time.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+/// So many checks of one process run at a time; one that counts threads runs alone.
+static PLACES: [Mutex<()>; 4] = [const { Mutex::new(()) }; 4];
 
 /// A check ends early after so many failures.
 const FAILURES: usize = 20;
@@ -36,6 +36,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Waits for a place, or for all of them.
+fn take_places(all: bool) -> Vec<MutexGuard<'static, ()>> {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let first = NEXT.fetch_add(1, Ordering::Relaxed) % PLACES.len();
+    let wanted = if all { 0..PLACES.len() } else { first..first + 1 };
+    PLACES[wanted].iter().map(lock).collect()
+}
+
 /// Runs a check. In a child process it becomes the application, or does nothing if the child is
 /// another check's.
 pub(super) fn run(setup: &Setup) -> Result<CheckReport, CheckFailure> {
@@ -44,7 +52,7 @@ pub(super) fn run(setup: &Setup) -> Result<CheckReport, CheckFailure> {
         Some(_) => return Ok(CheckReport::default()),
         None => {}
     }
-    let _alone = lock(&ONE_AT_A_TIME);
+    let _places = take_places(setup.threads);
     let started = Instant::now();
     let early = |what: &str, problems| CheckFailure::early(&setup.name, setup.seed, what, problems);
     let runtime = tokio::runtime::Builder::new_multi_thread()
