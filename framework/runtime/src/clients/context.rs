@@ -26,8 +26,13 @@ pub(super) fn log(level: Level, facility: &str, line: &str) {
     }
 }
 
-/// An error of a connection or of the client as a whole; it goes on trying.
+/// An error of a connection or of the client as a whole; it goes on trying. That all connections are
+/// down it tells for each request that waits, and of each connection it has told before.
 pub(super) fn error(error: &KafkaError, reason: &str) {
+    if error.rdkafka_error_code() == Some(Code::AllBrokersDown) {
+        tracing::debug!(target: "librdkafka", %error, "{reason}");
+        return;
+    }
     tracing::warn!(target: "librdkafka", %error, "{reason}");
 }
 
