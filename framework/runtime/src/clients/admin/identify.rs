@@ -11,8 +11,9 @@ use super::super::native::{self, Group, GroupMember};
 use super::super::offsets;
 use super::{Admin, REQUEST_TIMEOUT};
 
-/// How long the coordinator of a group may take, until it is asked again.
-const GROUP_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the coordinator of a group may take, until it is asked again. While any broker is away, it
+/// takes that long.
+const GROUP_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a look-up may take that can be done without.
 const GLANCE_TIMEOUT: Duration = Duration::from_secs(2);
 

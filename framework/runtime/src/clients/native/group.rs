@@ -1,16 +1,22 @@
 //! What a group's coordinator tells of the group.
+//!
+//! librdkafka 2.12 asks all brokers, and the one that has the group tells of it. It could ask the
+//! coordinator alone (`rd_kafka_DescribeConsumerGroups`), but aborts the process if that is found only
+//! when the question has timed out (`eonce->refcnt > 0`; found by chaos).
 
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::ptr;
 use std::slice;
+use std::sync::Arc;
 use std::time::Duration;
 
 use oncestream_core::TopicPartition;
 use rdkafka::bindings as sys;
 use rdkafka::client::{Client, ClientContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 
-use super::admin_op::{answer, unusable};
+use super::admin_op::Owned;
 
 /// A group as its coordinator sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,70 +39,93 @@ pub(crate) struct GroupMember {
     pub(crate) assignment: Vec<TopicPartition>,
 }
 
-/// Asks the coordinator of a group. A group that is not there has no members.
+/// Asks for a group. One that is not there has no members. As long as a broker is away, the answer
+/// takes all the time that it is given.
 ///
 /// # Errors
-/// The coordinator did not answer in time, or does not tell.
+/// No broker that has the group answered in time, or it does not tell.
 pub(crate) fn describe_group<C: ClientContext>(
     client: &Client<C>,
     group: &str,
     timeout: Duration,
 ) -> Result<Group, KafkaError> {
     let name = CString::new(group)?;
-    let mut names = [name.as_ptr()];
-    let op = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
-    let event = answer(client, op, timeout, |options, queue| {
-        let rk = client.native_ptr();
-        // SAFETY: the client, the name and what `answer` gives live; the name is copied.
-        unsafe { sys::rd_kafka_DescribeConsumerGroups(rk, names.as_mut_ptr(), 1, options, queue) };
-    })?;
-    // SAFETY: the event is ours. Its result, and the descriptions in it, live as long as it.
-    unsafe {
-        let result = sys::rd_kafka_event_DescribeConsumerGroups_result(event.get());
-        if result.is_null() {
-            return Err(unusable());
-        }
-        let mut count = 0;
-        let found = sys::rd_kafka_DescribeConsumerGroups_result_groups(result, &raw mut count);
-        if found.is_null() || count != 1 {
-            return Err(unusable());
-        }
-        group_of(*found)
+    let timeout_ms = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
+    let mut list = ptr::null();
+    // SAFETY: the client and the name live for the whole call. The list is ours to give back, or
+    // null after an error.
+    let (code, list) = unsafe {
+        let code = sys::rd_kafka_list_groups(
+            client.native_ptr(),
+            name.as_ptr(),
+            &raw mut list,
+            timeout_ms,
+        );
+        (code, Owned::new(list.cast_mut(), destroy))
+    };
+    let is_answer = matches!(
+        code,
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR | RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTIAL
+    );
+    let Some(list) = list.filter(|_| is_answer) else {
+        return Err(KafkaError::GroupListFetch(code.into()));
+    };
+    // SAFETY: the list lives, and what is in it as long as it does.
+    let found = unsafe { elements((*list.get()).groups, (*list.get()).group_cnt) };
+    match found {
+        [] => Ok(Group::default()),
+        // SAFETY: as before.
+        [group] => unsafe { group_of(group) },
+        // The coordinator has moved, and one of them does not know yet.
+        _ => Err(KafkaError::GroupListFetch(RDKafkaErrorCode::NotCoordinator)),
     }
 }
 
 /// # Safety
-/// `group` is an element of a result that lives.
-unsafe fn group_of(
-    group: *const sys::rd_kafka_ConsumerGroupDescription_t,
-) -> Result<Group, KafkaError> {
-    use sys::rd_kafka_consumer_group_state_t::RD_KAFKA_CONSUMER_GROUP_STATE_STABLE as STABLE;
-    // SAFETY: as the caller promises; the error and the members are parts of the description, and
-    // each index is below their number.
+/// `list` is one of `rd_kafka_list_groups`, given back once.
+unsafe extern "C" fn destroy(list: *mut sys::rd_kafka_group_list) {
+    // SAFETY: as the caller promises.
+    unsafe { sys::rd_kafka_group_list_destroy(list) };
+}
+
+/// # Safety
+/// `first` is null, or begins `count` elements that live as long as what they are borrowed for.
+unsafe fn elements<'a, T>(first: *const T, count: c_int) -> &'a [T] {
+    match usize::try_from(count) {
+        // SAFETY: as the caller promises.
+        Ok(count) if !first.is_null() => unsafe { slice::from_raw_parts(first, count) },
+        _ => &[],
+    }
+}
+
+/// # Safety
+/// `group` is an element of a list that lives.
+unsafe fn group_of(group: &sys::rd_kafka_group_info) -> Result<Group, KafkaError> {
+    if group.err != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+        return Err(KafkaError::GroupListFetch(group.err.into()));
+    }
+    // SAFETY: as the caller promises; the texts and the members are parts of the group.
     unsafe {
-        let code = sys::rd_kafka_error_code(sys::rd_kafka_ConsumerGroupDescription_error(group));
-        if code != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
-            return Err(KafkaError::AdminOp(code.into()));
-        }
-        let count = sys::rd_kafka_ConsumerGroupDescription_member_count(group);
-        let member = |at| member_of(sys::rd_kafka_ConsumerGroupDescription_member(group, at));
+        let members = elements(group.members, group.member_cnt);
         Ok(Group {
-            is_stable: sys::rd_kafka_ConsumerGroupDescription_state(group) == STABLE,
-            members: (0..count).map(member).collect(),
+            is_stable: text(group.state) == "Stable",
+            members: members.iter().map(|member| member_of(member)).collect(),
         })
     }
 }
 
 /// # Safety
-/// `member` is a part of a description that lives.
-unsafe fn member_of(member: *const sys::rd_kafka_MemberDescription_t) -> GroupMember {
-    // SAFETY: as the caller promises; the texts and the assignment are parts of the member.
+/// `member` is a part of a group that lives.
+unsafe fn member_of(member: &sys::rd_kafka_group_member_info) -> GroupMember {
+    // SAFETY: as the caller promises; the texts and the bytes are parts of the member.
     unsafe {
+        let assignment = member.member_assignment.cast::<u8>().cast_const();
         GroupMember {
-            id: text(sys::rd_kafka_MemberDescription_consumer_id(member)),
-            client_id: text(sys::rd_kafka_MemberDescription_client_id(member)),
-            host: text(sys::rd_kafka_MemberDescription_host(member)),
-            assignment: partitions(sys::rd_kafka_MemberDescription_assignment(member)),
+            id: text(member.member_id),
+            client_id: text(member.client_id),
+            host: text(member.client_host),
+            assignment: assigned(elements(assignment, member.member_assignment_size))
+                .unwrap_or_default(),
         }
     }
 }
@@ -111,22 +140,33 @@ unsafe fn text(text: *const c_char) -> String {
     unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
 }
 
-/// # Safety
-/// `assignment` is null, or a part of a description that lives.
-unsafe fn partitions(assignment: *const sys::rd_kafka_MemberAssignment_t) -> Vec<TopicPartition> {
-    if assignment.is_null() {
-        return Vec::new();
+/// The partitions of an assignment, in the form of Kafka's consumers (`ConsumerProtocolAssignment`):
+/// a version, and topics with their partitions. `None` if it has another form.
+fn assigned(mut bytes: &[u8]) -> Option<Vec<TopicPartition>> {
+    let _version = int16(&mut bytes)?;
+    let mut all = Vec::new();
+    for _ in 0..int32(&mut bytes)? {
+        let length = usize::try_from(int16(&mut bytes)?).ok()?;
+        let topic: Arc<str> = std::str::from_utf8(take(&mut bytes, length)?).ok()?.into();
+        for _ in 0..int32(&mut bytes)? {
+            all.push(TopicPartition::new(topic.clone(), int32(&mut bytes)?));
+        }
     }
-    // SAFETY: as the caller promises; the list and its elements are parts of the assignment.
-    unsafe {
-        let list = sys::rd_kafka_MemberAssignment_partitions(assignment);
-        let Some(list) = list.as_ref().filter(|list| !list.elems.is_null()) else {
-            return Vec::new();
-        };
-        let count = usize::try_from(list.cnt).unwrap_or_default();
-        let elements = slice::from_raw_parts(list.elems, count);
-        elements.iter().map(|e| TopicPartition::new(text(e.topic), e.partition)).collect()
-    }
+    Some(all)
+}
+
+fn int16(bytes: &mut &[u8]) -> Option<i16> {
+    Some(i16::from_be_bytes(take(bytes, 2)?.try_into().ok()?))
+}
+
+fn int32(bytes: &mut &[u8]) -> Option<i32> {
+    Some(i32::from_be_bytes(take(bytes, 4)?.try_into().ok()?))
+}
+
+fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
+    let (taken, rest) = bytes.split_at_checked(count)?;
+    *bytes = rest;
+    Some(taken)
 }
 
 #[cfg(test)]
@@ -170,6 +210,16 @@ mod tests {
         assert!(!found.host.is_empty());
         let all = [TopicPartition::new("t", 0), TopicPartition::new("t", 1)];
         assert_eq!(found.assignment, all);
+    }
+
+    #[test]
+    fn an_assignment_of_another_form_is_none() {
+        let whole =
+            [&[0, 1, 0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 1, 0, 0, 0, 5][..], b"user data"].concat();
+        assert_eq!(assigned(&whole), Some(vec![TopicPartition::new("t", 5)]));
+        assert!((0..17).all(|end| assigned(&whole[..end]).is_none()));
+        assert_eq!(assigned(&[0, 1, 0, 0, 0, 1, 0, 1, 0xff, 0, 0, 0, 0]), None);
+        assert_eq!(assigned(&[0, 1, 0xff, 0xff, 0xff, 0xff]), Some(Vec::new()));
     }
 
     #[test]
