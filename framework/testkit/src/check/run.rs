@@ -18,7 +18,7 @@ use super::settings::{Caching, FIRST, Setup};
 use super::verify::Outcome;
 
 /// So many checks of one process run at a time; one that counts threads runs alone.
-static PLACES: [Mutex<()>; 4] = [const { Mutex::new(()) }; 4];
+static PLACES: [Mutex<()>; 6] = [const { Mutex::new(()) }; 6];
 
 /// A check ends early after so many failures.
 const FAILURES: usize = 20;

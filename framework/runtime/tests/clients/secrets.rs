@@ -2,8 +2,6 @@
 //!
 //! Each test has a control: the same way, a value that is no secret is seen.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fmt::Write as _;
 use std::io;
 use std::sync::{Arc, Mutex};

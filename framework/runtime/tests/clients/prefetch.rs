@@ -1,7 +1,5 @@
 //! What the consumer of inputs takes in ahead of the worker, however many partitions there are.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 

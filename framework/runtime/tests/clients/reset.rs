@@ -1,8 +1,6 @@
 //! A reset that meets a fault at each of its steps, on an embedded broker.
 //!
-//! That an application counts exactly after a reset is shown in `tests/tests/reset.rs`.
-
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! That an application counts exactly after a reset is shown in `tests/tests/engine/reset.rs`.
 
 use std::time::Duration;
 
