@@ -15,7 +15,7 @@ use oncestream_tests::kafka::{
 use oncestream_tests::stores::{fold, read_stores};
 
 use crate::plan::INSTANCES;
-use crate::verify::{Extremes, Numbers, Results, Tally};
+use crate::verify::{Extremes, Numbers, Results, Tally, Turns};
 use crate::workload::Workload;
 
 /// Everything that is known of one application after a run.
@@ -133,8 +133,8 @@ fn number(bytes: Option<&Vec<u8>>) -> i64 {
 
 /// What must come out, from what is in the input topics.
 enum Expected {
-    /// Of each key so many numbers.
-    Passed(BTreeMap<String, u64>),
+    /// Of each key these numbers.
+    Passed(BTreeMap<String, Turns>),
     Counted(BTreeMap<String, u64>),
     Folded(BTreeMap<String, Extremes>),
 }
@@ -143,6 +143,7 @@ impl Expected {
     fn read(workload: &Workload, checked: &mut Checked) -> Self {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         let mut extremes: BTreeMap<String, Extremes> = BTreeMap::new();
+        let mut passed: BTreeMap<String, Turns> = BTreeMap::new();
         let mut out_of_turn = 0;
         let mut each = |r: Read| {
             checked.records_in += 1;
@@ -158,9 +159,9 @@ impl Expected {
                     extremes.insert(key, Extremes::fold(old, number(value)));
                 }
                 _ => {
-                    let turn = counts.entry(key).or_default();
-                    out_of_turn += u64::from(text(value).parse() != Ok(*turn));
-                    *turn += 1;
+                    let number = text(value).parse().unwrap_or(u64::MAX);
+                    let turn = passed.entry(key).or_default().add(number);
+                    out_of_turn += u64::from(number != turn);
                 }
             }
         };
@@ -173,7 +174,7 @@ impl Expected {
         match workload.job {
             "word_count" => Self::Counted(counts),
             "smoke" => Self::Folded(extremes),
-            _ => Self::Passed(counts),
+            _ => Self::Passed(passed),
         }
     }
 
@@ -181,11 +182,16 @@ impl Expected {
         let all = [None; PARTITIONS as usize];
         let at = |r: &Read| (r.partition, r.offset);
         match self {
-            Self::Passed(counts) => {
-                let mut numbers = Numbers::new(counts.clone());
+            Self::Passed(passed) => {
+                let counts = passed.iter().map(|(key, turns)| (key.clone(), turns.count()));
+                let mut numbers = Numbers::new(counts.collect());
+                let mut seen: BTreeMap<String, Turns> = BTreeMap::new();
                 for_each(output, Isolation::Committed, &all, |r| {
-                    let n = text(r.value.as_ref()).parse().unwrap_or(u64::MAX - 1);
-                    numbers.see(&text(r.key.as_ref()), n, at(&r));
+                    let key = text(r.key.as_ref());
+                    let number = text(r.value.as_ref()).parse().unwrap_or(u64::MAX);
+                    let time = seen.entry(key.clone()).or_default().again(number);
+                    let turn = passed.get(&key).and_then(|turns| turns.turn(number, time));
+                    numbers.see(&key, turn.unwrap_or(u64::MAX - 1), at(&r));
                 });
                 numbers.finish()
             }
@@ -211,7 +217,10 @@ impl Expected {
     /// What must be in a store in the end.
     fn store(&self, name: &str) -> Counts {
         match self {
-            Self::Passed(counts) | Self::Counted(counts) => {
+            Self::Passed(passed) => {
+                passed.iter().map(|(key, turns)| (key.clone(), turns.count() as i64)).collect()
+            }
+            Self::Counted(counts) => {
                 counts.iter().map(|(word, n)| (word.clone(), *n as i64)).collect()
             }
             Self::Folded(extremes) => {

@@ -3,7 +3,7 @@
 //! Pure: knows nothing of Kafka, and takes what it is shown. Invariants: nothing that was shown is
 //! forgotten, and a tally is clean only if every expected record came exactly once and in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 
@@ -70,6 +70,42 @@ struct Seen {
     beyond: u64,
     /// One more than the greatest so far.
     next: u64,
+}
+
+/// The numbers of a key in the order of its input, which may lack some: a broker may lose what a
+/// feeder was told it had, and that is no fault of who reads the rest.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Turns {
+    of: HashMap<u64, Vec<u64>>,
+    next: u64,
+}
+
+impl Turns {
+    /// Takes the next number in, and tells its turn.
+    pub(crate) fn add(&mut self, number: u64) -> u64 {
+        let turn = self.next;
+        self.of.entry(number).or_default().push(turn);
+        self.next += 1;
+        turn
+    }
+
+    /// Takes the next number in, and tells how often it was there before.
+    pub(crate) fn again(&mut self, number: u64) -> usize {
+        self.add(number);
+        self.of[&number].len() - 1
+    }
+
+    /// The turn of a number that comes for the so manieth time. One that comes too often has that of
+    /// its last time.
+    pub(crate) fn turn(&self, number: u64, time: usize) -> Option<u64> {
+        let turns = self.of.get(&number)?;
+        turns.get(time).or(turns.last()).copied()
+    }
+
+    /// How many numbers there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.next
+    }
 }
 
 /// Each key has the numbers 0, 1, 2 .. up to its count; each must come once, and in order.
@@ -232,6 +268,18 @@ fn off_by(missing: i64) -> (u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn turns_are_those_of_the_input_whatever_it_lacks_or_repeats() {
+        let mut turns = Turns::default();
+        let input = [1, 2, 2, 4];
+        assert!(input.into_iter().map(|n| turns.add(n)).eq(0..4));
+        let mut seen = Turns::default();
+        let turn = |seen: &mut Turns, n| turns.turn(n, seen.again(n));
+        assert!(input.into_iter().map(|n| turn(&mut seen, n)).eq((0..4).map(Some)));
+        assert_eq!(turn(&mut seen, 4), Some(3), "once more is a duplicate of that turn");
+        assert_eq!(turn(&mut seen, 0), None, "never there");
+    }
 
     fn numbers(expected: &[(&str, u64)], came: &[(&str, u64)]) -> Tally {
         let mut all = Numbers::new(expected.iter().map(|(k, n)| ((*k).to_owned(), *n)).collect());
