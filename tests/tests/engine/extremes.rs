@@ -12,7 +12,7 @@ const DEAD: &str = "errors.dead.letter.queue.topic.name";
 const PROCESSING: &str = "processing.exception.handler";
 const PRODUCTION: &str = "production.exception.handler";
 /// A patience that is not needed here: what is refused is refused at once.
-const SOON: Duration = Duration::from_secs(8);
+const SOON: Duration = Duration::from_secs(40);
 
 // ---- Keys ----
 
