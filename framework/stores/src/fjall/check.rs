@@ -25,9 +25,10 @@ use super::NAME;
 const SEAL: &str = "oncestream-seal";
 /// So many bytes of a journal are read at a time.
 const PIECE: usize = 64 * 1024;
-/// fjall's lock, and how often and how far apart it tries to take it.
+/// fjall's lock, and how often and how far apart it is tried to take it. A child of this process has it
+/// too between its fork and its exec, which takes a while on a busy machine.
 const LOCK: &str = "lock";
-const LOCK_TRIES: u32 = 3;
+const LOCK_TRIES: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 const FIRST_LINE: &str = "oncestream-seal 1";
 
@@ -91,15 +92,25 @@ fn read(dir: &Path, file: &Path) -> Result<Option<Vec<u8>>, BackendError> {
     }
 }
 
+/// A lock that is given up when it is dropped, also if a child that was forked meanwhile has the file.
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // To close the file does it too, but for the child.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Keeps others from opening the database while its files are checked; they change while it is open
 /// elsewhere, and would look damaged. `None` if there is no lock to take: fjall makes it, or tells.
-pub(super) fn lock(dir: &Path) -> Result<Option<File>, BackendError> {
+pub(super) fn lock(dir: &Path) -> Result<Option<Lock>, BackendError> {
     let Ok(file) = File::options().read(true).write(true).open(dir.join(LOCK)) else {
         return Ok(None);
     };
     for is_last in (1..=LOCK_TRIES).map(|n| n == LOCK_TRIES) {
         match file.try_lock() {
-            Ok(()) => return Ok(Some(file)),
+            Ok(()) => return Ok(Some(Lock(file))),
             Err(TryLockError::Error(_)) => break,
             Err(TryLockError::WouldBlock) if is_last => {
                 return Err(fault(format!("open {}", dir.display()), &fjall::Error::Locked));
@@ -241,5 +252,25 @@ pub(super) fn unseal(dir: &Path) -> Result<(), BackendError> {
     match fs::remove_file(dir.join(SEAL)) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(refused(dir, &e)),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    /// What a child has between its fork and its exec is such a copy.
+    #[test]
+    fn a_lock_that_is_dropped_is_free_while_a_copy_of_its_file_is_open() {
+        let dir = tempfile::tempdir().unwrap();
+        File::create(dir.path().join(LOCK)).unwrap();
+        let taken = lock(dir.path()).unwrap().unwrap();
+        let copy = taken.0.try_clone().unwrap();
+        drop(taken);
+        let again = File::options().write(true).open(dir.path().join(LOCK)).unwrap();
+        again.try_lock().unwrap();
+        drop(copy);
     }
 }
