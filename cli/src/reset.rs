@@ -10,9 +10,9 @@ use crate::time;
 
 /// Lets an application begin again: shows what that means, and does it with --yes
 ///
-/// Sets the committed offsets of its input topics, deletes its internal topics (those named
-/// <application.id>-<name>-changelog and -repartition) and, with --state-dir, the state on this host.
-/// Output topics are not touched.
+/// Sets the committed offsets of its input topics, deletes its internal topics (those whose names begin
+/// with the application's id and end in -changelog or -repartition) and, with --state-dir, the state on
+/// this host. Output topics are not touched.
 ///
 /// Stop all instances first; while one runs, nothing is done. State on other hosts may stay: it is
 /// recognised by the ids of the deleted topics, and rebuilt. Only stores without a changelog need
