@@ -5,7 +5,7 @@
 //! `ONCESTREAM_TEST_BROKER=apache` on Apache Kafka, which needs Java, and Maven once. The name of a
 //! module or a test picks some, as in `--test engine positions::`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod assignments;
 mod bad_input;
