@@ -266,6 +266,17 @@ impl Broker {
         moved
     }
 
+    /// Forgets what a partition knows of idempotent producers that have no transaction open in it:
+    /// their epochs and the sequence numbers of their last batches. False if there is no such partition.
+    ///
+    /// A leader rebuilds this from its log and its snapshot file before it takes a record, so Kafka
+    /// never does it; a batch that comes twice around it is written twice.
+    pub fn forget_producers(&self, topic: &str, partition: i32) -> bool {
+        let cluster = &mut *self.shared.cluster();
+        let found = cluster.partition_mut(topic, partition);
+        found.map(|(_, partition)| partition.log.forget_producers()).is_ok()
+    }
+
     /// Hands a group to another coordinator; on a single node its members only have to rejoin.
     pub fn move_group_coordinator(&self, group: &str) {
         let now = server::now();

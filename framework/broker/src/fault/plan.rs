@@ -7,8 +7,9 @@ use std::time::Duration;
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{RequestKind, ResponseKind};
 
+use super::body::{body_of, body_of_answer};
 use super::speaks::speaks_of;
-use super::{Action, Api, Fault, FaultId, RequestRecord, first_error};
+use super::{Action, AnswerBody, Api, Fault, FaultId, RequestRecord, first_error};
 use crate::cluster::CoordinatorOf;
 use crate::server::{self, Origin, Shared};
 
@@ -48,6 +49,8 @@ struct Plan {
     random: u64,
     requests: VecDeque<RequestRecord>,
     taken: u64,
+    /// Requests taken and answers made.
+    moments: u64,
     keep: usize,
 }
 
@@ -77,6 +80,7 @@ impl Faults {
             random: seed,
             requests: VecDeque::new(),
             taken: 0,
+            moments: 0,
             keep,
         };
         Self { plan: Mutex::new(plan) }
@@ -148,7 +152,8 @@ impl Faults {
             if plan.keep == 0 && plan.faults.is_empty() {
                 return (number, UNDISTURBED);
             }
-            let mut record = describe(number, origin, request);
+            plan.moments += 1;
+            let mut record = describe(number, plan.moments, origin, request);
             record.fault = plan.choose(&record);
             let action = record.fault;
             let subject = action.is_some().then(|| record.clone());
@@ -166,10 +171,14 @@ impl Faults {
     pub(crate) fn note(&self, number: u64, answer: Option<&ResponseKind>) {
         let mut plan = self.plan();
         let Some(first) = plan.requests.front().map(|r| r.number) else { return };
+        plan.moments += 1;
+        let moment = plan.moments;
         let index = number.checked_sub(first).and_then(|index| usize::try_from(index).ok());
         if let Some(record) = index.and_then(|index| plan.requests.get_mut(index)) {
             record.answered = answer.is_some();
             record.error = answer.and_then(first_error);
+            record.answer = answer.map_or(AnswerBody::Other, body_of_answer);
+            record.answered_at = answer.map(|_| moment);
         }
     }
 }
@@ -207,7 +216,7 @@ fn split_mix(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn describe(number: u64, origin: &Origin, request: &RequestKind) -> RequestRecord {
+fn describe(number: u64, taken_at: u64, origin: &Origin, request: &RequestKind) -> RequestRecord {
     let spoken = speaks_of(request);
     RequestRecord {
         number,
@@ -220,9 +229,13 @@ fn describe(number: u64, origin: &Origin, request: &RequestKind) -> RequestRecor
         group: spoken.group,
         member: spoken.member,
         transactional_id: spoken.transactional_id,
+        body: body_of(request),
+        taken_at,
         fault: None,
         answered: false,
         error: None,
+        answer: AnswerBody::Other,
+        answered_at: None,
     }
 }
 

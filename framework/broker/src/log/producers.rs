@@ -198,6 +198,11 @@ impl Producers {
         }
     }
 
+    /// Forgets all producers, but for those with an open transaction.
+    pub(crate) fn forget(&mut self) {
+        self.by_id.retain(|_, producer| producer.transaction_start.is_some());
+    }
+
     /// All producers, by id.
     pub(crate) fn view(&self) -> Vec<ProducerView> {
         let mut views: Vec<_> = self

@@ -1,0 +1,131 @@
+//! Chapters: one question about delivery each, and how they are run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::chapters::ALL;
+use crate::stage::Stage;
+use crate::{Audience, LabError, Report, Text};
+
+/// One question about delivery, shown live.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Chapter {
+    /// Its name, as it is typed.
+    pub name: &'static str,
+    /// Its title, in each language.
+    pub title: fn() -> Text,
+    /// How many nodes its cluster has.
+    pub nodes: u16,
+    /// What can be changed in it so that its claims do not hold any more.
+    pub mutations: &'static [Mutation],
+    pub(crate) play: fn(&mut Stage<'_>) -> Result<(), LabError>,
+}
+
+/// A change of one setting of a chapter, and the claims that must fail then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mutation {
+    /// The setting.
+    pub setting: &'static str,
+    /// Its value instead of the chapter's.
+    pub value: &'static str,
+    /// The names of claims that do not hold with it.
+    pub breaks: &'static [&'static str],
+}
+
+/// All chapters, in the order to read them.
+pub fn chapters() -> &'static [&'static Chapter] {
+    ALL
+}
+
+/// The chapter with a name.
+///
+/// # Errors
+///
+/// [`LabError::Chapter`], with the nearest name, if there is none.
+pub fn find(name: &str) -> Result<&'static Chapter, LabError> {
+    let found = ALL.iter().find(|chapter| chapter.name == name);
+    found.copied().ok_or_else(|| {
+        let near =
+            ALL.iter().map(|chapter| (strsim::jaro_winkler(name, chapter.name), chapter.name));
+        let nearest = near.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(near, _)| *near > 0.7);
+        LabError::Chapter { name: name.to_owned(), nearest: nearest.map(|(_, name)| name) }
+    })
+}
+
+/// Runs chapters.
+///
+/// # Example
+///
+/// ```
+/// use oncestream_lab::{Lab, Language, Terminal};
+///
+/// # oncestream_lab::run_if_worker();
+/// let chapter = oncestream_lab::find("at-least-once")?;
+/// let mut audience = Terminal::new(std::io::stdout(), Language::Korean);
+/// let report = Lab::default().run(chapter, &mut audience)?;
+/// println!("{} scenes", report.scenes.len());
+/// # Ok::<(), oncestream_lab::LabError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Lab {
+    settings: BTreeMap<&'static str, &'static str>,
+    worker_arguments: Vec<String>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Lab {
+    /// Changes a setting of the chapters that have it: see [`Chapter::mutations`].
+    #[must_use]
+    pub fn with(mut self, setting: &'static str, value: &'static str) -> Self {
+        self.settings.insert(setting, value);
+        self
+    }
+
+    /// The arguments with which this program, started again, comes to
+    /// [`run_if_worker`](crate::run_if_worker): none unless told otherwise.
+    #[must_use]
+    pub fn worker_arguments<S: Into<String>>(
+        mut self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.worker_arguments = arguments.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Makes the chapter that runs end soon with [`LabError::Stopped`], and every later one at once.
+    /// May be called from another thread, on a clone.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn setting(&self, name: &str) -> Option<&'static str> {
+        self.settings.get(name).copied()
+    }
+
+    pub(crate) fn arguments(&self) -> &[String] {
+        &self.worker_arguments
+    }
+
+    /// Runs a chapter. A claim that does not hold is told in the report, and no error.
+    ///
+    /// # Errors
+    ///
+    /// What kept the chapter from being shown to its end; [`LabError::Stopped`] after
+    /// [`stop`](Self::stop).
+    pub fn run(
+        &self,
+        chapter: &'static Chapter,
+        audience: &mut dyn Audience,
+    ) -> Result<Report, LabError> {
+        audience.begin(chapter)?;
+        let mut stage = Stage::set(self, chapter, audience)?;
+        (chapter.play)(&mut stage)?;
+        Ok(stage.report())
+    }
+}

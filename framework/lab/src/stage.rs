@@ -1,0 +1,148 @@
+//! The stage of a chapter: its brokers, and the scenes it shows.
+//!
+//! It knows nothing of what a chapter is about. Invariant: what was started for a chapter (brokers,
+//! processes, folders) is gone when its stage is.
+
+use std::time::{Duration, Instant};
+
+use oncestream_broker::Broker;
+
+use crate::{
+    Audience, Chapter, Claim, Diagram, Lab, LabError, Outcome, Report, Scene, Table, Text,
+};
+
+/// How long a chapter waits for anything.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// A point in a broker's log of requests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark(u64);
+
+/// What a chapter plays on.
+pub(crate) struct Stage<'a> {
+    lab: &'a Lab,
+    audience: &'a mut dyn Audience,
+    broker: Broker,
+    report: Report,
+}
+
+impl<'a> Stage<'a> {
+    pub(crate) fn set(
+        lab: &'a Lab,
+        chapter: &'static Chapter,
+        audience: &'a mut dyn Audience,
+    ) -> Result<Self, LabError> {
+        let broker = Broker::builder().nodes(chapter.nodes).start_blocking()?;
+        let report = Report { chapter, scenes: Vec::new(), claims: Vec::new() };
+        Ok(Self { lab, audience, broker, report })
+    }
+
+    pub(crate) fn report(self) -> Report {
+        self.report
+    }
+
+    /// The cluster of the chapter.
+    pub(crate) fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
+    /// Its `bootstrap.servers`.
+    pub(crate) fn servers(&self) -> String {
+        self.broker.bootstrap_servers().to_owned()
+    }
+
+    /// The lab, whose arguments processes of the chapter are started with.
+    pub(crate) fn lab(&self) -> &Lab {
+        self.lab
+    }
+
+    /// A setting of the chapter: this value, unless a mutation changes it.
+    pub(crate) fn setting(&self, name: &str, value: &'static str) -> &'static str {
+        self.lab.setting(name).unwrap_or(value)
+    }
+
+    fn show(&mut self, scene: Scene) -> Result<(), LabError> {
+        if self.lab.is_stopped() {
+            return Err(LabError::Stopped);
+        }
+        self.audience.show(&scene)?;
+        self.report.scenes.push(scene);
+        Ok(())
+    }
+
+    pub(crate) fn part(&mut self, heading: Text) -> Result<(), LabError> {
+        self.show(Scene::Part(heading))
+    }
+
+    pub(crate) fn tell(&mut self, text: Text) -> Result<(), LabError> {
+        self.show(Scene::Told(text))
+    }
+
+    pub(crate) fn code(&mut self, code: &str) -> Result<(), LabError> {
+        self.show(Scene::Code(code.to_owned()))
+    }
+
+    /// Where the log of requests is now.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(self.broker.request_count())
+    }
+
+    /// The requests since a mark, as a diagram.
+    pub(crate) fn wire(&mut self, since: Mark, caption: Text) -> Result<(), LabError> {
+        let requests: Vec<_> =
+            self.broker.requests().into_iter().filter(|r| r.number > since.0).collect();
+        self.show(Scene::Wire(Diagram::new(caption, &requests)))
+    }
+
+    /// The log of a partition.
+    pub(crate) fn log(&mut self, topic: &str, partition: i32) -> Result<(), LabError> {
+        let table = Table::of_log(&self.broker, topic, partition);
+        self.show(Scene::Table(table))
+    }
+
+    /// Any table.
+    pub(crate) fn table(&mut self, table: Table) -> Result<(), LabError> {
+        self.show(Scene::Table(table))
+    }
+
+    pub(crate) fn outcome(&mut self, outcome: Outcome) -> Result<(), LabError> {
+        self.show(Scene::Outcome(outcome))
+    }
+
+    /// A claim with the name `name`, and whether it held.
+    pub(crate) fn claim(
+        &mut self,
+        name: &'static str,
+        holds: bool,
+        text: Text,
+    ) -> Result<(), LabError> {
+        let claim = Claim { name, text, holds };
+        self.report.claims.push(claim.clone());
+        self.show(Scene::Claim(claim))
+    }
+
+    /// Waits until something is so.
+    ///
+    /// # Errors
+    ///
+    /// [`LabError::Late`] if it is not within [`LIMIT`].
+    pub(crate) fn wait_for(
+        &self,
+        what: &str,
+        mut is_so: impl FnMut(&Broker) -> bool,
+    ) -> Result<(), LabError> {
+        let until = Instant::now() + LIMIT;
+        while !is_so(&self.broker) {
+            if self.lab.is_stopped() {
+                return Err(LabError::Stopped);
+            }
+            if Instant::now() > until {
+                return Err(LabError::Late { what: what.to_owned(), seconds: LIMIT.as_secs() });
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+}
