@@ -33,6 +33,7 @@ mod stage;
 mod table;
 mod text;
 mod worker;
+mod workers;
 
 pub use chapter::{Chapter, Lab, Mutation, chapters, find};
 pub use diagram::{Diagram, Fate, Step};

@@ -72,6 +72,7 @@ macro_rules! chapters {
 chapters! {
     at_least_once = "at-least-once",
     idempotent_producer = "idempotent-producer",
+    crash_before_commit = "crash-before-commit",
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! The chapters, one to a file, in the order to read them.
 
 mod at_least_once;
+mod crash_before_commit;
 mod idempotent_producer;
 
 use crate::Chapter;
 
-pub(crate) const ALL: &[&Chapter] = &[&at_least_once::CHAPTER, &idempotent_producer::CHAPTER];
+pub(crate) const ALL: &[&Chapter] =
+    &[&at_least_once::CHAPTER, &idempotent_producer::CHAPTER, &crash_before_commit::CHAPTER];
 
 /// The first few messages of a chapter: `payment 1`, `payment 2`, ...
 fn payments(count: usize) -> Vec<String> {
