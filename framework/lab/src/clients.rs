@@ -148,7 +148,9 @@ impl Sender {
         self.send(topic, partition, value)?;
         let told = self.wait()?;
         let what = format!("the delivery of {value}");
-        told.last().cloned().ok_or(LabError::Late { what, seconds: LIMIT.as_secs() })
+        told.into_iter()
+            .rfind(|delivery| delivery.value == value)
+            .ok_or(LabError::Late { what, seconds: LIMIT.as_secs() })
     }
 }
 

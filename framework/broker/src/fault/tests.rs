@@ -238,6 +238,24 @@ fn a_fetch_may_be_answered_as_of_some_records_ago() {
 }
 
 #[test]
+fn the_log_of_requests_tells_what_a_fetch_brought() {
+    let broker = broker();
+    broker.create_topic("topic", 1).unwrap();
+    broker.append("topic", 0, [(None, Some("a"), 1)]).unwrap();
+    let mut client = Client::connect(&broker);
+    fetch(&mut client, 0, 0);
+    fetch(&mut client, 1, 0);
+    let brought: Vec<_> = broker.requests().into_iter().map(|request| request.answer).collect();
+    let [AnswerBody::Fetch(first), AnswerBody::Fetch(second)] = brought.as_slice() else {
+        panic!("{brought:?}")
+    };
+    assert_eq!((first[0].topic.as_str(), first[0].partition), ("topic", 0));
+    assert_eq!((first[0].last_stable_offset, first[0].high_watermark), (1, 1));
+    assert!(first[0].bytes > 0 && first[0].aborted.is_empty());
+    assert!(second.is_empty(), "no records, nothing brought");
+}
+
+#[test]
 fn a_replica_that_lags_wakes_a_waiting_fetch_when_it_has_more() {
     let broker = broker();
     broker.create_topic("topic", 1).unwrap();

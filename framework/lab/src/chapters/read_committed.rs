@@ -54,13 +54,14 @@ fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
 fn ends(stage: &mut Stage<'_>, transactional_id: &str) -> Result<bool, LabError> {
     let view = stage.broker().view();
     let found = view.partition("payments", 0);
-    let (stable, high) = found.map_or((0, 0), |p| (p.last_stable_offset, p.high_watermark));
-    let state = view.transaction(transactional_id).map_or("-", |found| found.state.name());
+    let (last_stable, high) = found.map_or((0, 0), |p| (p.last_stable_offset, p.high_watermark));
+    let is = view.transaction(transactional_id).map_or("-", |found| found.state.name());
     let caption = text!("How far payments-0 can be read", "payments-0을 어디까지 읽을 수 있는가");
     let columns = ["transaction", "state", "last stable offset", "high watermark"];
-    let row = [transactional_id, state, &stable.to_string(), &high.to_string()].map(str::to_owned);
+    let row =
+        [transactional_id, is, &last_stable.to_string(), &high.to_string()].map(str::to_owned);
     stage.table(Table::new(caption, &columns, vec![row.to_vec()]))?;
-    Ok(stable < high)
+    Ok(last_stable < high)
 }
 
 fn readers_wait(

@@ -169,9 +169,8 @@ impl Transfer {
                 self.producer.client().begin_transaction().map_err(failed(&self.name))?;
             }
         }
-        let transform = |bytes: &[u8]| match self.base64 {
-            true => BASE64_STANDARD.encode(bytes).into_bytes(),
-            false => bytes.to_vec(),
+        let transform = |bytes: &[u8]| {
+            if self.base64 { BASE64_STANDARD.encode(bytes).into_bytes() } else { bytes.to_vec() }
         };
         let key = message.key().map(transform);
         let value = message.payload().map(transform).unwrap_or_default();
