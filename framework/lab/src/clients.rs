@@ -49,7 +49,7 @@ pub(crate) struct Delivery {
 
 /// Keeps what librdkafka tells, and its log out of the terminal.
 #[derive(Debug, Clone, Default)]
-struct Reports(Arc<Mutex<Vec<Delivery>>>);
+pub(crate) struct Reports(Arc<Mutex<Vec<Delivery>>>);
 
 impl ClientContext for Reports {
     fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
@@ -88,22 +88,35 @@ impl Sender {
         settings: &[(&str, &str)],
     ) -> Result<Self, LabError> {
         let reports = Reports::default();
-        let producer = config(servers, client_id, settings)
-            .set("linger.ms", "0")
+        // What stands later counts.
+        let settings = [&[("linger.ms", "0")], settings].concat();
+        let producer = config(servers, client_id, &settings)
             .create_with_context(reports.clone())
             .map_err(failed(client_id))?;
         Ok(Self { producer, reports, sent: std::cell::Cell::new(0), name: client_id.to_owned() })
     }
 
     /// librdkafka's producer, for transactions.
-    pub(crate) fn client(&self) -> &ThreadedProducer<impl ProducerContext> {
+    pub(crate) fn client(&self) -> &ThreadedProducer<Reports> {
         &self.producer
     }
 
     /// Hands a message to librdkafka, which sends it when it can.
     pub(crate) fn send(&self, topic: &str, partition: i32, value: &str) -> Result<(), LabError> {
-        let record: BaseRecord<'_, str, str> =
+        self.send_bytes(topic, partition, None, value.as_bytes())
+    }
+
+    /// The same, of bytes and with a key.
+    pub(crate) fn send_bytes(
+        &self,
+        topic: &str,
+        partition: i32,
+        key: Option<&[u8]>,
+        value: &[u8],
+    ) -> Result<(), LabError> {
+        let mut record: BaseRecord<'_, [u8], [u8]> =
             BaseRecord::to(topic).partition(partition).payload(value);
+        record.key = key;
         self.producer.send(record).map_err(|(error, _)| failed(&self.name)(error))?;
         self.sent.set(self.sent.get() + 1);
         Ok(())

@@ -26,13 +26,17 @@ mod chapters;
 mod clients;
 mod diagram;
 mod error;
+mod excerpt;
 mod outcome;
+mod receiver;
 mod render;
 mod scene;
 mod stage;
 mod table;
 mod text;
+mod transactions;
 mod worker;
+mod workers;
 
 pub use chapter::{Chapter, Lab, Mutation, chapters, find};
 pub use diagram::{Diagram, Fate, Step};

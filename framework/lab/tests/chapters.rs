@@ -72,6 +72,10 @@ macro_rules! chapters {
 chapters! {
     at_least_once = "at-least-once",
     idempotent_producer = "idempotent-producer",
+    side_effect = "side-effect",
+    database = "database",
+    another_cluster = "another-cluster",
+    uncommitted_reader = "uncommitted-reader",
 }
 
 #[test]

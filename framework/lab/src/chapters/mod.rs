@@ -1,11 +1,35 @@
 //! The chapters, one to a file, in the order to read them.
 
+mod another_cluster;
 mod at_least_once;
+mod database;
 mod idempotent_producer;
+mod side_effect;
+mod uncommitted_reader;
 
-use crate::Chapter;
+use oncestream_broker::Broker;
 
-pub(crate) const ALL: &[&Chapter] = &[&at_least_once::CHAPTER, &idempotent_producer::CHAPTER];
+use crate::stage::Stage;
+use crate::{Chapter, LabError};
+
+pub(crate) const ALL: &[&Chapter] = &[
+    &at_least_once::CHAPTER,
+    &idempotent_producer::CHAPTER,
+    &side_effect::CHAPTER,
+    &database::CHAPTER,
+    &another_cluster::CHAPTER,
+    &uncommitted_reader::CHAPTER,
+];
+
+/// Waits until the markers of all transactions are in partition 0 of a topic. They may come after the
+/// answer to `EndTxn`, and a reader of committed records would end before them.
+fn settled(stage: &Stage<'_>, other: Option<&Broker>, topic: &str) -> Result<(), LabError> {
+    stage.wait_for("the end of all transactions", |broker| {
+        let view = other.unwrap_or(broker).view();
+        let found = view.partition(topic, 0);
+        found.is_some_and(|partition| partition.last_stable_offset == partition.high_watermark)
+    })
+}
 
 /// The first few messages of a chapter: `payment 1`, `payment 2`, ...
 fn payments(count: usize) -> Vec<String> {
