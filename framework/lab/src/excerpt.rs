@@ -15,7 +15,7 @@ pub(crate) fn excerpt(source: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workers::topology;
+    use crate::workers::{topology, transfer};
 
     #[test]
     fn a_piece_is_what_stands_between_its_markers() {
@@ -25,7 +25,8 @@ mod tests {
     }
 
     #[test]
-    fn the_topology_has_five_lines() {
+    fn the_loop_and_the_five_lines_of_the_topology_are_there() {
+        assert!(excerpt(transfer::SOURCE, "loop").contains("commit_transaction"));
         assert_eq!(excerpt(topology::SOURCE, "topology").lines().count(), 5);
     }
 }

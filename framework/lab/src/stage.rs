@@ -149,6 +149,30 @@ impl<'a> Stage<'a> {
         self.show(Scene::Claim(claim))
     }
 
+    /// Throws all members out of a group, as if their sessions had timed out.
+    pub(crate) fn expire_members(&self, group: &str) {
+        let view = self.broker.view();
+        for member in view.group(group).iter().flat_map(|found| &found.members) {
+            self.broker.expire_member(group, &member.member_id);
+        }
+    }
+
+    /// Waits until a group has committed this offset of partition 0.
+    pub(crate) fn wait_for_commit(
+        &self,
+        group: &str,
+        topic: &str,
+        offset: i64,
+    ) -> Result<(), LabError> {
+        self.wait_for(&format!("group {group} to commit {offset} of {topic}"), |broker| {
+            let view = broker.view();
+            let found = view.group(group);
+            found.is_some_and(|found| {
+                found.offsets.iter().any(|(t, p, o)| t == topic && *p == 0 && o.offset == offset)
+            })
+        })
+    }
+
     /// Waits until something is so.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use crate::workers::topology;
+use crate::workers::{topology, transfer};
 use crate::{Lab, LabError};
 
 /// The variable of the environment that tells a process its role.
@@ -25,11 +25,25 @@ pub(crate) struct Role {
     pub(crate) settings: BTreeMap<String, String>,
 }
 
+impl Role {
+    /// A setting, or what is so without it.
+    pub(crate) fn setting<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
+        self.settings.get(name).map_or(default, String::as_str)
+    }
+
+    /// The settings whose names begin so, without that beginning.
+    pub(crate) fn passed_on(&self, prefix: &str) -> Vec<(&str, &str)> {
+        let all = self.settings.iter();
+        all.filter_map(|(name, value)| Some((name.strip_prefix(prefix)?, value.as_str()))).collect()
+    }
+}
+
 /// What a role does, until it is killed or has an error to tell.
 type Play = fn(&Role) -> Result<(), LabError>;
 
 /// All roles.
-const ROLES: &[(&str, Play)] = &[("topology", topology::play)];
+const ROLES: &[(&str, Play)] =
+    &[(transfer::NAME, transfer::play), (topology::NAME, topology::play)];
 
 /// Becomes a process of a chapter if this program was started as one, and never returns then.
 ///
@@ -80,6 +94,21 @@ impl Worker {
     /// Kills it with SIGKILL, and waits for its end.
     pub(crate) fn kill(mut self) {
         self.end();
+    }
+
+    /// Sends it a signal by name: `STOP` freezes it, `CONT` lets it go on.
+    pub(crate) fn signal(&self, name: &str) -> Result<(), LabError> {
+        let failed = |reason: String| LabError::Worker { worker: self.name.clone(), reason };
+        let sent = Command::new("kill")
+            .args([format!("-{name}"), self.child.id().to_string()])
+            .status()
+            .map_err(|error| failed(format!("kill -{name}: {error}")))?;
+        if sent.success() { Ok(()) } else { Err(failed(format!("kill -{name}: {sent}"))) }
+    }
+
+    /// Has it ended by itself, without an error?
+    pub(crate) fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(status)) if status.success())
     }
 
     /// Has it ended by itself?

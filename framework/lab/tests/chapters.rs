@@ -72,6 +72,8 @@ macro_rules! chapters {
 chapters! {
     at_least_once = "at-least-once",
     idempotent_producer = "idempotent-producer",
+    crash_before_commit = "crash-before-commit",
+    consume_transform_produce = "consume-transform-produce",
     side_effect = "side-effect",
     database = "database",
     another_cluster = "another-cluster",

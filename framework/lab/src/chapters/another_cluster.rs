@@ -174,8 +174,15 @@ fn reader_with_ids(
          컨슈머가 이렇게 해야 하고, 기억한 키를 안전하게 보관해야 합니다."
     ))?;
     let mut known = BTreeSet::new();
-    let first = seen.into_iter().filter(|(id, _)| known.insert(id.clone()));
-    let values: Vec<_> = first.map(|(_, value)| value).collect();
+    let (mut rows, mut values) = (Vec::new(), Vec::new());
+    for (id, value) in seen {
+        let is_new = known.insert(id.clone());
+        let remark = if is_new { "" } else { "dropped" };
+        rows.push(vec![id, value.clone(), remark.to_owned()]);
+        values.extend(is_new.then_some(value));
+    }
+    let caption = text!("What the reader does with each copy", "컨슈머가 복사본마다 하는 일");
+    stage.table(Table::new(caption, &["key", "value", ""], rows))?;
     let label = text!("Copies, each id once", "ID마다 한 번만 읽은 복사본");
     let outcome = Outcome::compare(label, meant, &values);
     let holds = outcome.verdict() == Verdict::Held;

@@ -2,6 +2,8 @@
 
 mod another_cluster;
 mod at_least_once;
+mod consume_transform_produce;
+mod crash_before_commit;
 mod database;
 mod idempotent_producer;
 mod side_effect;
@@ -15,6 +17,8 @@ use crate::{Chapter, LabError};
 pub(crate) const ALL: &[&Chapter] = &[
     &at_least_once::CHAPTER,
     &idempotent_producer::CHAPTER,
+    &crash_before_commit::CHAPTER,
+    &consume_transform_produce::CHAPTER,
     &side_effect::CHAPTER,
     &database::CHAPTER,
     &another_cluster::CHAPTER,

@@ -12,6 +12,10 @@ use oncestream_runtime::{Streams, StreamsConfig};
 use crate::LabError;
 use crate::worker::Role;
 
+/// The name of the role.
+pub(crate) const NAME: &str = "topology";
+/// The `application.id`, which is the name of its group.
+pub(crate) const APPLICATION_ID: &str = "encoder";
 /// This file: chapters show the lines between its markers.
 pub(crate) const SOURCE: &str = include_str!("topology.rs");
 
@@ -26,10 +30,16 @@ fn topology() -> Result<Topology, TopologyError> {
     builder.build()
 }
 
+/// The role of such a process, with Oncestream's configuration.
+pub(crate) fn role(servers: String, configuration: &[(&str, &str)]) -> Role {
+    let owned = configuration.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    Role { name: NAME.to_owned(), servers, settings: owned.collect() }
+}
+
 /// Runs the topology with the role's settings, which are Oncestream's configuration.
 pub(crate) fn play(role: &Role) -> Result<(), LabError> {
     let failed = |error: &dyn std::error::Error| LabError::Streams(error.to_string());
-    let mut config = StreamsConfig::builder("encoder", &role.servers);
+    let mut config = StreamsConfig::builder(APPLICATION_ID, &role.servers);
     for (key, value) in &role.settings {
         config = config.set(key, value).map_err(|error| failed(&error))?;
     }
