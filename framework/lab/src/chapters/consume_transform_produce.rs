@@ -1,5 +1,7 @@
 //! Consume, transform, produce: a bare loop and a topology, both killed in the middle.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use oncestream_broker::{Action, Api, Fault};
@@ -60,13 +62,13 @@ struct Application {
 fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.tell(text!(
         "An application reads payments, encodes key and value of each with Base64, and writes the result \
-         to another topic. It commits after every 100 payments: output and offsets in one transaction. It \
-         comes in two forms, a bare loop on librdkafka's clients and a topology of Oncestream. Each is a \
-         process of its own, and SIGKILL ends it in the middle of its third hundred.",
-        "애플리케이션이 결제를 읽어 키와 값을 Base64로 인코딩하고, 결과를 다른 토픽에 씁니다. 결제 \
-         100건마다 출력과 오프셋을 한 트랜잭션으로 커밋합니다. 애플리케이션은 두 가지로 만들었습니다. 하나는 \
-         librdkafka 클라이언트로 직접 작성한 루프이고, 하나는 Oncestream 토폴로지입니다. 둘 다 별도의 \
-         프로세스이며, 세 번째 100건을 처리하는 중에 SIGKILL로 종료됩니다."
+         to another topic. Output and offsets are committed in one transaction. It comes in two forms, a \
+         bare loop on librdkafka's clients and a topology of Oncestream. Each is a process of its own, \
+         and SIGKILL ends it while it commits the third hundred of payments.",
+        "애플리케이션이 결제를 읽어 키와 값을 Base64로 인코딩하고, 결과를 다른 토픽에 씁니다. 출력과 \
+         오프셋은 한 트랜잭션으로 커밋합니다. 애플리케이션은 두 가지로 만들었습니다. 하나는 librdkafka \
+         클라이언트로 직접 작성한 루프이고, 하나는 Oncestream 토폴로지입니다. 둘 다 별도의 프로세스이며, \
+         세 번째 100건을 커밋하는 중에 SIGKILL로 종료됩니다."
     ))?;
     bare_loop(stage)?;
     five_lines(stage)
@@ -76,10 +78,12 @@ fn bare_loop(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.part(text!("A bare loop", "직접 작성한 루프"))?;
     stage.code(&excerpt(transfer::SOURCE, "loop"))?;
     stage.tell(text!(
-        "These are the loop's steps of work. Beside them it opens its clients, waits for deliveries, and \
-         gives up what it has not committed when its partitions are taken away.",
-        "루프가 하는 일의 핵심 부분입니다. 이 밖에도 클라이언트를 열고, 전송 결과를 기다리고, 파티션을 \
-         빼앗기면 커밋하지 않은 것을 버리는 코드가 있습니다."
+        "The loop calls the first function for each message, and the second one after every 100. Beside \
+         them it opens its clients, waits for deliveries, and gives up what it has not committed when its \
+         partitions are taken away.",
+        "루프는 메시지마다 첫 번째 함수를 호출하고, 100건마다 두 번째 함수를 호출합니다. 이 밖에도 \
+         클라이언트를 열고, 전송 결과를 기다리고, 파티션을 빼앗기면 커밋하지 않은 것을 버리는 코드가 \
+         있습니다."
     ))?;
     let transactional = stage.setting("transactional", "true");
     let settings = [
@@ -107,21 +111,29 @@ fn five_lines(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.part(text!("An Oncestream topology", "Oncestream 토폴로지"))?;
     stage.code(&excerpt(topology::SOURCE, "topology"))?;
     let guarantee = stage.setting("processing.guarantee", "exactly_once");
-    stage.code(&format!("processing.guarantee = {guarantee}\ncommit.interval.ms = 100"))?;
-    stage.tell(text!(
-        "Oncestream counts no records: it commits when commit.interval.ms has passed. Here the payments \
-         arrive in hundreds, so that it commits each hundred.",
-        "Oncestream은 레코드 수를 세지 않고 commit.interval.ms가 지나면 커밋합니다. 여기서는 결제가 \
-         100건씩 도착하므로 100건마다 커밋합니다."
-    ))?;
     let folder = tempfile::tempdir()?;
     let state_dir = folder.path().to_string_lossy();
-    let configuration = [
-        ("client.id", "encoder"),
+    let shown = [
         ("processing.guarantee", guarantee),
         ("commit.interval.ms", "100"),
-        ("state.dir", &state_dir),
+        ("instance.id", "1"),
+        // It has no store, so nothing needs to be on disk.
+        ("state.backend", "memory"),
     ];
+    let lines = shown.map(|(key, value)| format!("{key} = {value}"));
+    stage.code(&lines.join("\n"))?;
+    stage.tell(text!(
+        "Oncestream counts no records: it commits what there is when commit.interval.ms has passed. The \
+         rest of the loop is in the runtime. instance.id is part of the transactional.id, so the process \
+         that is started again is known as the same producer; with a backend on disk, Oncestream \
+         keeps an id of its own in state.dir.",
+        "Oncestream은 레코드 수를 세지 않고, commit.interval.ms가 지나면 그때까지 처리한 것을 커밋합니다. \
+         루프의 나머지 일은 런타임이 맡습니다. instance.id는 transactional.id의 일부이므로, 다시 시작된 \
+         프로세스는 같은 프로듀서로 인식됩니다. 디스크에 저장하는 백엔드를 쓰면 Oncestream이 만든 ID가 \
+         state.dir에 보관됩니다."
+    ))?;
+    let own = [("client.id", "encoder"), ("state.dir", state_dir.as_ref())];
+    let configuration = [&shown[..], &own[..]].concat();
     let application = Application {
         role: topology::role(stage.servers(), &configuration),
         group: topology::APPLICATION_ID,
@@ -193,15 +205,19 @@ fn judge(
 ) -> Result<(), LabError> {
     let output = application.output;
     stage.table(Table::of_runs(stage.broker(), output, 0))?;
-    let aborted = stage.broker().records(output, 0).iter().filter(|record| record.aborted).count();
+    let records = stage.broker().records(output, 0);
+    let aborted = records.iter().filter(|record| record.aborted).count();
+    let ids: BTreeSet<_> = records.iter().map(|r| r.producer.map(|(id, _)| id)).collect();
     stage.claim(
         application.claims.0,
-        aborted > 0,
+        aborted > 0 && ids.len() == 1,
         text!(
             "{aborted} records that the killed process had written are in the log, before an ABORT marker. \
-             The new process had it written when it asked for its producer id.",
-            "강제 종료된 프로세스가 쓴 레코드 {aborted}건은 로그에 남아 있지만 ABORT 마커로 끝납니다. 이 \
-             마커는 새 프로세스가 프로듀서 ID를 요청했을 때 기록되었습니다."
+             The new process got the same producer id with a higher epoch, and with that the coordinator \
+             aborted what was open.",
+            "강제 종료된 프로세스가 쓴 레코드 {aborted}건은 로그에 남아 있지만 그 뒤에 ABORT 마커가 있습니다. \
+             새 프로세스가 같은 프로듀서 ID를 더 높은 epoch로 받을 때, 코디네이터가 열려 있던 트랜잭션을 \
+             중단했습니다."
         ),
     )?;
     let settings = [("isolation.level", "read_committed")];
