@@ -49,7 +49,7 @@ mod view;
 pub use broker::{Broker, BrokerBuilder};
 pub use error::BrokerError;
 pub use fault::{
-    Action, AnswerBody, Api, BatchSent, Fault, FaultId, Faults, RequestBody, RequestRecord,
+    Action, AnswerBody, Api, BatchSent, Fault, FaultId, Faults, Fetched, RequestBody, RequestRecord,
 };
 pub use group::{CommittedOffset, GroupState, GroupView, MemberView};
 pub use log::{ControlKind, LogRecord, ProducerView};

@@ -178,8 +178,10 @@ fn told(request: &RequestRecord) -> (String, bool) {
             all.collect::<Vec<_>>().join("; ")
         }
         AnswerBody::Fetch(found) => {
-            let bytes: usize = found.iter().map(|(_, _, bytes)| bytes).sum();
-            format!("{bytes} bytes of records")
+            let bytes: usize = found.iter().map(|fetched| fetched.bytes).sum();
+            let aborted = found.iter().flat_map(|fetched| &fetched.aborted);
+            let aborted = aborted.map(|(id, offset)| format!("; aborted: id {id} from {offset}"));
+            format!("{bytes} bytes of records{}", aborted.collect::<String>())
         }
         AnswerBody::Producer(id, epoch) => format!("id {id}, epoch {epoch}"),
         _ => "ok".to_owned(),

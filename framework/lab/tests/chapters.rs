@@ -72,7 +72,11 @@ macro_rules! chapters {
 chapters! {
     at_least_once = "at-least-once",
     idempotent_producer = "idempotent-producer",
+    all_or_nothing = "all-or-nothing",
+    zombie = "zombie",
+    read_committed = "read-committed",
     crash_before_commit = "crash-before-commit",
+    thought_dead = "thought-dead",
     consume_transform_produce = "consume-transform-produce",
     side_effect = "side-effect",
     database = "database",

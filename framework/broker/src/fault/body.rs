@@ -67,14 +67,33 @@ pub enum RequestBody {
     Other,
 }
 
+/// What an answer to `Fetch` carried of one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fetched {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// Bytes of records.
+    pub bytes: usize,
+    /// The last stable offset that the answer told.
+    pub last_stable_offset: i64,
+    /// The high watermark that the answer told.
+    pub high_watermark: i64,
+    /// Aborted transactions whose records a reader of committed data has to skip: the producer's id and
+    /// the first offset.
+    pub aborted: Vec<(i64, i64)>,
+}
+
 /// What an answer carried beside the error code in its [`RequestRecord`](crate::RequestRecord).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AnswerBody {
     /// To `Produce`: topic, partition and the offset of the first record; -1 where it was refused.
     Produce(Vec<(String, i32, i64)>),
-    /// To `Fetch`: topic, partition and bytes of records, for each partition with any.
-    Fetch(Vec<(String, i32, usize)>),
+    /// To `Fetch`: each partition with any records.
+    Fetch(Vec<Fetched>),
     /// To `InitProducerId`: the producer's id and epoch.
     Producer(i64, i16),
     /// To any other, or there was none.
@@ -154,12 +173,19 @@ pub(super) fn body_of_answer(answer: &ResponseKind) -> AnswerBody {
         }
         ResponseKind::Fetch(r) => {
             let records = r.responses.iter().flat_map(|topic| {
-                topic.partitions.iter().map(|p| {
-                    let bytes = p.records.as_ref().map_or(0, bytes::Bytes::len);
-                    (topic.topic.to_string(), p.partition_index, bytes)
+                topic.partitions.iter().map(|p| Fetched {
+                    topic: topic.topic.to_string(),
+                    partition: p.partition_index,
+                    bytes: p.records.as_ref().map_or(0, bytes::Bytes::len),
+                    last_stable_offset: p.last_stable_offset,
+                    high_watermark: p.high_watermark,
+                    aborted: {
+                        let all = p.aborted_transactions.iter().flatten();
+                        all.map(|aborted| (aborted.producer_id.0, aborted.first_offset)).collect()
+                    },
                 })
             });
-            AnswerBody::Fetch(records.filter(|(_, _, bytes)| *bytes > 0).collect())
+            AnswerBody::Fetch(records.filter(|fetched| fetched.bytes > 0).collect())
         }
         ResponseKind::InitProducerId(r) if r.error_code == 0 => {
             AnswerBody::Producer(r.producer_id.0, r.producer_epoch)

@@ -17,7 +17,7 @@ mod tests;
 
 pub use action::Action;
 pub use api::Api;
-pub use body::{AnswerBody, BatchSent, RequestBody};
+pub use body::{AnswerBody, BatchSent, Fetched, RequestBody};
 pub(crate) use errors::first_error;
 pub(crate) use plan::Course;
 pub use plan::Faults;

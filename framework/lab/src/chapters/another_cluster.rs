@@ -109,11 +109,7 @@ fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
     offsets_on_target(stage, &target, &meant)
 }
 
-fn two_clusters(
-    stage: &mut Stage<'_>,
-    target: &Broker,
-    meant: &[String],
-) -> Result<(), LabError> {
+fn two_clusters(stage: &mut Stage<'_>, target: &Broker, meant: &[String]) -> Result<(), LabError> {
     stage.tell(text!(
         "An application reads payments from one cluster, and writes them in transactions to another. A \
          transaction lives on one cluster: its coordinator knows no partition and no group of another. \

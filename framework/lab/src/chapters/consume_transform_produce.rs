@@ -159,7 +159,8 @@ fn run(stage: &mut Stage<'_>, application: &Application) -> Result<(), LabError>
         let records = numbers.map(|n| (format!("customer {}", n % 7), format!("payment {n}")));
         let records: Vec<_> = records.collect();
         meant.extend(records.iter().map(|(key, value)| encoded(key, value)));
-        let records = records.iter().map(|(key, value)| (Some(key.as_str()), Some(value.as_str()), 1));
+        let records =
+            records.iter().map(|(key, value)| (Some(key.as_str()), Some(value.as_str()), 1));
         stage.broker().append(input, 0, records)
     };
     let mut first = Worker::start(stage.lab(), &application.role)?;
@@ -169,10 +170,7 @@ fn run(stage: &mut Stage<'_>, application: &Application) -> Result<(), LabError>
     hundred_arrives(stage)?;
     stage.wait_for_commit(group, input, 2 * HUNDRED)?;
     wait_for_answer(stage, mark, application.commit)?;
-    stage.wire(
-        mark,
-        text!("One commit: the second hundred", "커밋 한 번: 두 번째 100건"),
-    )?;
+    stage.wire(mark, text!("One commit: the second hundred", "커밋 한 번: 두 번째 100건"))?;
 
     let lost = Fault::on(application.commit).then(Action::Drop);
     let lost = stage.broker().faults().add(lost);

@@ -147,9 +147,13 @@ fn act(
     let mark = stage.mark();
     run(stage, (name, order), &database, crashes)?;
     run(stage, (name, order), &database, false)?;
-    stage.wire(mark, text!("Requests and answers of both runs", "두 번 실행한 동안의 요청과 응답"))?;
+    stage.wire(
+        mark,
+        text!("Requests and answers of both runs", "두 번 실행한 동안의 요청과 응답"),
+    )?;
     let rows = database.tables()?.payments;
-    let caption = text!("The table \"payments\" of the database", "데이터베이스의 \"payments\" 테이블");
+    let caption =
+        text!("The table \"payments\" of the database", "데이터베이스의 \"payments\" 테이블");
     let cells = rows.iter().map(|row| vec![row.clone()]).collect();
     stage.table(Table::new(caption, &["payment"], cells))?;
     let outcome = Outcome::compare(label, &meant, &rows);

@@ -1,13 +1,17 @@
 //! The chapters, one to a file, in the order to read them.
 
+mod all_or_nothing;
 mod another_cluster;
 mod at_least_once;
 mod consume_transform_produce;
 mod crash_before_commit;
 mod database;
 mod idempotent_producer;
+mod read_committed;
 mod side_effect;
+mod thought_dead;
 mod uncommitted_reader;
+mod zombie;
 
 use oncestream_broker::Broker;
 
@@ -17,7 +21,11 @@ use crate::{Chapter, LabError};
 pub(crate) const ALL: &[&Chapter] = &[
     &at_least_once::CHAPTER,
     &idempotent_producer::CHAPTER,
+    &all_or_nothing::CHAPTER,
+    &zombie::CHAPTER,
+    &read_committed::CHAPTER,
     &crash_before_commit::CHAPTER,
+    &thought_dead::CHAPTER,
     &consume_transform_produce::CHAPTER,
     &side_effect::CHAPTER,
     &database::CHAPTER,
