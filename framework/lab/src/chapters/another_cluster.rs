@@ -205,12 +205,12 @@ fn offsets_on_target(
     stage.tell(text!(
         "The application writes the offset of the source into a topic on the target, in the same \
          transaction as the copies, and begins from there. Kafka Connect does so for source connectors \
-         with exactly.once.source.support=enabled (KIP-618), and so does MirrorMaker 2, which is made of \
-         them. The application crashes before the commit, then after it, and then runs to the end.",
+         with exactly.once.source.support=enabled (KIP-618), and MirrorMaker 2, whose connectors are \
+         source connectors, can do the same. The application crashes before the commit, then after it, and then runs to the end.",
         "애플리케이션이 소스의 오프셋을 복사본과 같은 트랜잭션으로 타깃 클러스터의 토픽에 쓰고, 다시 \
          시작하면 그 오프셋부터 읽습니다. Kafka Connect의 소스 커넥터는 \
-         exactly.once.source.support=enabled일 때 이렇게 하고(KIP-618), 소스 커넥터로 만들어진 \
-         MirrorMaker 2도 마찬가지입니다. 애플리케이션이 한 번은 커밋 전에, 한 번은 커밋 후에 죽고, \
+         exactly.once.source.support=enabled일 때 이렇게 하고(KIP-618), 소스 커넥터로 동작하는 \
+         MirrorMaker 2도 이렇게 할 수 있습니다. 애플리케이션이 한 번은 커밋 전에, 한 번은 커밋 후에 죽고, \
          마지막에는 끝까지 실행됩니다."
     ))?;
     target.create_topic("exact-copies", 1)?;

@@ -1,4 +1,4 @@
-//! A reader that is not read_committed sees what was aborted.
+//! A reader that is not `read_committed` sees what was aborted.
 
 use oncestream_broker::{Api, RequestBody};
 
