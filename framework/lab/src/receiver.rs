@@ -36,13 +36,15 @@ impl Receiver {
         topic: &str,
         settings: &[(&str, &str)],
     ) -> Result<Self, LabError> {
-        let consumer = config(servers, name, settings)
+        let consumer: BaseConsumer<Reports> = config(servers, name, settings)
             .set("group.id", name)
             .set("enable.auto.commit", "false")
             .set("enable.partition.eof", "true")
             .set("fetch.wait.max.ms", "10")
             .create_with_context(Reports::default())
             .map_err(failed(name))?;
+        // Without the leader at hand, librdkafka may look for it a second later.
+        consumer.fetch_metadata(Some(topic), LIMIT).map_err(failed(name))?;
         Ok(Self { consumer, topic: topic.to_owned(), name: name.to_owned() })
     }
 
