@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use oncestream_broker::{Broker, RequestRecord};
+use oncestream_broker::{Broker, RequestRecord, TransactionState};
 
 use crate::{
     Audience, Chapter, Claim, Diagram, Lab, LabError, Outcome, Report, Scene, Table, Text,
@@ -155,6 +155,16 @@ impl<'a> Stage<'a> {
         for member in view.group(group).iter().flat_map(|found| &found.members) {
             self.broker.expire_member(group, &member.member_id);
         }
+    }
+
+    /// Waits until no transaction of this transactional id is open and its markers are written.
+    pub(crate) fn wait_for_end(&self, transactional_id: &str) -> Result<(), LabError> {
+        use TransactionState::{CompleteAbort, CompleteCommit, Empty};
+        self.wait_for(&format!("the transaction of {transactional_id} to end"), |broker| {
+            let view = broker.view();
+            let state = view.transaction(transactional_id).map_or(Empty, |found| found.state);
+            matches!(state, Empty | CompleteCommit | CompleteAbort)
+        })
     }
 
     /// Waits until a group has committed this offset of partition 0.

@@ -55,13 +55,14 @@ impl Shop {
         }
     }
 
-    fn end(&self, commit: bool) -> Result<(), LabError> {
+    fn end(&self, stage: &Stage<'_>, commit: bool) -> Result<(), LabError> {
         let client = self.sender.client();
         match (self.transactional, commit) {
             (false, _) => Ok(()),
             (true, true) => client.commit_transaction(LIMIT).map_err(failed("commit")),
             (true, false) => client.abort_transaction(LIMIT).map_err(failed("abort")),
-        }
+        }?;
+        stage.wait_for_end("shop")
     }
 }
 
@@ -90,14 +91,14 @@ fn two_transactions_and_a_half(stage: &mut Stage<'_>, id: &'static str) -> Resul
     shop.begin()?;
     shop.sender.deliver("payments", 0, "order 1")?;
     shop.sender.deliver("receipts", 0, "order 1")?;
-    shop.end(true)?;
+    shop.end(stage, true)?;
     stage.wire(mark, text!("The first pair is committed", "첫 번째 쌍은 커밋된다"))?;
 
     let mark = stage.mark();
     shop.begin()?;
     shop.sender.deliver("payments", 0, "order 2")?;
     shop.sender.deliver("receipts", 0, "order 2")?;
-    shop.end(false)?;
+    shop.end(stage, false)?;
     shop.begin()?;
     shop.sender.deliver("payments", 0, "order 3")?;
     drop(shop);
@@ -126,9 +127,7 @@ fn the_next_one_clears_up(stage: &mut Stage<'_>, id: &'static str) -> Result<(),
         return Ok(());
     }
     stage.wire(mark, text!("The shop starts again", "상점이 다시 시작한다"))?;
-    stage.wait_for("all transactions to end", |broker| {
-        broker.view().partitions.iter().all(|p| p.last_stable_offset == p.high_watermark)
-    })
+    stage.wait_for_end("shop")
 }
 
 fn what_readers_see(stage: &mut Stage<'_>) -> Result<(), LabError> {

@@ -143,8 +143,11 @@ fn crash_and_restart(
     let lost = Fault::on(commit).client_id("app-1").nth(2);
     let lost = stage.broker().faults().add(lost.then(Action::Drop));
     let mark = stage.mark();
-    let first = start(stage, "app-1", output, transactional)?;
-    stage.wait_for("the second commit of app-1", |broker| broker.faults().fired(lost) == 1)?;
+    let mut first = start(stage, "app-1", output, transactional)?;
+    stage.wait_for("the second commit of app-1", |broker| {
+        broker.faults().fired(lost) == 1 || first.check().is_err()
+    })?;
+    first.check()?;
     first.kill();
     stage.wire(mark, caption)?;
 

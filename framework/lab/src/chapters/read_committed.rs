@@ -168,9 +168,11 @@ fn a_forgotten_transaction_ends(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.part(text!("A forgotten transaction", "잊힌 트랜잭션"))?;
     stage.tell(text!(
         "A third producer opens a transaction and never ends it. Its transaction.timeout.ms is one second; \
-         the default is one minute, and a broker allows up to transaction.max.timeout.ms, 15 minutes.",
+         the default is one minute, and a broker allows up to transaction.max.timeout.ms, 15 minutes. \
+         Apache Kafka looks for such transactions every 10 seconds, the broker of the lab at once.",
         "세 번째 프로듀서가 트랜잭션을 열고 끝내지 않습니다. 이 프로듀서의 transaction.timeout.ms는 \
-         1초입니다. 기본값은 1분이고, 브로커는 transaction.max.timeout.ms(15분)까지 허용합니다."
+         1초입니다. 기본값은 1분이고, 브로커는 transaction.max.timeout.ms(15분)까지 허용합니다. Apache \
+         Kafka는 이런 트랜잭션을 10초마다 확인하지만, 실습용 브로커는 바로 확인합니다."
     ))?;
     let settings = [("transactional.id", "forgotten"), ("transaction.timeout.ms", "1000")];
     let forgotten = Sender::open(&stage.servers(), "forgotten", &settings)?;

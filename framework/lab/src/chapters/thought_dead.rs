@@ -200,12 +200,15 @@ fn refusal(stage: &Stage<'_>, woken: u64, api: Api) -> Option<String> {
 /// wakes up and comes to its end. Answers how many requests there had been when it woke up.
 fn freeze_and_wake(stage: &mut Stage<'_>, act: &Act) -> Result<u64, LabError> {
     stage.broker().create_topic(act.output, 1)?;
-    // Until it is woken, whatever it sends: its client tries again before SIGSTOP has stopped it.
-    let lost = Fault::on(Api::Produce).client_id("app-1").always().then(Action::Drop);
+    // On all of them until it is woken: its client may try again before SIGSTOP has stopped it.
+    let lost = Fault::on(Api::Produce).client_id("app-1").always().then(Action::Disconnect);
     let lost = stage.broker().faults().add(lost);
     let mark = stage.mark();
     let mut first = start(stage, "app-1", act)?;
-    stage.wait_for("app-1 to write", |broker| broker.faults().fired(lost) > 0)?;
+    stage.wait_for("app-1 to write", |broker| {
+        broker.faults().fired(lost) > 0 || first.check().is_err()
+    })?;
+    first.check()?;
     first.signal("STOP")?;
     // The lab does not wait for session.timeout.ms.
     stage.expire_members(act.output);
@@ -245,8 +248,9 @@ fn start(stage: &Stage<'_>, name: &str, act: &Act) -> Result<Worker, LabError> {
         ("transactional.id", if act.same_id { "payments-0" } else { name }),
         ("group.metadata", act.group_metadata),
         ("commit_every", "3"),
-        // The woken client waits no longer for the answer that never comes.
-        ("producer.socket.timeout.ms", "1000"),
+        // So the frozen process is stopped before it tries again.
+        ("producer.retry.backoff.ms", "500"),
+        ("producer.retry.backoff.max.ms", "500"),
     ];
     Worker::start(stage.lab(), &transfer::role(stage.servers(), &settings))
 }

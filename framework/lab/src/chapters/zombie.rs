@@ -1,7 +1,5 @@
 //! The zombie and the epoch: who has the transactional.id may write, and only the newest of them.
 
-use std::time::Duration;
-
 use oncestream_broker::Api;
 use rdkafka::producer::Producer as _;
 
@@ -24,8 +22,6 @@ pub(super) const CHAPTER: Chapter = Chapter {
     play,
 };
 
-const TIMEOUT: Duration = LIMIT;
-
 fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.tell(text!(
         "A producer with a transactional.id stands still in the middle of a transaction. It is taken for \
@@ -40,10 +36,8 @@ fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
         "the same" => "till",
         _ => "another-till",
     };
-    let old = open(stage, "old", "till")?;
-    let successor = the_successor_begins(stage, &old, successor_id)?;
+    let old = the_successor_begins(stage, successor_id)?;
     the_zombie_writes(stage, &old)?;
-    drop(successor);
     the_zombie_commits(stage, successor_id)?;
 
     let seen = read(stage.broker(), "payments", "read_committed")?;
@@ -66,19 +60,21 @@ fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
 
 fn open(stage: &Stage<'_>, name: &str, id: &str) -> Result<Sender, LabError> {
     let sender = Sender::open(&stage.servers(), name, &[("transactional.id", id)])?;
-    sender.client().init_transactions(TIMEOUT).map_err(failed(name))?;
+    sender.client().init_transactions(LIMIT).map_err(failed(name))?;
     sender.client().begin_transaction().map_err(failed(name))?;
     Ok(sender)
 }
 
-/// The old producer stands still after its first payment; the new one writes both.
-fn the_successor_begins(stage: &mut Stage<'_>, old: &Sender, id: &str) -> Result<Sender, LabError> {
+/// The old producer stands still after its first payment; the new one writes both. Answers the old one.
+fn the_successor_begins(stage: &mut Stage<'_>, id: &str) -> Result<Sender, LabError> {
     let mark = stage.mark();
+    let old = open(stage, "old", "till")?;
     old.deliver("payments", 0, "payment 1")?;
     let new = open(stage, "new", id)?;
     new.deliver("payments", 0, "payment 1")?;
     new.deliver("payments", 0, "payment 2")?;
-    new.client().commit_transaction(TIMEOUT).map_err(failed("new"))?;
+    new.client().commit_transaction(LIMIT).map_err(failed("new"))?;
+    stage.wait_for_end(id)?;
     stage.wire(
         mark,
         text!("\"old\" stands still, \"new\" takes over", "\"old\"가 멈추고 \"new\"가 이어받는다"),
@@ -108,7 +104,7 @@ fn the_successor_begins(stage: &mut Stage<'_>, old: &Sender, id: &str) -> Result
              ID와 다음 에포크를 받습니다."
         ),
     )?;
-    Ok(new)
+    Ok(old)
 }
 
 fn the_zombie_writes(stage: &mut Stage<'_>, old: &Sender) -> Result<(), LabError> {
@@ -121,7 +117,7 @@ fn the_zombie_writes(stage: &mut Stage<'_>, old: &Sender) -> Result<(), LabError
     let mark = stage.mark();
     let since = stage.broker().request_count();
     let delivery = old.deliver("payments", 0, "payment 2")?;
-    let commit = old.client().commit_transaction(TIMEOUT);
+    let commit = old.client().commit_transaction(LIMIT);
     let told = match &commit {
         Ok(()) => "Ok".to_owned(),
         Err(error) => error.to_string(),
@@ -137,11 +133,9 @@ fn the_zombie_writes(stage: &mut Stage<'_>, old: &Sender) -> Result<(), LabError
             && commit.is_err()
             && !stored,
         text!(
-            "The leader of the partition knows the newer epoch from the marker, and refuses the record \
-             with INVALID_PRODUCER_EPOCH. librdkafka makes a fatal error of it (_FENCED) and does not \
+            "The broker knows the newer epoch, and refuses the record with INVALID_PRODUCER_EPOCH. librdkafka makes a fatal error of it (_FENCED) and does not \
              even send the commit.",
-            "파티션 리더는 마커를 통해 더 새로운 에포크를 알고 있으므로 레코드를 \
-             INVALID_PRODUCER_EPOCH로 거부합니다. librdkafka는 이를 치명적(fatal) 오류(_FENCED)로 \
+            "브로커는 더 새로운 에포크를 알고 있으므로 레코드를 INVALID_PRODUCER_EPOCH로 거부합니다. librdkafka는 이를 치명적(fatal) 오류(_FENCED)로 \
              처리하고 커밋은 보내지도 않습니다."
         ),
     )
@@ -159,10 +153,11 @@ fn the_zombie_commits(stage: &mut Stage<'_>, successor_id: &str) -> Result<(), L
     old.deliver("payments", 0, "payment 3")?;
     let new = open(stage, "next", successor_id)?;
     new.deliver("payments", 0, "payment 3")?;
-    new.client().commit_transaction(TIMEOUT).map_err(failed("next"))?;
+    new.client().commit_transaction(LIMIT).map_err(failed("next"))?;
+    stage.wait_for_end(successor_id)?;
     let mark = stage.mark();
     let since = stage.broker().request_count();
-    let commit = old.client().commit_transaction(TIMEOUT);
+    let commit = old.client().commit_transaction(LIMIT);
     stage.wire(mark, text!("\"late\" commits", "\"late\"가 커밋한다"))?;
     let refused = refusal(stage, since, Api::EndTxn);
     stage.log("payments", 0)?;
