@@ -48,6 +48,14 @@ pub enum LabError {
         /// What happened.
         reason: String,
     },
+    /// The database of a chapter could not be read or written.
+    #[error("the database of this chapter, {}: {source}", path.display())]
+    Database {
+        /// Its file.
+        path: std::path::PathBuf,
+        /// What happened.
+        source: std::io::Error,
+    },
     /// The topology of a chapter could not be run.
     #[error("the topology of this chapter: {0}")]
     Streams(String),

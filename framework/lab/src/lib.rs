@@ -26,12 +26,15 @@ mod chapters;
 mod clients;
 mod diagram;
 mod error;
+mod excerpt;
 mod outcome;
+mod receiver;
 mod render;
 mod scene;
 mod stage;
 mod table;
 mod text;
+mod transactions;
 mod worker;
 mod workers;
 

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use oncestream_broker::{Broker, TransactionState};
+use oncestream_broker::{Broker, RequestRecord, TransactionState};
 
 use crate::{
     Audience, Chapter, Claim, Diagram, Lab, LabError, Outcome, Report, Scene, Table, Text,
@@ -19,6 +19,17 @@ const LOOK: Duration = Duration::from_millis(2);
 /// A point in a broker's log of requests.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark(u64);
+
+impl Mark {
+    /// Where the log of a broker is now.
+    pub(crate) fn of(broker: &Broker) -> Self {
+        Self(broker.request_count())
+    }
+
+    fn requests(self, broker: &Broker) -> Vec<RequestRecord> {
+        broker.requests().into_iter().filter(|request| request.number > self.0).collect()
+    }
+}
 
 /// What a chapter plays on.
 pub(crate) struct Stage<'a> {
@@ -86,13 +97,28 @@ impl<'a> Stage<'a> {
 
     /// Where the log of requests is now.
     pub(crate) fn mark(&self) -> Mark {
-        Mark(self.broker.request_count())
+        Mark::of(&self.broker)
+    }
+
+    /// The requests since a mark.
+    pub(crate) fn requests(&self, since: Mark) -> Vec<RequestRecord> {
+        since.requests(&self.broker)
     }
 
     /// The requests since a mark, as a diagram.
     pub(crate) fn wire(&mut self, since: Mark, caption: Text) -> Result<(), LabError> {
-        let requests: Vec<_> =
-            self.broker.requests().into_iter().filter(|r| r.number > since.0).collect();
+        let requests = self.requests(since);
+        self.show(Scene::Wire(Diagram::new(caption, &requests)))
+    }
+
+    /// The same, of another cluster than the chapter's first.
+    pub(crate) fn wire_of(
+        &mut self,
+        broker: &Broker,
+        since: Mark,
+        caption: Text,
+    ) -> Result<(), LabError> {
+        let requests = since.requests(broker);
         self.show(Scene::Wire(Diagram::new(caption, &requests)))
     }
 

@@ -35,6 +35,31 @@ impl Table {
         Self::new(caption, &columns, rows)
     }
 
+    /// The same log in runs: records of one producer and one fate are one row.
+    pub(crate) fn of_runs(broker: &Broker, topic: &str, partition: i32) -> Self {
+        let records = broker.records(topic, partition);
+        let alike = |a: &LogRecord, b: &LogRecord| a.producer == b.producer && fate(a) == fate(b);
+        let rows = records.chunk_by(alike).map(|run| {
+            let offset = |record: Option<&LogRecord>| record.map_or(-1, |record| record.offset);
+            let (first, last) = (offset(run.first()), offset(run.last()));
+            let producer = run.first().and_then(|record| record.producer);
+            let (id, epoch) = producer.map_or((-1, -1), |(id, epoch)| (id, i64::from(epoch)));
+            vec![
+                if first == last { known(first) } else { format!("{first}..{last}") },
+                run.len().to_string(),
+                known(id),
+                known(epoch),
+                run.first().map_or("", fate).to_owned(),
+            ]
+        });
+        let caption = text!(
+            "The log of partition {topic}-{partition}, in runs of records that are alike",
+            "파티션 {topic}-{partition}의 로그(같은 종류의 레코드끼리 묶음)"
+        );
+        let columns = ["offsets", "records", "producer id", "epoch", ""];
+        Self::new(caption, &columns, rows.collect())
+    }
+
     /// What a partition knows of the producers that wrote to it.
     pub(crate) fn of_producers(broker: &Broker, topic: &str, partition: i32) -> Self {
         let view = broker.view();
@@ -62,21 +87,26 @@ impl Table {
 fn row(record: &LogRecord) -> Vec<String> {
     let (id, epoch) = record.producer.map_or((-1, -1), |(id, epoch)| (id, i64::from(epoch)));
     let value = record.value.as_ref().map(|value| String::from_utf8_lossy(value).into_owned());
-    let (value, remark) = match record.control {
-        Some(ControlKind::Commit) => (String::new(), "COMMIT marker"),
-        Some(ControlKind::Abort) => (String::new(), "ABORT marker"),
-        None if record.aborted => (value.unwrap_or_default(), "aborted"),
-        None if record.transactional => (value.unwrap_or_default(), "in a transaction"),
-        None => (value.unwrap_or_default(), ""),
-    };
+    let value = value.filter(|_| record.control.is_none()).unwrap_or_default();
     vec![
         record.offset.to_string(),
         known(id),
         known(epoch),
         known(i64::from(record.sequence)),
         value,
-        remark.to_owned(),
+        fate(record).to_owned(),
     ]
+}
+
+/// What a record is to a reader.
+fn fate(record: &LogRecord) -> &'static str {
+    match record.control {
+        Some(ControlKind::Commit) => "COMMIT marker",
+        Some(ControlKind::Abort) => "ABORT marker",
+        None if record.aborted => "aborted",
+        None if record.transactional => "in a transaction",
+        None => "",
+    }
 }
 
 /// -1 stands for "none" in the protocol.

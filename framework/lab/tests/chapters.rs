@@ -77,6 +77,11 @@ chapters! {
     read_committed = "read-committed",
     crash_before_commit = "crash-before-commit",
     thought_dead = "thought-dead",
+    consume_transform_produce = "consume-transform-produce",
+    side_effect = "side-effect",
+    database = "database",
+    another_cluster = "another-cluster",
+    uncommitted_reader = "uncommitted-reader",
 }
 
 #[test]

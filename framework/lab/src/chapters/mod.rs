@@ -1,14 +1,22 @@
 //! The chapters, one to a file, in the order to read them.
 
 mod all_or_nothing;
+mod another_cluster;
 mod at_least_once;
+mod consume_transform_produce;
 mod crash_before_commit;
+mod database;
 mod idempotent_producer;
 mod read_committed;
+mod side_effect;
 mod thought_dead;
+mod uncommitted_reader;
 mod zombie;
 
-use crate::Chapter;
+use oncestream_broker::Broker;
+
+use crate::stage::Stage;
+use crate::{Chapter, LabError};
 
 pub(crate) const ALL: &[&Chapter] = &[
     &at_least_once::CHAPTER,
@@ -18,7 +26,22 @@ pub(crate) const ALL: &[&Chapter] = &[
     &read_committed::CHAPTER,
     &crash_before_commit::CHAPTER,
     &thought_dead::CHAPTER,
+    &consume_transform_produce::CHAPTER,
+    &side_effect::CHAPTER,
+    &database::CHAPTER,
+    &another_cluster::CHAPTER,
+    &uncommitted_reader::CHAPTER,
 ];
+
+/// Waits until the markers of all transactions are in partition 0 of a topic. They may come after the
+/// answer to `EndTxn`, and a reader of committed records would end before them.
+fn settled(stage: &Stage<'_>, other: Option<&Broker>, topic: &str) -> Result<(), LabError> {
+    stage.wait_for("the end of all transactions", |broker| {
+        let view = other.unwrap_or(broker).view();
+        let found = view.partition(topic, 0);
+        found.is_some_and(|partition| partition.last_stable_offset == partition.high_watermark)
+    })
+}
 
 /// The first few messages of a chapter: `payment 1`, `payment 2`, ...
 fn payments(count: usize) -> Vec<String> {

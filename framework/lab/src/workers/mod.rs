@@ -1,3 +1,4 @@
 //! What the processes of chapters do: one role to a file.
 
+pub(crate) mod topology;
 pub(crate) mod transfer;

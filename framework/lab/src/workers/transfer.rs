@@ -30,6 +30,8 @@ use crate::LabError;
 use crate::clients::{Sender, config, failed};
 use crate::worker::Role;
 
+/// This file: chapters show the lines between its markers.
+pub(crate) const SOURCE: &str = include_str!("transfer.rs");
 /// The name of the role.
 pub(crate) const NAME: &str = "transfer";
 /// How long the loop waits for a message before it looks around.
@@ -161,6 +163,7 @@ impl Transfer {
         }
     }
 
+    // [loop]
     /// Transforms a message and produces what comes out.
     fn transfer(&mut self, message: &OwnedMessage) -> Result<(), LabError> {
         if self.batch.messages == 0 {
@@ -217,6 +220,7 @@ impl Transfer {
             Err(error) => Err(failed(&self.name)(error)),
         }
     }
+    // [end]
 
     /// Waits until each message is stored, for as long as it takes. False if one was refused.
     fn delivered(&self) -> Result<bool, LabError> {
