@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{RequestKind, ResponseKind};
+use tokio::sync::watch;
 
 use super::body::{body_of, body_of_answer};
 use super::speaks::speaks_of;
@@ -24,6 +25,10 @@ pub(crate) struct Course {
     /// Answered with this, whether applied or not.
     pub(crate) error: Option<ResponseError>,
     pub(crate) delay_answer: Option<Duration>,
+    /// Applied when this fault is removed.
+    pub(crate) held_by: Option<FaultId>,
+    /// Answered when this fault is removed.
+    pub(crate) answer_held_by: Option<FaultId>,
     /// The connection is closed instead of an answer.
     pub(crate) close: bool,
     /// No answer comes, the connection stays.
@@ -37,6 +42,8 @@ const UNDISTURBED: Course = Course {
     records_ago: 0,
     error: None,
     delay_answer: None,
+    held_by: None,
+    answer_held_by: None,
     close: false,
     silence: false,
 };
@@ -70,6 +77,8 @@ struct Plan {
 #[derive(Debug)]
 pub struct Faults {
     plan: Mutex<Plan>,
+    /// Changes whenever a fault is removed.
+    removals: watch::Sender<()>,
 }
 
 impl Faults {
@@ -83,7 +92,7 @@ impl Faults {
             moments: 0,
             keep,
         };
-        Self { plan: Mutex::new(plan) }
+        Self { plan: Mutex::new(plan), removals: watch::Sender::new(()) }
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
@@ -104,12 +113,24 @@ impl Faults {
         let mut plan = self.plan();
         let before = plan.faults.len();
         plan.faults.retain(|(id, _)| *id != fault);
+        self.removals.send_replace(());
         plan.faults.len() < before
     }
 
     /// Removes all faults.
     pub fn clear(&self) {
         self.plan().faults.clear();
+        self.removals.send_replace(());
+    }
+
+    /// Waits until a fault is removed.
+    pub(crate) async fn removed(&self, fault: FaultId) {
+        let mut removals = self.removals.subscribe();
+        while self.plan().faults.iter().any(|(id, _)| *id == fault) {
+            if removals.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// How often a fault has acted; 0 for one that was removed.
@@ -154,14 +175,14 @@ impl Faults {
             }
             plan.moments += 1;
             let mut record = describe(number, plan.moments, origin, request);
-            record.fault = plan.choose(&record);
-            let action = record.fault;
-            let subject = action.is_some().then(|| record.clone());
+            let chosen = plan.choose(&record);
+            record.fault = chosen.map(|(_, action)| action);
+            let subject = chosen.is_some().then(|| record.clone());
             plan.log(record);
-            (number, action, subject)
+            (number, chosen, subject)
         };
         let course = match (action, record) {
-            (Some(action), Some(record)) => act(shared, origin, action, &record),
+            (Some((id, action)), Some(record)) => act(shared, origin, id, action, &record),
             _ => UNDISTURBED,
         };
         (number, course)
@@ -184,13 +205,13 @@ impl Faults {
 }
 
 impl Plan {
-    fn choose(&mut self, record: &RequestRecord) -> Option<Action> {
+    fn choose(&mut self, record: &RequestRecord) -> Option<(FaultId, Action)> {
         let random = &mut self.random;
         // 53 bits, which a double holds exactly.
         let mut chance = || (split_mix(random) >> 11) as f64 / (1_u64 << 53) as f64;
-        for (_, fault) in &mut self.faults {
+        for (id, fault) in &mut self.faults {
             if fault.meets(record, &mut chance) {
-                return Some(fault.action);
+                return Some((*id, fault.action));
             }
         }
         None
@@ -240,7 +261,13 @@ fn describe(number: u64, taken_at: u64, origin: &Origin, request: &RequestKind) 
 }
 
 /// Does what the action does to the cluster, and tells what becomes of the request.
-fn act(shared: &Shared, origin: &Origin, action: Action, request: &RequestRecord) -> Course {
+fn act(
+    shared: &Shared,
+    origin: &Origin,
+    fault: FaultId,
+    action: Action,
+    request: &RequestRecord,
+) -> Course {
     let lost = Course { applied: false, ..UNDISTURBED };
     match action {
         Action::Disconnect => Course { close: true, ..lost },
@@ -249,6 +276,8 @@ fn act(shared: &Shared, origin: &Origin, action: Action, request: &RequestRecord
         Action::HoldAnswer => Course { silence: true, ..UNDISTURBED },
         Action::Delay(time) => Course { delay: Some(time), ..UNDISTURBED },
         Action::DelayAnswer(time) => Course { delay_answer: Some(time), ..UNDISTURBED },
+        Action::DelayUntilRemoved => Course { held_by: Some(fault), ..UNDISTURBED },
+        Action::DelayAnswerUntilRemoved => Course { answer_held_by: Some(fault), ..UNDISTURBED },
         Action::Error(code) => Course { error: error(code), ..lost },
         Action::ErrorAfter(code) => Course { error: error(code), ..UNDISTURBED },
         Action::RestartNode => {

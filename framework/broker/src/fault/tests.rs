@@ -42,6 +42,33 @@ fn epoch(broker: &Broker, id: &str) -> Option<i16> {
 }
 
 #[test]
+fn what_is_held_waits_for_the_removal_of_its_fault() {
+    for (action, applied) in
+        [(Action::DelayUntilRemoved, false), (Action::DelayAnswerUntilRemoved, true)]
+    {
+        for clear in [false, true] {
+            let broker = broker();
+            let fault = broker.faults().add(Fault::on(Api::InitProducerId).then(action));
+            let mut client = Client::connect(&broker);
+            client.patience(Duration::from_millis(100));
+            assert!(init(&mut client, "id").is_err(), "{action:?} was answered");
+            // What the client has given up on is applied all the same.
+            assert_eq!(epoch(&broker, "id").is_some(), applied, "{action:?}");
+            if clear {
+                broker.faults().clear();
+            } else {
+                assert!(broker.faults().remove(fault));
+            }
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while epoch(&broker, "id").is_none() && Instant::now() < deadline {
+                std::thread::yield_now();
+            }
+            assert_eq!(epoch(&broker, "id"), Some(0), "{action:?}");
+        }
+    }
+}
+
+#[test]
 fn what_is_lost_on_its_way_is_not_applied_and_what_is_lost_on_its_way_back_is() {
     for (action, applied, closed) in [
         (Action::Disconnect, false, true),

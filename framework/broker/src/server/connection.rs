@@ -182,6 +182,9 @@ async fn run(
     if let Some(delay) = course.delay {
         tokio::time::sleep(delay).await;
     }
+    if let Some(fault) = course.held_by {
+        shared.faults.removed(fault).await;
+    }
     let refused = course.error.map(|error| refuse(origin, &request, error));
     let wants_none = matches!(&request, RequestKind::Produce(r) if r.acks == 0);
     // A topic's error does not hide the brokers: a client would give them up.
@@ -199,6 +202,9 @@ async fn run(
     shared.faults.note(number, answer.as_ref());
     if let Some(delay) = course.delay_answer {
         tokio::time::sleep(delay).await;
+    }
+    if let Some(fault) = course.answer_held_by {
+        shared.faults.removed(fault).await;
     }
     if course.close {
         return Err(End::Fault);
