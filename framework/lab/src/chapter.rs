@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use crate::chapters::ALL;
 use crate::stage::Stage;
-use crate::{Audience, LabError, Report, Text};
+use crate::{Audience, LabError, Report, Run, Text};
 
 /// One question about delivery, shown live.
 #[derive(Debug)]
@@ -100,7 +101,8 @@ impl Lab {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_stopped(&self) -> bool {
+    /// Was it [stopped](Self::stop)? An audience that waits asks this now and then.
+    pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
 
@@ -127,5 +129,32 @@ impl Lab {
         let mut stage = Stage::set(self, chapter, audience)?;
         (chapter.play)(&mut stage)?;
         Ok(stage.report())
+    }
+
+    /// Runs chapters one after the other. One that cannot be shown to its end does not keep the next
+    /// from being shown.
+    ///
+    /// # Errors
+    ///
+    /// [`LabError::Write`], or [`LabError::Stopped`] after [`stop`](Self::stop).
+    pub fn run_all(
+        &self,
+        chapters: &[&'static Chapter],
+        audience: &mut dyn Audience,
+    ) -> Result<Vec<Run>, LabError> {
+        let mut runs = Vec::new();
+        for chapter in chapters {
+            let begun = Instant::now();
+            let result = self.run(chapter, audience);
+            match &result {
+                Err(LabError::Write(_)) => return result.map(|_| runs),
+                // Its processes and clients may have ended before the chapter heard of it.
+                Err(_) if self.is_stopped() => return Err(LabError::Stopped),
+                Err(error) => audience.broken_off(error)?,
+                Ok(_) => {}
+            }
+            runs.push(Run::new(chapter, result, begun.elapsed()));
+        }
+        Ok(runs)
     }
 }
