@@ -10,7 +10,7 @@ use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use clap::Args;
 use oncestream_lab::{
     Audience, Audiences, Chapter, Lab, LabError, Language, Page, Run, Style, Terminal, chapters,
@@ -48,7 +48,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<ExitCode> {
         quietly(list(language))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let chosen = chosen(&flags.chapters)?;
+    let chosen = chosen(&flags.chapters).map_err(with_what_to_do)?;
     if flags.step && !std::io::stdin().is_terminal() {
         bail!("--step waits for Enter, but standard input is no terminal");
     }
@@ -110,6 +110,13 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Chapter>, LabError> {
         }
     }
     Ok(chosen)
+}
+
+fn with_what_to_do(error: LabError) -> anyhow::Error {
+    match error {
+        LabError::Chapter { nearest: None, .. } => anyhow!("{error}: `oncestream lab` lists them"),
+        other => other.into(),
+    }
 }
 
 /// What is to be shown, and how.

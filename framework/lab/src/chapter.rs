@@ -158,3 +158,75 @@ impl Lab {
         Ok(runs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::text;
+    use crate::{Claim, Scene};
+
+    static BROKEN: Chapter = Chapter {
+        name: "broken",
+        title: || text!("Broken", "고장"),
+        nodes: 1,
+        mutations: &[],
+        play: |_| Err(LabError::Streams("no".to_owned())),
+    };
+    static SOUND: Chapter = Chapter {
+        name: "sound",
+        title: || text!("Sound", "정상"),
+        nodes: 1,
+        mutations: &[],
+        play: |stage| stage.claim("so", true, text!("It is so.", "그렇습니다.")),
+    };
+
+    #[derive(Default)]
+    struct Notes(Vec<String>);
+
+    impl Audience for Notes {
+        fn begin(&mut self, chapter: &'static Chapter) -> Result<(), LabError> {
+            self.0.push(format!("begin {}", chapter.name));
+            Ok(())
+        }
+
+        fn show(&mut self, scene: &Scene) -> Result<(), LabError> {
+            if let Scene::Claim(Claim { name, .. }) = scene {
+                self.0.push(format!("claim {name}"));
+            }
+            Ok(())
+        }
+
+        fn broken_off(&mut self, error: &LabError) -> Result<(), LabError> {
+            self.0.push(format!("broken off: {error}"));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_chapter_that_cannot_be_shown_does_not_keep_the_next_from_it() {
+        let (mut first, mut second) = (Notes::default(), Notes::default());
+        let mut both = crate::Audiences::new(vec![&mut first, &mut second]);
+        let runs = Lab::default().run_all(&[&BROKEN, &SOUND], &mut both).unwrap();
+        assert_eq!(runs.iter().map(Run::held).collect::<Vec<_>>(), [false, true]);
+        let told = [
+            "begin broken",
+            "broken off: the topology of this chapter: no",
+            "begin sound",
+            "claim so",
+        ];
+        assert_eq!(first.0, told);
+        assert_eq!(second.0, told);
+    }
+
+    #[test]
+    fn a_stopped_lab_runs_nothing_more() {
+        let lab = Lab::default();
+        lab.stop();
+        for chapter in [&BROKEN, &SOUND] {
+            let mut notes = Notes::default();
+            let outcome = lab.run_all(&[chapter], &mut notes);
+            assert!(matches!(outcome, Err(LabError::Stopped)), "{outcome:?}");
+            assert!(!notes.0.iter().any(|note| note.starts_with("broken off")), "{:?}", notes.0);
+        }
+    }
+}

@@ -23,9 +23,9 @@ impl<'a> Grid<'a> {
         };
         let kept: Vec<usize> = (0..table.columns.len()).filter(says).collect();
         let numeric = kept.iter().map(|column| {
-            let mut told = table.rows.iter().map(|row| cell(row, *column)).filter(|c| is_told(c));
-            let first = told.next().is_some_and(is_number);
-            first && told.all(is_number)
+            let cells = || table.rows.iter().map(|row| cell(row, *column));
+            let there = cells().any(|cell| !cell.is_empty());
+            there && cells().filter(|cell| is_told(cell)).all(is_number)
         });
         let rows =
             table.rows.iter().map(|row| kept.iter().map(|column| cell(row, *column)).collect());
@@ -61,7 +61,7 @@ mod tests {
         let table = Table::new(text!("", ""), &["offset", "epoch", "value", ""], rows);
         let grid = Grid::of(&table);
         assert_eq!(grid.names, ["offset", "epoch", "value"]);
-        assert_eq!(grid.numeric, [true, false, false]);
+        assert_eq!(grid.numeric, [true, true, false]);
         assert_eq!(grid.rows[2], ["10", "-", "1"]);
     }
 }

@@ -129,7 +129,10 @@ impl<W: Write> Terminal<W> {
         let room = self.style.cells().saturating_sub(4);
         let pieces = code.trim_end().split('\n').flat_map(|line| fold(line, room));
         pieces
-            .map(|piece| format!("    {}", self.style.paint(Paint::Dim, piece.trim_end())))
+            .map(|piece| {
+                let painted = self.style.paint(Paint::Dim, piece.trim_end());
+                format!("    {painted}").trim_end().to_owned()
+            })
             .collect()
     }
 
@@ -237,5 +240,57 @@ impl<W: Write> Audience for Terminal<W> {
         let text = told.in_language(self.language);
         lines.extend(self.marked(self.style.glyphs().lost, "", text, Paint::Red));
         self.write(&lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::text;
+
+    fn shown(language: Language, style: Style, scene: &Scene) -> String {
+        let mut terminal = Terminal::new(Vec::new(), language).style(style);
+        terminal.show(scene).unwrap();
+        String::from_utf8(terminal.out).unwrap()
+    }
+
+    #[test]
+    fn marks_and_words_say_without_colours_what_became_of_messages() {
+        let meant = ["a".to_owned(), "b".to_owned()];
+        let outcome = |seen: &[&str]| {
+            let seen: Vec<_> = seen.iter().map(|seen| (*seen).to_owned()).collect();
+            let outcome = Outcome::compare(text!("Tried", "시도"), &meant, &seen);
+            let shown = shown(Language::English, Style::default(), &Scene::Outcome(outcome));
+            shown.trim().to_owned()
+        };
+        assert!(outcome(&["a", "b"]).starts_with("✓ Tried: held"));
+        let lost = outcome(&["a"]);
+        assert!(lost.starts_with("✗ Tried: lost") && lost.ends_with("lost: b"), "{lost}");
+        let doubled = outcome(&["a", "b", "b"]);
+        assert!(doubled.starts_with("×2 Tried: doubled") && doubled.ends_with("doubled: b"));
+        assert!(outcome(&["b", "b"]).starts_with("✗ Tried: lost and doubled"));
+    }
+
+    #[test]
+    fn a_claim_that_does_not_hold_says_so_in_words() {
+        let claim = |holds| {
+            Scene::Claim(Claim { name: "so", text: text!("It is so.", "그렇습니다."), holds })
+        };
+        let style = Style::default();
+        assert_eq!(shown(Language::English, style, &claim(true)), "\n✓ It is so.\n");
+        let failed = "\n✗ This does not hold: It is so.\n";
+        assert_eq!(shown(Language::English, style, &claim(false)), failed);
+        assert_eq!(
+            shown(Language::Korean, style, &claim(false)),
+            "\n✗ 성립하지 않음: 그렇습니다.\n"
+        );
+    }
+
+    #[test]
+    fn a_long_line_of_code_is_broken_where_the_terminal_ends() {
+        let code = Scene::Code(format!("  {}\n\nend", "x".repeat(30)));
+        let shown = shown(Language::English, Style::default().width(24), &code);
+        let expected = format!("\n      {}\n    {}\n\n    end\n", "x".repeat(18), "x".repeat(12));
+        assert_eq!(shown, expected);
     }
 }

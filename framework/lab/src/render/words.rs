@@ -8,7 +8,7 @@ const NAMED: usize = 8;
 
 pub(super) fn verdict(verdict: Verdict) -> Text {
     match verdict {
-        Verdict::Held => text!("held: each message once", "유실도 중복도 없음"),
+        Verdict::Held => text!("held (each message once)", "유실도 중복도 없음"),
         Verdict::Lost => text!("lost", "유실"),
         Verdict::Doubled => text!("doubled", "중복"),
         Verdict::LostAndDoubled => text!("lost and doubled", "유실과 중복"),

@@ -219,13 +219,14 @@ mod tests {
         let shown = draw(&payments(), Language::English, Style::default().width(40)).join("\n");
         assert_eq!(
             shown,
-            "  shop -> broker 1: Produce payments-0: 1
-    record
+            "  shop -> broker 1: Produce payments-0:
+    1 record
   broker 1 -> shop: offset 1 (lost)
   ... 3 messages are left out
   shop -> broker 1: EndTxn commit: id 1,
     epoch 0 (lost)
-  broker 1 -> shop: INVALID_PRODUCER_EPOCH"
+  broker 1 -> shop:
+    INVALID_PRODUCER_EPOCH"
         );
     }
 

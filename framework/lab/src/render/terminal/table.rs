@@ -71,7 +71,9 @@ fn aligned(grid: &Grid<'_>, widths: &[usize], style: Style) -> Vec<String> {
 
 fn stacked(grid: &Grid<'_>, style: Style) -> Vec<String> {
     let rows = grid.rows.iter().flat_map(|row| {
-        let cells = row.iter().zip(&grid.names).filter(|(cell, _)| !cell.is_empty());
+        // What is not there need not be named where there is so little room.
+        let told = |cell: &str| !cell.is_empty() && cell != "-";
+        let cells = row.iter().zip(&grid.names).filter(|(cell, _)| told(cell));
         let cells = cells.map(|(cell, name)| {
             if name.is_empty() || cell.starts_with("... ") {
                 (*cell).to_owned()
@@ -119,10 +121,10 @@ mod tests {
         let shown = draw(&log(), Language::English, Style::default().width(30)).join("\n");
         assert_eq!(
             shown,
-            "  offset: 9, producer id: 1000,
-    value: 결제 1
-  offset: 10, producer id: -,
-    value: payment 2, aborted
+            "  offset: 9, producer id:
+    1000, value: 결제 1
+  offset: 10, value: payment
+    2, aborted
   ... 3"
         );
     }
