@@ -34,7 +34,7 @@ pub(crate) struct Flags {
     /// Write what is shown as one self-contained HTML page, too.
     #[arg(long, value_name = "FILE", requires = "chapters")]
     html: Option<PathBuf>,
-    /// The language: en or ko. Without it, Korean if LC_ALL, LC_MESSAGES or LANG says so.
+    /// The language: en or ko. Without it, that of the environment if it is Korean, or English.
     #[arg(long, value_name = "LANGUAGE")]
     lang: Option<Language>,
 }
@@ -48,11 +48,12 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<ExitCode> {
         quietly(list(language))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let chosen = chosen(&flags.chapters).map_err(with_what_to_do)?;
+    let chosen = chosen(&flags.chapters).map_err(told)?;
     if flags.step && !std::io::stdin().is_terminal() {
         bail!("--step waits for Enter, but standard input is no terminal");
     }
-    let page = flags.html.clone().map(|place| Page::at(place, language)).transpose()?;
+    let page = flags.html.clone().map(|place| Page::at(place, language)).transpose();
+    let page = page.map_err(told)?;
     let mut signals = Signals::new()?;
     let lab = Lab::default();
     let show = Show { lab: lab.clone(), chosen, language, step: flags.step, page };
@@ -86,7 +87,7 @@ fn quietly<T: Default>(outcome: Result<T, LabError>) -> anyhow::Result<T> {
         Err(LabError::Write(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
             Ok(T::default())
         }
-        other => Ok(other?),
+        other => other.map_err(told),
     }
 }
 
@@ -112,10 +113,11 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Chapter>, LabError> {
     Ok(chosen)
 }
 
-fn with_what_to_do(error: LabError) -> anyhow::Error {
+/// The error as it says itself what caused it.
+fn told(error: LabError) -> anyhow::Error {
     match error {
         LabError::Chapter { nearest: None, .. } => anyhow!("{error}: `oncestream lab` lists them"),
-        other => other.into(),
+        other => anyhow!("{other}"),
     }
 }
 

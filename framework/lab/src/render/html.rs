@@ -95,7 +95,7 @@ impl Page {
                  <span class=\"{kind}\">{mark}</span></li>\n"
             )
         });
-        let each: String = each.collect();
+        let each = each.collect::<Vec<_>>().concat();
         format!("<nav aria-label=\"{title}\">\n<h2>{title}</h2>\n<ol>\n{each}</ol>\n</nav>\n")
     }
 
@@ -147,7 +147,7 @@ impl Page {
     fn table(&self, table: &Table) -> String {
         let grid = Grid::of(table);
         let side = |numeric: &bool| if *numeric { " class=\"number\"" } else { "" };
-        let head: String = grid
+        let head: Vec<String> = grid
             .names
             .iter()
             .zip(&grid.numeric)
@@ -155,21 +155,22 @@ impl Page {
                 format!("<th scope=\"col\"{}>{}</th>", side(numeric), escaped(name))
             })
             .collect();
-        let mut rows: String = grid
+        let mut rows: Vec<String> = grid
             .rows
             .iter()
             .map(|row| {
                 let cells = row.iter().zip(&grid.numeric);
                 let cells = cells
                     .map(|(cell, numeric)| format!("<td{}>{}</td>", side(numeric), escaped(cell)));
-                format!("<tr>{}</tr>\n", cells.collect::<String>())
+                format!("<tr>{}</tr>\n", cells.collect::<Vec<_>>().concat())
             })
             .collect();
         if grid.rows.is_empty() {
             let (columns, empty) = (grid.names.len(), words::empty());
             let empty = escaped(empty.in_language(self.language));
-            rows = format!("<tr><td colspan=\"{columns}\">{empty}</td></tr>\n");
+            rows = vec![format!("<tr><td colspan=\"{columns}\">{empty}</td></tr>\n")];
         }
+        let (head, rows) = (head.concat(), rows.concat());
         let body =
             format!("<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n");
         self.figure("table", &table.caption, &body)
@@ -225,7 +226,7 @@ impl Shown {
 
 fn paragraph(text: &str) -> String {
     let paragraphs = text.split("\n\n").map(|text| format!("<p>{}</p>\n", escaped(text)));
-    paragraphs.collect()
+    paragraphs.collect::<Vec<_>>().concat()
 }
 
 /// The text for a place between tags or in an attribute's quotes.

@@ -60,15 +60,19 @@ pub(super) fn wrap_behind(text: &str, first: usize, others: usize) -> Vec<String
     lines
 }
 
-/// A line of code in pieces of at most `limit` cells, broken anywhere, its spaces kept.
+/// A line of code in pieces of at most `limit` cells, its spaces kept. It is broken behind a space if
+/// there is one in the second half of a piece.
 pub(super) fn fold(line: &str, limit: usize) -> Vec<String> {
     let limit = limit.max(2);
     let mut pieces = Vec::new();
     let (mut piece, mut used) = (String::new(), 0);
     for character in clean(&line.replace('\t', "    ")).chars() {
         if used + cells(character) > limit {
-            pieces.push(std::mem::take(&mut piece));
-            used = 0;
+            let space =
+                piece.rfind(' ').map(|at| at + 1).filter(|at| width(&piece[..*at]) * 2 > limit);
+            let rest = piece.split_off(space.unwrap_or(piece.len()));
+            pieces.push(std::mem::replace(&mut piece, rest));
+            used = width(&piece);
         }
         piece.push(character);
         used += cells(character);
@@ -119,6 +123,8 @@ mod tests {
     #[test]
     fn code_keeps_its_spaces_where_it_is_broken() {
         assert_eq!(fold("  a  b\tc", 5), ["  a  ", "b    ", "c"]);
+        assert_eq!(fold("key = value  # why", 12), ["key = value ", " # why"]);
+        assert_eq!(fold("key = \"가나다라마\"", 12), ["key = \"가나", "다라마\""]);
         assert_eq!(fold("", 5), [""]);
     }
 

@@ -66,7 +66,9 @@ fn place(diagram: &Diagram, language: Language, longest: usize) -> Columns {
         let Some(span) = gaps.get_mut(low..high).filter(|span| !span.is_empty()) else { continue };
         let there: usize = span.iter().sum();
         let share = cells.saturating_sub(there).div_ceil(span.len());
-        span.iter_mut().for_each(|gap| *gap += share);
+        for gap in span {
+            *gap += share;
+        }
     }
     let first = names.first().map_or(0, |name| name / 2);
     let mut lines = vec![first];

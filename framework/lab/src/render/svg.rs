@@ -30,7 +30,7 @@ pub(super) fn draw(diagram: &Diagram, language: Language) -> String {
         .unwrap_or_else(|| Columns::narrowest(diagram, language));
     let lines = columns.lines.iter().map(|cell| MARGIN + BOX_SIDE + *cell as f64 * CELL);
     let mut drawing =
-        Drawing { lines: lines.collect(), y: MARGIN + BOX + BELOW, body: String::new(), language };
+        Drawing { lines: lines.collect(), y: MARGIN + BOX + BELOW, body: Vec::new(), language };
     for step in &diagram.steps {
         match step {
             Step::Message { from, to, label, bad, fate } => {
@@ -42,7 +42,7 @@ pub(super) fn draw(diagram: &Diagram, language: Language) -> String {
     let wide = columns.width as f64 * CELL + 2.0 * (MARGIN + BOX_SIDE);
     let high = drawing.y + MARGIN;
     let heads = drawing.participants(diagram);
-    let body = drawing.body;
+    let body = drawing.body.concat();
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{wide:.0}\" height=\"{high:.0}\" \
          viewBox=\"0 0 {wide:.0} {high:.0}\">\n{heads}{body}</svg>\n"
@@ -54,7 +54,7 @@ struct Drawing {
     lines: Vec<f64>,
     /// Down to here it is drawn.
     y: f64,
-    body: String,
+    body: Vec<String>,
     language: Language,
 }
 
@@ -73,7 +73,7 @@ impl Drawing {
                 self.y
             )
         });
-        each.collect()
+        each.collect::<Vec<_>>().concat()
     }
 
     fn message(&mut self, from: usize, to: usize, label: &str, bad: bool, fate: Fate) {
@@ -83,7 +83,7 @@ impl Drawing {
         let room = ((target - source).abs() / CELL) as usize;
         let middle = f64::midpoint(source, target);
         let texts = wrap(label, room.saturating_sub(2));
-        let texts: String = texts
+        let texts: Vec<String> = texts
             .iter()
             .map(|text| {
                 self.y += LINE;
@@ -91,10 +91,10 @@ impl Drawing {
             })
             .collect();
         self.y += ABOVE;
-        let arrow = self.arrow(source, target, fate);
+        let (texts, arrow) = (texts.concat(), self.arrow(source, target, fate));
         let kind = if from < to { "request" } else { "answer" };
         let bad = if bad { " bad" } else { "" };
-        self.body.push_str(&format!("<g class=\"{kind}{bad}\">{texts}{arrow}</g>\n"));
+        self.body.push(format!("<g class=\"{kind}{bad}\">{texts}{arrow}</g>\n"));
         self.y += BELOW;
     }
 
@@ -135,7 +135,7 @@ impl Drawing {
         let text = words::left_out(count);
         let text = escaped(text.in_language(self.language));
         let y = self.y;
-        self.body.push_str(&format!(
+        self.body.push(format!(
             "<text class=\"gap\" x=\"{middle:.1}\" y=\"{y:.1}\">⋯ {text} ⋯</text>\n"
         ));
         self.y += BELOW;

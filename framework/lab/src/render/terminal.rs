@@ -85,10 +85,8 @@ impl<W: Write> Terminal<W> {
                 Ok(_) => words::claims(hold, claims.len()),
                 Err(error) => words::broken_off(&error.to_string()),
             };
-            let (mark, paint) = match run.held() {
-                true => (glyphs.held, Paint::Green),
-                false => (glyphs.lost, Paint::Red),
-            };
+            let (mark, paint) =
+                if run.held() { (glyphs.held, Paint::Green) } else { (glyphs.lost, Paint::Red) };
             let told = told.in_language(self.language);
             let seconds = run.took.as_secs_f64();
             let text = format!("{}: {told} ({seconds:.1} s)", run.chapter.name);
