@@ -9,6 +9,8 @@ use super::words;
 const AROUND: usize = 6;
 /// Labels are not broken into lines that are shorter than this.
 const SHORTEST: usize = 16;
+/// The space between two names, at least.
+const BETWEEN: usize = 4;
 /// The space between two lines, at least.
 const NEAREST: usize = 8;
 
@@ -51,8 +53,10 @@ fn labels(diagram: &Diagram) -> impl Iterator<Item = usize> + '_ {
 /// Places the lines so that labels of up to `longest` cells fit between them.
 fn place(diagram: &Diagram, language: Language, longest: usize) -> Columns {
     let names: Vec<usize> = diagram.participants.iter().map(|name| width(&clean(name))).collect();
-    let mut gaps: Vec<usize> =
-        names.windows(2).map(|pair| ((pair[0] + pair[1]).div_ceil(2) + 2).max(NEAREST)).collect();
+    let mut gaps: Vec<usize> = names
+        .windows(2)
+        .map(|pair| ((pair[0] + pair[1]).div_ceil(2) + BETWEEN).max(NEAREST))
+        .collect();
     let mut wanted: Vec<(usize, usize, usize)> = Vec::new();
     for step in &diagram.steps {
         let Step::Message { from, to, label, fate, .. } = step else { continue };

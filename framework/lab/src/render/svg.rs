@@ -90,7 +90,8 @@ impl Drawing {
                 format!("<text x=\"{middle:.1}\" y=\"{:.1}\">{}</text>", self.y, escaped(text))
             })
             .collect();
-        self.y += ABOVE;
+        // The cross reaches up from its line.
+        self.y += if fate == Fate::Lost { ABOVE + CROSS } else { ABOVE };
         let (texts, arrow) = (texts.concat(), self.arrow(source, target, fate));
         let kind = if from < to { "request" } else { "answer" };
         let bad = if bad { " bad" } else { "" };
