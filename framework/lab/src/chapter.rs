@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use crate::chapters::ALL;
 use crate::stage::Stage;
-use crate::{Audience, LabError, Report, Text};
+use crate::{Audience, LabError, Report, Run, Text};
 
 /// One question about delivery, shown live.
 #[derive(Debug)]
@@ -100,7 +101,8 @@ impl Lab {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_stopped(&self) -> bool {
+    /// Was it [stopped](Self::stop)? An audience that waits asks this now and then.
+    pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Relaxed)
     }
 
@@ -127,5 +129,104 @@ impl Lab {
         let mut stage = Stage::set(self, chapter, audience)?;
         (chapter.play)(&mut stage)?;
         Ok(stage.report())
+    }
+
+    /// Runs chapters one after the other. One that cannot be shown to its end does not keep the next
+    /// from being shown.
+    ///
+    /// # Errors
+    ///
+    /// [`LabError::Write`], or [`LabError::Stopped`] after [`stop`](Self::stop).
+    pub fn run_all(
+        &self,
+        chapters: &[&'static Chapter],
+        audience: &mut dyn Audience,
+    ) -> Result<Vec<Run>, LabError> {
+        let mut runs = Vec::new();
+        for chapter in chapters {
+            let begun = Instant::now();
+            let result = self.run(chapter, audience);
+            match &result {
+                Err(LabError::Write(_)) => return result.map(|_| runs),
+                // Its processes and clients may have ended before the chapter heard of it.
+                Err(_) if self.is_stopped() => return Err(LabError::Stopped),
+                Err(error) => audience.broken_off(error)?,
+                Ok(_) => {}
+            }
+            runs.push(Run::new(chapter, result, begun.elapsed()));
+        }
+        Ok(runs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::text;
+    use crate::{Claim, Scene};
+
+    static BROKEN: Chapter = Chapter {
+        name: "broken",
+        title: || text!("Broken", "고장"),
+        nodes: 1,
+        mutations: &[],
+        play: |_| Err(LabError::Streams("no".to_owned())),
+    };
+    static SOUND: Chapter = Chapter {
+        name: "sound",
+        title: || text!("Sound", "정상"),
+        nodes: 1,
+        mutations: &[],
+        play: |stage| stage.claim("so", true, text!("It is so.", "그렇습니다.")),
+    };
+
+    #[derive(Default)]
+    struct Notes(Vec<String>);
+
+    impl Audience for Notes {
+        fn begin(&mut self, chapter: &'static Chapter) -> Result<(), LabError> {
+            self.0.push(format!("begin {}", chapter.name));
+            Ok(())
+        }
+
+        fn show(&mut self, scene: &Scene) -> Result<(), LabError> {
+            if let Scene::Claim(Claim { name, .. }) = scene {
+                self.0.push(format!("claim {name}"));
+            }
+            Ok(())
+        }
+
+        fn broken_off(&mut self, error: &LabError) -> Result<(), LabError> {
+            self.0.push(format!("broken off: {error}"));
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_chapter_that_cannot_be_shown_does_not_keep_the_next_from_it() {
+        let (mut first, mut second) = (Notes::default(), Notes::default());
+        let mut both = crate::Audiences::new(vec![&mut first, &mut second]);
+        let runs = Lab::default().run_all(&[&BROKEN, &SOUND], &mut both).unwrap();
+        assert_eq!(runs.iter().map(Run::held).collect::<Vec<_>>(), [false, true]);
+        let told = [
+            "begin broken",
+            "broken off: the topology of this chapter: no",
+            "begin sound",
+            "claim so",
+        ];
+        assert_eq!(first.0, told);
+        assert_eq!(second.0, told);
+    }
+
+    #[test]
+    fn a_stopped_lab_runs_nothing_more() {
+        let lab = Lab::default();
+        lab.stop();
+        for chapter in [&BROKEN, &SOUND] {
+            let mut notes = Notes::default();
+            let outcome = lab.run_all(&[chapter], &mut notes);
+            assert!(matches!(outcome, Err(LabError::Stopped)), "{outcome:?}");
+            assert!(!notes.0.iter().any(|note| note.starts_with("broken off")), "{:?}", notes.0);
+        }
     }
 }

@@ -62,6 +62,14 @@ pub enum LabError {
     /// What is shown could not be written.
     #[error("writing what is shown: {0}")]
     Write(#[from] std::io::Error),
+    /// A page cannot be written.
+    #[error("the page {} cannot be written: {source}. Choose another place", place.display())]
+    Page {
+        /// Where it was to be.
+        place: std::path::PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// The lab was told to stop.
     #[error("stopped")]
     Stopped,

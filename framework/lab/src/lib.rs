@@ -42,7 +42,7 @@ pub use chapter::{Chapter, Lab, Mutation, chapters, find};
 pub use diagram::{Diagram, Fate, Step};
 pub use error::LabError;
 pub use outcome::{Outcome, Verdict};
-pub use render::Terminal;
+pub use render::{Audiences, Page, Run, Style, Terminal};
 pub use scene::{Audience, Claim, Report, Scene};
 pub use table::Table;
 pub use text::{Language, Text};

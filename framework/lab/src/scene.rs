@@ -61,4 +61,14 @@ pub trait Audience {
     ///
     /// What keeps it from being shown; the chapter then ends.
     fn show(&mut self, scene: &Scene) -> Result<(), LabError>;
+
+    /// The chapter could not be shown to its end, for this reason.
+    ///
+    /// # Errors
+    ///
+    /// What keeps that from being shown.
+    fn broken_off(&mut self, error: &LabError) -> Result<(), LabError> {
+        let _ = error;
+        Ok(())
+    }
 }

@@ -22,6 +22,20 @@ impl Language {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::English, Self::Korean];
 
+    /// The language of the environment (`LC_ALL`, `LC_MESSAGES`, `LANG`: the first that is set) if the
+    /// lab speaks it, and English if not.
+    pub fn of_environment() -> Self {
+        Self::of_locale(|name| std::env::var(name).ok())
+    }
+
+    fn of_locale(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let names = ["LC_ALL", "LC_MESSAGES", "LANG"];
+        let locale = names.into_iter().filter_map(variable).find(|value| !value.is_empty());
+        let locale = locale.unwrap_or_default();
+        let code = locale.split(['_', '.', '@']).next().unwrap_or_default();
+        code.parse().unwrap_or_default()
+    }
+
     /// Its code in ISO 639-1.
     pub fn code(self) -> &'static str {
         match self {
@@ -73,3 +87,25 @@ macro_rules! text {
     };
 }
 pub(crate) use text;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(variables: &[(&str, &str)]) -> Language {
+        Language::of_locale(|name| {
+            let found = variables.iter().find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_first_variable_that_is_set_tells_the_language() {
+        assert_eq!(of(&[("LANG", "ko_KR.UTF-8")]), Language::Korean);
+        assert_eq!(of(&[("LANG", "ko")]), Language::Korean);
+        assert_eq!(of(&[("LC_ALL", "C"), ("LANG", "ko_KR.UTF-8")]), Language::English);
+        assert_eq!(of(&[("LC_ALL", ""), ("LANG", "ko_KR.UTF-8")]), Language::Korean);
+        assert_eq!(of(&[("LANG", "kok_IN")]), Language::English);
+        assert_eq!(of(&[]), Language::English);
+    }
+}
