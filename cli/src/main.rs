@@ -1,6 +1,7 @@
 //! The `oncestream` command. Each subcommand has a file of its own.
 
 mod broker;
+mod cost;
 mod reset;
 mod time;
 
@@ -19,6 +20,8 @@ struct Flags {
 #[derive(Subcommand)]
 enum Command {
     Broker(broker::Flags),
+    #[command(hide = true)]
+    Cost(cost::Flags),
     Reset(reset::Flags),
 }
 
@@ -31,6 +34,7 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let outcome = match flags.command {
         Command::Broker(flags) => broker::run(flags).await,
+        Command::Cost(flags) => cost::run(flags).await,
         Command::Reset(flags) => reset::run(flags).await,
     };
     match outcome {
