@@ -84,6 +84,10 @@ fn what_cannot_be_is_refused_with_what_to_do() {
         for part in parts {
             assert!(error.contains(part), "{flags:?}: `{part}` is missing in:\n{error}");
         }
+        // Each cause is told once.
+        for part in error.trim().split(": ") {
+            assert_eq!(error.matches(part).count(), 1, "{flags:?}: `{part}` in:\n{error}");
+        }
     }
     assert_eq!(topics(&broker), [""; 0]);
 }

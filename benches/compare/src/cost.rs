@@ -16,7 +16,7 @@ oncestream-compare cost: what guarantees of delivery cost, on Apache Kafka
 
   --nodes 1,3             the clusters, one after the other; with three nodes, three replicas
                           of which two must be in sync            (default 1,3)
-  --records N             records of a producer at full speed     (default 500000)
+  --records N             records of a producer at full speed     (default 2000000)
   --record-bytes N        bytes of a record                       (default 100)
   --rounds N              runs of each producer                   (default 5)
   --folder DIR            writes cost-N.md, cost-N.json and cost-N.svg for N nodes
@@ -37,7 +37,7 @@ impl Options {
     fn parse(args: &[String]) -> Result<Option<Self>> {
         let mut options = Self {
             nodes: vec![1, 3],
-            records: 500_000,
+            records: 2_000_000,
             record_bytes: 100,
             rounds: 5,
             folder: None,

@@ -135,6 +135,19 @@ fn a_record_that_is_doubled_is_an_error_and_leaves_no_topic() {
 }
 
 #[test]
+fn a_lost_answer_to_the_creation_or_deletion_of_a_topic_is_no_failure() {
+    let broker = broker();
+    for api in [Api::CreateTopics, Api::DeleteTopics] {
+        broker.faults().add(Fault::on(api).nth(1).then(Action::LoseAnswer));
+    }
+    let plan = plan(&broker).rounds(1).batches([Batches::Large]);
+    measure(&plan).unwrap();
+    let lost = broker.requests().into_iter().filter(|request| request.fault.is_some());
+    assert_eq!(lost.count(), 2);
+    assert_eq!(topics(&broker), [""; 0]);
+}
+
+#[test]
 fn a_broker_that_is_not_there_is_named_soon() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
     AdminClient, AdminOptions, NewTopic, OwnedResourceSpecifier, ResourceSpecifier,
-    TopicReplication,
+    TopicReplication, TopicResult,
 };
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -101,11 +101,11 @@ impl Cluster {
             .fold(NewTopic::new(topic, plan.partitions, replication), |new, (key, value)| {
                 new.set(key, value)
             });
-        let what = || format!("creating the topic {topic}");
-        let request = self.admin.create_topics([&new], &options());
-        for result in self.executor.block_on(request).map_err(failed(what()))? {
-            result.map_err(|(_, code)| failed(what())(KafkaError::AdminOp(code)))?;
-        }
+        // Nobody else makes a topic of this name: it is there because an answer did not come.
+        let done = |code| code == RDKafkaErrorCode::TopicAlreadyExists;
+        self.ask(&format!("creating the topic {topic}"), done, async || {
+            self.admin.create_topics([&new], &options()).await
+        })?;
         let until = Instant::now() + REQUEST;
         loop {
             plan.check_stopped()?;
@@ -123,15 +123,37 @@ impl Cluster {
 
     /// Deletes a topic, which may not be there.
     pub(super) fn delete(&self, topic: &str) -> Result<(), CostError> {
-        let what = || format!("deleting the topic {topic}");
-        let request = self.admin.delete_topics(&[topic], &options());
-        for result in self.executor.block_on(request).map_err(failed(what()))? {
-            match result {
-                Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition)) => {}
-                Err((_, code)) => return Err(failed(what())(KafkaError::AdminOp(code))),
+        let done = |code| code == RDKafkaErrorCode::UnknownTopicOrPartition;
+        self.ask(&format!("deleting the topic {topic}"), done, async || {
+            self.admin.delete_topics(&[topic], &options()).await
+        })
+    }
+
+    /// Asks for something until there is an answer: one that is lost is no answer. An error may mean
+    /// that it was done before.
+    fn ask(
+        &self,
+        what: &str,
+        done: impl Fn(RDKafkaErrorCode) -> bool,
+        request: impl AsyncFn() -> Result<Vec<TopicResult>, KafkaError>,
+    ) -> Result<(), CostError> {
+        let until = Instant::now() + REQUEST;
+        loop {
+            let outcome = self.executor.block_on(request()).and_then(|results| {
+                let refused = results.into_iter().filter_map(Result::err);
+                refused
+                    .map(|(_, code)| code)
+                    .find(|code| !done(*code))
+                    .map_or(Ok(()), |code| Err(KafkaError::AdminOp(code)))
+            });
+            match outcome {
+                Ok(()) => return Ok(()),
+                Err(error) if is_unanswered(&error) && Instant::now() < until => {
+                    std::thread::sleep(STEP);
+                }
+                Err(error) => return Err(failed(what)(error)),
             }
         }
-        Ok(())
     }
 
     /// Under what a plan is measured, with one of its topics.
@@ -170,6 +192,21 @@ impl Cluster {
         let what = format!("asking for the partitions of {topic}");
         self.admin.inner().fetch_metadata(Some(topic), REQUEST).map_err(failed(what))
     }
+}
+
+/// Whether the request may have been done or not, and another one may tell.
+fn is_unanswered(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error,
+        KafkaError::AdminOp(
+            Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::OperationTimedOut
+                | Code::RequestTimedOut
+                | Code::NotController
+        )
+    )
 }
 
 fn led(metadata: &Metadata, topic: &str) -> usize {

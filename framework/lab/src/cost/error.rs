@@ -4,7 +4,7 @@ use rdkafka::error::KafkaError;
 
 use super::Variant;
 
-/// Why a measurement gave no figure.
+/// Why a measurement gave no figure. What a client said is part of the text, and no source beside it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CostError {
@@ -37,22 +37,22 @@ pub enum CostError {
         reason: String,
     },
     /// A client could not be made, or failed.
-    #[error("{what}: {source}")]
+    #[error("{what}: {error}")]
     Client {
         /// What was done.
         what: String,
         /// The client's error.
-        source: KafkaError,
+        error: KafkaError,
     },
     /// A record was not acknowledged.
-    #[error("{variant}: a record to {topic} was not acknowledged: {source}")]
+    #[error("{variant}: a record to {topic} was not acknowledged: {error}")]
     Unacknowledged {
         /// The producer.
         variant: Variant,
         /// The topic.
         topic: String,
         /// What became of the record.
-        source: KafkaError,
+        error: KafkaError,
     },
     /// The topic does not hold what was acknowledged, once each.
     #[error(
@@ -82,14 +82,14 @@ pub enum CostError {
         seconds: u64,
     },
     /// A topic of the measurement could not be deleted.
-    #[error("{outcome}; the topic {topic} could not be deleted ({source}): delete it")]
+    #[error("{outcome}; the topic {topic} could not be deleted ({error}): delete it")]
     Left {
         /// The topic that is still there.
         topic: String,
         /// How the measurement itself ended.
         outcome: String,
         /// Why it could not be deleted.
-        source: Box<CostError>,
+        error: Box<CostError>,
     },
     /// The measurement was told to stop.
     #[error("stopped; nothing of the measurement is left on the brokers")]
@@ -98,5 +98,5 @@ pub enum CostError {
 
 pub(super) fn failed(what: impl Into<String>) -> impl FnOnce(KafkaError) -> CostError {
     let what = what.into();
-    move |source| CostError::Client { what, source }
+    move |error| CostError::Client { what, error }
 }

@@ -262,9 +262,9 @@ impl Plan {
         let outcome = cluster.create(self, &topic).and_then(|()| work(&topic));
         match (outcome, cluster.delete(&topic)) {
             (outcome, Ok(())) => outcome,
-            (outcome, Err(source)) => {
+            (outcome, Err(error)) => {
                 let outcome = outcome.map_or_else(|error| error.to_string(), |_| "measured".into());
-                Err(CostError::Left { topic, outcome, source: Box::new(source) })
+                Err(CostError::Left { topic, outcome, error: Box::new(error) })
             }
         }
     }

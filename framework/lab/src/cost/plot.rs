@@ -10,7 +10,7 @@ use super::table::number;
 
 const WIDTH: f64 = 860.0;
 /// Where bars begin and where the longest ends: names stand left, figures right.
-const LEFT: f64 = 170.0;
+const LEFT: f64 = 180.0;
 const RIGHT: f64 = 690.0;
 const ROW: f64 = 22.0;
 const BAR: f64 = 14.0;
@@ -52,7 +52,8 @@ pub(super) fn svg(costs: &Costs) -> String {
     for panel in &PANELS {
         y = draw(&mut body, panel, costs, y) + 24.0;
     }
-    let under = escaped(&costs.conditions.to_string());
+    let under = format!("Bars: medians; lines: lowest to highest. {}", costs.conditions);
+    let under = escaped(&under);
     // An error of writing into a string does not exist.
     let _ = writeln!(body, r#"<text class="small" x="16" y="{y}">{under}</text>"#);
     let height = y + 16.0;

@@ -80,7 +80,7 @@ pub(super) fn read(plan: &Plan, topic: &str, sent: u64) -> Result<Found, CostErr
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 ended.insert(partition);
             }
-            Some(Err(source)) => error = Some(source),
+            Some(Err(refused)) => error = Some(refused),
             None => {}
         }
         let at_the_end = ended.len() == plan.partitions as usize;
@@ -90,7 +90,7 @@ pub(super) fn read(plan: &Plan, topic: &str, sent: u64) -> Result<Found, CostErr
         plan.check_stopped()?;
         if heard.elapsed() > PATIENCE {
             return match error {
-                Some(source) if !at_the_end => Err(failed(what)(source)),
+                Some(error) if !at_the_end => Err(failed(what)(error)),
                 _ => Ok(tally.found),
             };
         }

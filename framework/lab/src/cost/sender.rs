@@ -206,7 +206,7 @@ impl<'a> Sender<'a> {
                     self.plan.check_stopped()?;
                     std::thread::sleep(Duration::from_millis(1));
                 }
-                Err((source, _)) => return Err(unacknowledged(self.variant, self.topic, source)),
+                Err((error, _)) => return Err(unacknowledged(self.variant, self.topic, error)),
             }
         }
         self.sent += 1;
@@ -283,14 +283,14 @@ impl<'a> Sender<'a> {
 
     fn check_reports(&self) -> Result<(), CostError> {
         match self.reports.told().refused.clone() {
-            Some(source) => Err(unacknowledged(self.variant, self.topic, source)),
+            Some(error) => Err(unacknowledged(self.variant, self.topic, error)),
             None => Ok(()),
         }
     }
 }
 
-fn unacknowledged(variant: Variant, topic: &str, source: KafkaError) -> CostError {
-    CostError::Unacknowledged { variant, topic: topic.to_owned(), source }
+fn unacknowledged(variant: Variant, topic: &str, error: KafkaError) -> CostError {
+    CostError::Unacknowledged { variant, topic: topic.to_owned(), error }
 }
 
 impl Drop for Sender<'_> {
