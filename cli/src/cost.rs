@@ -99,12 +99,13 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<()> {
     // A file that cannot be written is told now, not after the minutes of a measurement.
     let json = flags.json.as_deref().map(Output::open).transpose()?;
     let svg = flags.svg.as_deref().map(Output::open).transpose()?;
+    let stopped = stopped()?;
     let measured = plan.clone();
     let mut work =
         tokio::task::spawn_blocking(move || measured.run(&mut |progress| eprintln!("{progress}")));
     let outcome = tokio::select! {
         outcome = &mut work => outcome,
-        signal = stopped() => {
+        signal = stopped => {
             plan.stop();
             signal?;
             work.await

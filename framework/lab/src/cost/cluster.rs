@@ -14,7 +14,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
-use rdkafka::metadata::Metadata;
+use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::types::RDKafkaErrorCode;
 use tokio::runtime::Runtime;
 
@@ -171,7 +171,7 @@ impl Cluster {
         };
         if let Ok(metadata) = self.metadata(topic) {
             conditions.brokers = metadata.brokers().len();
-            let partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+            let partitions = metadata.topics().iter().flat_map(MetadataTopic::partitions);
             conditions.replicas = partitions.map(|p| p.replicas().len()).max().unwrap_or(0);
         }
         conditions
@@ -211,7 +211,7 @@ fn is_unanswered(error: &KafkaError) -> bool {
 
 fn led(metadata: &Metadata, topic: &str) -> usize {
     let of_topic = metadata.topics().iter().filter(|found| found.name() == topic);
-    of_topic.flat_map(|found| found.partitions()).filter(|p| p.leader() >= 0).count()
+    of_topic.flat_map(MetadataTopic::partitions).filter(|p| p.leader() >= 0).count()
 }
 
 fn options() -> AdminOptions {

@@ -42,7 +42,7 @@ pub enum CostError {
         /// What was done.
         what: String,
         /// The client's error.
-        error: KafkaError,
+        error: Box<KafkaError>,
     },
     /// A record was not acknowledged.
     #[error("{variant}: a record to {topic} was not acknowledged: {error}")]
@@ -52,7 +52,7 @@ pub enum CostError {
         /// The topic.
         topic: String,
         /// What became of the record.
-        error: KafkaError,
+        error: Box<KafkaError>,
     },
     /// The topic does not hold what was acknowledged, once each.
     #[error(
@@ -98,5 +98,5 @@ pub enum CostError {
 
 pub(super) fn failed(what: impl Into<String>) -> impl FnOnce(KafkaError) -> CostError {
     let what = what.into();
-    move |error| CostError::Client { what, error }
+    move |error| CostError::Client { what, error: Box::new(error) }
 }

@@ -290,7 +290,7 @@ impl<'a> Sender<'a> {
 }
 
 fn unacknowledged(variant: Variant, topic: &str, error: KafkaError) -> CostError {
-    CostError::Unacknowledged { variant, topic: topic.to_owned(), error }
+    CostError::Unacknowledged { variant, topic: topic.to_owned(), error: Box::new(error) }
 }
 
 impl Drop for Sender<'_> {

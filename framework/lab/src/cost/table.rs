@@ -25,7 +25,7 @@ pub(super) fn table(costs: &Costs) -> String {
     for measurement in &costs.measurements {
         let variant = measurement.variant;
         let mut row = vec![variant.batches.to_string(), variant.delivery.to_string()];
-        row.extend(columns().map(|(_, figure, decimals)| cell(measurement, figure, *decimals)));
+        row.extend(columns().map(|(_, figure, decimals)| cell(measurement, *figure, *decimals)));
         rows.push(row);
     }
     let mut text = format!("{}\n\nMedians, with the lowest and the highest.\n\n", costs.conditions);
@@ -33,7 +33,7 @@ pub(super) fn table(costs: &Costs) -> String {
     text
 }
 
-fn cell(measurement: &Measurement, figure: &Figure, decimals: usize) -> String {
+fn cell(measurement: &Measurement, figure: Figure, decimals: usize) -> String {
     let number = |value| number(value, decimals);
     measurement.spread(figure).map_or_else(
         || "-".to_owned(),
@@ -59,22 +59,20 @@ fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
-    let line = |cells: &mut dyn Iterator<Item = String>| {
-        cells.map(|cell| format!("| {cell} ")).collect::<String>() + "|\n"
-    };
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     let mut text = String::new();
     for (at, row) in rows.iter().enumerate() {
         let padded = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
             // Names stand left, figures right.
             if column < 2 { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
         });
-        text.push_str(&line(&mut { padded }));
+        text.push_str(&line(padded.collect()));
         if at == 0 {
             let rules = widths.iter().enumerate().map(|(column, width)| {
                 let dashes = "-".repeat(width.saturating_sub(1));
                 if column < 2 { format!("{dashes}-") } else { format!("{dashes}:") }
             });
-            text.push_str(&line(&mut { rules }));
+            text.push_str(&line(rules.collect()));
         }
     }
     text
