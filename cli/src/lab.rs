@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
-use clap::Args;
+use clap::{Args, Subcommand};
 use oncestream_lab::{
     Audience, Audiences, Chapter, Lab, LabError, Language, Page, Run, Style, Terminal, chapters,
 };
@@ -19,12 +19,17 @@ use output::Output;
 use signals::Signals;
 use steps::Steps;
 
+use crate::cost;
+
 /// Shows what at most once, at least once and exactly once mean, live, on a broker that is broken on
 /// purpose.
 ///
 /// Without a chapter it lists them.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Flags {
+    #[command(subcommand)]
+    question: Option<Question>,
     /// The chapters to run, one after the other, or `all`.
     #[arg(value_name = "CHAPTER")]
     chapters: Vec<String>,
@@ -39,10 +44,19 @@ pub(crate) struct Flags {
     lang: Option<Language>,
 }
 
+/// What the lab answers beside its chapters.
+#[derive(Subcommand)]
+enum Question {
+    Cost(Box<cost::Flags>),
+}
+
 /// Lists chapters, or runs them until they end or a signal comes.
 ///
 /// A claim that does not hold is a failure.
 pub(crate) async fn run(flags: Flags) -> anyhow::Result<ExitCode> {
+    if let Some(Question::Cost(flags)) = flags.question {
+        return cost::run(*flags).await.map(|()| ExitCode::SUCCESS);
+    }
     let language = flags.lang.unwrap_or_else(Language::of_environment);
     if flags.chapters.is_empty() {
         quietly(list(language))?;

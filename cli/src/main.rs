@@ -1,6 +1,7 @@
 //! The `oncestream` command. Each subcommand has a file of its own.
 
 mod broker;
+mod cost;
 mod lab;
 mod reset;
 mod time;

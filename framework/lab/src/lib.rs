@@ -6,6 +6,8 @@
 //! what a reader sees is shown as it is. Nothing that is shown comes from a script, and each chapter
 //! ends with [claims](Claim) that were compared with what happened.
 //!
+//! [`cost`] measures what guarantees of delivery cost, on any Kafka.
+//!
 //! The crate knows no command line. An [`Audience`] takes the scenes of a chapter as they happen.
 //!
 //! ```
@@ -24,6 +26,7 @@
 mod chapter;
 mod chapters;
 mod clients;
+pub mod cost;
 mod diagram;
 mod error;
 mod excerpt;
