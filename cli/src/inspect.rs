@@ -97,9 +97,8 @@ struct Cluster {
     bootstrap_server: Option<String>,
     /// A properties file: how to reach the brokers. It may be an application's.
     ///
-    /// PLAINTEXT, SSL, SASL_PLAINTEXT and SASL_SSL are known, with the mechanisms PLAIN, SCRAM-SHA-256
-    /// and SCRAM-SHA-512: security.protocol, sasl.mechanism, sasl.username and sasl.password or
-    /// sasl.jaas.config, ssl.ca.location (PEM), request.timeout.ms.
+    /// Known are TLS, SASL PLAIN and SASL SCRAM: security.protocol, sasl.mechanism, sasl.username and
+    /// sasl.password or sasl.jaas.config, ssl.ca.location (PEM), and request.timeout.ms.
     #[arg(long, value_name = "FILE")]
     command_config: Option<PathBuf>,
     /// Print JSON, for programs.

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::security::{Login, Mechanism, Security};
+use crate::security::{Authorities, Login, Mechanism, Security};
 
 /// What a cluster is asked through.
 #[derive(Debug, Clone)]
@@ -92,6 +92,8 @@ pub enum ConfigError {
 
 /// What `security.protocol` may be.
 const PROTOCOLS: &str = "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL";
+/// librdkafka's word for the authorities of the system.
+const SYSTEM: &str = "probe";
 const CLIENT_ID: &str = "oncestream-inspect";
 /// Kafka's own default.
 const CONNECT_TIMEOUT_MS: u64 = 10_000;
@@ -152,7 +154,7 @@ impl ClientConfig {
 }
 
 /// `host:port`, where an address of IPv6 is in brackets.
-pub(crate) fn addresses(text: &str) -> Result<Vec<Server>, ConfigError> {
+fn addresses(text: &str) -> Result<Vec<Server>, ConfigError> {
     let given = text.split(',').map(str::trim).filter(|server| !server.is_empty());
     let servers: Result<Vec<Server>, ConfigError> = given.map(address).collect();
     match servers?.as_slice() {
@@ -254,9 +256,16 @@ impl Given {
             _ => return Err(ConfigError::Invalid { key, value: protocol, allowed: PROTOCOLS }),
         };
         Security::new(
-            tls.then(|| self.text("ssl.ca.location")),
+            tls.then(|| self.authorities()),
             if sasl { Some(self.login()?) } else { None },
         )
+    }
+
+    fn authorities(&self) -> Authorities {
+        match self.text("ssl.ca.location") {
+            Some(file) if file != SYSTEM => Authorities::File(file),
+            _ => Authorities::System,
+        }
     }
 
     fn login(&self) -> Result<Login, ConfigError> {
@@ -358,5 +367,16 @@ mod tests {
         let pairs = [SASL[0], SASL[1], SASL[2], ("sasl.mechanism", "PLAIN")];
         let error = ClientConfig::from_properties(pairs).unwrap_err().to_string();
         assert!(error.contains("`sasl.password` is required"), "{error}");
+    }
+
+    #[test]
+    #[cfg(not(feature = "tls"))]
+    fn what_the_build_lacks_is_refused_with_the_feature() {
+        let tls = ClientConfig::from_properties([SASL[0], ("security.protocol", "SSL")]);
+        for refused in [tls, with(&[("sasl.mechanism", "SCRAM-SHA-256")])] {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains("feature `tls`"), "{error}");
+        }
+        with(&[("sasl.mechanism", "PLAIN")]).unwrap();
     }
 }

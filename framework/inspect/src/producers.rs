@@ -24,6 +24,9 @@ use crate::wire::{Client, Topics};
 pub(crate) const BATCH: usize = 500;
 /// How long to wait before a leader or a coordinator that moved is asked again.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_millis(200);
+/// How long they may take to be found: an election takes less, and a partition without a leader is to
+/// be told.
+const RETRY_FOR: Duration = Duration::from_secs(10);
 
 const INVALID_TOPIC: i16 = 17;
 const UNKNOWN_TOPIC_OR_PARTITION: i16 = 3;
@@ -179,12 +182,17 @@ impl fmt::Display for At {
     }
 }
 
+/// When to stop asking again.
+pub(crate) fn retry_until(client: &Client) -> Instant {
+    Instant::now() + client.config().request_timeout.min(RETRY_FOR)
+}
+
 /// What leaders alone say, without the owners of transactions.
 pub(crate) async fn known_to_leaders(
     client: &mut Client,
     scope: &Scope,
 ) -> Result<ProducersReport, InspectError> {
-    let until = Instant::now() + client.config().request_timeout;
+    let until = retry_until(client);
     let mut report =
         ProducersReport { now_ms: now_ms(), partitions: Vec::new(), missing: Vec::new() };
     // Those that a leader has yet to answer for, and why; at first all.

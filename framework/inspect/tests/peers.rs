@@ -6,7 +6,9 @@ use std::future::Future;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use oncestream_inspect::{Client, ClientConfig, InspectError, Scope, producers};
+use oncestream_broker::{Action, Api, Broker, Fault};
+use oncestream_inspect::transactions::Search;
+use oncestream_inspect::{Client, ClientConfig, InspectError, Scope, producers, transactions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -33,6 +35,10 @@ async fn answers(bytes: &'static [u8]) -> String {
         let _ = stream.read(&mut [0; 1000]).await;
     })
     .await
+}
+
+fn config(broker: &Broker) -> ClientConfig {
+    ClientConfig::new(broker.bootstrap_servers()).unwrap()
 }
 
 async fn error_of(pairs: &[(&str, &str)]) -> InspectError {
@@ -86,7 +92,7 @@ async fn a_connection_that_ends_is_told_with_what_was_asked() {
 
 #[tokio::test]
 async fn the_next_broker_is_asked_where_the_first_is_down() {
-    let broker = oncestream_broker::Broker::builder().start().await.unwrap();
+    let broker = Broker::builder().start().await.unwrap();
     broker.create_topic("lines", 1).unwrap();
     let servers = format!("127.0.0.1:1,{}", broker.bootstrap_servers());
     let mut client = Client::connect(ClientConfig::new(&servers).unwrap()).await.unwrap();
@@ -95,18 +101,69 @@ async fn the_next_broker_is_asked_where_the_first_is_down() {
 }
 
 #[tokio::test]
-async fn a_broker_that_cuts_a_connection_is_asked_again() {
-    use oncestream_broker::{Action, Api, Broker, Fault};
+async fn to_ask_for_a_topic_does_not_make_it() {
+    let builder = Broker::builder().setting("auto.create.topics.enable", "true").unwrap();
+    let broker = builder.start().await.unwrap();
+    let mut client = Client::connect(config(&broker)).await.unwrap();
+    for _ in 0..2 {
+        let error = producers::describe(&mut client, &Scope::topic("typo")).await.unwrap_err();
+        assert!(matches!(error, InspectError::NoSuchTopic { .. }), "{error}");
+    }
+    assert_eq!(broker.view().partitions, []);
+}
+
+#[tokio::test]
+async fn each_leader_is_asked_for_its_own_partitions() {
+    let broker = Broker::builder().nodes(3).start().await.unwrap();
+    broker.create_topic("lines", 6).unwrap();
+    let mut client = Client::connect(config(&broker)).await.unwrap();
+    let report = producers::describe(&mut client, &Scope::all()).await.unwrap();
+    let asked: Vec<(i32, i32)> =
+        report.partitions.iter().map(|found| (found.partition, found.leader)).collect();
+    let view = broker.view();
+    let leaders: Vec<(i32, i32)> =
+        view.partitions.iter().map(|found| (found.partition, found.leader)).collect();
+    assert_eq!(asked, leaders);
+    assert!(leaders.iter().any(|(_, leader)| *leader != leaders[0].1), "{leaders:?}");
+}
+
+#[tokio::test]
+async fn a_question_that_fails_in_passing_is_asked_again() {
+    let broker = Broker::builder().nodes(3).start().await.unwrap();
+    broker.create_topic("lines", 3).unwrap();
+    for (api, actions) in [
+        (Api::Metadata, &[Action::Disconnect, Action::LoseAnswer][..]),
+        // Not the leader; not the coordinator, or not yet.
+        (Api::DescribeProducers, &[Action::Disconnect, Action::LoseAnswer, Action::Error(6)]),
+        (Api::ListTransactions, &[Action::Disconnect, Action::Error(14), Action::Error(15)]),
+    ] {
+        for action in actions {
+            broker.faults().add(Fault::on(api).times(1).then(*action));
+            let mut client = Client::connect(config(&broker)).await.unwrap();
+            let report = transactions::describe(&mut client, &Search::default()).await.unwrap();
+            assert_eq!(report.partitions_searched, 3, "{api} {action:?}: {:?}", report.missing);
+            assert!(report.missing.is_empty(), "{api} {action:?}: {:?}", report.missing);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_fails_for_good_is_told_beside_what_does_not() {
     let broker = Broker::builder().start().await.unwrap();
     broker.create_topic("lines", 2).unwrap();
-    for action in [Action::Disconnect, Action::LoseAnswer, Action::MoveLeader, Action::Error(6)] {
-        broker.faults().add(Fault::on(Api::DescribeProducers).times(1).then(action));
-        let config = ClientConfig::new(broker.bootstrap_servers()).unwrap();
-        let mut client = Client::connect(config).await.unwrap();
-        let report = producers::describe(&mut client, &Scope::topic("lines")).await.unwrap();
-        assert_eq!(report.partitions.len(), 2, "{action:?}: {:?}", report.missing);
-        assert!(report.missing.is_empty(), "{action:?}: {:?}", report.missing);
-    }
+    let fault = Fault::on(Api::DescribeProducers).times(u64::MAX).then(Action::Error(6));
+    let fault = broker.faults().add(fault);
+    let pairs = [("bootstrap.servers", broker.bootstrap_servers()), ("request.timeout.ms", "500")];
+    let config = ClientConfig::from_properties(pairs).unwrap();
+    let mut client = Client::connect(config).await.unwrap();
+    let report = producers::describe(&mut client, &Scope::topic("lines")).await.unwrap();
+    assert!(report.partitions.is_empty());
+    let told: Vec<String> = report.missing.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["lines-0: NotLeaderOrFollower", "lines-1: NotLeaderOrFollower"]);
+    // The same client goes on.
+    broker.faults().remove(fault);
+    let report = producers::describe(&mut client, &Scope::topic("lines")).await.unwrap();
+    assert_eq!((report.partitions.len(), report.missing.len()), (2, 0));
 }
 
 #[cfg(feature = "tls")]
@@ -151,7 +208,7 @@ mod tls {
 
     #[tokio::test]
     async fn tls_is_agreed_on_with_a_broker_whose_authority_is_given_and_with_no_other() {
-        let broker = oncestream_broker::Broker::builder().start().await.unwrap();
+        let broker = Broker::builder().start().await.unwrap();
         let port = in_front_of(broker.bootstrap_servers()).await;
         let (by_name, by_number) = (format!("localhost:{port}"), format!("127.0.0.1:{port}"));
         let authority = file("broker-cert.pem");

@@ -21,22 +21,29 @@ pub(crate) struct Security {
 }
 
 impl Security {
-    /// With TLS there is a file of authorities, or none for those of the system.
+    /// With TLS there are authorities to believe.
     pub(crate) fn new(
-        tls: Option<Option<String>>,
+        authorities: Option<Authorities>,
         login: Option<Login>,
     ) -> Result<Self, ConfigError> {
         #[cfg(feature = "tls")]
-        return Ok(Self {
-            tls: tls.map(|file| tls::Tls::new(file.as_deref())).transpose()?,
-            login,
-        });
+        return Ok(Self { tls: authorities.map(tls::Tls::new).transpose()?, login });
         #[cfg(not(feature = "tls"))]
-        return match tls {
+        return match authorities {
             Some(_) => Err(ConfigError::Feature { what: "TLS (`security.protocol`)" }),
             None => Ok(Self { login }),
         };
     }
+}
+
+/// Who may sign a broker's certificate.
+#[derive(Debug, Clone)]
+pub(crate) enum Authorities {
+    /// Whom the system believes: a company's own are there too.
+    System,
+    /// Those in a PEM file.
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "TLS reads it"))]
+    File(String),
 }
 
 /// A SASL mechanism.

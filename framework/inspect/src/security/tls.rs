@@ -15,10 +15,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use super::Authorities;
 use crate::config::ConfigError;
-
-/// librdkafka's word for the authorities of the system.
-const SYSTEM: &str = "probe";
 
 /// How to speak TLS with any broker of a cluster.
 #[derive(Clone)]
@@ -31,22 +29,25 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// Believes the authorities of a PEM file, or of the system: a company's own are there too.
-    pub(crate) fn new(file: Option<&str>) -> Result<Self, ConfigError> {
+    /// Believes these authorities.
+    pub(crate) fn new(authorities: Authorities) -> Result<Self, ConfigError> {
         let mut roots = RootCertStore::empty();
-        let file = file.filter(|file| *file != SYSTEM);
-        let told = file.unwrap_or("the system's certificates").to_owned();
-        let failed = |reason: String| ConfigError::Certificates { file: told.clone(), reason };
-        match file {
-            Some(file) => {
+        let file = match &authorities {
+            Authorities::File(file) => file.as_str(),
+            Authorities::System => "the system's certificates",
+        };
+        let failed = |reason| ConfigError::Certificates { file: file.to_owned(), reason };
+        match &authorities {
+            Authorities::File(file) => {
                 for certificate in certificates(Path::new(file)).map_err(failed)? {
                     roots.add(certificate).map_err(|e| failed(e.to_string()))?;
                 }
             }
             // A system has some that are out of date or of a form that is not taken.
-            None => drop(
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs),
-            ),
+            Authorities::System => {
+                let found = rustls_native_certs::load_native_certs().certs;
+                roots.add_parsable_certificates(found);
+            }
         }
         if roots.is_empty() {
             return Err(failed("there is no certificate in it".to_owned()));

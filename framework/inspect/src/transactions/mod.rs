@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::error::{InspectError, is_passing, name_of};
 use crate::producers::{
-    BATCH, Missing, PartitionProducers, Producer, RETRY_AFTER, Scope, known_to_leaders,
+    BATCH, Missing, PartitionProducers, Producer, RETRY_AFTER, Scope, known_to_leaders, retry_until,
 };
 use crate::table::{known, now_ms};
 use crate::wire::{Client, Topics};
@@ -232,7 +232,7 @@ pub(crate) async fn listed(
     client: &mut Client,
     producer_ids: &[i64],
 ) -> Result<(Vec<Transaction>, Vec<Missing>), InspectError> {
-    let until = Instant::now() + client.config().request_timeout;
+    let until = retry_until(client);
     let mut found: BTreeMap<String, Transaction> = BTreeMap::new();
     loop {
         // A coordinator that moved is another broker's answer: all are asked again.
@@ -287,9 +287,9 @@ async fn of_coordinator(
         let why = Missing::new(what, name_of(answer.error_code));
         let passing = is_passing(answer.error_code);
         if passing {
-            found.moving.push(why)
+            found.moving.push(why);
         } else {
-            found.missing.push(why)
+            found.missing.push(why);
         }
         return Ok(found);
     }

@@ -15,7 +15,7 @@ use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
 use kafka_protocol::protocol::StrBytes;
 
-use crate::config::{ClientConfig, Server, addresses};
+use crate::config::{ClientConfig, Server};
 use crate::error::InspectError;
 use connection::Connection;
 pub(crate) use messages::Ask;
@@ -86,23 +86,27 @@ impl Client {
         };
         let request =
             MetadataRequest::default().with_topics(topics).with_allow_auto_topic_creation(false);
-        let mut any = match self.any.take() {
-            Some(any) => any,
-            None => open_any(&self.config).await?,
-        };
-        let answer = any.ask(&request).await?;
-        self.any = Some(any);
-        self.brokers.clear();
-        for broker in answer.brokers {
-            let text = match broker.host.contains(':') {
-                true => format!("[{}]:{}", broker.host.as_str(), broker.port),
-                false => format!("{}:{}", broker.host.as_str(), broker.port),
-            };
-            if let Some(server) = addresses(&text)?.first() {
-                self.brokers.insert(broker.node_id.0, server.clone());
-            }
-        }
+        let answer = self.ask_any(&request).await?;
+        let brokers = answer.brokers.into_iter().filter_map(|broker| {
+            let (host, port) = (broker.host.to_string(), u16::try_from(broker.port).ok()?);
+            Some((broker.node_id.0, Server { host, port }))
+        });
+        self.brokers = brokers.collect();
         Ok(answer.topics)
+    }
+
+    /// Asks any broker. A connection that was kept may have ended since: then another is asked.
+    async fn ask_any<A: Ask>(&mut self, request: &A) -> Result<A::Answer, InspectError> {
+        if let Some(mut kept) = self.any.take()
+            && let Ok(answer) = kept.ask(request).await
+        {
+            self.any = Some(kept);
+            return Ok(answer);
+        }
+        let mut any = open_any(&self.config).await?;
+        let answer = any.ask(request).await?;
+        self.any = Some(any);
+        Ok(answer)
     }
 
     /// Asks one broker of the cluster.
