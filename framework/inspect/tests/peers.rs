@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::future::Future;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use oncestream_broker::{Action, Api, Broker, Fault};
@@ -168,6 +167,7 @@ async fn what_fails_for_good_is_told_beside_what_does_not() {
 
 #[cfg(feature = "tls")]
 mod tls {
+    use std::path::Path;
     use std::sync::Arc;
 
     use tokio_rustls::TlsAcceptor;
