@@ -132,3 +132,92 @@ ask!(
     "3.0",
     |_| "4(2ss4882(s[4]))"
 );
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use bytes::BytesMut;
+    use kafka_protocol::messages::api_versions_response::ApiVersion;
+    use kafka_protocol::messages::describe_producers_response::{
+        PartitionResponse, ProducerState, TopicResponse,
+    };
+    use kafka_protocol::messages::describe_transactions_response::{TopicData, TransactionState};
+    use kafka_protocol::messages::list_transactions_response::TransactionState as Listed;
+    use kafka_protocol::messages::metadata_response::{
+        MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+    };
+    use kafka_protocol::messages::{BrokerId, TopicName, TransactionalId};
+    use kafka_protocol::protocol::StrBytes;
+
+    use super::super::shape::fits;
+    use super::*;
+
+    const TEXT: StrBytes = StrBytes::from_static_str("text");
+
+    /// In each version the answer has its form, and whatever was cut off it has not.
+    fn has_its_form<A: Ask<Answer: Encodable>>(answer: &A::Answer) {
+        for version in A::MIN..=A::MAX {
+            let mut bytes = BytesMut::new();
+            answer.encode(&mut bytes, version).unwrap();
+            let (shape, flexible) = (A::shape(version), version >= A::FLEXIBLE);
+            assert!(fits(shape, flexible, &bytes), "{} {version}", A::NAME);
+            for length in 0..bytes.len() {
+                assert!(!fits(shape, flexible, &bytes[..length]), "{} {version}", A::NAME);
+            }
+        }
+    }
+
+    #[test]
+    fn every_answer_in_every_version_has_its_form() {
+        let version = ApiVersion::default().with_api_key(3).with_max_version(12);
+        let answer = ApiVersionsResponse::default().with_api_keys(vec![version]);
+        has_its_form::<ApiVersionsRequest>(&answer);
+        let answer = SaslHandshakeResponse::default().with_mechanisms(vec![TEXT]);
+        has_its_form::<SaslHandshakeRequest>(&answer);
+        let answer = SaslAuthenticateResponse::default()
+            .with_error_message(Some(TEXT))
+            .with_auth_bytes(TEXT.into_bytes());
+        has_its_form::<SaslAuthenticateRequest>(&answer);
+
+        let producer = PartitionResponse::default()
+            .with_error_message(Some(TEXT))
+            .with_active_producers(vec![ProducerState::default(); 2]);
+        let topic =
+            TopicResponse::default().with_name(TopicName(TEXT)).with_partitions(vec![producer]);
+        let answer = DescribeProducersResponse::default().with_topics(vec![topic]);
+        has_its_form::<DescribeProducersRequest>(&answer);
+
+        let listed = Listed::default()
+            .with_transactional_id(TransactionalId(TEXT))
+            .with_transaction_state(TEXT);
+        let answer = ListTransactionsResponse::default()
+            .with_unknown_state_filters(vec![TEXT])
+            .with_transaction_states(vec![listed]);
+        has_its_form::<ListTransactionsRequest>(&answer);
+
+        let topic = TopicData::default().with_topic(TopicName(TEXT)).with_partitions(vec![0, 1]);
+        let state = TransactionState::default()
+            .with_transactional_id(TransactionalId(TEXT))
+            .with_transaction_state(TEXT)
+            .with_topics(vec![topic]);
+        let answer = DescribeTransactionsResponse::default().with_transaction_states(vec![state]);
+        has_its_form::<DescribeTransactionsRequest>(&answer);
+    }
+
+    #[test]
+    fn metadata_has_its_form_in_every_version() {
+        let broker = MetadataResponseBroker::default().with_host(TEXT).with_rack(Some(TEXT));
+        let partition = MetadataResponsePartition::default()
+            .with_replica_nodes(vec![BrokerId(1); 3])
+            .with_isr_nodes(vec![BrokerId(1); 2]);
+        let topic = MetadataResponseTopic::default()
+            .with_name(Some(TopicName(TEXT)))
+            .with_partitions(vec![partition; 2]);
+        let answer = MetadataResponse::default()
+            .with_brokers(vec![broker])
+            .with_cluster_id(Some(TEXT))
+            .with_topics(vec![topic]);
+        has_its_form::<MetadataRequest>(&answer);
+    }
+}
