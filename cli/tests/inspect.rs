@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use oncestream_broker::Broker;
+use oncestream_broker::{Action, Api, Broker, Fault};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use serde_json::Value;
@@ -177,6 +177,27 @@ fn a_configuration_file_is_understood_or_refused_by_its_keys_and_never_quoted() 
     let (success, text) = run(&format!("{sasl}{jaas}"), &[]);
     assert!(!success);
     assert_tells(&text, &["SaslHandshake", broker.bootstrap_servers()]);
+}
+
+#[test]
+fn what_could_not_be_looked_at_is_named_after_the_rest_and_fails() {
+    let (broker, _producer) = open_transaction();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("client.properties");
+    fs::write(&file, "request.timeout.ms=500\n").unwrap();
+    // Not the leader, for good.
+    broker.faults().add(Fault::on(Api::DescribeProducers).always().then(Action::Error(6)));
+    let servers = broker.bootstrap_servers();
+    for more in [&[][..], &["--json"]] {
+        let arguments = ["inspect", "transactions", "--command-config", file.to_str().unwrap()];
+        let mut command =
+            oncestream(&[&arguments[..], &["--bootstrap-server", servers], more].concat());
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        assert!(!status.success());
+        assert_tells(&String::from_utf8(stdout).unwrap(), &["word-count-0", "Ongoing"]);
+        let stderr = String::from_utf8(stderr).unwrap();
+        assert_tells(&stderr, &["not all", "lines-0: NotLeaderOrFollower", "lines-1: "]);
+    }
 }
 
 /// Its standard output is closed before it writes.
