@@ -150,8 +150,7 @@ async fn a_question_that_fails_in_passing_is_asked_again() {
 async fn what_fails_for_good_is_told_beside_what_does_not() {
     let broker = Broker::builder().start().await.unwrap();
     broker.create_topic("lines", 2).unwrap();
-    let fault = Fault::on(Api::DescribeProducers).times(u64::MAX).then(Action::Error(6));
-    let fault = broker.faults().add(fault);
+    broker.faults().add(Fault::on(Api::DescribeProducers).always().then(Action::Error(6)));
     let pairs = [("bootstrap.servers", broker.bootstrap_servers()), ("request.timeout.ms", "500")];
     let config = ClientConfig::from_properties(pairs).unwrap();
     let mut client = Client::connect(config).await.unwrap();
@@ -159,6 +158,11 @@ async fn what_fails_for_good_is_told_beside_what_does_not() {
     assert!(report.partitions.is_empty());
     let told: Vec<String> = report.missing.iter().map(ToString::to_string).collect();
     assert_eq!(told, ["lines-0: NotLeaderOrFollower", "lines-1: NotLeaderOrFollower"]);
+    // A topic that cannot be told of yet.
+    broker.faults().clear();
+    let fault = broker.faults().add(Fault::on(Api::Metadata).always().then(Action::Error(5)));
+    let report = producers::describe(&mut client, &Scope::topic("lines")).await.unwrap();
+    assert_eq!((report.partitions.len(), report.missing.len()), (0, 1), "{:?}", report.missing);
     // The same client goes on.
     broker.faults().remove(fault);
     let report = producers::describe(&mut client, &Scope::topic("lines")).await.unwrap();

@@ -19,7 +19,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, Producer as _};
 
-use crate::{send, transactional, wait};
+use crate::{HEAP_MB, send, transactional, wait};
 
 const TOPIC: &str = "lines";
 const TOOL: &str = "org.apache.kafka.tools.TransactionsCommand";
@@ -51,7 +51,7 @@ fn last_snapshot(kafka: &KafkaCluster) -> PathBuf {
 #[test]
 #[ignore = "needs Apache Kafka from Maven"]
 fn a_snapshot_of_apache_kafka_has_what_its_broker_knew() {
-    let kafka = with_topic(KafkaCluster::start().unwrap());
+    let kafka = with_topic(KafkaCluster::builder().heap_mb(HEAP_MB).start().unwrap());
     let idempotent: BaseProducer =
         config(&kafka).set("enable.idempotence", "true").create().unwrap();
     send(&idempotent, TOPIC, 0, 3);
@@ -127,8 +127,9 @@ fn search(kafka: &KafkaCluster, max_timeout_ms: i64) -> TransactionsReport {
 #[ignore = "needs Apache Kafka from Maven"]
 fn a_transaction_that_hangs_is_found_as_apache_kafka_finds_it_and_ends_by_the_command() {
     // Since 3.6 a leader asks the coordinator first, so that none can hang.
-    let builder =
-        KafkaCluster::builder().property("transaction.partition.verification.enable", "false");
+    let builder = KafkaCluster::builder()
+        .heap_mb(HEAP_MB)
+        .property("transaction.partition.verification.enable", "false");
     let kafka = with_topic(builder.start().unwrap());
     // The negative control, in the same partition.
     let healthy = transactional(config(&kafka), "healthy");

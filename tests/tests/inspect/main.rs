@@ -16,6 +16,9 @@ use oncestream_tests::kafka::{LIMIT, broker, client, create_topics, eventually};
 use rdkafka::ClientConfig as KafkaConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 
+/// Several clusters run side by side.
+pub(crate) const HEAP_MB: u32 = 512;
+
 pub(crate) fn wait<T>(doing: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(doing)

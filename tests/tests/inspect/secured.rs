@@ -12,7 +12,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::Producer as _;
 
-use crate::{send, transactional, wait};
+use crate::{HEAP_MB, send, transactional, wait};
 
 /// Must be nowhere in what is told.
 const SECRET: &str = "hunter2";
@@ -29,6 +29,7 @@ fn kafka() -> KafkaCluster {
     let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
     let kafka = KafkaCluster::builder()
         .secured()
+        .heap_mb(HEAP_MB)
         .property("sasl.enabled.mechanisms", "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512")
         .property(
             "listener.name.secure.scram-sha-256.sasl.jaas.config",

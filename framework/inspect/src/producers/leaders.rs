@@ -1,6 +1,7 @@
 //! Asks the leaders of partitions, and asks again while leaders move.
 //!
-//! Invariant: each partition in question ends up in the report once, as known or as missing.
+//! Invariant: each partition in question ends up in the report once, as known or as missing, unless it is
+//! deleted meanwhile.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -89,11 +90,13 @@ async fn leaders(
     let (mut leaders, mut missing) = (BTreeMap::new(), Vec::new());
     for topic in topics {
         let name = topic.name.map(|name| name.0.to_string()).unwrap_or_default();
-        match (topic.error_code, &scope.topic) {
-            (0, _) => {}
-            (code, Some(_)) if is_passing(code) && code != UNKNOWN_TOPIC_OR_PARTITION => {}
-            (code, Some(_)) => return Err(topic_error(name, code)),
-            (code, None) => missing.push(Missing::new(name.as_str(), name_of(code))),
+        if topic.error_code != 0 {
+            let refused = scope.topic.is_some().then(|| topic_error(&name, topic.error_code));
+            if let Some(error) = refused.flatten() {
+                return Err(error);
+            }
+            missing.push(Missing::new(name, name_of(topic.error_code)));
+            continue;
         }
         let count = topic.partitions.len();
         let all = topic.partitions.into_iter();
@@ -107,7 +110,6 @@ async fn leaders(
         leaders.extend(wanted);
         if let Some(partition) = scope.partition
             && leaders.len() == before
-            && topic.error_code == 0
         {
             return Err(InspectError::NoSuchPartition { topic: name, partition, count });
         }
@@ -115,18 +117,18 @@ async fn leaders(
     Ok((leaders, missing))
 }
 
-fn topic_error(topic: String, code: i16) -> InspectError {
+/// Why a topic that was named is not looked at, if that is for good.
+fn topic_error(topic: &str, code: i16) -> Option<InspectError> {
     match code {
-        TOPIC_AUTHORIZATION_FAILED => {
-            InspectError::NotAuthorized { resource: format!("topic `{topic}`"), right: "Describe" }
-        }
+        TOPIC_AUTHORIZATION_FAILED => Some(InspectError::NotAuthorized {
+            resource: format!("topic `{topic}`"),
+            right: "Describe",
+        }),
         // Either cannot be the name of one that is there.
-        UNKNOWN_TOPIC_OR_PARTITION | INVALID_TOPIC => InspectError::NoSuchTopic { topic },
-        code => InspectError::Refused {
-            broker: format!("topic `{topic}`"),
-            request: "Metadata",
-            error: name_of(code),
-        },
+        UNKNOWN_TOPIC_OR_PARTITION | INVALID_TOPIC => {
+            Some(InspectError::NoSuchTopic { topic: topic.to_owned() })
+        }
+        _ => None,
     }
 }
 
