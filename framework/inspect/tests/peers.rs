@@ -182,6 +182,9 @@ mod tls {
 
     use super::*;
 
+    /// The certificate signs itself, for `localhost` and until 2126: `openssl req -x509 -newkey ec -pkeyopt
+    /// ec_paramgen_curve:prime256v1 -nodes -days 36500 -subj "/CN=oncestream test broker" -addext
+    /// subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE`. It guards nothing.
     fn file(name: &str) -> String {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name).display().to_string()
     }
