@@ -2,8 +2,11 @@
 
 mod broker;
 mod cost;
+mod inspect;
 mod lab;
+mod print;
 mod reset;
+mod snapshot;
 mod time;
 
 use std::process::ExitCode;
@@ -21,8 +24,10 @@ struct Flags {
 #[derive(Subcommand)]
 enum Command {
     Broker(broker::Flags),
+    Inspect(inspect::Flags),
     Lab(lab::Flags),
     Reset(reset::Flags),
+    Snapshot(snapshot::Flags),
 }
 
 fn main() -> ExitCode {
@@ -38,18 +43,24 @@ async fn run() -> ExitCode {
     // on purpose, and shows what comes of it itself.
     let unasked = match flags.command {
         Command::Lab(_) => "off",
-        Command::Broker(_) | Command::Reset(_) => "warn,librdkafka=error",
+        _ => "warn,librdkafka=error",
     };
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
     let filter = filter.unwrap_or_else(|_| unasked.into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let outcome = match flags.command {
-        Command::Broker(flags) => broker::run(flags).await.map(|()| ExitCode::SUCCESS),
+        Command::Broker(flags) => done(broker::run(flags).await),
+        Command::Inspect(flags) => done(inspect::run(flags).await),
         Command::Lab(flags) => lab::run(flags).await,
-        Command::Reset(flags) => reset::run(flags).await.map(|()| ExitCode::SUCCESS),
+        Command::Reset(flags) => done(reset::run(flags).await),
+        Command::Snapshot(flags) => done(snapshot::run(&flags)),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("Error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn done(outcome: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    outcome.map(|()| ExitCode::SUCCESS)
 }
