@@ -4,6 +4,8 @@ use anyhow::Context;
 use clap::Args;
 use oncestream_broker::Broker;
 
+use crate::print::print;
+
 /// Runs a Kafka broker in memory, for demos and tests, until it is stopped.
 ///
 /// Nothing is stored, nothing is replicated, and nobody is authenticated: it is not for production.
@@ -55,7 +57,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<()> {
         broker.create_topic(name, partitions)?;
     }
     // The one line on standard output, so that a script can wait for it and read the address.
-    println!("bootstrap.servers={}", broker.bootstrap_servers());
+    print(&format!("bootstrap.servers={}\n", broker.bootstrap_servers()))?;
     eprintln!("In memory only, for demos and tests. Ctrl-C stops.");
     stopped().await?;
     Ok(())

@@ -1,7 +1,10 @@
 //! The `oncestream` command. Each subcommand has a file of its own.
 
 mod broker;
+mod inspect;
+mod print;
 mod reset;
+mod snapshot;
 mod time;
 
 use std::process::ExitCode;
@@ -19,7 +22,9 @@ struct Flags {
 #[derive(Subcommand)]
 enum Command {
     Broker(broker::Flags),
+    Inspect(inspect::Flags),
     Reset(reset::Flags),
+    Snapshot(snapshot::Flags),
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -31,7 +36,9 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let outcome = match flags.command {
         Command::Broker(flags) => broker::run(flags).await,
+        Command::Inspect(flags) => inspect::run(flags).await,
         Command::Reset(flags) => reset::run(flags).await,
+        Command::Snapshot(flags) => snapshot::run(&flags),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
