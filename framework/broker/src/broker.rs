@@ -22,7 +22,7 @@ use crate::api::topic_settings;
 use crate::cluster::CoordinatorOf;
 use crate::error::BrokerError;
 use crate::fault::{Faults, RequestRecord};
-use crate::log::LogRecord;
+use crate::log::{LogRecord, ProducerView};
 use crate::server::{self, Shared};
 use crate::view::ClusterView;
 
@@ -275,6 +275,32 @@ impl Broker {
         let cluster = &mut *self.shared.cluster();
         let found = cluster.partition_mut(topic, partition);
         found.map(|(_, partition)| partition.log.forget_producers()).is_ok()
+    }
+
+    /// Makes a partition know these producers and no others, as a broker that starts and reads its
+    /// snapshot file does: of each producer, its last batch alone is known. False if there is no such
+    /// partition.
+    ///
+    /// ```
+    /// use oncestream_broker::{Broker, ProducerView};
+    ///
+    /// let broker = Broker::builder().start_blocking()?;
+    /// broker.create_topic("lines", 1)?;
+    /// let mut producer = ProducerView::new(1000);
+    /// (producer.epoch, producer.last_sequence, producer.last_offset) = (0, 41, 41);
+    /// broker.restore_producers("lines", 0, &[producer.clone()]);
+    /// assert_eq!(broker.view().partition("lines", 0).map(|p| &p.producers), Some(&vec![producer]));
+    /// # Ok::<(), oncestream_broker::BrokerError>(())
+    /// ```
+    pub fn restore_producers(
+        &self,
+        topic: &str,
+        partition: i32,
+        producers: &[ProducerView],
+    ) -> bool {
+        let cluster = &mut *self.shared.cluster();
+        let found = cluster.partition_mut(topic, partition);
+        found.map(|(_, partition)| partition.log.restore_producers(producers)).is_ok()
     }
 
     /// Hands a group to another coordinator; on a single node its members only have to rejoin.
