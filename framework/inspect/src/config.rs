@@ -125,7 +125,8 @@ impl ClientConfig {
             servers: addresses(&servers)?,
             security: given.security()?,
             client_id: given.text("client.id").unwrap_or_else(|| CLIENT_ID.to_owned()),
-            connect_timeout: given.millis("socket.connection.setup.timeout.ms", CONNECT_TIMEOUT_MS)?,
+            connect_timeout: given
+                .millis("socket.connection.setup.timeout.ms", CONNECT_TIMEOUT_MS)?,
             request_timeout: given.millis("request.timeout.ms", REQUEST_TIMEOUT_MS)?,
             command_config: None,
             ignored: given.ignored,
@@ -200,8 +201,9 @@ impl Given {
             self.values.insert(name, value.to_owned());
             return Ok(());
         }
-        let is_security =
-            ["security.", "sasl.", "ssl.", "enable.ssl.", "enable.sasl."].iter().any(|p| key.starts_with(p));
+        let is_security = ["security.", "sasl.", "ssl.", "enable.ssl.", "enable.sasl."]
+            .iter()
+            .any(|p| key.starts_with(p));
         match (key, value.trim()) {
             // Names of hosts are always verified.
             ("ssl.endpoint.identification.algorithm", "https") => Ok(()),
@@ -211,9 +213,10 @@ impl Given {
             _ if key.starts_with("ssl.truststore") => {
                 Err(unsupported(key, "set `ssl.ca.location` to a PEM file"))
             }
-            _ if key.starts_with("ssl.") => {
-                Err(unsupported(key, "of TLS there is `ssl.ca.location`, and no client certificates"))
-            }
+            _ if key.starts_with("ssl.") => Err(unsupported(
+                key,
+                "of TLS there is `ssl.ca.location`, and no client certificates",
+            )),
             _ if is_security => Err(unsupported(
                 key,
                 "there are `security.protocol`, `sasl.mechanism` (PLAIN, SCRAM-SHA-256, SCRAM-SHA-512), \

@@ -249,10 +249,9 @@ async fn leaders(
 
 fn topic_error(topic: String, code: i16) -> InspectError {
     match code {
-        TOPIC_AUTHORIZATION_FAILED => InspectError::NotAuthorized {
-            resource: format!("topic `{topic}`"),
-            right: "Describe",
-        },
+        TOPIC_AUTHORIZATION_FAILED => {
+            InspectError::NotAuthorized { resource: format!("topic `{topic}`"), right: "Describe" }
+        }
         // Either cannot be the name of one that is there.
         UNKNOWN_TOPIC_OR_PARTITION | INVALID_TOPIC => InspectError::NoSuchTopic { topic },
         code => InspectError::Refused {
@@ -292,8 +291,10 @@ async fn ask_leaders(
             };
             for topic in answer.topics {
                 for partition in topic.partitions {
-                    let at =
-                        At { topic: topic.name.0.to_string(), partition: partition.partition_index };
+                    let at = At {
+                        topic: topic.name.0.to_string(),
+                        partition: partition.partition_index,
+                    };
                     match partition.error_code {
                         0 => report.partitions.push(known_producers(at, leader, partition)),
                         TOPIC_AUTHORIZATION_FAILED => report.missing.push(Missing::new(
@@ -351,11 +352,16 @@ impl fmt::Display for ProducersReport {
         let rows: Vec<Vec<String>> = self
             .partitions
             .iter()
-            .flat_map(|partition| partition.producers.iter().map(|producer| row(partition, producer)))
+            .flat_map(|partition| {
+                partition.producers.iter().map(|producer| row(partition, producer))
+            })
             .collect();
         if rows.is_empty() {
             let count = self.partitions.len();
-            return writeln!(f, "No idempotent or transactional producer is known to {count} partitions.");
+            return writeln!(
+                f,
+                "No idempotent or transactional producer is known to {count} partitions."
+            );
         }
         let heads = [
             "TOPIC",

@@ -277,7 +277,10 @@ impl Fields<'_> {
 impl fmt::Display for ProducerSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (crc, count) = (self.crc(), self.producers.len());
-        writeln!(f, "version {VERSION}, CRC-32C {crc:#010x} (stored and computed), {count} producers")?;
+        writeln!(
+            f,
+            "version {VERSION}, CRC-32C {crc:#010x} (stored and computed), {count} producers"
+        )?;
         if self.producers.is_empty() {
             return Ok(());
         }
@@ -298,7 +301,11 @@ impl fmt::Display for ProducerSnapshot {
                 producer.last_sequence.to_string(),
                 producer.last_offset.to_string(),
                 producer.offset_delta.to_string(),
-                if producer.timestamp_ms < 0 { NONE.to_owned() } else { time(producer.timestamp_ms) },
+                if producer.timestamp_ms < 0 {
+                    NONE.to_owned()
+                } else {
+                    time(producer.timestamp_ms)
+                },
                 producer.coordinator_epoch.to_string(),
                 or_none(producer.open_since_offset),
             ]
@@ -316,6 +323,7 @@ impl Serialize for ProducerSnapshot {
             crc: u32,
             producers: &'a [SnapshotProducer],
         }
-        Fields { version: VERSION, crc: self.crc(), producers: &self.producers }.serialize(serializer)
+        Fields { version: VERSION, crc: self.crc(), producers: &self.producers }
+            .serialize(serializer)
     }
 }

@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_longest_cell() {
-        let rows = [vec!["lines".to_owned(), "0".to_owned()], vec!["t".to_owned(), "12".to_owned()]];
+        let rows =
+            [vec!["lines".to_owned(), "0".to_owned()], vec!["t".to_owned(), "12".to_owned()]];
         assert_eq!(table(&["TOPIC", "P"], &rows), "TOPIC  P\nlines  0\nt      12\n");
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use oncestream_broker::Broker;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::producer::{
@@ -49,7 +49,7 @@ pub(crate) struct Delivery {
 
 /// Keeps what librdkafka tells, and its log out of the terminal.
 #[derive(Debug, Clone, Default)]
-struct Reports(Arc<Mutex<Vec<Delivery>>>);
+pub(crate) struct Reports(Arc<Mutex<Vec<Delivery>>>);
 
 impl ClientContext for Reports {
     fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
@@ -96,7 +96,7 @@ impl Sender {
     }
 
     /// librdkafka's producer, for transactions.
-    pub(crate) fn client(&self) -> &ThreadedProducer<impl ProducerContext> {
+    pub(crate) fn client(&self) -> &ThreadedProducer<Reports> {
         &self.producer
     }
 
@@ -147,21 +147,28 @@ impl Drop for Sender {
     }
 }
 
+/// A consumer, librdkafka's own, that commits when it is told to.
+pub(crate) fn consumer(
+    servers: &str,
+    client_id: &str,
+    settings: &[(&str, &str)],
+) -> Result<BaseConsumer<Reports>, LabError> {
+    config(servers, client_id, settings)
+        .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("fetch.wait.max.ms", "10")
+        .create_with_context(Reports::default())
+        .map_err(failed(client_id))
+}
+
 /// The values that a consumer reads from a topic, in the order of partitions and offsets.
 ///
 /// `isolation` is that of the consumer: `read_committed` or `read_uncommitted`.
 pub(crate) fn read(broker: &Broker, topic: &str, isolation: &str) -> Result<Vec<String>, LabError> {
     let what = format!("reading {topic}");
-    let settings = [
-        ("group.id", "reader"),
-        ("isolation.level", isolation),
-        ("enable.auto.commit", "false"),
-        ("enable.partition.eof", "true"),
-        ("fetch.wait.max.ms", "10"),
-    ];
-    let consumer: BaseConsumer<Reports> = config(broker.bootstrap_servers(), "reader", &settings)
-        .create_with_context(Reports::default())
-        .map_err(failed(&what))?;
+    let settings =
+        [("group.id", "reader"), ("isolation.level", isolation), ("enable.partition.eof", "true")];
+    let consumer = consumer(broker.bootstrap_servers(), "reader", &settings)?;
     let view = broker.view();
     let partitions: Vec<i32> =
         view.partitions.iter().filter(|p| p.topic == topic).map(|p| p.partition).collect();
@@ -192,4 +199,4 @@ pub(crate) fn read(broker: &Broker, topic: &str, isolation: &str) -> Result<Vec<
     Ok(values.concat())
 }
 
-impl rdkafka::consumer::ConsumerContext for Reports {}
+impl ConsumerContext for Reports {}

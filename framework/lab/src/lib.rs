@@ -27,12 +27,14 @@ mod clients;
 mod diagram;
 mod error;
 mod outcome;
+mod raw;
 mod render;
 mod scene;
 mod stage;
 mod table;
 mod text;
 mod worker;
+mod workers;
 
 pub use chapter::{Chapter, Lab, Mutation, chapters, find};
 pub use diagram::{Diagram, Fate, Step};

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
+use crate::workers::receipts;
 use crate::{Lab, LabError};
 
 /// The variable of the environment that tells a process its role.
@@ -28,7 +29,7 @@ pub(crate) struct Role {
 type Play = fn(&Role) -> Result<(), LabError>;
 
 /// All roles.
-const ROLES: &[(&str, Play)] = &[];
+const ROLES: &[(&str, Play)] = &[(receipts::NAME, receipts::play)];
 
 /// Becomes a process of a chapter if this program was started as one, and never returns then.
 ///

@@ -27,7 +27,10 @@ impl Security {
         login: Option<Login>,
     ) -> Result<Self, ConfigError> {
         #[cfg(feature = "tls")]
-        return Ok(Self { tls: tls.map(|file| tls::Tls::new(file.as_deref())).transpose()?, login });
+        return Ok(Self {
+            tls: tls.map(|file| tls::Tls::new(file.as_deref())).transpose()?,
+            login,
+        });
         #[cfg(not(feature = "tls"))]
         return match tls {
             Some(_) => Err(ConfigError::Feature { what: "TLS (`security.protocol`)" }),
@@ -111,7 +114,9 @@ impl Login {
             }
             // Refused before.
             #[cfg(not(feature = "tls"))]
-            Mechanism::ScramSha256 | Mechanism::ScramSha512 => Err("it is not in this build".to_owned()),
+            Mechanism::ScramSha256 | Mechanism::ScramSha512 => {
+                Err("it is not in this build".to_owned())
+            }
         }
     }
 

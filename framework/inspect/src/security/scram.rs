@@ -138,8 +138,9 @@ impl Verifier {
         let signature = answer.split(',').next().and_then(|part| part.strip_prefix("v="));
         let signature = signature.and_then(|signature| BASE64.decode(signature).ok());
         let signature = signature.ok_or("what the broker answers is not SCRAM's")?;
-        hmac::verify(&self.key, self.signed.as_bytes(), &signature)
-            .map_err(|_| "the broker does not know the password: it is not the one it says".to_owned())
+        hmac::verify(&self.key, self.signed.as_bytes(), &signature).map_err(|_| {
+            "the broker does not know the password: it is not the one it says".to_owned()
+        })
     }
 }
 
@@ -176,13 +177,9 @@ mod tests {
 
     #[test]
     fn a_broker_that_does_not_know_the_password_is_not_believed() {
-        for answer in [
-            "v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
-            "v=",
-            "e=invalid-proof",
-            "",
-            "v=%",
-        ] {
+        for answer in
+            ["v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", "v=", "e=invalid-proof", "", "v=%"]
+        {
             let (_, verifier) = client().last(CHALLENGE.as_bytes()).unwrap();
             verifier.verify(answer.as_bytes()).unwrap_err();
         }

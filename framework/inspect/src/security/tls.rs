@@ -44,7 +44,9 @@ impl Tls {
                 }
             }
             // A system has some that are out of date or of a form that is not taken.
-            None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
+            None => drop(
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs),
+            ),
         }
         if roots.is_empty() {
             return Err(failed("there is no certificate in it".to_owned()));

@@ -242,7 +242,9 @@ pub(crate) async fn listed(
         for broker in client.brokers() {
             match of_coordinator(client, broker, producer_ids).await {
                 Ok(answer) => {
-                    found.extend(answer.described.into_iter().map(|t| (t.transactional_id.clone(), t)));
+                    found.extend(
+                        answer.described.into_iter().map(|t| (t.transactional_id.clone(), t)),
+                    );
                     missing.extend(answer.missing);
                     failed.extend(answer.moving);
                 }
@@ -284,14 +286,17 @@ async fn of_coordinator(
         let what = format!("broker {}", client.name_of(broker));
         let why = Missing::new(what, name_of(answer.error_code));
         let passing = is_passing(answer.error_code);
-        if passing { found.moving.push(why) } else { found.missing.push(why) }
+        if passing {
+            found.moving.push(why)
+        } else {
+            found.missing.push(why)
+        }
         return Ok(found);
     }
     let ids: Vec<TransactionalId> =
         answer.transaction_states.into_iter().map(|state| state.transactional_id).collect();
     for batch in ids.chunks(BATCH) {
-        let request =
-            DescribeTransactionsRequest::default().with_transactional_ids(batch.to_vec());
+        let request = DescribeTransactionsRequest::default().with_transactional_ids(batch.to_vec());
         let now_ms = now_ms();
         for state in client.ask(broker, &request).await?.transaction_states {
             let what = || format!("transactional id {}", state.transactional_id.0.as_str());
@@ -300,7 +305,10 @@ async fn of_coordinator(
                 // It has expired since it was listed.
                 TRANSACTIONAL_ID_NOT_FOUND => {}
                 TRANSACTIONAL_ID_AUTHORIZATION_FAILED => {
-                    found.missing.push(Missing::new(what(), "not authorized: grant the right Describe on it"));
+                    found.missing.push(Missing::new(
+                        what(),
+                        "not authorized: grant the right Describe on it",
+                    ));
                 }
                 code if is_passing(code) => found.moving.push(Missing::new(what(), name_of(code))),
                 code => found.missing.push(Missing::new(what(), name_of(code))),

@@ -51,7 +51,9 @@ impl fmt::Display for TransactionsReport {
             )?;
         }
         writeln!(f, "\nThese commands of Apache Kafka end them. They were not run.")?;
-        self.hanging.iter().try_for_each(|hanging| writeln!(f, "  {}", shown(&hanging.abort_command)))
+        self.hanging
+            .iter()
+            .try_for_each(|hanging| writeln!(f, "  {}", shown(&hanging.abort_command)))
     }
 }
 

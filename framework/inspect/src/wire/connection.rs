@@ -104,8 +104,8 @@ impl Connection {
             mechanism,
             reason,
         };
-        let handshake = SaslHandshakeRequest::default()
-            .with_mechanism(StrBytes::from_static_str(mechanism));
+        let handshake =
+            SaslHandshakeRequest::default().with_mechanism(StrBytes::from_static_str(mechanism));
         let answer = self.ask(&handshake).await?;
         if answer.error_code != 0 {
             let offered: Vec<String> = answer.mechanisms.iter().map(|name| shown(name)).collect();

@@ -54,7 +54,16 @@ const NEVER: i16 = i16::MAX;
 
 // Version 0 of the first is what every broker answers; a broker that does not know a later one says so
 // in another form.
-ask!(ApiVersionsRequest, ApiVersionsResponse, 18, "ApiVersions", (0, 0), NEVER, "0.10", |_| "2(222)");
+ask!(
+    ApiVersionsRequest,
+    ApiVersionsResponse,
+    18,
+    "ApiVersions",
+    (0, 0),
+    NEVER,
+    "0.10",
+    |_| "2(222)"
+);
 ask!(
     SaslHandshakeRequest,
     SaslHandshakeResponse,
@@ -76,14 +85,23 @@ ask!(
     |_| "2sb"
 );
 // From version 4 on it can be told not to create the topic it asks for.
-ask!(MetadataRequest, MetadataResponse, 3, "Metadata", (4, 12), 9, "0.11", |version| match version {
-    ..5 => "4(4s4s)s4(2s1(244[4][4]))",
-    5..7 => "4(4s4s)s4(2s1(244[4][4][4]))",
-    7 => "4(4s4s)s4(2s1(2444[4][4][4]))",
-    8..10 => "4(4s4s)s4(2s1(2444[4][4][4])4)4",
-    10 => "4(4s4s)s4(2su1(2444[4][4][4])4)4",
-    _ => "4(4s4s)s4(2su1(2444[4][4][4])4)",
-});
+ask!(
+    MetadataRequest,
+    MetadataResponse,
+    3,
+    "Metadata",
+    (4, 12),
+    9,
+    "0.11",
+    |version| match version {
+        ..5 => "4(4s4s)s4(2s1(244[4][4]))",
+        5..7 => "4(4s4s)s4(2s1(244[4][4][4]))",
+        7 => "4(4s4s)s4(2s1(2444[4][4][4]))",
+        8..10 => "4(4s4s)s4(2s1(2444[4][4][4])4)4",
+        10 => "4(4s4s)s4(2su1(2444[4][4][4])4)4",
+        _ => "4(4s4s)s4(2su1(2444[4][4][4])4)",
+    }
+);
 ask!(
     DescribeProducersRequest,
     DescribeProducersResponse,

@@ -10,9 +10,9 @@ mod shape;
 use std::collections::BTreeMap;
 
 use kafka_protocol::messages::MetadataRequest;
+use kafka_protocol::messages::TopicName;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::metadata_response::MetadataResponseTopic;
-use kafka_protocol::messages::TopicName;
 use kafka_protocol::protocol::StrBytes;
 
 use crate::config::{ClientConfig, Server, addresses};
@@ -34,7 +34,10 @@ pub struct Client {
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let brokers = self.brokers.iter().map(|(id, server)| (id, server.to_string()));
-        f.debug_struct("Client").field("config", &self.config).field("brokers", &brokers.collect::<Vec<_>>()).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("config", &self.config)
+            .field("brokers", &brokers.collect::<Vec<_>>())
+            .finish_non_exhaustive()
     }
 }
 

@@ -16,9 +16,7 @@ use super::parse;
 /// # Errors
 /// A file that cannot be read, a malformed `\uXXXX`, a line that belongs to the value before it, a
 /// `sasl.jaas.config` that is neither of PLAIN nor of SCRAM.
-pub fn connection_properties(
-    path: impl AsRef<Path>,
-) -> Result<Vec<(String, String)>, ConfigError> {
+pub fn connection_properties(path: impl AsRef<Path>) -> Result<Vec<(String, String)>, ConfigError> {
     let mut pairs = Vec::new();
     let mut strays = Strays::default();
     for parse::Pair { line, key, value } in parse::properties(&text_of(path.as_ref())?)? {

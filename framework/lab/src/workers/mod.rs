@@ -1,0 +1,3 @@
+//! What the processes of chapters do: one role to a file.
+
+pub(crate) mod receipts;
