@@ -1,5 +1,6 @@
 //! Producers and readers of the chapters: librdkafka's own, with what chapters need around them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -49,11 +50,15 @@ pub(crate) struct Delivery {
 
 /// Keeps what librdkafka tells, and its log out of the terminal.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Reports(Arc<Mutex<Vec<Delivery>>>);
+pub(crate) struct Reports(Arc<Mutex<Vec<Delivery>>>, Arc<AtomicBool>);
 
 impl ClientContext for Reports {
     fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
-    fn error(&self, _: KafkaError, _: &str) {}
+    fn error(&self, error: KafkaError, _: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.1.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl ProducerContext for Reports {
@@ -98,6 +103,11 @@ impl Sender {
     /// librdkafka's producer, for transactions.
     pub(crate) fn client(&self) -> &ThreadedProducer<Reports> {
         &self.producer
+    }
+
+    /// Has librdkafka told, at any time, that it is connected to no broker?
+    pub(crate) fn was_cut_off(&self) -> bool {
+        self.reports.1.load(Ordering::Relaxed)
     }
 
     /// Hands a message to librdkafka, which sends it when it can.

@@ -65,6 +65,8 @@ fn send_together(
     producer.deliver(topic, 0, &meant[0])?;
     let mark = stage.mark();
     stage.broker().stop_node(1)?;
+    // What is handed to the producer before it knows would go into the broken connection.
+    stage.wait_for("the producer to be cut off", |_| producer.was_cut_off())?;
     for payment in &meant[1..] {
         producer.send(topic, 0, payment)?;
     }
@@ -80,10 +82,12 @@ fn without_numbers(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.tell(text!(
         "Payment 1 is stored. Then the broker is away for a moment, five payments pile up, and the \
          producer sends them in five requests without waiting for answers. The broker refuses the first \
-         of the five once, because it has too few replicas, and takes the other four.",
+         of the five once, because it has too few replicas, and takes the other four. (The diagram shows \
+         the broker's side, and a broker takes the requests of a connection one at a time.)",
         "payment 1은 저장됩니다. 그런 다음 브로커가 잠시 내려간 사이 결제 다섯 건이 쌓이고, \
          프로듀서는 응답을 기다리지 않고 다섯 개의 요청으로 보냅니다. 브로커는 복제본이 부족하다는 \
-         이유로 다섯 중 첫 번째를 한 번 거절하고 나머지 네 개는 받습니다."
+         이유로 다섯 중 첫 번째를 한 번 거절하고 나머지 네 개는 받습니다. (그림은 브로커가 본 \
+         순서입니다. 브로커는 한 연결의 요청을 하나씩 처리합니다.)"
     ))?;
     let in_flight = stage.setting("max.in.flight.requests.per.connection", "5");
     stage.code(&format!(

@@ -29,23 +29,19 @@ pub(crate) fn play(role: &Role) -> Result<(), LabError> {
         let Some(message) = orders.poll(Duration::from_millis(100)) else { continue };
         let message = message.map_err(failed(client_id))?;
         let order = String::from_utf8_lossy(message.payload().unwrap_or_default()).into_owned();
-        let commit = || {
-            orders.commit_message(&message, CommitMode::Sync).map_err(failed(client_id))?;
-            Ok::<_, LabError>(())
-        };
+        let commit =
+            || orders.commit_message(&message, CommitMode::Sync).map_err(failed(client_id));
         let work = || receipts.deliver("receipts", 0, &order).map(drop);
         let commits_first = told("order") == "commit first";
-        if commits_first {
-            commit()?
-        } else {
-            work()?
-        }
+        let steps: [&dyn Fn() -> Result<(), LabError>; 2] =
+            if commits_first { [&commit, &work] } else { [&work, &commit] };
+        steps[0]()?;
         if order == told("dies at") {
             // Whoever started it kills it here.
             loop {
                 std::thread::park();
             }
         }
-        if commits_first { work()? } else { commit()? }
+        steps[1]()?;
     }
 }
