@@ -250,6 +250,19 @@ impl Broker {
         Ok(())
     }
 
+    /// Lets a node stand still, as a process does that the system or a long garbage collection has
+    /// stopped: its connections stand, and what clients send is taken when it goes on, in its order.
+    /// Requests that it has taken before are answered.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such node.
+    pub fn pause_node(&self, node: i32, paused: bool) -> Result<(), BrokerError> {
+        self.check_node(node)?;
+        self.shared.pause(node, paused);
+        Ok(())
+    }
+
     fn check_node(&self, node: i32) -> Result<(), BrokerError> {
         let cluster = self.shared.cluster();
         match cluster.node(node) {

@@ -1,6 +1,6 @@
 //! Producers and readers of the chapters: librdkafka's own, with what chapters need around them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -50,14 +50,22 @@ pub(crate) struct Delivery {
 
 /// Keeps what librdkafka tells, and its log out of the terminal.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Reports(Arc<Mutex<Vec<Delivery>>>, Arc<AtomicBool>);
+pub(crate) struct Reports(Arc<Mutex<Vec<Delivery>>>, Arc<AtomicI64>);
 
 impl ClientContext for Reports {
     fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
-    fn error(&self, error: KafkaError, _: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.1.store(true, Ordering::Relaxed);
-        }
+    fn error(&self, _: KafkaError, _: &str) {}
+
+    /// Only one number of each partition is wanted; all of them are much to parse every few
+    /// milliseconds.
+    fn stats_raw(&self, statistics: &[u8]) {
+        let statistics = String::from_utf8_lossy(statistics);
+        let partitions = statistics.split("\"msgs_inflight\":").skip(1);
+        let in_flight = partitions.filter_map(|rest| {
+            let number = rest.trim_start().split(|letter: char| !letter.is_ascii_digit()).next()?;
+            number.parse::<i64>().ok()
+        });
+        self.1.store(in_flight.sum(), Ordering::Relaxed);
     }
 }
 
@@ -105,8 +113,9 @@ impl Sender {
         &self.producer
     }
 
-    /// Has librdkafka told, at any time, that it is connected to no broker?
-    pub(crate) fn was_cut_off(&self) -> bool {
+    /// How many messages are under way and not answered, by librdkafka's statistics, which it writes
+    /// if `statistics.interval.ms` is set.
+    pub(crate) fn in_flight(&self) -> i64 {
         self.reports.1.load(Ordering::Relaxed)
     }
 

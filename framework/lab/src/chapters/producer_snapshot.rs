@@ -1,10 +1,13 @@
 //! What a broker knows of producers, in a file, and after a restart.
 
+mod file;
+
 use kafka_protocol::ResponseError;
 use oncestream_broker::ProducerView;
-use oncestream_inspect::snapshot::{ProducerSnapshot, SnapshotProducer};
+use oncestream_inspect::snapshot::ProducerSnapshot;
 use rdkafka::producer::Producer as _;
 
+use self::file::{entry, of_fields, view};
 use super::payments;
 use crate::chapter::Mutation;
 use crate::clients::{Sender, failed, read};
@@ -131,70 +134,6 @@ fn write_and_read(
         ),
     )?;
     Ok(parsed)
-}
-
-fn entry(view: &ProducerView) -> SnapshotProducer {
-    SnapshotProducer {
-        producer_id: view.producer_id,
-        epoch: view.epoch,
-        last_sequence: view.last_sequence,
-        last_offset: view.last_offset,
-        offset_delta: view.last_offset_delta,
-        timestamp_ms: view.last_timestamp_ms,
-        coordinator_epoch: view.coordinator_epoch,
-        open_since_offset: view.open_transaction_start,
-    }
-}
-
-fn view(entry: &SnapshotProducer) -> ProducerView {
-    let mut view = ProducerView::new(entry.producer_id);
-    view.epoch = entry.epoch;
-    view.last_sequence = entry.last_sequence;
-    view.last_offset = entry.last_offset;
-    view.last_offset_delta = entry.offset_delta;
-    view.last_timestamp_ms = entry.timestamp_ms;
-    view.coordinator_epoch = entry.coordinator_epoch;
-    view.open_transaction_start = entry.open_since_offset;
-    view
-}
-
-/// The bytes of the file: one table for its head, and one for each producer.
-///
-/// The names are those of Apache Kafka's `ProducerSnapshot.json`.
-fn of_fields(bytes: &[u8], snapshot: &ProducerSnapshot) -> Vec<Table> {
-    let mut rest = bytes;
-    let mut table = |caption, fields: &[(usize, &str, String)]| {
-        let rows = fields.iter().map(|(length, field, value)| {
-            let (these, others) = rest.split_at_checked(*length).unwrap_or((rest, &[]));
-            rest = others;
-            let hex: Vec<_> = these.iter().map(|byte| format!("{byte:02x}")).collect();
-            vec![hex.join(" "), (*field).to_owned(), value.clone()]
-        });
-        Table::new(caption, &["bytes", "field", "value"], rows.collect())
-    };
-    let count = snapshot.producers.len();
-    let head = [
-        (2, "Version", "1".to_owned()),
-        (4, "Crc", format!("{:#010x}", snapshot.crc())),
-        (4, "ProducerEntries", count.to_string()),
-    ];
-    let mut tables = vec![table(text!("The head of the file", "파일의 머리 부분"), &head)];
-    for producer in &snapshot.producers {
-        let id = producer.producer_id;
-        let start = producer.open_since_offset.unwrap_or(-1);
-        let fields = [
-            (8, "ProducerId", id.to_string()),
-            (2, "Epoch", producer.epoch.to_string()),
-            (4, "LastSequence", producer.last_sequence.to_string()),
-            (8, "LastOffset", producer.last_offset.to_string()),
-            (4, "OffsetDelta", producer.offset_delta.to_string()),
-            (8, "Timestamp", producer.timestamp_ms.to_string()),
-            (4, "CoordinatorEpoch", producer.coordinator_epoch.to_string()),
-            (8, "CurrentTxnFirstOffset", start.to_string()),
-        ];
-        tables.push(table(text!("Producer {id} in the file", "파일 속의 프로듀서 {id}"), &fields));
-    }
-    tables
 }
 
 fn restart(stage: &mut Stage<'_>, parsed: Option<ProducerSnapshot>) -> Result<(), LabError> {
