@@ -11,7 +11,10 @@ use oncestream_broker::Broker;
 
 fn oncestream(servers: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_oncestream"));
-    command.args(["lab", "cost", "--bootstrap-servers", servers]).args(arguments).stdin(Stdio::null());
+    command
+        .args(["lab", "cost", "--bootstrap-servers", servers])
+        .args(arguments)
+        .stdin(Stdio::null());
     command
 }
 

@@ -1,12 +1,13 @@
 //! Producers and readers of the chapters: librdkafka's own, with what chapters need around them.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use oncestream_broker::Broker;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::producer::{
@@ -49,11 +50,23 @@ pub(crate) struct Delivery {
 
 /// Keeps what librdkafka tells, and its log out of the terminal.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Reports(Arc<Mutex<Vec<Delivery>>>);
+pub(crate) struct Reports(Arc<Mutex<Vec<Delivery>>>, Arc<AtomicI64>);
 
 impl ClientContext for Reports {
     fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
     fn error(&self, _: KafkaError, _: &str) {}
+
+    /// Only one number of each partition is wanted; all of them are much to parse every few
+    /// milliseconds.
+    fn stats_raw(&self, statistics: &[u8]) {
+        let statistics = String::from_utf8_lossy(statistics);
+        let partitions = statistics.split("\"msgs_inflight\":").skip(1);
+        let in_flight = partitions.filter_map(|rest| {
+            let number = rest.trim_start().split(|letter: char| !letter.is_ascii_digit()).next()?;
+            number.parse::<i64>().ok()
+        });
+        self.1.store(in_flight.sum(), Ordering::Relaxed);
+    }
 }
 
 impl ProducerContext for Reports {
@@ -99,6 +112,12 @@ impl Sender {
     /// librdkafka's producer, for transactions.
     pub(crate) fn client(&self) -> &ThreadedProducer<Reports> {
         &self.producer
+    }
+
+    /// How many messages are under way and not answered, by librdkafka's statistics, which it writes
+    /// if `statistics.interval.ms` is set.
+    pub(crate) fn in_flight(&self) -> i64 {
+        self.reports.1.load(Ordering::Relaxed)
     }
 
     /// Hands a message to librdkafka, which sends it when it can.
@@ -162,21 +181,28 @@ impl Drop for Sender {
     }
 }
 
+/// A consumer, librdkafka's own, that commits when it is told to.
+pub(crate) fn consumer(
+    servers: &str,
+    client_id: &str,
+    settings: &[(&str, &str)],
+) -> Result<BaseConsumer<Reports>, LabError> {
+    config(servers, client_id, settings)
+        .set("enable.auto.commit", "false")
+        .set("auto.offset.reset", "earliest")
+        .set("fetch.wait.max.ms", "10")
+        .create_with_context(Reports::default())
+        .map_err(failed(client_id))
+}
+
 /// The values that a consumer reads from a topic, in the order of partitions and offsets.
 ///
 /// `isolation` is that of the consumer: `read_committed` or `read_uncommitted`.
 pub(crate) fn read(broker: &Broker, topic: &str, isolation: &str) -> Result<Vec<String>, LabError> {
     let what = format!("reading {topic}");
-    let settings = [
-        ("group.id", "reader"),
-        ("isolation.level", isolation),
-        ("enable.auto.commit", "false"),
-        ("enable.partition.eof", "true"),
-        ("fetch.wait.max.ms", "10"),
-    ];
-    let consumer: BaseConsumer<Reports> = config(broker.bootstrap_servers(), "reader", &settings)
-        .create_with_context(Reports::default())
-        .map_err(failed(&what))?;
+    let settings =
+        [("group.id", "reader"), ("isolation.level", isolation), ("enable.partition.eof", "true")];
+    let consumer = consumer(broker.bootstrap_servers(), "reader", &settings)?;
     let view = broker.view();
     let partitions: Vec<i32> =
         view.partitions.iter().filter(|p| p.topic == topic).map(|p| p.partition).collect();
@@ -207,4 +233,4 @@ pub(crate) fn read(broker: &Broker, topic: &str, isolation: &str) -> Result<Vec<
     Ok(values.concat())
 }
 
-impl rdkafka::consumer::ConsumerContext for Reports {}
+impl ConsumerContext for Reports {}

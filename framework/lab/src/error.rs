@@ -32,6 +32,9 @@ pub enum LabError {
         /// Its error.
         source: KafkaError,
     },
+    /// A request that was written by hand could not be sent, or its answer not be read.
+    #[error("a request written by hand: {0}")]
+    Raw(String),
     /// Something did not happen in its time.
     #[error("{what}: not within {seconds} s")]
     Late {

@@ -31,6 +31,7 @@ mod diagram;
 mod error;
 mod excerpt;
 mod outcome;
+mod raw;
 mod receiver;
 mod render;
 mod scene;

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
-use crate::workers::{topology, transfer};
+use crate::workers::{receipts, topology, transfer};
 use crate::{Lab, LabError};
 
 /// The variable of the environment that tells a process its role.
@@ -42,8 +42,11 @@ impl Role {
 type Play = fn(&Role) -> Result<(), LabError>;
 
 /// All roles.
-const ROLES: &[(&str, Play)] =
-    &[(transfer::NAME, transfer::play), (topology::NAME, topology::play)];
+const ROLES: &[(&str, Play)] = &[
+    (receipts::NAME, receipts::play),
+    (transfer::NAME, transfer::play),
+    (topology::NAME, topology::play),
+];
 
 /// Becomes a process of a chapter if this program was started as one, and never returns then.
 ///

@@ -70,8 +70,13 @@ macro_rules! chapters {
 }
 
 chapters! {
+    at_most_once = "at-most-once",
     at_least_once = "at-least-once",
     idempotent_producer = "idempotent-producer",
+    idempotence_limits = "idempotence-limits",
+    five_in_flight = "five-in-flight",
+    new_leader = "new-leader",
+    producer_snapshot = "producer-snapshot",
     all_or_nothing = "all-or-nothing",
     zombie = "zombie",
     read_committed = "read-committed",

@@ -91,6 +91,11 @@ impl PartitionLog {
         self.producers.forget();
     }
 
+    /// Knows these producers and no others, each by its last batch alone.
+    pub(crate) fn restore_producers(&mut self, producers: &[ProducerView]) {
+        self.producers.restore(producers);
+    }
+
     /// The size of all batches.
     pub(crate) fn size_bytes(&self) -> u64 {
         match (self.batches.front(), self.batches.back()) {

@@ -92,6 +92,7 @@ async fn exchange(shared: &Shared, mut origin: Origin, stream: &mut TcpStream) -
             Ok(Err(end)) => return end,
             Err(_) => return End::Idle(idle),
         };
+        shared.while_paused(origin.node).await;
         match handle(shared, &mut origin, frame).await {
             Ok(Reply::Send(answer)) => match timeout(idle, stream.write_all(&answer)).await {
                 Ok(Ok(())) => {}

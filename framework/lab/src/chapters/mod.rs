@@ -3,10 +3,15 @@
 mod all_or_nothing;
 mod another_cluster;
 mod at_least_once;
+mod at_most_once;
 mod consume_transform_produce;
 mod crash_before_commit;
 mod database;
+mod five_in_flight;
+mod idempotence_limits;
 mod idempotent_producer;
+mod new_leader;
+mod producer_snapshot;
 mod read_committed;
 mod side_effect;
 mod thought_dead;
@@ -19,8 +24,13 @@ use crate::stage::Stage;
 use crate::{Chapter, LabError};
 
 pub(crate) const ALL: &[&Chapter] = &[
+    &at_most_once::CHAPTER,
     &at_least_once::CHAPTER,
     &idempotent_producer::CHAPTER,
+    &idempotence_limits::CHAPTER,
+    &five_in_flight::CHAPTER,
+    &new_leader::CHAPTER,
+    &producer_snapshot::CHAPTER,
     &all_or_nothing::CHAPTER,
     &zombie::CHAPTER,
     &read_committed::CHAPTER,
