@@ -2,6 +2,8 @@
 //! waits for its answer, the next one comes without a revocation. What the member processes between
 //! the two must not be committed in the name of a generation that gave the partition to another.
 
+use std::time::Duration;
+
 use oncestream::Topology;
 use oncestream::prelude::*;
 use oncestream_broker::{Action, Api, Broker, Fault, FaultId, GroupState};
@@ -11,6 +13,12 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use tempfile::TempDir;
 
+/// How long the first assignment waits for its answer: its worker asks which topic a changelog is.
+const UNANSWERED: Duration = Duration::from_secs(6);
+/// How long what the next assignment needs is on its way.
+const ON_ITS_WAY: Duration = Duration::from_secs(9);
+/// How long the leader takes to assign: longer than the first assignment waits.
+const ASSIGNING: Duration = Duration::from_secs(7);
 const PARTITIONS: usize = 2;
 const KEYS: usize = 20;
 
@@ -75,23 +83,18 @@ impl Counting {
         format!("{}-{id}-worker-0-consumer", self.app.id)
     }
 
-    /// Holds the answers to a kind of request that the consumer of an instance sends.
-    fn hold_answers(&self, api: Api, id: &str, topic: Option<&str>) -> FaultId {
-        let fault = Fault::on(api).client_id(self.consumer(id));
-        let fault = match topic {
-            Some(topic) => fault.topic(topic),
-            None => fault,
-        };
-        self.broker.faults().add(fault.then(Action::DelayAnswerUntilRemoved))
-    }
-
-    /// Starts an instance whose worker does not answer its assignment before the fault is removed: it
-    /// asks which topic its changelog is. Tells its generation.
-    async fn start_without_answer(&self, streams: &Streams, id: &str) -> (FaultId, i32) {
+    /// Starts an instance whose worker does not answer its assignment before the fault has let its
+    /// question pass: it asks which topic its changelog is. Tells the fault and the generation.
+    async fn start_without_answer(
+        &self,
+        streams: &Streams,
+        id: &str,
+        action: Action,
+    ) -> (FaultId, i32) {
         let unanswered = Fault::on(Api::Metadata)
             .client_id(format!("{}-{id}-admin", self.app.id))
             .topic(format!("{}-counts-changelog", self.app.id))
-            .then(Action::DelayAnswerUntilRemoved);
+            .then(action);
         let unanswered = self.broker.faults().add(unanswered);
         streams.start().await.unwrap();
         self.met("the worker to ask", unanswered);
@@ -112,14 +115,6 @@ impl Counting {
         client.set("bootstrap.servers", self.broker.bootstrap_servers());
         let admin: AdminClient<_> = client.create().unwrap();
         admin.delete_topics(&[topic], &AdminOptions::new()).await.unwrap()[0].as_ref().unwrap();
-    }
-
-    /// How often an instance has asked who is in the group: as long as that does not fit what it is
-    /// told, no task of it runs.
-    fn doubts(&self, id: &str) -> usize {
-        let admin = format!("{}-{id}-admin", self.app.id);
-        let requests = self.broker.requests();
-        requests.iter().filter(|r| r.api == Api::DescribeGroups && r.client_id == admin).count()
     }
 
     fn generation(&self) -> i32 {
@@ -170,7 +165,8 @@ async fn what_is_open_is_not_committed_after_an_assignment_that_comes_without_a_
     let counting = Counting::new("unrevoked").await;
     // Its transaction is open until the next assignment.
     let (streams, _dir) = counting.instance("one", "30000");
-    let (unanswered, generation) = counting.start_without_answer(&streams, "one").await;
+    let (unanswered, generation) =
+        counting.start_without_answer(&streams, "one", Action::DelayAnswerUntilRemoved).await;
     // While the first assignment waits for its answer, the member joins again. Until the coordinator
     // learns of it, it is of the first generation.
     let joins = Fault::on(Api::JoinGroup).client_id(counting.consumer("one"));
@@ -192,9 +188,10 @@ async fn what_is_open_is_not_committed_after_an_assignment_that_comes_without_a_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_generation_that_gave_a_partition_to_another_member_commits_nothing_of_it() {
     let counting = Counting::new("stale").await;
-    let (one, _dir) = counting.instance("one", "100");
+    let (one, _dir) = counting.instance("one", "5000");
     let (two, _other) = counting.instance("two", "100");
-    let (unanswered, first) = counting.start_without_answer(&one, "one").await;
+    let late = Action::DelayAnswer(UNANSWERED);
+    let (_, first) = counting.start_without_answer(&one, "one", late).await;
     // The second assignment waits behind the first one.
     counting.delete("s-a").await;
     wait_until("the second generation", || counting.is_past(first, 1));
@@ -207,18 +204,13 @@ async fn a_generation_that_gave_a_partition_to_another_member_commits_nothing_of
         requests.iter().filter(|r| r.api == Api::JoinGroup && r.client_id == of).count()
     };
     wait_until("the other member to join", || joins(counting.consumer("two")) >= 2);
+    let of_one = |api| Fault::on(api).client_id(counting.consumer("one"));
+    let faults = counting.broker.faults();
     // As the leader it asks for the topics before it assigns, and has the new generation then.
-    let assigning = counting.hold_answers(Api::Metadata, "one", Some("s-b"));
-    let assigned = counting.hold_answers(Api::SyncGroup, "one", None);
+    faults.add(of_one(Api::Metadata).topic("s-b").then(Action::DelayAnswer(ASSIGNING)));
+    faults.add(of_one(Api::SyncGroup).then(Action::DelayAnswer(ON_ITS_WAY)));
     counting.broker.create_topic("s-b", PARTITIONS).unwrap();
-    counting.met("the leader to assign", assigning);
-    counting.remove(unanswered);
-    // It has the first assignment, and would run its tasks if nobody had to say so.
-    wait_until("the worker to ask who is in the group", || counting.doubts("one") > 0);
-    counting.remove(assigning);
     wait_until("a generation of both", || counting.is_past(second, 2));
-    wait_until("the counts of the other", || counting.counts().len() >= (PARTITIONS + 1) * KEYS);
-    counting.remove(assigned);
     wait_until("all counts", || counting.counts().len() >= 2 * PARTITIONS * KEYS);
     await_state(&one, ClientState::Running).await;
     await_state(&two, ClientState::Running).await;
