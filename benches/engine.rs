@@ -66,7 +66,7 @@ fn count_on(c: &mut Criterion, name: &str, backend: &Arc<dyn Backend>, cache: us
                 task.add_record(input, raw(at as i64, key, &value), 0, &mut out).expect("counted");
                 at += 1;
             }
-            task.flush(&mut out, &mut batch).expect("flushed");
+            let _ = task.flush(&mut out, &mut batch).expect("flushed");
             backend.commit(&batch).expect("applied");
             batch.clear();
             task.committed();

@@ -76,7 +76,7 @@ fn count(records: u64) -> bool {
         let key = keys[at as usize % keys.len()].as_bytes();
         task.add_record(input, raw(at.cast_signed(), key, b"v"), 0, &mut out).expect("counted");
         if at % COMMIT_EVERY == 0 {
-            task.flush(&mut out, &mut batch).expect("flushed");
+            let _ = task.flush(&mut out, &mut batch).expect("flushed");
             backend.commit(&batch).expect("applied");
             batch.clear();
             task.committed();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use oncestream_core::error::{TaskError, TopologyError};
 use oncestream_core::graph::{GraphBuilder, NodeId};
 use oncestream_core::state::{KeyValueStore, ValueAndTimestamp};
-use oncestream_core::task::{CacheFlush, Context, Downstream, FailedAt, TaskBuilder};
+use oncestream_core::task::{Context, Downstream, FailedAt, Flush, Flushed, TaskBuilder};
 use oncestream_core::{Headers, Record, TimestampMs};
 
 use super::{Change, OldValues};
@@ -132,8 +132,8 @@ impl<K: StoreKey, V: Data> TableStore<K, V> {
     }
 }
 
-impl<K: StoreKey, V: Data> CacheFlush for TableStore<K, V> {
-    fn flush(&mut self, ctx: &mut Context<'_>) -> Result<(), TaskError> {
+impl<K: StoreKey, V: Data> Flush for TableStore<K, V> {
+    fn flush(&mut self, ctx: &mut Context<'_>) -> Result<Flushed, TaskError> {
         let pending = self.store.borrow_mut().take_pending();
         for change in pending {
             // Not borrowed while the record is forwarded: a node below may use the store.
@@ -148,6 +148,6 @@ impl<K: StoreKey, V: Data> CacheFlush for TableStore<K, V> {
             };
             self.out.forward(ctx, record)?;
         }
-        Ok(())
+        Ok(Flushed::Done)
     }
 }

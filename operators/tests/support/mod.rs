@@ -12,7 +12,7 @@ use oncestream_core::graph::Topology;
 use oncestream_core::serde::HasSerde;
 use oncestream_core::state::{Backend, BackendError, CacheBudget, Keyspace, PairIter, WriteBatch};
 use oncestream_core::task::{
-    BuildError, ChangelogId, Collector, Outgoing, RawRecord, Task, TaskConfig,
+    BuildError, ChangelogId, Collector, Flushed, Outgoing, RawRecord, Task, TaskConfig,
 };
 use oncestream_core::{Headers, TaskId, TopicPartition};
 
@@ -133,7 +133,8 @@ impl Run {
     /// The first half of a commit: caches emit, and what they emit is processed.
     pub(crate) fn flush(&mut self) -> Result<(), TaskError> {
         for at in 0..self.tasks.len() {
-            self.tasks[at].flush(&mut self.recorder, &mut WriteBatch::default())?;
+            let flushed = self.tasks[at].flush(&mut self.recorder, &mut WriteBatch::default())?;
+            assert_eq!(flushed, Flushed::Done, "nothing here holds a record");
             self.settle()?;
         }
         Ok(())

@@ -53,7 +53,7 @@ impl Task {
     /// What it is in the middle of. Asked after a panic: a call that has returned has ended it.
     pub fn activity(&self) -> Option<Activity> {
         if let Some((input, offset)) = self.state.current {
-            let partition = self.state.inputs.get(input)?.clone();
+            let partition = self.state.inputs.get(input)?.partition.clone();
             return Some(Activity::Record { partition, offset });
         }
         match self.state.aside {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::node::{CacheFlush, Downstream, Lifecycle, Node, Shared};
+use super::node::{Downstream, Flush, Lifecycle, Node, Shared};
 use super::punctuate::PunctuatorId;
 use super::source::SourceInstance;
 use super::{ChangelogId, TaskConfig};
@@ -36,8 +36,8 @@ impl NodeHandle {
     }
 }
 
-/// A cache that flushes at a commit.
-pub(crate) type SharedFlush = Rc<RefCell<dyn CacheFlush>>;
+/// A node that flushes at a commit.
+pub(crate) type SharedFlush = Rc<RefCell<dyn Flush>>;
 /// A node that starts, is called by schedules, and ends.
 pub(crate) type SharedLifecycle = Rc<RefCell<dyn Lifecycle>>;
 
@@ -241,9 +241,9 @@ impl<'t> TaskBuilder<'t> {
         topic.resolve(&self.config.application_id)
     }
 
-    /// Flushes `cache` at each commit, after those of the nodes upstream of `node`.
-    pub fn on_flush(&mut self, node: NodeId, cache: Rc<RefCell<dyn CacheFlush>>) {
-        self.flushers.push((node, cache));
+    /// Flushes `keeper` at each commit, after those of the nodes upstream of `node`.
+    pub fn on_flush(&mut self, node: NodeId, keeper: Rc<RefCell<dyn Flush>>) {
+        self.flushers.push((node, keeper));
     }
 
     /// The id that the next call of [`Self::on_lifecycle`] gives, for a node that keeps its own.

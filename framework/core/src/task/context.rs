@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use super::activity::Aside;
 use super::failed::SourceBytes;
+use super::input::{Held, Input};
 use super::punctuate::{PunctuationType, PunctuatorId, ScheduleId, Schedules};
+use crate::TaskId;
 use crate::error::BoxError;
 use crate::handlers::ErrorHandlers;
 use crate::record::{Headers, RecordMetadata, TimestampMs};
-use crate::{TaskId, TopicPartition};
 
 /// Index of a changelog partition among those of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,7 +71,7 @@ pub(crate) struct TaskState {
     /// The largest record time processed so far; -1 before the first.
     pub(crate) stream_time: TimestampMs,
     pub(crate) wall_clock_ms: TimestampMs,
-    pub(crate) inputs: Vec<TopicPartition>,
+    pub(crate) inputs: Vec<Input>,
     /// Input and offset of the record in hand.
     pub(crate) current: Option<(usize, i64)>,
     pub(crate) aside: Aside,
@@ -120,9 +121,31 @@ impl Context<'_> {
     /// Where the record in hand came from; `None` in punctuations and while caches flush.
     pub fn record_metadata(&self) -> Option<RecordMetadata> {
         self.state.current.map(|(input, offset)| {
-            let tp = &self.state.inputs[input];
+            let tp = &self.state.inputs[input].partition;
             RecordMetadata { topic: tp.topic.clone(), partition: tp.partition, offset }
         })
+    }
+
+    /// Keeps the record in hand in work after [`Node::process`](super::Node::process) has returned:
+    /// its offset is not committed until it is [released](Self::release). Records of one input may be
+    /// released in any order. `None` where no record is in hand, in punctuations and flushes.
+    ///
+    /// Under exactly once nothing is committed while a record is held, since what later records did
+    /// could not be told from what is to be done again: a commit waits, so a node that holds records
+    /// answers [`Flushed::NotYet`](super::Flushed::NotYet) until it has released them. At least once,
+    /// a commit may leave held records out; after a crash they are processed again, and so are the
+    /// records behind them.
+    pub fn hold(&mut self) -> Option<Held> {
+        let (input, offset) = self.state.current?;
+        self.state.inputs[input].hold(offset);
+        Some(Held { input, offset })
+    }
+
+    /// The record is done.
+    pub fn release(&mut self, held: Held) {
+        if let Some(input) = self.state.inputs.get_mut(held.input) {
+            input.release(held.offset);
+        }
     }
 
     /// Counts a record that was dropped: a null key in an aggregation, or a late record.

@@ -55,7 +55,7 @@ impl Context<'_> {
         let source = self.source.copied().unwrap_or_default();
         let (topic, partition, offset) = match self.state.current {
             Some((input, offset)) => {
-                let tp = &self.state.inputs[input];
+                let tp = &self.state.inputs[input].partition;
                 (Some(&*tp.topic), tp.partition, offset)
             }
             None => (None, -1, -1),

@@ -4,6 +4,7 @@ mod activity;
 mod builder;
 mod context;
 mod failed;
+mod input;
 mod node;
 mod offset_metadata;
 mod punctuate;
@@ -15,7 +16,8 @@ pub use activity::Activity;
 pub use builder::{BuildError, NodeHandle, TaskBuilder};
 pub use context::{ChangelogId, Collector, Context, Origin, Outgoing};
 pub use failed::{FailedAt, RecordRefused};
-pub use node::{CacheFlush, Downstream, Lifecycle, Node, Shared};
+pub use input::Held;
+pub use node::{Downstream, Flush, Flushed, Lifecycle, Node, Shared};
 pub use offset_metadata::OffsetMetadata;
 pub use punctuate::{PunctuationType, PunctuatorId, ScheduleId};
 pub use run::{InputId, Position, Task};
@@ -25,6 +27,8 @@ pub use source::{RawRecord, SourceConfig, SourceInstance, TimestampExtractor};
 /// Settings that tasks depend on.
 #[derive(Clone, Debug)]
 pub struct TaskConfig {
+    /// What a record's effects are worth after a failure.
+    pub guarantee: crate::commit::Guarantee,
     /// In front of every internal topic's name.
     pub application_id: std::sync::Arc<str>,
     /// What to do with records that fail.
@@ -37,9 +41,10 @@ pub struct TaskConfig {
 }
 
 impl TaskConfig {
-    /// The defaults of Kafka Streams.
+    /// The defaults of Kafka Streams, but exactly once.
     pub fn new(application_id: &str) -> Self {
         Self {
+            guarantee: crate::commit::Guarantee::ExactlyOnce,
             application_id: application_id.into(),
             handlers: std::sync::Arc::default(),
             buffered_records_per_partition: 1000,

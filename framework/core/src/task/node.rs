@@ -91,13 +91,26 @@ impl<K: Clone, V: Clone> Downstream<K, V> {
     }
 }
 
-/// A node with a write-back cache: at a commit it emits what has changed since the last.
-pub trait CacheFlush {
-    /// Forwards each changed key once.
+/// What a node answers to a flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Flushed {
+    /// Everything that belongs into the commit was forwarded.
+    Done,
+    /// Something is still in work: it wants to be asked again, soon and before any further record.
+    NotYet,
+}
+
+/// A node that keeps something back between commits: changes in a cache, or records in work.
+pub trait Flush {
+    /// Forwards what belongs into the commit: a cache each changed key once.
+    ///
+    /// It may be called several times for one commit, because it or another node answered
+    /// [`Flushed::NotYet`]. No record comes in between.
     ///
     /// # Errors
     /// An error stops the task; the transaction is aborted.
-    fn flush(&mut self, ctx: &mut Context<'_>) -> Result<(), TaskError>;
+    fn flush(&mut self, ctx: &mut Context<'_>) -> Result<Flushed, TaskError>;
 }
 
 /// A node with a life of its own: told when its task starts and ends, and called by schedules.

@@ -11,9 +11,12 @@ use super::activity::Aside;
 use super::builder::{BuildError, SharedFlush, SharedLifecycle, TaskBuilder};
 use super::context::{ChangelogId, Collector, Context, TaskState};
 use super::failed::SourceBytes;
+use super::input::Input;
+use super::node::Flushed;
 use super::punctuate::{PunctuationType, Schedules};
-use super::source::{RawRecord, SourceInstance};
+use super::source::{Head, RawRecord, SourceInstance};
 use super::{OffsetMetadata, TaskConfig};
+use crate::commit::Guarantee;
 use crate::error::TaskError;
 use crate::graph::{NodeId, Topology};
 use crate::record::TimestampMs;
@@ -35,22 +38,11 @@ pub struct Position {
     pub metadata: OffsetMetadata,
 }
 
-struct Input {
-    source: usize,
-    queue: usize,
-    /// The offset after the last record processed or dropped; `None` before the first.
-    next_offset: Option<i64>,
-    /// The offset after the last record taken in; no record before it is.
-    ingested: i64,
-    uncommitted: bool,
-}
-
 /// A task of one worker. Not `Send`: its nodes share stores without locks.
 pub struct Task {
     pub(super) state: TaskState,
     config: TaskConfig,
     sources: Vec<(NodeId, SourceInstance)>,
-    inputs: Vec<Input>,
     stores: Vec<StoreInstance>,
     flushers: Vec<SharedFlush>,
     lifecycles: Vec<SharedLifecycle>,
@@ -93,7 +85,6 @@ impl Task {
             },
             config: config.clone(),
             sources: built.sources,
-            inputs: Vec::new(),
             stores: built.stores,
             flushers: built.flushers,
             lifecycles: built.lifecycles,
@@ -111,16 +102,9 @@ impl Task {
         let source =
             reader.and_then(|(_, reader)| self.sources.iter().position(|(id, _)| *id == reader));
         let Some(source) = source else { return };
-        let queue = self.inputs.iter().filter(|i| i.source == source).count();
+        let queue = self.state.inputs.iter().filter(|i| i.source == source).count();
         self.sources[source].1.0.add_queue();
-        self.state.inputs.push(partition.clone());
-        self.inputs.push(Input {
-            source,
-            queue,
-            next_offset: None,
-            ingested: 0,
-            uncommitted: false,
-        });
+        self.state.inputs.push(Input::new(partition.clone(), source, queue));
     }
 
     /// The task's id.
@@ -130,12 +114,12 @@ impl Task {
 
     /// Its input partitions, in the order of their [`InputId`].
     pub fn inputs(&self) -> impl Iterator<Item = (InputId, &TopicPartition)> {
-        self.state.inputs.iter().enumerate().map(|(at, tp)| (InputId(at), tp))
+        self.state.inputs.iter().enumerate().map(|(at, input)| (InputId(at), &input.partition))
     }
 
     /// How many input partitions it has.
     pub fn input_count(&self) -> usize {
-        self.inputs.len()
+        self.state.inputs.len()
     }
 
     /// Whether users' processors run in it.
@@ -157,8 +141,8 @@ impl Task {
     /// survives a restart.
     pub fn set_committed(&mut self, input: InputId, offset: Option<i64>, metadata: OffsetMetadata) {
         let time = metadata.partition_time;
-        let at = &mut self.inputs[input.0];
-        at.next_offset = offset;
+        let at = &mut self.state.inputs[input.0];
+        at.set_committed(offset);
         self.sources[at.source].1.0.set_partition_time(at.queue, time);
         self.state.stream_time = time.max(self.state.stream_time);
     }
@@ -205,34 +189,26 @@ impl Task {
         now_ms: TimestampMs,
         collector: &mut dyn Collector,
     ) -> Result<(), TaskError> {
-        let single = self.inputs.len() == 1;
-        let at = &mut self.inputs[input.0];
-        let next = raw.offset + 1;
-        if raw.offset < at.ingested {
-            return Err(self.went_back(input, raw.offset));
+        let single = self.state.inputs.len() == 1;
+        let at = &mut self.state.inputs[input.0];
+        if let Err(taken) = at.take(raw.offset) {
+            return Err(self.went_back(input, raw.offset, taken));
         }
-        at.ingested = next;
+        let (source, queue) = (&mut self.sources[at.source].1.0, at.queue);
         self.state.wall_clock_ms = now_ms;
         self.state.current = Some((input.0, raw.offset));
-        let source = &mut self.sources[at.source].1.0;
         let bytes = SourceBytes { key: raw.key, value: raw.value };
         let mut ctx = Context { state: &mut self.state, collector, source: Some(&bytes) };
         if single {
-            source.process(&mut ctx, 0, raw)?;
-            at.next_offset = Some(next);
-            at.uncommitted = true;
+            source.process(&mut ctx, queue, raw)?;
             self.dirty = true;
             if !self.state.schedules.is_empty() {
                 self.punctuate_stream_time(collector)?;
             }
         } else {
-            source.enqueue(&mut ctx, at.queue, raw)?;
-            if source.queued(at.queue) == 0 {
-                // Dropped, and nothing before it waits: its offset counts as processed.
-                at.next_offset = Some(next);
-                at.uncommitted = true;
-                self.dirty = true;
-            }
+            source.enqueue(&mut ctx, queue, raw)?;
+            // Dropped, and nothing before it waits: the position has moved on.
+            self.dirty |= source.queued(queue) == 0;
         }
         self.state.current = None;
         Ok(())
@@ -240,13 +216,13 @@ impl Task {
 
     /// To process a record again would count it twice, and the lower position would be committed.
     #[cold]
-    fn went_back(&self, input: InputId, offset: i64) -> TaskError {
-        let partition = &self.state.inputs[input.0];
+    fn went_back(&self, input: InputId, offset: i64, taken: i64) -> TaskError {
+        let partition = &self.state.inputs[input.0].partition;
         TaskError::WentBack {
             topic: partition.topic.to_string(),
             partition: partition.partition,
             offset,
-            taken: self.inputs[input.0].ingested - 1,
+            taken,
         }
     }
 
@@ -260,22 +236,17 @@ impl Task {
         now_ms: TimestampMs,
         collector: &mut dyn Collector,
     ) -> Result<usize, TaskError> {
-        if self.inputs.len() < 2 {
+        if self.state.inputs.len() < 2 {
             return Ok(0);
         }
         self.state.wall_clock_ms = now_ms;
         for done in 0..max {
-            let Some(input) = self.next_input(now_ms) else { return Ok(done) };
-            let at = &mut self.inputs[input];
-            let source = &mut self.sources[at.source].1.0;
-            self.state.current = Some((input, -1));
+            let Some((input, offset)) = self.next_input(now_ms) else { return Ok(done) };
+            let at = &self.state.inputs[input];
+            let (source, queue) = (&mut self.sources[at.source].1.0, at.queue);
+            self.state.current = Some((input, offset));
             let mut ctx = Context { state: &mut self.state, collector, source: None };
-            source.process_head(&mut ctx, at.queue)?;
-            let offset = self.state.current.map_or(-1, |(_, offset)| offset);
-            // With an empty queue, records that were dropped behind this one count as well.
-            let next = if source.queued(at.queue) == 0 { at.ingested } else { offset + 1 };
-            at.next_offset = Some(next);
-            at.uncommitted = true;
+            source.process_head(&mut ctx, queue)?;
             self.dirty = true;
             self.state.current = None;
             if !self.state.schedules.is_empty() {
@@ -285,26 +256,30 @@ impl Task {
         Ok(max)
     }
 
-    /// The input whose head has the smallest time, unless an empty input is worth waiting for.
-    fn next_input(&mut self, now_ms: TimestampMs) -> Option<usize> {
-        let mut best: Option<(TimestampMs, usize)> = None;
+    /// The input whose head has the smallest time, and that head's offset, unless an empty input is
+    /// worth waiting for.
+    fn next_input(&mut self, now_ms: TimestampMs) -> Option<(usize, i64)> {
+        let mut best: Option<(Head, usize)> = None;
         let mut all_full = true;
-        for (at, input) in self.inputs.iter().enumerate() {
+        for (at, input) in self.state.inputs.iter().enumerate() {
             match self.sources[input.source].1.0.head(input.queue) {
-                Some(time) if best.is_none_or(|(t, _)| time < t) => best = Some((time, at)),
+                Some(head) if best.is_none_or(|(best, _)| head.timestamp < best.timestamp) => {
+                    best = Some((head, at));
+                }
                 Some(_) => {}
                 None => all_full = false,
             }
         }
-        let (_, at) = best?;
+        let (head, at) = best?;
+        let next = (at, head.offset);
         if all_full || self.config.max_task_idle_ms <= 0 {
             self.idle_since_ms = None;
-            return Some(at);
+            return Some(next);
         }
         // A clock that was set back would have it wait until the old time comes again.
         let since = self.idle_since_ms.map_or(now_ms, |since| since.min(now_ms));
         self.idle_since_ms = Some(since);
-        (now_ms.saturating_sub(since) >= self.config.max_task_idle_ms).then_some(at)
+        (now_ms.saturating_sub(since) >= self.config.max_task_idle_ms).then_some(next)
     }
 
     /// Whether an input has so many records waiting that its partition should be paused.
@@ -319,7 +294,7 @@ impl Task {
 
     /// How many records wait for one input.
     pub fn queued(&self, input: InputId) -> usize {
-        let at = &self.inputs[input.0];
+        let at = &self.state.inputs[input.0];
         self.sources[at.source].1.0.queued(at.queue)
     }
 
@@ -392,51 +367,69 @@ impl Task {
     /// First half of a commit: caches emit, and each dirty key goes to its changelog and into
     /// `batch`.
     ///
+    /// The answer is [`Flushed::NotYet`] while a node says so, and under exactly once while a record
+    /// is held. Call it again then, and give the task no record before it has answered
+    /// [`Flushed::Done`].
+    ///
     /// # Errors
     /// Any; the task must then be dropped.
     pub fn flush(
         &mut self,
         collector: &mut dyn Collector,
         batch: &mut WriteBatch,
-    ) -> Result<(), TaskError> {
+    ) -> Result<Flushed, TaskError> {
         self.state.current = None;
         self.state.aside = Aside::Flush;
-        for cache in &self.flushers {
+        for keeper in &self.flushers {
             let mut ctx = Context { state: &mut self.state, collector, source: None };
-            cache.borrow_mut().flush(&mut ctx)?;
+            // What is downstream of a node that is not done yet may get more from it.
+            if keeper.borrow_mut().flush(&mut ctx)? == Flushed::NotYet {
+                self.state.aside = Aside::Nothing;
+                return Ok(Flushed::NotYet);
+            }
+        }
+        let in_work = self.state.inputs.iter().any(Input::holds_any);
+        if in_work && self.config.guarantee == Guarantee::ExactlyOnce {
+            self.state.aside = Aside::Nothing;
+            return Ok(Flushed::NotYet);
         }
         for store in &self.stores {
             store.store.borrow_mut().seal(collector, batch)?;
         }
         self.state.aside = Aside::Nothing;
-        Ok(())
+        Ok(Flushed::Done)
     }
 
     /// The positions that changed since the last commit.
     pub fn positions(&self) -> impl Iterator<Item = Position> {
-        self.all_positions(|input| input.uncommitted)
+        self.all_positions(Input::changed)
     }
 
     /// Every position that is known, changed or not. A transaction without a changed position
     /// commits one of these, so that the broker checks its generation.
     pub fn known_positions(&self) -> impl Iterator<Item = Position> {
-        self.all_positions(|_| true)
+        self.all_positions(Input::position)
     }
 
-    fn all_positions(&self, wanted: impl Fn(&Input) -> bool) -> impl Iterator<Item = Position> {
-        self.inputs.iter().zip(&self.state.inputs).filter_map(move |(input, partition)| {
-            let offset = input.next_offset.filter(|_| wanted(input))?;
+    fn all_positions(
+        &self,
+        of: impl Fn(&Input, Option<i64>) -> Option<i64>,
+    ) -> impl Iterator<Item = Position> {
+        self.state.inputs.iter().filter_map(move |input| {
             let source = &self.sources[input.source].1.0;
+            let offset = of(input, source.head(input.queue).map(|head| head.offset))?;
             let metadata = OffsetMetadata { partition_time: source.partition_time(input.queue) };
-            Some(Position { partition: partition.clone(), offset, metadata })
+            Some(Position { partition: input.partition.clone(), offset, metadata })
         })
     }
 
     /// Second half of a commit: it succeeded, and the batch is in the backend.
     pub fn committed(&mut self) {
         self.dirty = false;
-        for input in &mut self.inputs {
-            input.uncommitted = false;
+        for input in &mut self.state.inputs {
+            let waiting = self.sources[input.source].1.0.head(input.queue);
+            let position = input.position(waiting.map(|head| head.offset));
+            input.set_committed(position);
         }
         for store in &self.stores {
             store.store.borrow_mut().committed();

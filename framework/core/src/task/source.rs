@@ -65,13 +65,11 @@ impl<K, V> Clone for SourceConfig<K, V> {
     }
 }
 
-/// What happened to a record that a source was given.
+/// The record at the head of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ingested {
-    /// It was processed, or put into its queue.
-    Taken,
-    /// A handler or the timestamp extractor dropped it.
-    Dropped,
+pub(crate) struct Head {
+    pub(crate) offset: i64,
+    pub(crate) timestamp: TimestampMs,
 }
 
 /// A source as its task sees it.
@@ -84,16 +82,16 @@ pub(crate) trait SourceNode {
         ctx: &mut Context<'_>,
         queue: usize,
         raw: RawRecord<'_>,
-    ) -> Result<Ingested, TaskError>;
-    /// Deserialises into the queue.
+    ) -> Result<(), TaskError>;
+    /// Deserialises into the queue, unless the timestamp extractor drops the record.
     fn enqueue(
         &mut self,
         ctx: &mut Context<'_>,
         queue: usize,
         raw: RawRecord<'_>,
-    ) -> Result<Ingested, TaskError>;
-    /// The timestamp of the head of a queue.
-    fn head(&self, queue: usize) -> Option<TimestampMs>;
+    ) -> Result<(), TaskError>;
+    /// The head of a queue.
+    fn head(&self, queue: usize) -> Option<Head>;
     /// How many records wait.
     fn queued(&self, queue: usize) -> usize;
     /// Takes the head of a queue out and processes it.
@@ -271,7 +269,7 @@ fn unreadable(part: Part, error: SerdeError, raw: RawRecord<'_>) -> NoRecord {
 /// Where the record in hand came from. A source always has one in hand.
 fn position(ctx: &Context<'_>) -> (TopicPartition, i64) {
     match ctx.state.current {
-        Some((input, offset)) => (ctx.state.inputs[input].clone(), offset),
+        Some((input, offset)) => (ctx.state.inputs[input].partition.clone(), offset),
         None => (TopicPartition::new("?", -1), -1),
     }
 }
@@ -286,23 +284,20 @@ impl<K: Clone, V: Clone> SourceNode for Source<K, V> {
         ctx: &mut Context<'_>,
         queue: usize,
         raw: RawRecord<'_>,
-    ) -> Result<Ingested, TaskError> {
+    ) -> Result<(), TaskError> {
         let record = match self.read(ctx, queue, raw) {
             Ok(record) => record,
-            Err(NoRecord::Dropped) => return Ok(Ingested::Dropped),
+            Err(NoRecord::Dropped) => return Ok(()),
             Err(NoRecord::NullKey(timestamp)) => {
                 self.at_turn(ctx, queue, timestamp);
                 ctx.drop_record();
-                return Ok(Ingested::Dropped);
+                return Ok(());
             }
             Err(NoRecord::Task(error)) => return Err(error),
-            Err(NoRecord::Unreadable(it)) => {
-                return self.refused(ctx, *it).map(|()| Ingested::Dropped);
-            }
+            Err(NoRecord::Unreadable(it)) => return self.refused(ctx, *it),
         };
         self.at_turn(ctx, queue, record.timestamp);
-        self.out.forward(ctx, record)?;
-        Ok(Ingested::Taken)
+        self.out.forward(ctx, record)
     }
 
     fn enqueue(
@@ -310,14 +305,14 @@ impl<K: Clone, V: Clone> SourceNode for Source<K, V> {
         ctx: &mut Context<'_>,
         queue: usize,
         raw: RawRecord<'_>,
-    ) -> Result<Ingested, TaskError> {
+    ) -> Result<(), TaskError> {
         let (offset, key, value) = (raw.offset, raw.key, raw.value);
         let waiting = match self.read(ctx, queue, raw) {
             Ok(record) => {
                 let keep = || Box::new(KeptBytes::of(key, value));
                 Waiting::Record(record, self.keep_bytes.then(keep))
             }
-            Err(NoRecord::Dropped) => return Ok(Ingested::Dropped),
+            Err(NoRecord::Dropped) => return Ok(()),
             Err(NoRecord::NullKey(timestamp)) => Waiting::NullKey(timestamp),
             Err(NoRecord::Task(error)) => return Err(error),
             Err(NoRecord::Unreadable(it)) => {
@@ -325,15 +320,18 @@ impl<K: Clone, V: Clone> SourceNode for Source<K, V> {
             }
         };
         self.queues[queue].records.push_back((offset, waiting));
-        Ok(Ingested::Taken)
+        Ok(())
     }
 
-    fn head(&self, queue: usize) -> Option<TimestampMs> {
-        self.queues[queue].records.front().map(|(_, waiting)| match waiting {
-            Waiting::Record(record, _) => record.timestamp,
-            Waiting::NullKey(timestamp) => *timestamp,
-            // At once, as in Kafka Streams: it has no time to be ordered by.
-            Waiting::Unreadable(_) => -1,
+    fn head(&self, queue: usize) -> Option<Head> {
+        self.queues[queue].records.front().map(|(offset, waiting)| {
+            let timestamp = match waiting {
+                Waiting::Record(record, _) => record.timestamp,
+                Waiting::NullKey(timestamp) => *timestamp,
+                // At once, as in Kafka Streams: it has no time to be ordered by.
+                Waiting::Unreadable(_) => -1,
+            };
+            Head { offset: *offset, timestamp }
         })
     }
 
@@ -343,8 +341,7 @@ impl<K: Clone, V: Clone> SourceNode for Source<K, V> {
 
     fn process_head(&mut self, ctx: &mut Context<'_>, queue: usize) -> Result<(), TaskError> {
         let head = self.queues[queue].records.pop_front();
-        let Some((offset, waiting)) = head else { return Ok(()) };
-        ctx.state.current = ctx.state.current.map(|(input, _)| (input, offset));
+        let Some((_, waiting)) = head else { return Ok(()) };
         match waiting {
             Waiting::Record(record, bytes) => {
                 self.at_turn(ctx, queue, record.timestamp);

@@ -201,7 +201,7 @@ impl WorkerProducer {
 
     /// Serves a report of deliveries, or waits a moment for one. Given a time to wait, rdkafka's
     /// own poll is busy for the last millisecond of it, and never ends early.
-    fn await_report(&self) {
+    pub(crate) fn await_report(&self) {
         let before = self.client.in_flight_count();
         self.client.poll(Duration::ZERO);
         if self.client.in_flight_count() == before {

@@ -7,9 +7,10 @@
 
 use std::time::{Duration, Instant};
 
+use oncestream_core::TaskId;
 use oncestream_core::commit::{Action, CommitPermit, Disposition, Fact};
-use oncestream_core::state::Checkpoint;
-use oncestream_core::task::{ChangelogId, Position};
+use oncestream_core::state::{Checkpoint, WriteBatch};
+use oncestream_core::task::{ChangelogId, Flushed, Position, Task};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::{Worker, wall_clock_ms};
@@ -112,25 +113,31 @@ impl Worker {
         let Some(producer) = &mut self.producer else {
             return Fact::Failed(Disposition::OutcomeUnknown);
         };
-        let began = Instant::now();
-        let mut failed = None;
-        for task in self.tasks.running_tasks() {
-            let _span = tracing::debug_span!("task", id = %task.id()).entered();
-            if let Err(source) = task.flush(producer, &mut self.batch) {
-                failed = Some(StreamsError::Task { task: task.id(), source });
-                break;
-            }
-        }
-        self.trouble.worked += began.elapsed();
-        if let Some(error) = failed {
-            return self.classify_task_error(error);
-        }
         let limit = if self.shared.config.is_exactly_once() {
             self.shared.config.transaction_timeout()
         } else {
             // Waiting longer would cost the membership in the group.
             self.shared.config.max_poll_interval() * 4 / 5
         };
+        let began = Instant::now();
+        let mut flushed = Ok(());
+        for task in self.tasks.running_tasks() {
+            let _span = tracing::debug_span!("task", id = %task.id()).entered();
+            flushed = flush_task(task, producer, &mut self.batch, began + limit);
+            if flushed.is_err() {
+                break;
+            }
+        }
+        self.trouble.worked += began.elapsed();
+        match flushed {
+            Ok(()) => {}
+            Err(Unflushed::Failed(error)) => return self.classify_task_error(error),
+            Err(Unflushed::Late(task)) => {
+                let action = format!("worker {}: task {task}: the records it holds", self.index);
+                self.error = Some(StreamsError::TimedOut { action, waited: limit });
+                return Fact::Failed(Disposition::AbortTransaction);
+            }
+        }
         let in_time = producer.await_deliveries(limit);
         self.metrics.records_out.increment(producer.take_sent());
         if let Some(fact) = self.delivery_failed() {
@@ -296,6 +303,34 @@ impl Worker {
         let first = self.next_changelog;
         self.next_changelog = ChangelogId(first.0.wrapping_add(count as u32));
         first
+    }
+}
+
+/// Why a task is not flushed.
+enum Unflushed {
+    Failed(StreamsError),
+    /// It still has records in work when the time is over.
+    Late(TaskId),
+}
+
+/// Flushes a task, and waits for the records that its nodes hold.
+fn flush_task(
+    task: &mut Task,
+    producer: &mut WorkerProducer,
+    batch: &mut WriteBatch,
+    until: Instant,
+) -> Result<(), Unflushed> {
+    loop {
+        match task.flush(producer, batch) {
+            Ok(Flushed::Done) => return Ok(()),
+            Ok(Flushed::NotYet) if Instant::now() >= until => {
+                return Err(Unflushed::Late(task.id()));
+            }
+            Ok(Flushed::NotYet) => producer.await_report(),
+            Err(source) => {
+                return Err(Unflushed::Failed(StreamsError::Task { task: task.id(), source }));
+            }
+        }
     }
 }
 

@@ -156,6 +156,7 @@ impl Worker {
             if config.is_exactly_once() { Guarantee::ExactlyOnce } else { Guarantee::AtLeastOnce };
         let per_worker = config.cache_max_bytes() / config.num_stream_threads() as u64;
         let task_config = TaskConfig {
+            guarantee,
             handlers: config.error_handlers().clone(),
             buffered_records_per_partition: config.buffered_records_per_partition(),
             max_task_idle_ms: config.max_task_idle_ms(),

@@ -28,7 +28,6 @@ pub struct TopologyTestDriverBuilder {
     default_partitions: i32,
     commit_interval_ms: i64,
     cache_max_bytes: usize,
-    guarantee: Guarantee,
     handlers: ErrorHandlers,
     message_max_bytes: usize,
     wall_clock_ms: i64,
@@ -45,7 +44,6 @@ impl TopologyTestDriverBuilder {
             default_partitions: 1,
             commit_interval_ms: 0,
             cache_max_bytes: 10 << 20,
-            guarantee: Guarantee::ExactlyOnce,
             handlers: ErrorHandlers::default(),
             message_max_bytes: usize::MAX,
             wall_clock_ms: 0,
@@ -95,7 +93,7 @@ impl TopologyTestDriverBuilder {
     /// `processing.guarantee`; exactly once without it.
     #[must_use]
     pub fn guarantee(mut self, guarantee: Guarantee) -> Self {
-        self.guarantee = guarantee;
+        self.config.guarantee = guarantee;
         self
     }
 
@@ -201,7 +199,6 @@ impl TopologyTestDriverBuilder {
             now_ms: self.wall_clock_ms,
             commit_interval_ms: self.commit_interval_ms,
             cache_max_bytes: self.cache_max_bytes,
-            guarantee: self.guarantee,
             message_max_bytes: self.message_max_bytes,
             sabotage: self.sabotage,
         };

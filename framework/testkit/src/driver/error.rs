@@ -44,6 +44,17 @@ pub enum DriverError {
         /// Where.
         step: CommitStep,
     },
+    /// A node has records in work, and a commit waits for them.
+    #[error(
+        "task {task} holds records that its nodes have not released in {waited:?}; a node that holds \
+         one must release it by itself, and one that is asked to flush, soon"
+    )]
+    NotFlushed {
+        /// The task.
+        task: TaskId,
+        /// How long the commit has waited.
+        waited: std::time::Duration,
+    },
     /// The tasks are gone since a crash or an error.
     #[error("the driver is down since a crash or an error; call recover()")]
     Down,

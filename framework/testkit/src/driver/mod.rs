@@ -30,7 +30,6 @@ use std::hash::Hash;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use oncestream_core::commit::Guarantee;
 use oncestream_core::graph::Topology;
 use oncestream_core::serde::{DynSerde, HasSerde};
 use oncestream_core::state::{Backend, KeyValueStore};
@@ -98,7 +97,6 @@ pub struct TopologyTestDriver {
     now_ms: i64,
     commit_interval_ms: i64,
     cache_max_bytes: usize,
-    guarantee: Guarantee,
     message_max_bytes: usize,
     sabotage: Option<Sabotage>,
 }
@@ -333,7 +331,6 @@ impl TopologyTestDriver {
             broker: &self.broker,
             backend: &self.backend,
             plan: &self.plan,
-            guarantee: self.guarantee,
             message_max_bytes: self.message_max_bytes,
             sabotage: self.sabotage,
             cache_max_bytes: self.cache_max_bytes,

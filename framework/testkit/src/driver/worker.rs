@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use oncestream_core::TopicPartition;
 use oncestream_core::commit::{Action, CommitMachine, CommitPermit, Disposition, Fact, Guarantee};
@@ -16,13 +17,18 @@ use oncestream_core::state::{
     Backend, CHECKPOINTS, CacheBudget, Checkpoint, Incarnation, WriteBatch,
 };
 use oncestream_core::task::{
-    ChangelogId, Collector, OffsetMetadata, Origin, Outgoing, RawRecord, RecordRefused, Task,
+    ChangelogId, Collector, Flushed, OffsetMetadata, Origin, Outgoing, RawRecord, RecordRefused,
+    Task,
 };
 
 use super::broker::Broker;
 use super::crash::{CommitStep, CrashPlan};
 use super::plan::Plan;
 use super::{DriverError, Sabotage};
+
+/// How long a task may have records in work when a commit is due. What it waits for is outside the
+/// driver, and so is this time.
+const FLUSH_LIMIT: Duration = Duration::from_secs(10);
 
 /// Sends what tasks write, and opens the transaction when there is something to send.
 struct Producer {
@@ -73,7 +79,6 @@ pub(super) struct WorkerEnv<'a> {
     pub(super) broker: &'a Rc<RefCell<Broker>>,
     pub(super) backend: &'a Arc<dyn Backend>,
     pub(super) plan: &'a Plan,
-    pub(super) guarantee: Guarantee,
     pub(super) message_max_bytes: usize,
     pub(super) sabotage: Option<Sabotage>,
     pub(super) cache_max_bytes: usize,
@@ -100,8 +105,8 @@ impl Worker {
         env.backend.keyspace(CHECKPOINTS)?;
         let producer = Producer {
             broker: env.broker.clone(),
-            machine: CommitMachine::new(env.guarantee),
-            guarantee: env.guarantee,
+            machine: CommitMachine::new(env.plan.config.guarantee),
+            guarantee: env.plan.config.guarantee,
             message_max_bytes: env.message_max_bytes,
             changelog_ends: HashMap::new(),
         };
@@ -331,8 +336,15 @@ impl Worker {
     ) -> Result<Fact, DriverError> {
         crashes.pass(CommitStep::BeforeFlush)?;
         for task in &mut self.tasks {
-            task.flush(&mut self.producer, batch)
-                .map_err(|source| DriverError::Task { task: task.id(), source })?;
+            let id = task.id();
+            let failed = |source| DriverError::Task { task: id, source };
+            let until = Instant::now() + FLUSH_LIMIT;
+            while task.flush(&mut self.producer, batch).map_err(failed)? == Flushed::NotYet {
+                if Instant::now() > until {
+                    return Err(DriverError::NotFlushed { task: id, waited: FLUSH_LIMIT });
+                }
+                std::thread::yield_now();
+            }
             crashes.pass(CommitStep::MidFlush)?;
         }
         Ok(Fact::Done)
