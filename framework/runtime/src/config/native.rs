@@ -55,7 +55,8 @@ pub(super) fn check(given: &str, setting: &str, value: &str) -> Result<(), Confi
         return Err(ConfigError::Unsupported {
             key,
             instead: "librdkafka was built without it; enable the cargo feature `ssl` (`gssapi` for \
-                      Kerberos, `gzip` and `zstd` for these codecs)",
+                      Kerberos, `gzip` and `zstd` for these codecs), or, with `dynamic-linking`, \
+                      install one that has it",
         });
     }
     // The text may have the value, or a part of it: only what it says after that is told.
