@@ -74,18 +74,25 @@ fn has_target(package: &Value, kind: &str, name: &str) -> bool {
     targets.iter().any(|target| target["name"] == name && target["kind"][0] == kind)
 }
 
+fn help_of(subcommands: &[&str]) -> Option<String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oncestream"));
+    let output = command.args(subcommands).arg("--help").output().unwrap();
+    output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+}
+
 /// Held against what the program itself says in its help.
 fn faults_of_subcommand(arguments: &[&str]) -> Vec<String> {
     let Some((subcommand, flags)) = arguments.split_first() else { return Vec::new() };
     if super::TO_COME.iter().any(|(_, to_come)| to_come == subcommand) {
         return Vec::new();
     }
-    let mut command = Command::new(env!("CARGO_BIN_EXE_oncestream"));
-    let output = command.args([subcommand, "--help"]).output().unwrap();
-    if !output.status.success() {
+    let Some(mut help) = help_of(&[subcommand]) else {
         return vec![format!("no subcommand `{subcommand}`")];
+    };
+    // It may have subcommands of its own.
+    if let Some(next) = flags.first().filter(|word| !word.starts_with('-')) {
+        help.push_str(&help_of(&[subcommand, next]).unwrap_or_default());
     }
-    let help = String::from_utf8(output.stdout).unwrap();
     let known: Vec<&str> = help.split(|c: char| c.is_whitespace() || "[],=".contains(c)).collect();
     let flags = flags.iter().filter(|word| word.starts_with("--"));
     let names = flags.map(|flag| flag.split('=').next().unwrap_or_default());

@@ -60,10 +60,7 @@ pub(super) fn check(given: &str, setting: &str, value: &str) -> Result<(), Confi
     let Err(KafkaError::ClientConfig(_, text, ..)) = set(setting, value) else { return Ok(()) };
     let key = given.to_owned();
     if text.contains("not supported in this build") || text.starts_with("Unsupported value") {
-        return Err(ConfigError::Unsupported {
-            key,
-            instead: WITHOUT_IT,
-        });
+        return Err(ConfigError::Unsupported { key, instead: WITHOUT_IT });
     }
     // The text may have the value, or a part of it: only what it says after that is told.
     let allowed = match text.rsplit_once("allowed range ") {
