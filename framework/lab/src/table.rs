@@ -53,8 +53,8 @@ impl Table {
             ]
         });
         let caption = text!(
-            "The log of partition {topic}-{partition}, in runs of records that are alike",
-            "파티션 {topic}-{partition}의 로그(같은 종류의 레코드끼리 묶음)"
+            "The log of partition {topic}-{partition}; similar records in a row are one line",
+            "파티션 {topic}-{partition}의 로그(같은 종류의 연속된 레코드는 한 줄로 묶음)"
         );
         let columns = ["offsets", "records", "producer id", "epoch", ""];
         Self::new(caption, &columns, rows.collect())
@@ -75,7 +75,7 @@ impl Table {
             ]
         });
         let caption = text!(
-            "What the leader of {topic}-{partition} knows of producers",
+            "What the leader of {topic}-{partition} knows about producers",
             "{topic}-{partition}의 리더가 프로듀서에 대해 아는 것"
         );
         let columns =

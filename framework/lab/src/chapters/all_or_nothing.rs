@@ -14,7 +14,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
     title: || {
         text!(
             "A transaction over several partitions is all or nothing",
-            "여러 파티션에 걸친 트랜잭션은 전부 아니면 전무"
+            "여러 파티션에 걸친 트랜잭션: 전부 아니면 전무"
         )
     },
     nodes: 1,
@@ -68,15 +68,16 @@ impl Shop {
 
 fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.tell(text!(
-        "A shop writes each payment to one topic and its receipt to another. A payment without a receipt \
-         must never be seen. The first pair is committed. The second is aborted after both are \
-         written. In the third the producer is gone after the payment, and never writes the receipt.",
-        "상점이 결제는 한 토픽에, 영수증은 다른 토픽에 씁니다. 영수증 없는 결제가 보여서는 안 됩니다. \
-         첫 번째 쌍은 커밋됩니다. 두 번째 쌍은 둘 다 쓴 뒤에 중단(abort)됩니다. 세 번째에서는 \
-         프로듀서가 결제만 쓰고 사라져 영수증을 끝내 쓰지 못합니다."
+        "A shop writes each payment to one topic and its receipt to another. Nobody may see a \
+         payment without its receipt. The first pair is committed. The second pair is aborted \
+         after both are written. In the third, the producer disappears after the payment, and \
+         never writes the receipt.",
+        "상점이 결제는 한 토픽에, 영수증은 다른 토픽에 씁니다. 영수증 없는 결제가 보여서는 안 \
+         됩니다. 첫 번째 쌍은 커밋됩니다. 두 번째 쌍은 둘 다 쓴 뒤에 중단(abort)됩니다. 세 번째 \
+         쌍에서는 프로듀서가 결제만 쓰고 사라져 영수증을 쓰지 못합니다."
     ))?;
     let id = stage.setting("transactional.id", "shop");
-    stage.code(&format!("transactional.id = {id}    # enable.idempotence=true follows"))?;
+    stage.code(&format!("transactional.id = {id}    # implies enable.idempotence=true"))?;
     stage.broker().create_topic("payments", 1)?;
     stage.broker().create_topic("receipts", 1)?;
 
@@ -106,19 +107,19 @@ fn two_transactions_and_a_half(stage: &mut Stage<'_>, id: &'static str) -> Resul
         mark,
         text!(
             "The second pair is aborted, the third is never finished",
-            "두 번째 쌍은 중단되고, 세 번째는 끝나지 않는다"
+            "두 번째 쌍은 중단되고, 세 번째 쌍은 끝나지 않는다"
         ),
     )
 }
 
 fn the_next_one_clears_up(stage: &mut Stage<'_>, id: &'static str) -> Result<(), LabError> {
     stage.tell(text!(
-        "The shop starts again, with the same transactional.id. Its InitProducerId makes the coordinator \
-         abort what was left open. Had the shop not come back, the coordinator would do so when \
-         transaction.timeout.ms is over, one minute unless it is set.",
-        "상점이 같은 transactional.id로 다시 시작합니다. InitProducerId를 받은 코디네이터는 열려 있던 \
-         트랜잭션을 중단(abort)합니다. 상점이 돌아오지 않았다면 transaction.timeout.ms(기본값 1분)가 \
-         지났을 때 코디네이터가 그렇게 합니다."
+        "The shop starts again with the same transactional.id. Its InitProducerId makes the \
+         coordinator abort the transaction that was left open. If the shop did not come back, the \
+         coordinator would abort it after transaction.timeout.ms (one minute by default).",
+        "상점이 같은 transactional.id로 다시 시작합니다. InitProducerId를 받은 코디네이터는 열려 \
+         있던 트랜잭션을 중단합니다. 상점이 돌아오지 않더라도 transaction.timeout.ms(기본값 1분)가 \
+         지나면 코디네이터가 트랜잭션을 중단합니다."
     ))?;
     let mark = stage.mark();
     // A client that has nothing to ask for sends nothing.
@@ -144,10 +145,10 @@ fn what_readers_see(stage: &mut Stage<'_>) -> Result<(), LabError> {
         "markers",
         marked,
         text!(
-            "Each transaction ends with a marker in each partition that it wrote to. The decision is made \
-             once, by the coordinator; the markers carry it to the partitions.",
-            "트랜잭션은 자신이 쓴 파티션마다 마커 하나로 끝납니다. 결정은 코디네이터가 한 번 내리고, \
-             마커가 그 결정을 각 파티션에 전합니다."
+            "Each transaction ends with a marker in each partition that it wrote to. The \
+             coordinator decides once, and the markers carry its decision to the partitions.",
+            "트랜잭션은 자신이 쓴 파티션마다 마커 하나를 남기고 끝납니다. 코디네이터가 한 번 \
+             결정하고, 마커가 그 결정을 각 파티션에 전달합니다."
         ),
     )?;
     let loose = stage.setting("isolation.level", "read_uncommitted");
@@ -158,10 +159,10 @@ fn what_readers_see(stage: &mut Stage<'_>) -> Result<(), LabError> {
         "read-uncommitted",
         payments == 3 && receipts == 2,
         text!(
-            "A reader with read_uncommitted, which is Kafka's default, sees {payments} payments and \
-             {receipts} receipts: the aborted ones, too.",
-            "Kafka의 기본값인 read_uncommitted 컨슈머는 결제 {payments}건과 영수증 {receipts}건을 봅니다. \
-             중단된 것까지 보입니다."
+            "A reader with read_uncommitted, which is the default of the Java consumer, sees \
+             {payments} payments and {receipts} receipts, the aborted ones included.",
+            "Java 컨슈머의 기본값인 read_uncommitted로 읽으면 결제 {payments}건과 영수증 \
+             {receipts}건이 보입니다. 중단된 것까지 포함됩니다."
         ),
     )?;
     let payments = read(stage.broker(), "payments", "read_committed")?;
@@ -177,10 +178,10 @@ fn what_readers_see(stage: &mut Stage<'_>) -> Result<(), LabError> {
         "whole",
         whole,
         text!(
-            "A reader with read_committed sees order 1 in both topics, and nothing of orders 2 and 3 in \
-             either.",
-            "read_committed 컨슈머는 두 토픽 모두에서 order 1만 보고, order 2와 3은 어느 쪽에서도 보지 \
-             못합니다."
+            "A reader with read_committed sees order 1 in both topics, and orders 2 and 3 in \
+             neither.",
+            "read_committed 컨슈머는 두 토픽에서 모두 order 1만 봅니다. order 2와 order 3은 어느 \
+             토픽에서도 보이지 않습니다."
         ),
     )
 }

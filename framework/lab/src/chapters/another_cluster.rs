@@ -111,14 +111,15 @@ fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
 
 fn two_clusters(stage: &mut Stage<'_>, target: &Broker, meant: &[String]) -> Result<(), LabError> {
     stage.tell(text!(
-        "An application reads payments from one cluster, and writes them in transactions to another. A \
-         transaction lives on one cluster: its coordinator knows no partition and no group of another. \
-         So the copies are committed on the target, and then the offset on the source. The \
-         application crashes between the two.",
-        "애플리케이션이 한 클러스터에서 결제를 읽어 다른 클러스터에 트랜잭션으로 씁니다. 트랜잭션은 한 \
-         클러스터 안에만 존재합니다. 트랜잭션 코디네이터는 다른 클러스터의 파티션이나 그룹을 모릅니다. \
-         그래서 복사본을 타깃 클러스터에 커밋한 다음, 오프셋을 소스 클러스터에 커밋합니다. \
-         애플리케이션이 이 둘 사이에 죽습니다."
+        "An application reads payments from one cluster, and writes them in transactions to \
+         another. A transaction lives on one cluster: its coordinator knows no partition and no \
+         group of another. So the application first commits the copies on the target, and then the \
+         offset on the source. It crashes between the two.",
+        "애플리케이션이 한 클러스터에서 결제를 읽어 다른 클러스터에 트랜잭션으로 씁니다. \
+         트랜잭션은 한 클러스터 안에서만 유효합니다. 트랜잭션 코디네이터는 다른 클러스터의 \
+         파티션이나 그룹을 모르기 때문입니다. 그래서 애플리케이션은 먼저 타깃 클러스터에 복사본을 \
+         커밋하고, 그다음 소스 클러스터에 오프셋을 커밋합니다. 애플리케이션이 이 둘 사이에 \
+         죽습니다."
     ))?;
     target.create_topic("copies", 1)?;
     let crash = match stage.setting("crash", "between the commits") {
@@ -132,14 +133,14 @@ fn two_clusters(stage: &mut Stage<'_>, target: &Broker, meant: &[String]) -> Res
     copy.run(stage, Crash::Never)?;
     stage.wire(
         on_source,
-        text!("The source cluster, in both runs", "두 번 실행한 동안의 소스 클러스터"),
+        text!("The source cluster, in both runs", "두 번 실행하는 동안의 소스 클러스터"),
     )?;
-    let caption = text!("The target cluster, in both runs", "두 번 실행한 동안의 타깃 클러스터");
+    let caption = text!("The target cluster, in both runs", "두 번 실행하는 동안의 타깃 클러스터");
     stage.wire_of(target, on_target, caption)?;
     let seen = copy.read(stage)?;
     stage.table(Table::of_log(target, "copies", 0))?;
     let values: Vec<_> = seen.iter().map(|(_, value)| value.clone()).collect();
-    let label = text!("Copies, as each consumer reads them", "일반 컨슈머가 읽은 복사본");
+    let label = text!("Copies, as an ordinary consumer reads them", "일반 컨슈머가 읽은 복사본");
     let outcome = Outcome::compare(label, meant, &values);
     let doubled = outcome.verdict() == Verdict::Doubled && outcome.doubled == meant;
     stage.outcome(outcome)?;
@@ -147,9 +148,10 @@ fn two_clusters(stage: &mut Stage<'_>, target: &Broker, meant: &[String]) -> Res
         "doubled",
         doubled,
         text!(
-            "Both transactions on the target were committed, because the source did not know of the first.",
-            "소스 클러스터가 첫 번째 트랜잭션을 알지 못했기 때문에, 타깃 클러스터에서 두 트랜잭션이 모두 \
-             커밋되었습니다."
+            "Both transactions on the target were committed, because the source did not know about \
+             the first one.",
+            "타깃 클러스터에서는 두 트랜잭션이 모두 커밋되었습니다. 소스 클러스터가 첫 번째 \
+             트랜잭션을 몰랐기 때문입니다."
         ),
     )?;
     reader_with_ids(stage, meant, seen)
@@ -160,14 +162,14 @@ fn reader_with_ids(
     meant: &[String],
     seen: Vec<(String, String)>,
 ) -> Result<(), LabError> {
-    stage.part(text!("One way: the reader looks at ids", "해결책 1: 읽는 쪽에서 ID 확인"))?;
+    stage.part(text!("Solution 1: the reader looks at ids", "해결책 1: 컨슈머가 ID를 확인"))?;
     stage.tell(text!(
-        "The application gave each copy a key of topic, partition and offset on the source. It is the same \
-         in both transactions, and a reader that remembers the keys it has seen drops the second copy. \
-         Every reader has to do so, and to keep its memory safe.",
-        "애플리케이션은 복사본마다 소스의 토픽, 파티션, 오프셋으로 만든 키를 붙였습니다. 키는 두 \
-         트랜잭션에서 같으므로, 이미 본 키를 기억하는 컨슈머는 두 번째 복사본을 버립니다. 다만 모든 \
-         컨슈머가 이렇게 해야 하고, 기억한 키를 안전하게 보관해야 합니다."
+        "The application gave each copy a key made of topic, partition and offset on the source. \
+         The key is the same in both transactions. So a reader that remembers the keys it has seen \
+         can drop the second copy. But every reader has to do so, and has to keep its keys safe.",
+        "애플리케이션은 복사본마다 소스의 토픽, 파티션, 오프셋으로 만든 키를 붙였습니다. 이 키는 \
+         두 트랜잭션에서 같으므로, 이미 본 키를 기억하는 컨슈머는 두 번째 복사본을 버릴 수 \
+         있습니다. 다만 모든 컨슈머가 이렇게 해야 하고, 기억한 키를 안전하게 보관해야 합니다."
     ))?;
     let mut known = BTreeSet::new();
     let (mut rows, mut values) = (Vec::new(), Vec::new());
@@ -187,8 +189,8 @@ fn reader_with_ids(
         "read-once",
         holds,
         text!(
-            "The reader that drops ids it has seen has each payment once.",
-            "이미 본 ID를 버리는 컨슈머는 모든 결제를 정확히 한 번 읽습니다."
+            "The reader that drops the ids it has seen gets each payment once.",
+            "이미 본 ID를 버리는 컨슈머는 모든 결제를 정확히 한 번씩 읽습니다."
         ),
     )
 }
@@ -199,19 +201,20 @@ fn offsets_on_target(
     meant: &[String],
 ) -> Result<(), LabError> {
     stage.part(text!(
-        "Another way: the offsets live on the target",
+        "Solution 2: the offsets are on the target",
         "해결책 2: 오프셋을 타깃 클러스터에 보관"
     ))?;
     stage.tell(text!(
-        "The application writes the offset of the source into a topic on the target, in the same \
-         transaction as the copies, and begins from there. Kafka Connect does so for source connectors \
-         with exactly.once.source.support=enabled (KIP-618), and MirrorMaker 2, whose connectors are \
-         source connectors, can do the same. The application crashes before the commit, then after it, and then runs to the end.",
-        "애플리케이션이 소스의 오프셋을 복사본과 같은 트랜잭션으로 타깃 클러스터의 토픽에 쓰고, 다시 \
-         시작하면 그 오프셋부터 읽습니다. Kafka Connect의 소스 커넥터는 \
-         exactly.once.source.support=enabled일 때 이렇게 하고(KIP-618), 소스 커넥터로 동작하는 \
-         MirrorMaker 2도 이렇게 할 수 있습니다. 애플리케이션이 한 번은 커밋 전에, 한 번은 커밋 후에 죽고, \
-         마지막에는 끝까지 실행됩니다."
+        "The application writes the offset of the source to a topic on the target, in the same \
+         transaction as the copies. After a restart, it begins at this offset. Kafka Connect does \
+         so for source connectors with exactly.once.source.support=enabled (KIP-618). MirrorMaker \
+         2 consists of source connectors, and can do the same. The application crashes once before \
+         the commit, once after it, and then runs to the end.",
+        "애플리케이션이 소스의 오프셋을 복사본과 같은 트랜잭션으로 타깃 클러스터의 토픽에 쓰고, \
+         다시 시작하면 그 오프셋부터 읽습니다. Kafka Connect는 \
+         exactly.once.source.support=enabled로 설정하면 소스 커넥터의 오프셋을 이렇게 \
+         저장합니다(KIP-618). 소스 커넥터로 동작하는 MirrorMaker 2도 같은 방식을 쓸 수 있습니다. \
+         애플리케이션은 한 번은 커밋 전에, 한 번은 커밋 후에 죽고, 마지막에는 끝까지 실행됩니다."
     ))?;
     target.create_topic("exact-copies", 1)?;
     target.create_topic(OFFSETS, 1)?;
@@ -230,7 +233,7 @@ fn offsets_on_target(
     copy.run(stage, Crash::Never)?;
     let caption = text!(
         "The target cluster, in the second run and the third",
-        "두 번째와 세 번째로 실행한 동안의 타깃 클러스터"
+        "두 번째와 세 번째로 실행하는 동안의 타깃 클러스터"
     );
     stage.wire_of(target, mark, caption)?;
     stage.table(Table::of_log(target, OFFSETS, 0))?;

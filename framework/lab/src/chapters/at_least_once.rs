@@ -14,7 +14,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
     title: || {
         text!(
             "At least once: a lost acknowledgement doubles a message",
-            "최소 한 번: 응답을 잃으면 메시지가 두 번 저장된다"
+            "최소 한 번: 응답이 유실되면 메시지가 두 번 저장된다"
         )
     },
     nodes: 1,
@@ -27,12 +27,12 @@ pub(super) const CHAPTER: Chapter = Chapter {
 
 fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.tell(text!(
-        "A producer sends three payments. The broker stores the second one, but the connection breaks \
-         before its acknowledgement arrives. The producer cannot know whether the request or the \
-         answer was lost, so it sends the payment again.",
-        "프로듀서가 결제 세 건을 보냅니다. 브로커는 두 번째 결제를 저장하지만, 응답(ack)이 도착하기 전에 \
-         연결이 끊깁니다. 프로듀서는 요청이 사라졌는지 응답이 사라졌는지 알 수 없으므로 결제를 다시 \
-         보냅니다."
+        "A producer sends three payments. The broker stores the second one, but the connection \
+         breaks before its acknowledgement arrives. The producer cannot know whether the request \
+         or the answer was lost, so it sends the payment again.",
+        "프로듀서가 결제 세 건을 보냅니다. 브로커는 두 번째 결제를 저장하지만, 응답(ack)이 \
+         도착하기 전에 연결이 끊깁니다. 프로듀서는 요청이 유실되었는지 응답이 유실되었는지 알 수 \
+         없으므로 결제를 다시 보냅니다."
     ))?;
     let idempotence = stage.setting("enable.idempotence", "false");
     let retries = stage.setting("retries", "10");
@@ -72,7 +72,8 @@ fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
         doubled,
         text!(
             "Nothing is lost, but payment 2 is in the log twice, and every reader sees it twice.",
-            "잃은 것은 없지만 payment 2가 로그에 두 번 있고, 모든 컨슈머가 두 번 읽습니다."
+            "유실된 것은 없지만 payment 2가 로그에 두 번 저장되어 있고, 모든 컨슈머가 두 번 \
+             읽습니다."
         ),
     )
 }

@@ -18,7 +18,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
     title: || {
         text!(
             "At most once: what is lost is not sent again",
-            "최대 한 번: 잃은 메시지는 다시 보내지 않는다"
+            "최대 한 번: 유실된 메시지는 다시 보내지 않는다"
         )
     },
     nodes: 1,
@@ -37,15 +37,17 @@ fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
 fn the_producer_does_not_ask(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.part(text!("A producer that wants no answer", "응답을 기다리지 않는 프로듀서"))?;
     stage.tell(text!(
-        "A producer sends three payments with acks=0: the broker sends no answer, and the producer \
-         takes a message for delivered as soon as it has written it to its connection. The connection \
-         breaks while the third request is on its way.",
-        "프로듀서가 acks=0으로 결제 세 건을 보냅니다. 브로커는 응답을 보내지 않고, 프로듀서는 메시지를 \
-         연결에 쓰는 순간 전달된 것으로 여깁니다. 세 번째 요청이 가는 도중에 연결이 끊깁니다."
+        "A producer sends three payments with acks=0. The broker sends no answers, and the \
+         producer counts a message as delivered as soon as it has written it to the connection. \
+         While the third request is on its way, the connection breaks.",
+        "프로듀서가 acks=0 설정으로 결제 세 건을 보냅니다. 브로커는 응답을 보내지 않고, 프로듀서는 \
+         메시지를 연결에 쓰는 순간 전달된 것으로 간주합니다. 세 번째 요청이 전송되는 도중에 연결이 \
+         끊깁니다."
     ))?;
     let acks = stage.setting("acks", "0");
-    stage
-        .code(&format!("acks = {acks}\nretries = 10    # nothing is retried that nobody misses"))?;
+    stage.code(&format!(
+        "acks = {acks}\nretries = 10    # of no use: without answers, no failure is seen"
+    ))?;
 
     stage.broker().create_topic("payments", 1)?;
     let lost = Fault::on(Api::Produce).nth(3).then(Action::Disconnect);
@@ -71,10 +73,10 @@ fn the_producer_does_not_ask(stage: &mut Stage<'_>) -> Result<(), LabError> {
         "lost-on-the-way",
         lost,
         text!(
-            "librdkafka reported all three payments as delivered, and payment 3 is in no log. Nobody \
-             knows that it is missing.",
-            "librdkafka는 결제 세 건이 모두 전달되었다고 보고했지만, payment 3은 어느 로그에도 없습니다. \
-             없어졌다는 사실을 아무도 모릅니다."
+            "librdkafka reported all three payments as delivered, but payment 3 is not in the log. \
+             Nobody learns that it is missing.",
+            "librdkafka는 결제 세 건이 모두 전달되었다고 보고했지만, payment 3은 로그에 없습니다. \
+             유실되었다는 사실을 아무도 알 수 없습니다."
         ),
     )
 }
@@ -82,11 +84,12 @@ fn the_producer_does_not_ask(stage: &mut Stage<'_>) -> Result<(), LabError> {
 fn the_consumer_commits_first(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.part(text!("A consumer that commits first", "먼저 커밋하는 컨슈머"))?;
     stage.tell(text!(
-        "A process reads three orders, and writes a receipt for each. It commits the offset of an order \
-         first and does its work then. After the commit of the second order, and before its receipt, the \
-         process is killed. Another one goes on where the committed offset tells it to.",
-        "한 프로세스가 주문 세 건을 읽고 건마다 영수증을 씁니다. 이 프로세스는 주문의 오프셋을 먼저 \
-         커밋한 다음에 일을 합니다. 두 번째 주문을 커밋하고 영수증을 쓰기 전에 프로세스가 강제로 \
+        "A process reads three orders and writes a receipt for each. It first commits the offset \
+         of an order, and then writes the receipt. The process is killed after it has committed \
+         the second order and before it has written the receipt. Another process goes on at the \
+         committed offset.",
+        "한 프로세스가 주문 세 건을 읽고 주문마다 영수증을 씁니다. 먼저 주문의 오프셋을 커밋하고, \
+         그다음에 영수증을 씁니다. 두 번째 주문을 커밋한 뒤 영수증을 쓰기 전에 프로세스가 강제 \
          종료됩니다. 다른 프로세스가 커밋된 오프셋부터 이어서 처리합니다."
     ))?;
     let order = stage.setting("order", "commit first");
@@ -118,11 +121,14 @@ fn the_consumer_commits_first(stage: &mut Stage<'_>) -> Result<(), LabError> {
 
     stage.wire(
         mark,
-        text!("The process that is killed, and the next one", "종료된 프로세스와 그다음 프로세스"),
+        text!(
+            "The process that is killed, and the one that goes on",
+            "강제 종료된 프로세스와 이어받은 프로세스"
+        ),
     )?;
     stage.log("receipts", 0)?;
     let seen = read(stage.broker(), "receipts", "read_committed")?;
-    let label = text!("Commit first, then a crash", "먼저 커밋한 뒤 장애");
+    let label = text!("Commit first, then a crash", "먼저 커밋한 뒤 강제 종료");
     let outcome = Outcome::compare(label, &meant, &seen);
     let lost = outcome.lost == ["order 2"] && outcome.doubled.is_empty();
     stage.outcome(outcome)?;
@@ -130,8 +136,10 @@ fn the_consumer_commits_first(stage: &mut Stage<'_>) -> Result<(), LabError> {
         "lost-in-the-middle",
         lost,
         text!(
-            "Order 2 is committed and has no receipt: no process of this group will ever read it again.",
-            "order 2는 커밋되었지만 영수증이 없습니다. 이 그룹의 어떤 프로세스도 다시 읽지 않습니다."
+            "The offset of order 2 is committed, but order 2 has no receipt. No process of this \
+             group will read it again.",
+            "order 2의 오프셋은 커밋되었지만 영수증이 없습니다. 이 그룹의 어떤 프로세스도 order \
+             2를 다시 읽지 않습니다."
         ),
     )
 }

@@ -61,14 +61,16 @@ struct Application {
 
 fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.tell(text!(
-        "An application reads payments, encodes key and value of each with Base64, and writes the result \
-         to another topic. Output and offsets are committed in one transaction. It comes in two forms, a \
-         bare loop on librdkafka's clients and a topology of Oncestream. Each is a process of its own, \
-         and SIGKILL ends it while it commits the third hundred of payments.",
-        "애플리케이션이 결제를 읽어 키와 값을 Base64로 인코딩하고, 결과를 다른 토픽에 씁니다. 출력과 \
-         오프셋은 한 트랜잭션으로 커밋합니다. 애플리케이션은 두 가지로 만들었습니다. 하나는 librdkafka \
-         클라이언트로 직접 작성한 루프이고, 하나는 Oncestream 토폴로지입니다. 둘 다 별도의 프로세스이며, \
-         세 번째 100건을 커밋하는 중에 SIGKILL로 종료됩니다."
+        "An application reads payments, encodes key and value of each with Base64, and writes the \
+         result to another topic. It commits output and offsets in one transaction. It comes in \
+         two forms: a bare loop on the clients of librdkafka, and a topology of Oncestream. Each \
+         is a process of its own, and SIGKILL ends it while it commits the third hundred of \
+         payments.",
+        "애플리케이션이 결제를 읽어 키와 값을 Base64로 인코딩하고 결과를 다른 토픽에 씁니다. \
+         출력과 오프셋은 한 트랜잭션으로 커밋합니다. 같은 애플리케이션을 두 가지로 만들었습니다. \
+         하나는 librdkafka 클라이언트로 직접 작성한 루프이고, 다른 하나는 Oncestream \
+         토폴로지입니다. 둘 다 별도의 프로세스이며, 세 번째 100건을 커밋하는 도중에 SIGKILL로 강제 \
+         종료됩니다."
     ))?;
     bare_loop(stage)?;
     five_lines(stage)
@@ -78,12 +80,11 @@ fn bare_loop(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.part(text!("A bare loop", "직접 작성한 루프"))?;
     stage.code(&excerpt(transfer::SOURCE, "loop"))?;
     stage.tell(text!(
-        "The loop calls the first function for each message, and the second one after every 100. Beside \
-         them it opens its clients, waits for deliveries, and gives up what it has not committed when its \
-         partitions are taken away.",
-        "루프는 메시지마다 첫 번째 함수를 호출하고, 100건마다 두 번째 함수를 호출합니다. 이 밖에도 \
-         클라이언트를 열고, 전송 결과를 기다리고, 파티션을 빼앗기면 커밋하지 않은 것을 버리는 코드가 \
-         있습니다."
+        "The loop calls the first function for each message, and the second one after every 100 \
+         messages. The rest of its code opens the clients, waits for deliveries, and gives up what \
+         is not committed when its partitions are taken away.",
+        "루프는 메시지마다 첫 번째 함수를, 100건마다 두 번째 함수를 호출합니다. 나머지 코드는 \
+         클라이언트를 열고, 전송 결과를 기다리고, 파티션이 회수되면 커밋하지 않은 것을 버립니다."
     ))?;
     let transactional = stage.setting("transactional", "true");
     let settings = [
@@ -123,14 +124,14 @@ fn five_lines(stage: &mut Stage<'_>) -> Result<(), LabError> {
     let lines = shown.map(|(key, value)| format!("{key} = {value}"));
     stage.code(&lines.join("\n"))?;
     stage.tell(text!(
-        "Oncestream counts no records: it commits what there is when commit.interval.ms has passed. The \
-         rest of the loop is in the runtime. instance.id is part of the transactional.id, so the process \
-         that is started again is known as the same producer; with a backend on disk, Oncestream \
-         keeps an id of its own in state.dir.",
-        "Oncestream은 레코드 수를 세지 않고, commit.interval.ms가 지나면 그때까지 처리한 것을 커밋합니다. \
-         루프의 나머지 일은 런타임이 맡습니다. instance.id는 transactional.id의 일부이므로, 다시 시작된 \
-         프로세스는 같은 프로듀서로 인식됩니다. 디스크에 저장하는 백엔드를 쓰면 Oncestream이 만든 ID가 \
-         state.dir에 보관됩니다."
+        "Oncestream does not count records: when commit.interval.ms has passed, it commits what it \
+         has processed. The runtime does the rest of the loop. instance.id is part of the \
+         transactional.id, so the restarted process is known as the same producer. With a backend \
+         on disk, Oncestream keeps an id of its own in state.dir.",
+        "Oncestream은 레코드 수를 세지 않습니다. commit.interval.ms가 지나면 그때까지 처리한 것을 \
+         커밋합니다. 루프의 나머지 일은 런타임이 맡습니다. instance.id는 transactional.id의 \
+         일부이므로, 다시 시작한 프로세스는 같은 프로듀서로 인식됩니다. 디스크 백엔드를 쓰면 \
+         Oncestream이 직접 만든 ID를 state.dir에 보관합니다."
     ))?;
     let own = [("client.id", "encoder"), ("state.dir", state_dir.as_ref())];
     let configuration = [&shown[..], &own[..]].concat();
@@ -179,12 +180,12 @@ fn run(stage: &mut Stage<'_>, application: &Application) -> Result<(), LabError>
     first.check()?;
     first.kill();
     stage.tell(text!(
-        "The process has written its third hundred and is killed while it commits: its request never \
-         arrives. The lab takes the dead member out of the group at once, where Kafka waits for \
-         session.timeout.ms, and starts a new process. A fourth hundred arrives.",
-        "프로세스는 세 번째 100건을 쓰고 커밋하는 도중에 강제 종료됩니다. 커밋 요청은 도착하지 못합니다. \
-         Kafka는 session.timeout.ms를 기다리지만, 실습에서는 죽은 멤버를 바로 그룹에서 제외하고 새 \
-         프로세스를 시작합니다. 네 번째 100건이 도착합니다."
+        "The process has written its third hundred, and is killed while it commits: its commit \
+         request never arrives. Kafka would wait for session.timeout.ms, but the lab takes the \
+         dead member out of the group at once, and starts a new process. A fourth hundred arrives.",
+        "프로세스는 세 번째 100건을 쓰고 커밋하는 도중에 강제 종료됩니다. 커밋 요청은 도착하지 \
+         못합니다. Kafka라면 session.timeout.ms가 지날 때까지 기다리지만, 실습에서는 죽은 멤버를 \
+         바로 그룹에서 제외하고 새 프로세스를 시작합니다. 그리고 네 번째 100건이 들어옵니다."
     ))?;
     stage.expire_members(group);
     hundred_arrives(stage)?;
@@ -210,12 +211,12 @@ fn judge(
         application.claims.0,
         aborted > 0 && ids.len() == 1,
         text!(
-            "{aborted} records that the killed process had written are in the log, before an ABORT marker. \
-             The new process got the same producer id with a higher epoch, and with that the coordinator \
-             aborted what was open.",
-            "강제 종료된 프로세스가 쓴 레코드 {aborted}건은 로그에 남아 있지만 그 뒤에 ABORT 마커가 있습니다. \
-             새 프로세스가 같은 프로듀서 ID를 더 높은 epoch로 받을 때, 코디네이터가 열려 있던 트랜잭션을 \
-             중단했습니다."
+            "The killed process had written {aborted} records. They are in the log, and an ABORT \
+             marker follows them. The new process got the same producer id with a higher epoch, \
+             and with that the coordinator aborted the open transaction.",
+            "강제 종료된 프로세스가 쓴 레코드 {aborted}건은 로그에 남아 있지만 그 뒤에 ABORT \
+             마커가 있습니다. 새 프로세스가 같은 프로듀서 ID를 더 높은 에포크로 받을 때, \
+             코디네이터가 열려 있던 트랜잭션을 중단(abort)했습니다."
         ),
     )?;
     let settings = [("isolation.level", "read_committed")];
@@ -228,8 +229,8 @@ fn judge(
         application.claims.1,
         held,
         text!(
-            "A reader with read_committed sees all 400 payments, encoded, each once and in their order.",
-            "read_committed 컨슈머는 인코딩된 결제 400건을 모두 정확히 한 번, 순서대로 읽습니다."
+            "A reader with read_committed sees all 400 encoded payments, each once and in order.",
+            "read_committed 컨슈머는 인코딩된 결제 400건을 모두 순서대로 정확히 한 번씩 읽습니다."
         ),
     )
 }

@@ -29,14 +29,14 @@ const BATCH: i64 = 3;
 
 fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.tell(text!(
-        "An application reads payments, writes a receipt for each of them to another topic, and commits \
-         the offset it has read up to after every third one. These are two writes: the receipts go \
-         to one topic, and the offset goes to the group coordinator. The application is a process of \
-         its own here, and SIGKILL ends it between the two.",
-        "애플리케이션이 결제를 읽고, 결제마다 영수증을 다른 토픽에 쓰고, 세 건마다 어디까지 읽었는지 \
-         오프셋을 커밋합니다. 쓰기가 두 번 일어나는 셈입니다. 영수증은 토픽에 쓰이고, 오프셋은 그룹 \
-         코디네이터에 쓰입니다. 여기서 애플리케이션은 별도의 프로세스이고, 그 두 쓰기 사이에서 \
-         SIGKILL로 종료됩니다."
+        "An application reads payments and writes a receipt for each to another topic. After every \
+         third payment, it commits the offset up to which it has read. So it writes to two places: \
+         the receipts to a topic, the offset to the group coordinator. Here, the application is a \
+         process of its own, and SIGKILL ends it between the two writes.",
+        "애플리케이션이 결제를 읽고 결제마다 영수증을 다른 토픽에 씁니다. 그리고 세 건마다 \
+         어디까지 읽었는지 오프셋을 커밋합니다. 즉 영수증은 토픽에, 오프셋은 그룹 코디네이터에 \
+         따로 씁니다. 여기서 애플리케이션은 별도의 프로세스이고, 이 두 쓰기 사이에 SIGKILL로 강제 \
+         종료됩니다."
     ))?;
     stage.broker().create_topic("payments", 1)?;
     let meant = payments(6);
@@ -70,25 +70,26 @@ fn without_transactions(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), L
         "doubled",
         doubled,
         text!(
-            "The new process began at the last committed offset, which is 3, and wrote the receipts of \
-             payments 4, 5 and 6 again.",
-            "새 프로세스는 마지막으로 커밋된 오프셋 3에서 시작했고, payment 4, 5, 6의 영수증을 다시 \
+            "The new process began at the last committed offset, which is 3, and wrote the \
+             receipts of payments 4, 5 and 6 again.",
+            "새 프로세스는 마지막으로 커밋된 오프셋 3부터 읽어 payment 4, 5, 6의 영수증을 다시 \
              썼습니다."
         ),
     )
 }
 
 fn with_transactions(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), LabError> {
-    stage.part(text!("With transactions", "트랜잭션으로"))?;
+    stage.part(text!("With transactions", "트랜잭션 사용"))?;
     let transactional = stage.setting("second", "transactions") == "transactions";
     stage.tell(text!(
-        "Now the receipts and the offset are parts of one transaction. The offset goes into it with \
-         send_offsets_to_transaction, and counts only once the transaction is committed. The process \
-         is killed at the latest moment there is: everything is written, and only its commit (EndTxn) \
-         does not arrive.",
-        "이제 영수증과 오프셋이 하나의 트랜잭션에 들어갑니다. 오프셋은 send_offsets_to_transaction으로 \
-         트랜잭션에 넣고, 트랜잭션이 커밋되어야 비로소 유효해집니다. 프로세스는 가능한 한 가장 늦은 \
-         순간에 죽습니다. 모든 것을 썼지만 커밋 요청(EndTxn)만 도착하지 못합니다."
+        "Now the receipts and the offset are parts of one transaction. The application adds the \
+         offset with send_offsets_to_transaction, and the offset counts only when the transaction \
+         is committed. The process is killed as late as possible: everything is written, and only \
+         its commit (EndTxn) does not arrive.",
+        "이제 영수증과 오프셋이 하나의 트랜잭션에 들어갑니다. 오프셋은 \
+         send_offsets_to_transaction으로 트랜잭션에 넣으며, 트랜잭션이 커밋되어야 유효해집니다. \
+         프로세스는 가능한 한 늦은 순간에 강제 종료됩니다. 모든 것을 썼지만 커밋 요청(EndTxn)만 \
+         도착하지 못합니다."
     ))?;
     stage.code(
         "producer.begin_transaction();\n\
@@ -108,16 +109,17 @@ fn with_transactions(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), LabE
         "aborted",
         everything.len() == meant.len() + 3 && aborted == 3,
         text!(
-            "The receipts of payments 4, 5 and 6 are in the log twice here, too. But the first three of \
-             them lie before an ABORT marker: when the new process asked for its producer id, the \
-             coordinator aborted what the old one had left open, the offset with it.",
-            "여기에서도 payment 4, 5, 6의 영수증은 로그에 두 번 있습니다. 하지만 먼저 쓰인 세 건은 \
-             ABORT 마커로 끝납니다. 새 프로세스가 프로듀서 ID를 요청했을 때, 코디네이터가 이전 \
-             프로세스가 열어 둔 트랜잭션을 오프셋과 함께 중단(abort)했기 때문입니다."
+            "Here, too, the receipts of payments 4, 5 and 6 are in the log twice. But an ABORT \
+             marker follows the first three of them. When the new process asked for its producer \
+             id, the coordinator aborted the transaction that the old process had left open, and \
+             the offset with it.",
+            "여기에서도 payment 4, 5, 6의 영수증은 로그에 두 번씩 있습니다. 하지만 먼저 쓴 세 건 \
+             뒤에는 ABORT 마커가 있습니다. 새 프로세스가 프로듀서 ID를 요청했을 때, 코디네이터가 \
+             이전 프로세스의 열린 트랜잭션을 그 안의 오프셋과 함께 중단(abort)했기 때문입니다."
         ),
     )?;
     let seen = read(stage.broker(), "exact-receipts", "read_committed")?;
-    let outcome = Outcome::compare(text!("With transactions", "트랜잭션으로"), meant, &seen);
+    let outcome = Outcome::compare(text!("With transactions", "트랜잭션 사용"), meant, &seen);
     let held = outcome.verdict() == Verdict::Held;
     stage.outcome(outcome)?;
     stage.claim(
@@ -125,7 +127,7 @@ fn with_transactions(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), LabE
         held,
         text!(
             "A reader with read_committed sees each receipt once.",
-            "read_committed 컨슈머는 모든 영수증을 정확히 한 번 읽습니다."
+            "read_committed 컨슈머는 모든 영수증을 정확히 한 번씩 읽습니다."
         ),
     )
 }
@@ -152,12 +154,12 @@ fn crash_and_restart(
     stage.wire(mark, caption)?;
 
     stage.tell(text!(
-        "The process is dead. The group coordinator notices it when session.timeout.ms is over, 45 \
-         seconds unless it is set; the lab does not wait and takes the member out of the group at \
-         once. A new process starts with the same group.",
+        "The process is dead. The group coordinator notices this only after session.timeout.ms (45 \
+         seconds by default). The lab does not wait: it takes the member out of the group at once. \
+         A new process starts in the same group.",
         "프로세스가 죽었습니다. 그룹 코디네이터는 session.timeout.ms(기본값 45초)가 지나야 이를 \
          알아챕니다. 실습에서는 기다리지 않고 멤버를 바로 그룹에서 제외합니다. 새 프로세스가 같은 \
-         그룹으로 시작합니다."
+         그룹에서 시작합니다."
     ))?;
     stage.expire_members(output);
     let mark = stage.mark();

@@ -149,7 +149,7 @@ fn act(
     run(stage, (name, order), &database, false)?;
     stage.wire(
         mark,
-        text!("Requests and answers of both runs", "두 번 실행한 동안의 요청과 응답"),
+        text!("Requests and answers of both runs", "두 번 실행하는 동안의 요청과 응답"),
     )?;
     let rows = database.tables()?.payments;
     let caption =
@@ -163,14 +163,15 @@ fn act(
 
 fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.tell(text!(
-        "An application inserts a row into a database for each payment, and commits the payment's offset \
-         in a transaction of Kafka's. Kafka's transaction cannot contain the row. So there are two \
-         commits, and the application can crash between them. (The database is a file that is replaced \
-         as a whole, or not at all.)",
-        "애플리케이션이 결제마다 데이터베이스에 행을 하나 추가하고, 결제의 오프셋을 Kafka 트랜잭션으로 \
-         커밋합니다. Kafka 트랜잭션에 데이터베이스의 행을 넣을 수는 없습니다. 그래서 커밋은 두 번이고, \
-         애플리케이션은 그 사이에 죽을 수 있습니다. (여기서 데이터베이스는 파일 하나이며, 전체가 \
-         교체되거나 전혀 바뀌지 않습니다.)"
+        "For each payment, an application inserts a row into a database, and commits the offset of \
+         the payment in a Kafka transaction. This transaction cannot contain the row. So there are \
+         two commits, and the application can crash between them. (Here the database is a file: \
+         its transactions replace the whole file, or change nothing.)",
+        "애플리케이션이 결제마다 데이터베이스에 행을 하나 추가하고, 결제의 오프셋을 Kafka \
+         트랜잭션으로 커밋합니다. Kafka 트랜잭션에 데이터베이스의 행을 넣을 수는 없습니다. 그래서 \
+         커밋이 두 번 일어나고, 애플리케이션은 그 사이에 죽을 수 있습니다. (여기서 데이터베이스는 \
+         파일 하나입니다. 데이터베이스 트랜잭션은 파일 전체를 교체하거나 아무것도 바꾸지 \
+         않습니다.)"
     ))?;
     let meant = payments(2);
     stage.broker().create_topic("payments", 1)?;
@@ -189,9 +190,10 @@ fn two_commits(stage: &mut Stage<'_>) -> Result<(), LabError> {
         "doubled",
         outcome.verdict() == Verdict::Doubled && outcome.doubled == ["payment 1"],
         text!(
-            "The row of payment 1 was in, its offset was not: after the restart it is inserted again.",
-            "payment 1의 행은 저장되었지만 오프셋은 커밋되지 않았습니다. 다시 시작한 뒤 행이 한 번 더 \
-             추가됩니다."
+            "The row of payment 1 was inserted, but its offset was not committed. After the \
+             restart, the row was inserted again.",
+            "payment 1의 행은 추가되었지만 오프셋은 커밋되지 않았습니다. 그래서 다시 시작한 뒤 \
+             행이 한 번 더 추가되었습니다."
         ),
     )?;
     stage.part(text!("The offset first, then the row", "오프셋 먼저, 행 나중"))?;
@@ -201,24 +203,30 @@ fn two_commits(stage: &mut Stage<'_>) -> Result<(), LabError> {
         "lost",
         outcome.verdict() == Verdict::Lost && outcome.lost == ["payment 1"],
         text!(
-            "The offset of payment 1 was committed, its row was not there yet: it is never inserted.",
-            "payment 1의 오프셋은 커밋되었지만 행은 아직 없었습니다. 이 행은 영영 추가되지 않습니다."
+            "The offset of payment 1 was committed, but its row was not inserted yet. It never \
+             will be.",
+            "payment 1의 오프셋은 커밋되었지만 행은 아직 추가되지 않은 상태였습니다. 이 행은 영영 \
+             추가되지 않습니다."
         ),
     )
 }
 
 fn one_commit(stage: &mut Stage<'_>) -> Result<(), LabError> {
-    stage.part(text!("The way: the offset in the database", "해결책: 오프셋을 데이터베이스에"))?;
+    stage.part(text!(
+        "The solution: the offset in the database",
+        "해결책: 오프셋을 데이터베이스에 저장"
+    ))?;
     stage.tell(text!(
-        "The application stores the next offset with the row, in one transaction of the database, and \
-         begins there after a restart; no offset is committed to Kafka. In the same transaction it \
-         checks that the stored offset is still the one it expects, so a process that was thought dead \
-         cannot insert anything twice either. Where rows have a key, an upsert with a key made of topic, \
-         partition and offset does the same.",
-        "애플리케이션이 다음 오프셋을 행과 함께 데이터베이스의 한 트랜잭션으로 저장하고, 다시 시작하면 그 \
-         오프셋부터 읽습니다. Kafka에는 오프셋을 커밋하지 않습니다. 같은 트랜잭션에서 저장된 오프셋이 \
-         예상과 같은지도 확인하므로, 죽은 줄 알았던 프로세스가 깨어나도 행을 두 번 추가할 수 없습니다. \
-         행에 키가 있다면 토픽, 파티션, 오프셋으로 만든 키로 upsert해도 됩니다."
+        "The application stores the next offset with the row, in one transaction of the database. \
+         After a restart, it begins at this offset. It commits no offset to Kafka. In the same \
+         transaction, it checks that the stored offset is still the one it expects. So a process \
+         that was thought dead cannot insert anything twice either. Where rows have a key, an \
+         upsert with a key made of topic, partition and offset does the same.",
+        "애플리케이션이 다음에 읽을 오프셋을 행과 함께 데이터베이스의 한 트랜잭션으로 저장하고, \
+         다시 시작하면 그 오프셋부터 읽습니다. Kafka에는 오프셋을 커밋하지 않습니다. 같은 \
+         트랜잭션에서 저장된 오프셋이 예상한 값인지도 확인하므로, 죽은 줄 알았던 프로세스가 \
+         깨어나도 행을 두 번 추가할 수 없습니다. 행에 키가 있다면 토픽, 파티션, 오프셋으로 만든 \
+         키로 upsert해도 같은 효과를 얻습니다."
     ))?;
     let order = match stage.setting("offset", "in the database") {
         "in Kafka" => Order::RowFirst,
@@ -230,8 +238,9 @@ fn one_commit(stage: &mut Stage<'_>) -> Result<(), LabError> {
         "held",
         outcome.verdict() == Verdict::Held,
         text!(
-            "There is one commit, and nothing to crash between: each payment has one row.",
-            "커밋이 하나뿐이므로 그 사이에 죽을 틈이 없습니다. 결제마다 행이 하나씩 있습니다."
+            "There is only one commit, so the application cannot crash between two. Each payment \
+             has one row.",
+            "커밋이 하나뿐이므로 두 커밋 사이에 죽을 일이 없습니다. 결제마다 행이 하나씩 있습니다."
         ),
     )
 }

@@ -16,7 +16,7 @@ pub(super) const CHAPTER: Chapter = Chapter {
     title: || {
         text!(
             "The limits of idempotence: sent again by hand, and after a restart",
-            "멱등성의 한계: 직접 다시 보낼 때, 그리고 재시작한 뒤"
+            "멱등성의 한계: 애플리케이션이 다시 보낼 때, 그리고 재시작한 뒤"
         )
     },
     nodes: 1,
@@ -39,17 +39,17 @@ fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
 fn sent_again_by_hand(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.part(text!("The application sends it again", "애플리케이션이 다시 보낸다"))?;
     stage.tell(text!(
-        "An idempotent producer sends two payments, and the acknowledgement of the second one is lost. \
-         The application has waited long enough: it takes the payment for lost, and hands it to the \
-         producer again. librdkafka does not know that it is the same payment.",
-        "멱등 프로듀서가 결제 두 건을 보내고, 두 번째 결제의 응답이 사라집니다. 충분히 기다린 \
-         애플리케이션은 결제가 사라졌다고 판단하고 같은 결제를 프로듀서에 다시 넘깁니다. librdkafka는 \
-         그것이 같은 결제인지 알지 못합니다."
+        "An idempotent producer sends two payments, and the acknowledgement of the second one is \
+         lost. After a while, the application decides that the payment was lost, and hands it to \
+         the producer again. librdkafka cannot know that it is the same payment.",
+        "멱등 프로듀서가 결제 두 건을 보내고, 두 번째 결제의 응답(ack)이 유실됩니다. 한동안 기다린 \
+         애플리케이션은 결제가 유실되었다고 판단하고 같은 결제를 프로듀서에 다시 넘깁니다. \
+         librdkafka는 이것이 같은 결제라는 사실을 알 수 없습니다."
     ))?;
     stage.code(
         "enable.idempotence = true\n\n\
          producer.send(\"payment 2\");\n\
-         // no answer within the time that the application has\n\
+         // no answer in time\n\
          producer.send(\"payment 2\");",
     )?;
     let again = stage.setting("send again", "yes") == "yes";
@@ -70,8 +70,8 @@ fn sent_again_by_hand(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.wire(
         mark,
         text!(
-            "The client repeats sequence 1; the application's own repetition is sequence 2",
-            "클라이언트의 재시도는 시퀀스 1 그대로이고, 애플리케이션이 다시 보낸 것은 시퀀스 2"
+            "The client sends sequence 1 again; what the application sends again is sequence 2",
+            "클라이언트가 재시도한 것은 시퀀스 번호 1, 애플리케이션이 다시 보낸 것은 시퀀스 번호 2"
         ),
     )?;
     stage.log("payments", 0)?;
@@ -84,10 +84,10 @@ fn sent_again_by_hand(stage: &mut Stage<'_>) -> Result<(), LabError> {
         "two-messages",
         doubled,
         text!(
-            "The broker recognised what the client sent again, and stored what the application sent \
-             again: a new sequence number is a new message.",
-            "브로커는 클라이언트가 재시도한 배치는 알아보았고, 애플리케이션이 다시 보낸 것은 \
-             저장했습니다. 새 시퀀스 번호는 새 메시지입니다."
+            "The broker recognised the batch that the client sent again. It stored what the \
+             application sent again, because a new sequence number is a new message.",
+            "브로커는 클라이언트가 재시도한 배치는 알아보았지만, 애플리케이션이 다시 보낸 메시지는 \
+             저장했습니다. 시퀀스 번호가 새로우면 새 메시지이기 때문입니다."
         ),
     )
 }
@@ -111,14 +111,14 @@ fn started(stage: &Stage<'_>, client_id: &str, id: &str) -> Result<Sender, LabEr
 fn restarted(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.part(text!("A restart", "재시작"))?;
     stage.tell(text!(
-        "An application sends order 1 and then seems to be dead, so it is started again. The new one \
-         cannot know whether order 1 was stored, and sends it again. The broker gives it a producer id \
-         of its own: nothing in an idempotent producer tells that it is the successor of another. Then \
-         the old one, which was only slow, sends order 2.",
-        "애플리케이션이 order 1을 보낸 뒤 죽은 것처럼 보여 다시 시작됩니다. 새 애플리케이션은 order 1이 \
-         저장되었는지 알 수 없으므로 다시 보냅니다. 브로커는 새 프로듀서 ID를 발급합니다. 멱등 \
-         프로듀서에는 누구의 뒤를 이었는지 알려 주는 정보가 없기 때문입니다. 그다음, 느렸을 뿐 살아 있던 \
-         이전 프로듀서가 order 2를 보냅니다."
+        "An application sends order 1 and then seems to be dead, so a new one is started. The new \
+         one cannot know whether order 1 was stored, and sends it again. The broker gives it a new \
+         producer id, because nothing in an idempotent producer says that it succeeds another one. \
+         Then the old application, which was only slow, sends order 2.",
+        "애플리케이션이 order 1을 보낸 뒤 죽은 것처럼 보여 새로 시작됩니다. 새 애플리케이션은 \
+         order 1이 저장되었는지 알 수 없으므로 다시 보냅니다. 브로커는 새 프로듀서 ID를 \
+         발급합니다. 멱등 프로듀서에는 어느 프로듀서의 뒤를 이었는지 알려 주는 정보가 없기 \
+         때문입니다. 그 뒤에, 느렸을 뿐 살아 있던 이전 애플리케이션이 order 2를 보냅니다."
     ))?;
     // Without a transactional id, TransactionCoordinator.handleInitProducerId makes a new producer id.
     let id = stage.setting("transactional.id", "");
@@ -145,8 +145,9 @@ fn restarted(stage: &mut Stage<'_>) -> Result<(), LabError> {
         "new-id",
         ids.len() > 1 && ids[0] != ids[1],
         text!(
-            "The restarted producer has another producer id, and begins again with sequence 0.",
-            "재시작한 프로듀서는 다른 프로듀서 ID를 받고 시퀀스 0부터 다시 시작합니다."
+            "The restarted producer has another producer id, and begins again with sequence number \
+             0.",
+            "재시작한 프로듀서는 다른 프로듀서 ID를 받고 시퀀스 번호 0부터 다시 시작합니다."
         ),
     )?;
     let meant: Vec<_> = ["order 1", "order 2"].map(str::to_owned).into();
@@ -159,19 +160,22 @@ fn restarted(stage: &mut Stage<'_>) -> Result<(), LabError> {
         "stored-again",
         doubled,
         text!(
-            "The broker compares sequence numbers within one producer id only, so order 1 is stored \
-             again.",
-            "브로커는 같은 프로듀서 ID 안에서만 시퀀스 번호를 비교하므로 order 1이 다시 저장되었습니다."
+            "The broker compares sequence numbers only within one producer id, so it stored order \
+             1 again.",
+            "브로커는 같은 프로듀서 ID 안에서만 시퀀스 번호를 비교하므로 order 1을 다시 \
+             저장했습니다."
         ),
     )?;
     stage.claim(
         "no-zombie",
         zombie.outcome.is_ok(),
         text!(
-            "The old producer still writes: its successor fenced nobody. That takes a transactional.id, \
-             which gives the new producer the same id with a higher epoch.",
-            "이전 프로듀서는 여전히 쓸 수 있습니다. 새 프로듀서가 펜싱하지 않았기 때문입니다. 펜싱하려면 \
-             transactional.id가 필요하며, 그러면 새 프로듀서가 같은 ID를 더 높은 epoch로 받습니다."
+            "The old producer can still write, because the new one did not fence it. Fencing takes \
+             a transactional.id: with one, the new producer gets the same producer id with a \
+             higher epoch.",
+            "이전 프로듀서는 여전히 쓸 수 있습니다. 새 프로듀서가 이전 프로듀서를 펜싱하지 않았기 \
+             때문입니다. 펜싱하려면 transactional.id가 필요합니다. transactional.id가 있으면 새 \
+             프로듀서가 같은 프로듀서 ID를 더 높은 에포크로 받습니다."
         ),
     )
 }

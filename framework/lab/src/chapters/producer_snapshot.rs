@@ -37,10 +37,12 @@ const TOPIC: &str = "payments";
 
 fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.tell(text!(
-        "Two producers write to a partition. The first one is idempotent and has sent two batches, of one \
-         record and of three. The second one is transactional, and its transaction is still open.",
-        "두 프로듀서가 한 파티션에 씁니다. 첫 번째는 멱등 프로듀서로 레코드 한 개짜리와 세 개짜리 배치를 \
-         보냈습니다. 두 번째는 트랜잭션 프로듀서이고, 그 트랜잭션은 아직 열려 있습니다."
+        "Two producers write to a partition. The first one is idempotent, and has sent two \
+         batches: one record, then three. The second one is transactional, and its transaction is \
+         still open.",
+        "프로듀서 두 개가 한 파티션에 씁니다. 첫 번째는 멱등 프로듀서이며, 레코드 한 개짜리 배치와 \
+         세 개짜리 배치를 보냈습니다. 두 번째는 트랜잭션 프로듀서이며, 트랜잭션이 아직 열려 \
+         있습니다."
     ))?;
     stage.broker().create_topic(TOPIC, 1)?;
     let mark = stage.mark();
@@ -77,7 +79,7 @@ fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
         mark,
         text!(
             "Before the restart; then the last batch again, and the one before it",
-            "재시작 이전, 그리고 마지막 배치와 그 앞의 배치를 다시 보냄"
+            "재시작 이전의 요청, 그리고 다시 보낸 마지막 배치와 그 앞의 배치"
         ),
     )?;
     stage.log(TOPIC, 0)?;
@@ -98,12 +100,13 @@ fn write_and_read(
     // LogFileUtils.producerSnapshotFile names it so: the state is that before this offset.
     let name = format!("{end:020}.snapshot");
     stage.tell(text!(
-        "A broker of Apache Kafka writes this into the partition's directory when it stops, and when a \
-         segment of the log is full: {name}, named after the offset up to which it holds. The embedded \
-         broker has no files, so the page writes what it knows into one, in the same format.",
-        "Apache Kafka 브로커는 정상 종료할 때와 로그 세그먼트가 가득 찼을 때 이 상태를 파티션 디렉터리에 \
-         기록합니다. 파일 이름은 {name}이며, 어느 오프셋까지의 상태인지를 나타냅니다. 내장 브로커에는 \
-         파일이 없으므로, 이 페이지가 같은 형식으로 파일을 씁니다."
+        "A broker of Apache Kafka writes this state to a file in the directory of the partition \
+         when it stops cleanly, and when it begins a new segment of the log. The file {name} holds \
+         the state before the offset in its name. The embedded broker has no files, so the lab \
+         writes one in the same format.",
+        "Apache Kafka 브로커는 정상 종료할 때와 새 로그 세그먼트를 시작할 때 이 상태를 파티션 \
+         디렉터리의 파일에 기록합니다. {name} 파일에는 이름에 적힌 오프셋 직전까지의 상태가 들어 \
+         있습니다. 내장 브로커에는 파일이 없으므로, 실습에서 같은 형식의 파일을 대신 씁니다."
     ))?;
     let snapshot = ProducerSnapshot::new(known.iter().map(entry).collect());
     let mut bytes = snapshot.to_bytes();
@@ -127,9 +130,9 @@ fn write_and_read(
         "field-by-field",
         same,
         text!(
-            "Read again, the file tells of each producer exactly what the broker told: its last batch, and \
-             where its open transaction began.",
-            "파일을 다시 읽으면 프로듀서마다 브로커가 알던 것과 똑같은 내용이 나옵니다. 마지막 배치, 그리고 \
+            "When the file is read again, it says about each producer exactly what the broker \
+             knew: its last batch, and where its open transaction began.",
+            "파일을 다시 읽으면 브로커가 프로듀서마다 알던 내용이 그대로 나옵니다. 마지막 배치와 \
              열린 트랜잭션이 시작된 위치입니다."
         ),
     )?;
@@ -138,12 +141,14 @@ fn write_and_read(
 
 fn restart(stage: &mut Stage<'_>, parsed: Option<ProducerSnapshot>) -> Result<(), LabError> {
     stage.tell(text!(
-        "The broker is restarted, and knows of producers what its file tells. In Apache Kafka it also \
-         reads the log behind the snapshot's offset; after a clean stop there is none. A file whose \
-         checksum is wrong is deleted, and an older one and more of the log are read instead.",
-        "브로커를 재시작하면 브로커는 프로듀서에 대해 파일에 적힌 것만 압니다. Apache Kafka는 스냅샷 \
-         오프셋 뒤의 로그도 읽지만, 정상 종료 후에는 그런 로그가 없습니다. 체크섬이 맞지 않는 파일은 \
-         삭제하고, 더 오래된 파일과 그 뒤의 로그를 대신 읽습니다."
+        "The broker is restarted. About producers, it now knows only what the file says. Apache \
+         Kafka also reads the log after the offset of the snapshot, but after a clean stop there \
+         is none. If the checksum of a file is wrong, Apache Kafka deletes the file, and reads an \
+         older one and more of the log instead.",
+        "브로커를 재시작합니다. 이제 브로커는 프로듀서에 대해 파일에 적힌 것만 압니다. Apache \
+         Kafka는 스냅샷 오프셋 이후의 로그도 읽지만, 정상 종료했다면 그런 로그는 없습니다. 파일의 \
+         체크섬이 맞지 않으면 그 파일을 삭제하고, 더 오래된 스냅샷 파일과 그 이후의 로그를 대신 \
+         읽습니다."
     ))?;
     // ProducerStateManager.loadFromSnapshot, and UnifiedLog.rebuildProducerState for what comes after.
     stage.broker().stop_node(1)?;
@@ -170,20 +175,20 @@ fn judge(
         "last-known",
         last == Ok(1),
         text!(
-            "After the restart, the last batch is recognised when it comes again: it was not stored, and \
-             the answer has its old offset.",
-            "재시작 후 마지막 배치가 다시 오면 브로커가 알아봅니다. 저장하지 않고 원래 오프셋으로 \
-             응답했습니다."
+            "The last batch came again after the restart, and the broker recognised it. It stored \
+             nothing, and answered with the old offset.",
+            "재시작한 뒤에도 브로커는 다시 온 마지막 배치를 알아보았습니다. 아무것도 저장하지 않고 \
+             원래 오프셋으로 응답했습니다."
         ),
     )?;
     stage.claim(
         "last-only",
         first == Err(ResponseError::OutOfOrderSequenceNumber),
         text!(
-            "The batch before it is not: of each producer, the file has the last batch alone, where the \
-             memory has five.",
-            "그 앞의 배치는 알아보지 못합니다. 메모리에는 프로듀서마다 배치 다섯 개가 있지만 파일에는 \
-             마지막 배치 하나만 있기 때문입니다."
+            "The broker did not recognise the batch before it. In memory, a broker keeps five \
+             batches of each producer, but the file has only the last one.",
+            "그 앞의 배치는 알아보지 못했습니다. 브로커의 메모리에는 프로듀서마다 배치 다섯 개가 \
+             있지만, 파일에는 마지막 배치 하나만 있기 때문입니다."
         ),
     )?;
     let seen = read(stage.broker(), TOPIC, "read_committed")?;
@@ -195,8 +200,10 @@ fn judge(
         "held",
         held,
         text!(
-            "Each payment is there once; the open transaction outlived the restart, and was committed.",
-            "모든 결제가 정확히 한 번 있습니다. 열려 있던 트랜잭션은 재시작을 넘겨 커밋되었습니다."
+            "Each payment is there once. The open transaction outlived the restart, and was \
+             committed.",
+            "모든 결제가 정확히 한 번씩 있습니다. 열려 있던 트랜잭션은 재시작한 뒤에도 유지되어 \
+             커밋되었습니다."
         ),
     )
 }

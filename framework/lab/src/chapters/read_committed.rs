@@ -33,11 +33,12 @@ pub(super) const CHAPTER: Chapter = Chapter {
 
 fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.tell(text!(
-        "The producer \"slow\" opens a transaction, writes one record, and takes its time. Behind it, \
-         \"fast\" writes three payments to the same partition, in no transaction at all. They are stored \
-         and acknowledged at once.",
-        "프로듀서 \"slow\"가 트랜잭션을 열고 레코드 하나를 쓴 뒤 시간을 끕니다. 그 뒤로 \"fast\"가 같은 \
-         파티션에 트랜잭션 없이 결제 세 건을 씁니다. 이 결제들은 바로 저장되고 응답(ack)도 받습니다."
+        "The producer \"slow\" opens a transaction, writes one record, and does not end the \
+         transaction yet. After this record, \"fast\" writes three payments to the same partition, \
+         without a transaction. The broker stores and acknowledges them at once.",
+        "프로듀서 \"slow\"가 트랜잭션을 열고 레코드 하나를 쓴 뒤 트랜잭션을 바로 끝내지 않습니다. \
+         그 레코드 뒤에 프로듀서 \"fast\"가 같은 파티션에 트랜잭션 없이 결제 세 건을 씁니다. \
+         브로커는 이 결제들을 바로 저장하고 응답(ack)합니다."
     ))?;
     let isolation = stage.setting("isolation.level", "read_committed");
     stage.code(&format!("isolation.level = {isolation}"))?;
@@ -56,7 +57,7 @@ fn ends(stage: &mut Stage<'_>, transactional_id: &str) -> Result<bool, LabError>
     let found = view.partition("payments", 0);
     let (last_stable, high) = found.map_or((0, 0), |p| (p.last_stable_offset, p.high_watermark));
     let is = view.transaction(transactional_id).map_or("-", |found| found.state.name());
-    let caption = text!("How far payments-0 can be read", "payments-0을 어디까지 읽을 수 있는가");
+    let caption = text!("How far payments-0 can be read", "payments-0에서 읽을 수 있는 범위");
     let columns = ["transaction", "state", "last stable offset", "high watermark"];
     let row =
         [transactional_id, is, &last_stable.to_string(), &high.to_string()].map(str::to_owned);
@@ -84,12 +85,12 @@ fn readers_wait(
         "waits",
         behind && seen.is_empty(),
         text!(
-            "The last stable offset is the offset at which the oldest open transaction begins, and a \
-             reader with read_committed gets nothing from there on. It read {count} records: the three \
-             payments wait although they belong to no transaction.",
-            "last stable offset은 가장 오래된 열린 트랜잭션이 시작된 오프셋이고, read_committed 컨슈머는 \
-             그 지점부터 아무것도 받지 못합니다. 읽은 레코드는 {count}건입니다. 결제 세 건은 어떤 \
-             트랜잭션에도 속하지 않지만 함께 기다립니다."
+            "The last stable offset is the offset at which the oldest open transaction begins. A \
+             reader with read_committed gets nothing from there on. It read {count} records: the \
+             three payments wait, although they belong to no transaction.",
+            "last stable offset은 가장 오래된 열린 트랜잭션이 시작된 오프셋입니다. read_committed \
+             컨슈머는 그 오프셋부터 아무것도 받지 못합니다. 읽은 레코드는 {count}건입니다. 결제 세 \
+             건은 어떤 트랜잭션에도 속하지 않지만 함께 기다려야 합니다."
         ),
     )?;
 
@@ -113,10 +114,11 @@ fn readers_wait(
         "in-order",
         held && seen == meant,
         text!(
-            "The commit moves the last stable offset on, and the reader gets all of it, in the order of \
-             the log. So readers are as late as the longest transaction is long.",
-            "커밋되면 last stable offset이 앞으로 나아가고, 컨슈머는 로그 순서대로 모두 받습니다. 즉 \
-             컨슈머의 지연은 가장 긴 트랜잭션만큼 길어집니다."
+            "The commit moves the last stable offset on, and the reader gets all records in the \
+             order of the log. So a reader can be late by as much as the longest transaction \
+             lasts.",
+            "커밋하면 last stable offset이 앞으로 나아가고, 컨슈머는 모든 레코드를 로그 순서대로 \
+             받습니다. 즉 컨슈머는 가장 긴 트랜잭션이 지속되는 시간만큼 늦어질 수 있습니다."
         ),
     )
 }
@@ -128,12 +130,14 @@ fn aborted_records_are_skipped(
 ) -> Result<(), LabError> {
     stage.part(text!("An aborted transaction", "중단된 트랜잭션"))?;
     stage.tell(text!(
-        "\"slow\" writes another record, and aborts. The record stays in the log. The broker does not take \
-         it out of what it sends; it tells the consumer in the Fetch answer which producer ids were \
-         aborted, and from which offset, and the consumer skips their records up to the ABORT marker.",
-        "\"slow\"가 레코드를 하나 더 쓰고 중단(abort)합니다. 레코드는 로그에 그대로 남습니다. 브로커는 \
-         응답에서 그 레코드를 빼지 않습니다. 대신 어느 프로듀서 ID가 어느 오프셋부터 중단되었는지를 \
-         Fetch 응답에 담아 보내고, 컨슈머가 ABORT 마커까지 해당 레코드를 건너뜁니다."
+        "\"slow\" writes another record and aborts the transaction. The record stays in the log, \
+         and the broker sends it to readers, too. But the Fetch answer also says which producer \
+         ids have aborted transactions, and from which offset on. The consumer skips their records \
+         up to the ABORT marker.",
+        "\"slow\"가 레코드를 하나 더 쓰고 트랜잭션을 중단(abort)합니다. 레코드는 로그에 그대로 \
+         남고, 브로커는 이 레코드도 컨슈머에 보냅니다. 대신 어느 프로듀서 ID의 트랜잭션이 어느 \
+         오프셋부터 중단되었는지를 Fetch 응답에 함께 담습니다. 컨슈머는 해당 프로듀서의 레코드를 \
+         ABORT 마커까지 건너뜁니다."
     ))?;
     slow.client().begin_transaction().map_err(failed("slow"))?;
     let delivery = slow.deliver("payments", 0, "slow 2")?;
@@ -157,10 +161,10 @@ fn aborted_records_are_skipped(
         "skipped",
         listed && !seen.iter().any(|value| value == "slow 2"),
         text!(
-            "The Fetch answer listed the transaction that was aborted from offset {offset} on, and the \
-             consumer handed its record to nobody.",
-            "Fetch 응답에는 오프셋 {offset}부터 중단된 트랜잭션이 적혀 있었고, 컨슈머는 그 레코드를 \
-             애플리케이션에 넘기지 않았습니다."
+            "The Fetch answer listed the transaction that was aborted from offset {offset} on, and \
+             the consumer did not hand its record to the application.",
+            "Fetch 응답의 목록에는 오프셋 {offset}부터 중단된 트랜잭션이 있었고, 컨슈머는 그 \
+             레코드를 애플리케이션에 넘기지 않았습니다."
         ),
     )
 }
@@ -168,12 +172,14 @@ fn aborted_records_are_skipped(
 fn a_forgotten_transaction_ends(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.part(text!("A forgotten transaction", "잊힌 트랜잭션"))?;
     stage.tell(text!(
-        "A third producer opens a transaction and never ends it. Its transaction.timeout.ms is one second; \
-         the default is one minute, and a broker allows up to transaction.max.timeout.ms, 15 minutes. \
-         Apache Kafka looks for such transactions every 10 seconds, the broker of the lab at once.",
-        "세 번째 프로듀서가 트랜잭션을 열고 끝내지 않습니다. 이 프로듀서의 transaction.timeout.ms는 \
-         1초입니다. 기본값은 1분이고, 브로커는 transaction.max.timeout.ms(15분)까지 허용합니다. Apache \
-         Kafka는 이런 트랜잭션을 10초마다 확인하지만, 실습용 브로커는 바로 확인합니다."
+        "A third producer opens a transaction and never ends it. Its transaction.timeout.ms is one \
+         second. The default is one minute, and a broker allows up to transaction.max.timeout.ms \
+         (15 minutes by default). Apache Kafka looks for such transactions every 10 seconds, the \
+         embedded broker at once.",
+        "세 번째 프로듀서가 트랜잭션을 열고 끝내지 않습니다. 이 프로듀서의 \
+         transaction.timeout.ms는 1초입니다. 기본값은 1분이고, 브로커는 \
+         transaction.max.timeout.ms(기본값 15분)까지 허용합니다. Apache Kafka는 시간이 초과된 \
+         트랜잭션을 10초마다 확인하지만, 내장 브로커는 바로 확인합니다."
     ))?;
     let settings = [("transactional.id", "forgotten"), ("transaction.timeout.ms", "1000")];
     let forgotten = Sender::open(&stage.servers(), "forgotten", &settings)?;
@@ -197,10 +203,10 @@ fn a_forgotten_transaction_ends(stage: &mut Stage<'_>) -> Result<(), LabError> {
         "timed-out",
         aborted && late.is_err(),
         text!(
-            "The coordinator aborted the transaction by itself, so readers could go on. It raised the epoch \
-             for that, and the late commit is refused.",
-            "코디네이터가 스스로 트랜잭션을 중단(abort)했으므로 컨슈머는 계속 읽을 수 있습니다. 이때 \
-             에포크를 올렸기 때문에 늦게 온 커밋은 거부됩니다."
+            "The coordinator aborted the transaction by itself, so readers can go on. To do so, it \
+             raised the epoch. Therefore it refuses the late commit.",
+            "코디네이터가 스스로 트랜잭션을 중단했으므로 컨슈머는 계속 읽을 수 있습니다. 이때 \
+             코디네이터가 에포크를 올렸기 때문에 늦게 온 커밋은 거부됩니다."
         ),
     )
 }

@@ -54,8 +54,8 @@ impl MailServer {
         let rows = self.asked.iter().map(|(key, mail)| vec![key.clone(), mail.clone()]);
         let sent = self.sent.len();
         let caption = text!(
-            "What the mail server was asked for; it sent {sent} mails",
-            "메일 서버가 받은 요청. 보낸 메일은 {sent}통"
+            "The requests to the mail server, which sent {sent} mails",
+            "메일 서버가 받은 요청(보낸 메일 {sent}통)"
         );
         Table::new(caption, &["idempotency key", "mail"], rows.collect())
     }
@@ -105,12 +105,12 @@ fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
 
 fn doubled(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), LabError> {
     stage.tell(text!(
-        "For each payment an application sends a mail and writes a receipt. Receipts and offsets are in \
-         one transaction; the mail is not, because the mail server knows nothing of Kafka. The \
-         application crashes before it commits, and is started again.",
-        "애플리케이션이 결제마다 메일을 보내고 영수증 레코드를 씁니다. 영수증과 오프셋은 한 트랜잭션에 \
-         들어 있지만, 메일 서버는 Kafka를 모르므로 메일은 트랜잭션에 들어 있지 않습니다. 애플리케이션이 \
-         커밋하기 전에 죽고, 다시 시작됩니다."
+        "For each payment, an application sends a mail and writes a receipt. Receipts and offsets \
+         are in one transaction. The mail is not, because the mail server knows nothing of Kafka. \
+         The application crashes before it commits, and is started again.",
+        "애플리케이션이 결제마다 메일을 보내고 영수증을 씁니다. 영수증과 오프셋은 한 트랜잭션에 \
+         들어가지만, 메일 서버는 Kafka를 모르므로 메일은 트랜잭션에 들어가지 않습니다. \
+         애플리케이션이 커밋하기 전에 죽고, 다시 시작됩니다."
     ))?;
     stage.broker().create_topic("receipts", 1)?;
     let crashes = stage.setting("crash", "before the commit") != "never";
@@ -118,15 +118,17 @@ fn doubled(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), LabError> {
     let mut server = MailServer::default();
     let mark = stage.mark();
     mailer.run(stage, &mut server, crashes)?;
-    stage.wire(mark, text!("Until the crash: no EndTxn", "죽기 전까지: EndTxn이 없음"))?;
+    stage.wire(mark, text!("Until the crash: no EndTxn", "죽기 전: EndTxn이 없음"))?;
     let mark = stage.mark();
     mailer.run(stage, &mut server, false)?;
     super::settled(stage, None, "receipts")?;
     stage.wire(
         mark,
         text!(
-            "After the restart: InitProducerId aborts what was open, and the same payments are read again",
-            "다시 시작한 뒤: InitProducerId가 열린 트랜잭션을 중단하고, 같은 결제를 다시 읽음"
+            "After the restart: InitProducerId aborts the open transaction, and the application \
+             reads the same payments again",
+            "다시 시작한 뒤: InitProducerId가 열린 트랜잭션을 중단하고, 애플리케이션은 같은 결제를 \
+             다시 읽음"
         ),
     )?;
     let isolation = stage.setting("isolation.level", "read_committed");
@@ -138,8 +140,8 @@ fn doubled(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), LabError> {
         "receipts-held",
         holds,
         text!(
-            "In Kafka all is well: each receipt is there once.",
-            "Kafka 안에서는 문제가 없습니다. 영수증은 모두 정확히 한 번 있습니다."
+            "In Kafka, all is well: each receipt is there once.",
+            "Kafka 안에서는 문제가 없습니다. 모든 영수증이 정확히 한 번씩 있습니다."
         ),
     )?;
     stage.table(server.table())?;
@@ -150,25 +152,26 @@ fn doubled(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), LabError> {
         "mailed-twice",
         doubled,
         text!(
-            "The abort took the receipts back, but no mail. Each customer has two.",
-            "트랜잭션 중단으로 영수증은 취소되었지만, 이미 보낸 메일은 취소되지 않았습니다. 고객마다 \
-             메일을 두 통 받았습니다."
+            "The abort took the receipts back, but not the mails. Each customer got two.",
+            "트랜잭션이 중단(abort)되어 영수증은 취소되었지만, 이미 보낸 메일은 취소되지 \
+             않았습니다. 고객마다 메일을 두 통씩 받았습니다."
         ),
     )
 }
 
 fn held(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), LabError> {
-    stage.part(text!("The way: a key from the offset", "해결책: 오프셋으로 만든 키"))?;
+    stage.part(text!("The solution: a key from the offset", "해결책: 오프셋으로 만든 키"))?;
     stage.tell(text!(
-        "Topic, partition and offset name a record, and they are the same each time it is processed. The \
-         application gives them to the mail server as a key, and the server does nothing for a key that \
-         it knows. Mails may also be sent by a consumer of the committed receipts, so that none is \
-         sent for an aborted one; it needs the same key, because it too can crash between a mail \
-         and its offset.",
-        "토픽, 파티션, 오프셋은 레코드를 식별하며 몇 번을 다시 처리해도 같습니다. 애플리케이션이 이 값을 \
-         키로 넘기면 메일 서버는 이미 아는 키에 대해 아무것도 하지 않습니다. 커밋된 영수증을 읽는 \
-         컨슈머가 메일을 보내게 하면 중단된 영수증에 대한 메일은 나가지 않습니다. 하지만 그 컨슈머도 메일 \
-         전송과 오프셋 커밋 사이에 죽을 수 있으므로 같은 키가 필요합니다."
+        "Topic, partition and offset identify a record, and they are the same each time it is \
+         processed. The application gives them to the mail server as a key, and the server does \
+         nothing for a key that it knows. A consumer of the committed receipts could also send the \
+         mails. Then no mail is sent for an aborted receipt. But it needs the same key, because \
+         it, too, can crash between sending a mail and committing its offset.",
+        "토픽, 파티션, 오프셋은 레코드를 식별하며, 몇 번을 다시 처리해도 같습니다. 애플리케이션이 \
+         이 값을 키로 넘기면 메일 서버는 이미 아는 키의 요청을 무시합니다. 커밋된 영수증을 읽는 \
+         컨슈머가 메일을 보내게 할 수도 있습니다. 그러면 중단된 영수증에 대한 메일은 나가지 \
+         않습니다. 하지만 그 컨슈머도 메일 전송과 오프셋 커밋 사이에 죽을 수 있으므로 같은 키가 \
+         필요합니다."
     ))?;
     stage.broker().create_topic("keyed-receipts", 1)?;
     let with_key = stage.setting("idempotency key", "topic, partition, offset") != "none";
@@ -185,8 +188,9 @@ fn held(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), LabError> {
         "mailed-once",
         holds,
         text!(
-            "The same crash: the server was asked twice for each mail, and sent it once.",
-            "똑같이 죽었지만, 메일 서버는 같은 요청을 두 번 받고도 메일을 한 번만 보냈습니다."
+            "After the same crash, the server was asked twice for each mail, but sent it once.",
+            "똑같이 죽었다가 다시 시작했지만, 메일 서버는 메일마다 요청을 두 번 받고도 한 번씩만 \
+             보냈습니다."
         ),
     )
 }

@@ -46,16 +46,16 @@ struct Act {
 
 fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.tell(text!(
-        "The same application, but nobody dies. A process has read three payments and is about to write \
-         their receipts when it freezes: a long garbage collection, a suspended virtual machine. Here \
-         its Produce request does not arrive, and SIGSTOP stops the process. It sends no heartbeats, so \
-         the group takes it for dead and gives its partition to another process. Then it wakes up, and \
-         goes on where it was.",
-        "같은 애플리케이션이지만 이번에는 아무도 죽지 않습니다. 프로세스가 결제 세 건을 읽고 영수증을 \
-         쓰려는 순간 멈춥니다. 긴 가비지 컬렉션이나 일시 중지된 가상 머신 때문일 수 있습니다. 여기서는 \
-         Produce 요청이 도착하지 못하고, SIGSTOP이 프로세스를 멈춥니다. 하트비트가 오지 않으므로 \
-         그룹은 죽었다고 판단하고 파티션을 다른 프로세스에 넘깁니다. 그 후 프로세스가 깨어나 하던 \
-         일을 계속합니다."
+        "This is the same application, but nobody dies. A process has read three payments, and \
+         freezes when it is about to write their receipts. The cause may be a long garbage \
+         collection or a suspended virtual machine. Here, its Produce request does not arrive, and \
+         SIGSTOP stops the process. It sends no heartbeats, so the group takes it for dead and \
+         gives its partition to another process. Then it wakes up, and goes on where it was.",
+        "같은 애플리케이션이지만 이번에는 아무도 죽지 않습니다. 프로세스가 결제 세 건을 읽고 \
+         영수증을 쓰려는 순간 멈춥니다. 긴 가비지 컬렉션이나 가상 머신의 일시 중지가 원인일 수 \
+         있습니다. 여기서는 Produce 요청이 도착하지 못하고, SIGSTOP이 프로세스를 멈춥니다. \
+         하트비트가 오지 않으므로 그룹은 이 프로세스가 죽었다고 판단하고 파티션을 다른 프로세스에 \
+         넘깁니다. 그 뒤에 프로세스가 깨어나 하던 일을 계속합니다."
     ))?;
     stage.broker().create_topic("payments", 1)?;
     let meant = payments(3);
@@ -81,10 +81,10 @@ fn without_transactions(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), L
         "doubled",
         verdict == Verdict::Doubled && all,
         text!(
-            "The woken process writes its receipts although the partition is not its own any more. The \
-             group refuses only its offset, and by then each receipt is there twice.",
-            "깨어난 프로세스는 파티션이 더는 자기 것이 아닌데도 영수증을 씁니다. 그룹은 오프셋 커밋만 \
-             거부하며, 그때는 이미 모든 영수증이 두 번 기록되어 있습니다."
+            "The woken process writes its receipts, although the partition no longer belongs to \
+             it. The group refuses only its offset. By then, each receipt is in the log twice.",
+            "깨어난 프로세스는 파티션이 더 이상 자기 것이 아닌데도 영수증을 씁니다. 그룹은 오프셋 \
+             커밋만 거부하며, 그때는 이미 모든 영수증이 로그에 두 번씩 있습니다."
         ),
     )
 }
@@ -92,15 +92,17 @@ fn without_transactions(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), L
 fn fenced_by_the_id(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), LabError> {
     stage.part(text!(
         "A transactional.id for each input partition",
-        "입력 파티션마다 하나의 transactional.id"
+        "입력 파티션마다 정해진 transactional.id"
     ))?;
     stage.tell(text!(
-        "Whoever reads payments-0 writes with the transactional.id that belongs to payments-0. When the \
-         second process starts, its InitProducerId raises the epoch, and the first one is fenced. Before \
-         Kafka 2.5 this was the only way, and it needs one producer for each input partition.",
-        "payments-0을 읽는 프로세스는 누구든 payments-0에 정해진 transactional.id로 씁니다. 두 번째 \
-         프로세스가 시작하며 보내는 InitProducerId가 에포크를 올리고, 첫 번째 프로세스는 펜싱됩니다. \
-         Kafka 2.5 이전에는 이 방법뿐이었고, 입력 파티션마다 프로듀서가 하나씩 필요합니다."
+        "Any process that reads payments-0 writes with the transactional.id that belongs to \
+         payments-0. When the second process starts, its InitProducerId raises the epoch, and the \
+         first one is fenced. Before Kafka 2.5 this was the only way. It takes one producer for \
+         each input partition.",
+        "payments-0 파티션을 읽는 프로세스는 항상 이 파티션에 정해진 transactional.id로 씁니다. 두 \
+         번째 프로세스가 시작할 때 보내는 InitProducerId가 에포크를 올리므로 첫 번째 프로세스는 \
+         펜싱됩니다. Kafka 2.5 전에는 이 방법뿐이었으며, 입력 파티션마다 프로듀서가 하나씩 \
+         필요합니다."
     ))?;
     let id = stage.setting("transactional.id", "one for payments-0");
     let act = Act {
@@ -116,10 +118,10 @@ fn fenced_by_the_id(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), LabEr
         "fenced",
         refused.as_deref() == Some("INVALID_PRODUCER_EPOCH"),
         text!(
-            "The late receipts are refused with INVALID_PRODUCER_EPOCH before they are in the log. For \
-             librdkafka this is a fatal error: the process has to end.",
-            "늦게 도착한 영수증은 로그에 쓰이기 전에 INVALID_PRODUCER_EPOCH로 거부됩니다. librdkafka에서 \
-             이것은 치명적(fatal) 오류이므로 프로세스는 종료해야 합니다."
+            "The broker refuses the late receipts with INVALID_PRODUCER_EPOCH before they are in \
+             the log. For librdkafka this is a fatal error: the producer cannot be used any more.",
+            "브로커는 늦게 도착한 영수증을 로그에 쓰지 않고 INVALID_PRODUCER_EPOCH로 거부합니다. \
+             librdkafka에서 이것은 치명적(fatal) 오류이므로 이 프로듀서는 더 이상 쓸 수 없습니다."
         ),
     )?;
     let label = text!("Fenced by the epoch", "에포크로 펜싱");
@@ -128,7 +130,7 @@ fn fenced_by_the_id(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), LabEr
     stage.claim(
         "held-by-epoch",
         verdict == Verdict::Held,
-        text!("Each receipt is there once.", "모든 영수증이 정확히 한 번 있습니다."),
+        text!("Each receipt is there once.", "모든 영수증이 정확히 한 번씩 있습니다."),
     )
 }
 
@@ -138,12 +140,12 @@ fn refused_by_the_group(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), L
         "컨슈머 그룹의 세대(generation) 확인 (KIP-447)"
     ))?;
     stage.tell(text!(
-        "Each process has a transactional.id of its own, so nobody raises the epoch of the frozen one, \
-         and its late receipts get into the log. But it sends its offsets together with its member id \
-         and generation (the group metadata), and the group coordinator checks them.",
-        "이번에는 프로세스마다 transactional.id가 다르므로 멈춘 프로세스의 에포크를 올리는 쪽이 없고, \
-         늦은 영수증도 로그에 들어갑니다. 그러나 오프셋을 보낼 때 멤버 ID와 세대(그룹 메타데이터)를 \
-         함께 보내며, 그룹 코디네이터가 이를 확인합니다."
+        "Each process has a transactional.id of its own, so nobody raises the epoch of the frozen \
+         one, and its late receipts get into the log. But it sends its offsets together with its \
+         member id and generation (the group metadata), and the group coordinator checks them.",
+        "이번에는 프로세스마다 transactional.id가 다릅니다. 그래서 멈춘 프로세스의 에포크를 아무도 \
+         올리지 않고, 늦은 영수증도 로그에 들어갑니다. 그러나 프로세스는 오프셋을 보낼 때 멤버 \
+         ID와 세대(그룹 메타데이터)를 함께 보내고, 그룹 코디네이터가 이를 확인합니다."
     ))?;
     let group_metadata = stage.setting("group.metadata", "true");
     let act = Act { output: "safe-receipts", transactional: true, same_id: false, group_metadata };
@@ -154,25 +156,25 @@ fn refused_by_the_group(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), L
         "refused",
         refused.as_deref() == Some("UNKNOWN_MEMBER_ID"),
         text!(
-            "The group does not know this member any more (UNKNOWN_MEMBER_ID), so the offsets do not get \
-             into the transaction, and the process can only abort it. A member with an old generation \
-             gets ILLEGAL_GENERATION.",
-            "그룹에 이 멤버는 더 이상 없으므로(UNKNOWN_MEMBER_ID) 오프셋은 트랜잭션에 들어가지 못하고, \
-             프로세스는 트랜잭션을 중단(abort)할 수밖에 없습니다. 세대가 지난 멤버라면 \
+            "The group no longer knows this member (UNKNOWN_MEMBER_ID), so the offsets do not get \
+             into the transaction, and the process can only abort it. A member with an old \
+             generation would get ILLEGAL_GENERATION.",
+            "그룹에 이 멤버가 더 이상 없으므로(UNKNOWN_MEMBER_ID) 오프셋은 트랜잭션에 들어가지 \
+             못하고, 프로세스는 트랜잭션을 중단(abort)할 수밖에 없습니다. 세대가 지난 멤버라면 \
              ILLEGAL_GENERATION을 받습니다."
         ),
     )?;
-    let label = text!("Refused by the generation", "세대로 거부");
+    let label = text!("Refused by the generation", "세대 확인으로 거부");
     let (outcome, verdict) = outcome(stage, &act, label, meant)?;
     stage.outcome(outcome)?;
     stage.claim(
         "held-by-generation",
         verdict == Verdict::Held,
         text!(
-            "A reader with read_committed sees each receipt once. Kafka Streams and Oncestream work this \
-             way: with one producer for many partitions.",
-            "read_committed 컨슈머는 모든 영수증을 정확히 한 번 읽습니다. Kafka Streams와 Oncestream도 \
-             이 방식으로, 프로듀서 하나로 여러 파티션을 처리합니다."
+            "A reader with read_committed sees each receipt once. Kafka Streams and Oncestream \
+             work this way, so one producer can serve many partitions.",
+            "read_committed 컨슈머는 모든 영수증을 정확히 한 번씩 읽습니다. Kafka Streams와 \
+             Oncestream도 이 방식을 쓰므로 프로듀서 하나로 여러 파티션을 처리할 수 있습니다."
         ),
     )
 }

@@ -52,10 +52,10 @@ fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
         "doubled",
         doubled,
         text!(
-            "The consumer reads payment 2 twice: once from the transaction that was aborted, and once \
-             from the one that was committed.",
-            "컨슈머가 payment 2를 두 번 읽습니다. 한 번은 중단(abort)된 트랜잭션의 것이고, 한 번은 \
-             커밋된 트랜잭션의 것입니다."
+            "The consumer reads payment 2 twice: once from the aborted transaction, and once from \
+             the committed one.",
+            "컨슈머가 payment 2를 두 번 읽습니다. 한 번은 중단된 트랜잭션의 것이고, 한 번은 커밋된 \
+             트랜잭션의 것입니다."
         ),
     )?;
     committed_readers(stage, &meant)
@@ -64,12 +64,14 @@ fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
 /// Payment 2 is aborted, and then sent again.
 fn write(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), LabError> {
     stage.tell(text!(
-        "A producer commits payment 1. It sends payment 2 and aborts the transaction; then it sends \
-         payment 2 again and commits. An abort deletes nothing: the records stay in the log, and a \
-         marker after them says that they were aborted. Leaving them out is up to the consumer.",
-        "프로듀서가 payment 1을 커밋합니다. payment 2를 보낸 뒤 트랜잭션을 중단(abort)하고, payment \
-         2를 다시 보내서 커밋합니다. 중단해도 레코드는 지워지지 않습니다. 레코드는 로그에 그대로 남고, \
-         중단되었다는 마커가 그 뒤에 기록될 뿐입니다. 이런 레코드를 걸러 내는 것은 컨슈머의 몫입니다."
+        "A producer commits payment 1. It sends payment 2 and aborts the transaction. Then it \
+         sends payment 2 again and commits. An abort deletes nothing: the records stay in the log, \
+         and a marker after them says that they were aborted. It is up to the consumer to leave \
+         them out.",
+        "프로듀서가 payment 1을 커밋합니다. payment 2를 보낸 뒤 트랜잭션을 중단(abort)하고, \
+         payment 2를 다시 보내 커밋합니다. 중단해도 레코드는 지워지지 않습니다. 레코드는 로그에 \
+         그대로 남고, 중단되었다는 마커가 그 뒤에 기록될 뿐입니다. 이런 레코드를 걸러 내는 것은 \
+         컨슈머의 몫입니다."
     ))?;
     stage.broker().create_topic("payments", 1)?;
     let mark = stage.mark();
@@ -88,16 +90,16 @@ fn write(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), LabError> {
 }
 
 fn committed_readers(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), LabError> {
-    stage.part(text!("The way: one setting", "해결책: 설정 하나"))?;
+    stage.part(text!("The solution: one setting", "해결책: 설정 하나"))?;
     stage.tell(text!(
-        "With isolation.level=read_committed the broker answers a fetch with a list of the aborted \
-         transactions, and the consumer leaves their records out. The defaults differ: consumers of \
-         librdkafka are read_committed unless told otherwise; Apache Kafka's own Java consumer and \
-         kafka-console-consumer.sh are read_uncommitted.",
-        "isolation.level=read_committed로 설정하면 브로커가 fetch 응답에 중단된 트랜잭션의 목록을 \
-         함께 보내고, 컨슈머는 그 레코드를 건너뜁니다. 기본값은 클라이언트마다 다릅니다. librdkafka의 \
-         컨슈머는 기본값이 read_committed이지만, Apache Kafka의 Java 컨슈머와 \
-         kafka-console-consumer.sh는 기본값이 read_uncommitted입니다."
+        "With isolation.level=read_committed, the broker adds a list of the aborted transactions \
+         to its Fetch answer, and the consumer leaves their records out. The defaults differ: the \
+         consumers of librdkafka are read_committed by default. The Java consumer of Apache Kafka \
+         and kafka-console-consumer.sh are read_uncommitted by default.",
+        "isolation.level=read_committed로 설정하면 브로커가 Fetch 응답에 중단된 트랜잭션의 목록을 \
+         함께 보내고, 컨슈머는 그 레코드를 건너뜁니다. 격리 수준의 기본값은 클라이언트마다 \
+         다릅니다. librdkafka 컨슈머의 기본값은 read_committed이지만, Apache Kafka의 Java 컨슈머와 \
+         kafka-console-consumer.sh의 기본값은 read_uncommitted입니다."
     ))?;
     let mark = stage.mark();
     let second = stage.setting("isolation.level of the second reader", "read_committed");
@@ -109,15 +111,15 @@ fn committed_readers(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), LabE
         "아무것도 설정하지 않은 librdkafka 컨슈머"
     );
     let (default, committed) = read(stage, label, "third-reader", third, meant)?;
-    stage.wire(mark, text!("What the two consumers asked for", "두 컨슈머의 요청"))?;
+    stage.wire(mark, text!("What the two consumers asked for", "두 컨슈머가 보낸 요청"))?;
     let holds = held.verdict() == Verdict::Held;
     stage.outcome(held)?;
     stage.claim(
         "held",
         holds,
         text!(
-            "With read_committed the consumer reads each payment once.",
-            "read_committed 컨슈머는 모든 결제를 정확히 한 번 읽습니다."
+            "With read_committed, the consumer reads each payment once.",
+            "read_committed 컨슈머는 모든 결제를 정확히 한 번씩 읽습니다."
         ),
     )?;
     let holds = default.verdict() == Verdict::Held && committed;
@@ -126,8 +128,8 @@ fn committed_readers(stage: &mut Stage<'_>, meant: &[String]) -> Result<(), LabE
         "default",
         holds,
         text!(
-            "librdkafka's consumer asked for read_committed without being told to.",
-            "librdkafka 컨슈머는 설정하지 않아도 read_committed로 요청했습니다."
+            "librdkafka's consumer asked for read_committed, although nothing was set.",
+            "librdkafka 컨슈머는 아무것도 설정하지 않아도 read_committed로 요청했습니다."
         ),
     )
 }

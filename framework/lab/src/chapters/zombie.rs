@@ -24,12 +24,12 @@ pub(super) const CHAPTER: Chapter = Chapter {
 
 fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
     stage.tell(text!(
-        "A producer with a transactional.id stands still in the middle of a transaction. It is taken for \
-         dead, and a second producer with the same transactional.id starts. If the first one wakes up \
-         after that, it is a zombie: it believes that it still has the job.",
-        "transactional.id를 가진 프로듀서가 트랜잭션 도중에 멈춥니다. 죽은 것으로 판단되어, 같은 \
-         transactional.id를 가진 두 번째 프로듀서가 시작됩니다. 그 뒤에 첫 번째 프로듀서가 깨어나면 \
-         좀비가 됩니다. 자기가 여전히 담당이라고 믿기 때문입니다."
+        "A producer with a transactional.id stops in the middle of a transaction. It is taken for \
+         dead, and a second producer with the same transactional.id is started. If the first one \
+         then wakes up, it is a zombie: it believes that the work is still its own.",
+        "transactional.id를 가진 프로듀서가 트랜잭션 도중에 멈춥니다. 이 프로듀서가 죽었다고 \
+         판단되어, 같은 transactional.id를 가진 두 번째 프로듀서가 시작됩니다. 그 뒤에 첫 번째 \
+         프로듀서가 깨어나면 좀비가 됩니다. 그 일을 여전히 자기가 맡고 있다고 믿기 때문입니다."
     ))?;
     stage.broker().create_topic("payments", 1)?;
     let successor_id = match stage.setting("transactional.id", "the same") {
@@ -48,12 +48,12 @@ fn play(stage: &mut Stage<'_>) -> Result<(), LabError> {
         "held",
         held,
         text!(
-            "Each payment is there once. An idempotent producer without a transactional.id gets a new \
-             producer id at every start, so nobody can tell that it has a successor: that half stays \
-             open there (chapter idempotence-limits).",
-            "모든 결제가 정확히 한 번 있습니다. transactional.id가 없는 멱등 프로듀서는 시작할 때마다 새 \
-             프로듀서 ID를 받으므로 후임이 있다는 것을 아무도 알 수 없습니다. 멱등성만으로는 막지 못하는 \
-             부분입니다(idempotence-limits 장 참고)."
+            "Each payment is there once. An idempotent producer without a transactional.id gets a \
+             new producer id at every start, so nobody can tell whose successor it is. Idempotence \
+             alone does not stop zombies (see the chapter idempotence-limits).",
+            "모든 결제가 정확히 한 번씩 있습니다. transactional.id가 없는 멱등 프로듀서는 시작할 \
+             때마다 새 프로듀서 ID를 받으므로, 어느 프로듀서의 뒤를 이었는지 아무도 알 수 \
+             없습니다. 멱등성만으로는 좀비를 막지 못합니다(idempotence-limits 장 참고)."
         ),
     )
 }
@@ -94,14 +94,14 @@ fn the_successor_begins(stage: &mut Stage<'_>, id: &str) -> Result<Sender, LabEr
         "epoch",
         raised && aborted,
         text!(
-            "InitProducerId finds a transaction of this transactional.id open. The coordinator raises the \
-             epoch, which shuts the old producer out, and aborts the transaction; until its markers are \
-             written the answer is CONCURRENT_TRANSACTIONS. Then the new producer gets the same producer \
-             id with the next epoch.",
+            "When InitProducerId arrives, a transaction of this transactional.id is still open. \
+             The coordinator raises the epoch, which shuts the old producer out, and aborts the \
+             transaction. Until the markers are written, it answers CONCURRENT_TRANSACTIONS. Then \
+             the new producer gets the same producer id with the next epoch.",
             "InitProducerId가 도착했을 때 이 transactional.id의 트랜잭션이 아직 열려 있습니다. \
-             코디네이터는 에포크를 올려 이전 프로듀서를 차단하고 트랜잭션을 중단(abort)합니다. 마커가 \
-             기록될 때까지의 응답은 CONCURRENT_TRANSACTIONS입니다. 그 후 새 프로듀서는 같은 프로듀서 \
-             ID와 다음 에포크를 받습니다."
+             코디네이터는 에포크를 올려 이전 프로듀서를 차단하고 트랜잭션을 중단(abort)합니다. \
+             마커가 기록될 때까지는 CONCURRENT_TRANSACTIONS로 응답합니다. 그 뒤에 새 프로듀서는 \
+             같은 프로듀서 ID를 그다음 에포크로 받습니다."
         ),
     )?;
     Ok(old)
@@ -133,10 +133,11 @@ fn the_zombie_writes(stage: &mut Stage<'_>, old: &Sender) -> Result<(), LabError
             && commit.is_err()
             && !stored,
         text!(
-            "The broker knows the newer epoch, and refuses the record with INVALID_PRODUCER_EPOCH. librdkafka makes a fatal error of it (_FENCED) and does not \
-             even send the commit.",
-            "브로커는 더 새로운 에포크를 알고 있으므로 레코드를 INVALID_PRODUCER_EPOCH로 거부합니다. librdkafka는 이를 치명적(fatal) 오류(_FENCED)로 \
-             처리하고 커밋은 보내지도 않습니다."
+            "The broker knows the newer epoch, and refuses the record with INVALID_PRODUCER_EPOCH. \
+             For librdkafka this is a fatal error (_FENCED), and it does not even send the commit.",
+            "브로커는 더 새로운 에포크를 알고 있으므로 레코드를 INVALID_PRODUCER_EPOCH로 \
+             거부합니다. librdkafka는 이를 치명적(fatal) 오류(_FENCED)로 처리하고 커밋 요청은 \
+             보내지도 않습니다."
         ),
     )
 }
@@ -144,10 +145,10 @@ fn the_zombie_writes(stage: &mut Stage<'_>, old: &Sender) -> Result<(), LabError
 fn the_zombie_commits(stage: &mut Stage<'_>, successor_id: &str) -> Result<(), LabError> {
     stage.part(text!("The zombie commits", "좀비가 커밋한다"))?;
     stage.tell(text!(
-        "Another zombie has written all it wanted, payment 3, and stands still just before its commit. \
-         Its successor does the work again, and then it wakes up.",
-        "또 다른 좀비는 payment 3까지 모두 쓰고 커밋 직전에 멈췄습니다. 후임이 그 일을 다시 한 뒤에 \
-         깨어납니다."
+        "Another producer writes payment 3, and stops just before its commit. Its successor does \
+         the work again. Then the first one wakes up as a zombie.",
+        "또 다른 프로듀서가 payment 3을 쓰고 커밋 직전에 멈춥니다. 뒤를 이은 프로듀서가 그 일을 \
+         다시 합니다. 그 뒤에 먼저 멈춘 프로듀서가 좀비로 깨어납니다."
     ))?;
     let old = open(stage, "late", "till")?;
     old.deliver("payments", 0, "payment 3")?;
@@ -165,11 +166,11 @@ fn the_zombie_commits(stage: &mut Stage<'_>, successor_id: &str) -> Result<(), L
         "late-commit",
         refused.as_deref() == Some("INVALID_PRODUCER_EPOCH") && commit.is_err(),
         text!(
-            "The coordinator refuses the commit: the epoch is not the newest. Clients with newer versions \
-             of the request (KIP-588, as the Java client) are told PRODUCER_FENCED; librdkafka asks with \
-             an older one and gets INVALID_PRODUCER_EPOCH.",
-            "코디네이터는 에포크가 최신이 아니므로 커밋을 거부합니다. 더 새로운 버전의 요청을 쓰는 \
-             클라이언트(KIP-588, Java 클라이언트 등)는 PRODUCER_FENCED를 받고, 이전 버전을 쓰는 \
+            "The coordinator refuses the commit, because its epoch is not the newest. The Java \
+             client sends a newer version of the request (KIP-588), and would be told \
+             PRODUCER_FENCED. librdkafka sends an older version, and gets INVALID_PRODUCER_EPOCH.",
+            "코디네이터는 에포크가 최신이 아니므로 커밋을 거부합니다. 더 새로운 요청 \
+             버전(KIP-588)을 쓰는 Java 클라이언트라면 PRODUCER_FENCED를 받습니다. 이전 버전을 쓰는 \
              librdkafka는 INVALID_PRODUCER_EPOCH를 받습니다."
         ),
     )

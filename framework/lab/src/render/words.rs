@@ -20,8 +20,8 @@ pub(super) fn counts(outcome: &Outcome) -> Text {
     let (meant, seen) = (outcome.meant, outcome.seen);
     let messages = if meant == 1 { "message" } else { "messages" };
     text!(
-        "{meant} {messages} sent, {seen} read by a consumer",
-        "보낸 메시지 {meant}건, 컨슈머가 읽은 메시지 {seen}건"
+        "{meant} {messages} expected, {seen} found",
+        "있어야 할 메시지 {meant}건, 실제로 있는 메시지 {seen}건"
     )
 }
 
@@ -94,20 +94,20 @@ pub(super) fn summary() -> Text {
 /// How long all took.
 pub(super) fn took(chapters: usize, seconds: f64) -> Text {
     let noun = if chapters == 1 { "chapter" } else { "chapters" };
-    text!("{chapters} {noun} in {seconds:.1} s", "장 {chapters}개, {seconds:.1}초")
+    text!("{chapters} {noun} in {seconds:.1} s", "{chapters}개 장, {seconds:.1}초")
 }
 
 /// What the lab is, in a sentence or two.
 pub(super) fn about() -> Text {
     text!(
-        "What at most once, at least once and exactly once mean, on a Kafka broker that can be broken. \
-         Everything on this page was recorded from a run: the arrows are the requests that really \
-         reached the broker and its answers, the tables are what lay in its log, and each sentence \
-         with a mark was compared with what happened.",
-        "최대 한 번, 최소 한 번, 정확히 한 번이 무엇을 뜻하는지, 일부러 고장 낼 수 있는 Kafka 브로커에서 \
-         보여 줍니다. 이 페이지의 내용은 모두 실제 실행에서 기록한 것입니다. 화살표는 브로커가 실제로 받은 \
-         요청과 보낸 응답이고, 표는 로그에 실제로 있던 내용이며, 표시가 붙은 문장은 모두 실행 결과와 대조한 \
-         것입니다."
+        "This page shows what at most once, at least once and exactly once mean, on a Kafka broker \
+         that can be broken on purpose. Everything on it was recorded from a run. The arrows are \
+         requests and answers from the log of the broker. The tables show what was really there. \
+         Each sentence with a mark was compared with what happened.",
+        "최대 한 번, 최소 한 번, 정확히 한 번이 무엇을 뜻하는지, 일부러 고장 낼 수 있는 Kafka \
+         브로커에서 보여 줍니다. 이 페이지의 내용은 모두 실제 실행에서 기록한 것입니다. 화살표는 \
+         브로커가 기록한 요청과 응답이고, 표는 실제로 남아 있던 내용이며, 표시가 붙은 문장은 모두 \
+         실행 결과와 대조한 것입니다."
     )
 }
 

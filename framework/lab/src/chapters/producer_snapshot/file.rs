@@ -55,7 +55,7 @@ pub(super) fn of_fields(bytes: &[u8], snapshot: &ProducerSnapshot) -> Vec<Table>
         (4, "crc", format!("{:#010x}", snapshot.crc())),
         (4, "producer_entries", count.to_string()),
     ];
-    let mut tables = vec![table(text!("The head of the file", "파일의 머리 부분"), &head)];
+    let mut tables = vec![table(text!("The header of the file", "파일 헤더"), &head)];
     for producer in &snapshot.producers {
         let id = producer.producer_id;
         let start = producer.open_since_offset.unwrap_or(-1);
@@ -69,7 +69,10 @@ pub(super) fn of_fields(bytes: &[u8], snapshot: &ProducerSnapshot) -> Vec<Table>
             (4, "coordinator_epoch", producer.coordinator_epoch.to_string()),
             (8, "current_txn_first_offset", start.to_string()),
         ];
-        tables.push(table(text!("Producer {id} in the file", "파일 속의 프로듀서 {id}"), &fields));
+        tables.push(table(
+            text!("Producer {id} in the file", "파일에 기록된 프로듀서 {id}"),
+            &fields,
+        ));
     }
     tables
 }
