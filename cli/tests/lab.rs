@@ -127,17 +127,21 @@ fn it_speaks_the_language_that_it_is_told_or_else_that_of_the_environment() {
 }
 
 #[test]
-fn all_chapters_are_shown_and_summed_up_and_a_page_has_each_with_its_diagrams() {
+fn chapters_are_shown_and_summed_up_and_a_page_has_each_with_its_diagrams() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("lab.html");
-    let arguments = ["all", FIRST, "--lang", "ko", "--html", place.to_str().unwrap()];
-    let shown = done(&mut oncestream(&arguments));
+    // One with processes of its own is among them, and one is named twice. The crate's own tests run
+    // all chapters.
+    let names = [FIRST, "idempotent-producer", "crash-before-commit"];
+    let arguments = ["--lang", "ko", "--html", place.to_str().unwrap(), FIRST];
+    let shown = done(oncestream(&names).args(arguments));
     let page = std::fs::read_to_string(&place).unwrap();
     assert!(page.contains("<html lang=\"ko\">"));
     let sections: Vec<&str> = page.split("<section ").skip(1).collect();
-    assert_eq!(sections.len(), chapters().len());
+    assert_eq!(sections.len(), names.len());
     let (_, summary) = shown.rsplit_once("요약\n").expect("a summary");
-    for (chapter, section) in chapters().iter().zip(sections) {
+    for (name, section) in names.iter().zip(sections) {
+        let chapter = oncestream_lab::find(name).unwrap();
         let title = (chapter.title)().korean;
         let escaped = title.replace('&', "&amp;").replace('\'', "&#39;").replace('"', "&quot;");
         assert!(section.contains(&escaped), "{title} is not in its section");

@@ -16,10 +16,6 @@ use oncestream_runtime::config::{ConfigError, StreamsConfigBuilder};
 use commands::Workspace;
 use page::{Block, Page};
 
-/// Pages that others link to before they are written, and the subcommands they are about.
-pub(crate) const TO_COME: [(&str, &str); 2] =
-    [("docs/delivery-lab.md", "lab"), ("docs/inspect.md", "inspect")];
-
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
@@ -40,12 +36,6 @@ fn faults_of_links(page: &Page) -> Vec<String> {
     for link in page.links().iter().filter(|link| !link.contains("://")) {
         let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
         let path = page.path.parent().unwrap().join(file);
-        if TO_COME
-            .iter()
-            .any(|(to_come, _)| path.ends_with(Path::new(to_come).file_name().unwrap()))
-        {
-            continue;
-        }
         if !path.exists() {
             faults.push(format!("the link `{link}` leads nowhere"));
             continue;
@@ -128,13 +118,6 @@ fn every_block_says_its_language() {
         unnamed.map(|block| format!("a block without a language: {}", block.text)).collect()
     };
     assert_eq!(faults(of_page), "");
-}
-
-#[test]
-fn pages_to_come_have_not_come() {
-    for (page, subcommand) in TO_COME {
-        assert!(!root().join(page).exists(), "{page} has come: take `{subcommand}` off TO_COME");
-    }
 }
 
 /// The control of the above: a page with a fault of each kind beside healthy ones.
