@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use oncestream_core::TaskId;
 use oncestream_core::commit::{Action, CommitPermit, Disposition, Fact};
+use oncestream_core::error::TaskError;
 use oncestream_core::state::{Checkpoint, WriteBatch};
 use oncestream_core::task::{ChangelogId, Flushed, Position, Task};
 use rdkafka::{Offset, TopicPartitionList};
@@ -131,7 +132,9 @@ impl Worker {
         self.trouble.worked += began.elapsed();
         match flushed {
             Ok(()) => {}
-            Err(Unflushed::Failed(error)) => return self.classify_task_error(error),
+            Err(Unflushed::Failed(task, source)) => {
+                return self.classify_task_error(StreamsError::Task { task, source });
+            }
             Err(Unflushed::Late(task)) => {
                 let action = format!("worker {}: task {task}: the records it holds", self.index);
                 self.error = Some(StreamsError::TimedOut { action, waited: limit });
@@ -308,7 +311,7 @@ impl Worker {
 
 /// Why a task is not flushed.
 enum Unflushed {
-    Failed(StreamsError),
+    Failed(TaskId, TaskError),
     /// It still has records in work when the time is over.
     Late(TaskId),
 }
@@ -327,9 +330,7 @@ fn flush_task(
                 return Err(Unflushed::Late(task.id()));
             }
             Ok(Flushed::NotYet) => producer.await_report(),
-            Err(source) => {
-                return Err(Unflushed::Failed(StreamsError::Task { task: task.id(), source }));
-            }
+            Err(source) => return Err(Unflushed::Failed(task.id(), source)),
         }
     }
 }
