@@ -5,6 +5,7 @@
 //! for the assign or unassign call meanwhile, and the member keeps its generation, so that the
 //! last commit before a revocation is still its own.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -141,7 +142,7 @@ pub(super) fn committed<C: ConsumerContext>(
 /// The consumer that is a member of the application's group.
 pub(crate) struct GroupConsumer {
     client: BaseConsumer<RebalanceContext>,
-    generation: Option<Arc<ConsumerGroupMetadata>>,
+    generation: RefCell<Option<Arc<ConsumerGroupMetadata>>>,
 }
 
 impl GroupConsumer {
@@ -154,7 +155,7 @@ impl GroupConsumer {
             context::create(settings, RebalanceContext::default())?;
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         client.subscribe(&topics)?;
-        Ok(Self { client, generation: None })
+        Ok(Self { client, generation: RefCell::default() })
     }
 
     /// The next record, or an error of the client. A rebalance may be queued meanwhile.
@@ -184,14 +185,14 @@ impl GroupConsumer {
     /// of its subscription change, and tells no revocation before the next assignment
     /// (`rd_kafka_cgrp_revoke_all_rejoin`). So what is told may be of one generation and the client
     /// in the next.
-    pub(crate) fn confirm(&mut self, generation: Option<ConsumerGroupMetadata>) {
-        self.generation = generation.map(Arc::new);
+    pub(crate) fn confirm(&self, generation: Option<ConsumerGroupMetadata>) {
+        *self.generation.borrow_mut() = generation.map(Arc::new);
     }
 
     /// The group metadata of the generation that gave this member its partitions. The client may
     /// have joined another one since; the broker refuses what comes with this one then.
     pub(crate) fn group_metadata(&self) -> Option<Arc<ConsumerGroupMetadata>> {
-        self.generation.clone()
+        self.generation.borrow().clone()
     }
 
     /// The id that the group's coordinator gave to this member.

@@ -26,7 +26,7 @@ pub(crate) use offsets::{end_offset, restore_consumer};
 pub(crate) use pattern::to_posix;
 pub(crate) use producer::WorkerProducer;
 pub(crate) use verdict::{
-    Step, Verdict, is_consequence, is_of_instance, is_out_of_range, is_outage, is_transient,
+    Step, Verdict, code_of, is_consequence, is_out_of_range, is_outage, is_transient,
     is_unknown_topic, is_unsettled, judge,
 };
 

@@ -242,11 +242,11 @@ impl WorkerProducer {
     }
 
     /// Takes in what the broker has refused since the last abort, so that the tasks may process
-    /// their records again. False when that has happened too often without a commit.
-    pub(crate) fn learn_refused(&mut self) -> bool {
+    /// their records again.
+    pub(crate) fn learn_refused(&mut self) {
         let _ = self.await_deliveries(ALONE);
         let refused = self.client.context().lock().take_refused();
-        self.refusals.learn(refused)
+        self.refusals.learn(refused);
     }
 
     /// What goes over to the producer that replaces this one.

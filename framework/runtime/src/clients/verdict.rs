@@ -7,7 +7,7 @@
 //! Invariant: every code of Kafka's protocol and of librdkafka has a line in [`kind`]; a test walks
 //! all of them.
 
-use oncestream_core::commit::Disposition;
+pub(crate) use oncestream_core::commit::Verdict;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 /// The call that failed.
@@ -25,39 +25,6 @@ pub(crate) enum Step {
     Transaction,
     /// Committing offsets to the group, at least once.
     GroupCommit,
-}
-
-/// What to do about an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// It passes: the same call may be made again here, for as long as the caller has patience.
-    Retry,
-    /// The record itself is at fault, and sending it again is of no use.
-    Refused,
-    /// What is open cannot be committed: abort it and start the tasks again.
-    Abort,
-    /// Nobody knows what the broker did: replace the producer and start the tasks again.
-    OutcomeUnknown,
-    /// Another producer with this transactional id has taken over.
-    Fenced,
-    /// The membership of the group is not what this member thinks: start the tasks again.
-    StaleMember,
-    /// Nothing will change by itself: stop.
-    Fatal,
-}
-
-impl Verdict {
-    /// What the commit machine is told. A call that may be made again and was not, because the
-    /// patience is over, has failed.
-    pub(crate) fn disposition(self) -> Disposition {
-        match self {
-            Self::Retry | Self::Abort => Disposition::AbortTransaction,
-            Self::OutcomeUnknown => Disposition::OutcomeUnknown,
-            Self::StaleMember => Disposition::RestoreTask,
-            Self::Fenced => Disposition::Fenced,
-            Self::Refused | Self::Fatal => Disposition::Fatal,
-        }
-    }
 }
 
 /// What a code speaks of.
@@ -93,7 +60,7 @@ enum Kind {
 #[rustfmt::skip]
 #[allow(clippy::match_same_arms, reason = "a table has a line for each kind")]
 fn row(kind: Kind) -> Row {
-    use Verdict::{Abort, Fatal, Fenced, OutcomeUnknown, Refused, Retry, StaleMember};
+    use Verdict::{Abort, Fatal, Fenced, OutcomeUnknown, Refused, Retry, StaleMember, TwinMember};
     let (read, look_up, hand_over, delivery, transaction, group_commit) = match kind {
         Kind::Away         => (Retry, Retry, Abort,       Abort,       OutcomeUnknown, Abort),
         Kind::Full         => (Fatal, Fatal, Retry,       Abort,       OutcomeUnknown, Abort),
@@ -105,7 +72,8 @@ fn row(kind: Kind) -> Row {
         Kind::Fence        => (Fatal, Fatal, Fenced,      Fenced,      Fenced,         Fenced),
         // A consumer gets over it by itself, and tells of it all the same.
         Kind::Member       => (Retry, Retry, StaleMember, StaleMember, StaleMember,    StaleMember),
-        Kind::Instance     => (Fatal, Fatal, Fatal,       Fatal,       Fatal,          Fatal),
+        // Told to a member that has given its membership up by itself, too.
+        Kind::Instance     => (Fatal, Fatal, TwinMember,  TwinMember,  TwinMember,     TwinMember),
         Kind::Denied       => (Fatal, Fatal, Fatal,       Fatal,       Fatal,          Fatal),
         Kind::Unfit        => (Fatal, Fatal, Fatal,       Fatal,       Fatal,          Fatal),
         Kind::Other        => (Fatal, Fatal, Abort,       Abort,       OutcomeUnknown, Abort),
@@ -139,7 +107,7 @@ fn verdict(code: Code, step: Step) -> Option<Verdict> {
 }
 
 /// The code of an error. The client library tells none for errors of its admin client.
-pub(super) fn code_of(error: &KafkaError) -> Option<Code> {
+pub(crate) fn code_of(error: &KafkaError) -> Option<Code> {
     match error {
         KafkaError::AdminOp(code) => Some(*code),
         other => other.rdkafka_error_code(),
@@ -149,7 +117,10 @@ pub(super) fn code_of(error: &KafkaError) -> Option<Code> {
 /// What to do about `error` at `step`. `fatal` is the client's own fatal error, if it has one.
 pub(crate) fn judge(error: &KafkaError, step: Step, fatal: Option<Code>) -> Verdict {
     let found = fatal.or(code_of(error)).and_then(|code| verdict(code, step));
-    if let Some(clear @ (Verdict::Fenced | Verdict::StaleMember | Verdict::Fatal)) = found {
+    if let Some(
+        clear @ (Verdict::Fenced | Verdict::StaleMember | Verdict::TwinMember | Verdict::Fatal),
+    ) = found
+    {
         return clear;
     }
     if fatal.is_some() {
@@ -198,11 +169,6 @@ pub(crate) fn is_of_neighbour(error: &KafkaError) -> bool {
 /// are invalid.
 pub(crate) fn is_of_time(error: &KafkaError) -> bool {
     matches!(code_of(error), Some(Code::InvalidTimestamp | Code::InvalidRecord))
-}
-
-/// Another member has the same group instance id.
-pub(crate) fn is_of_instance(error: &KafkaError) -> bool {
-    kind_of(error) == Some(Kind::Instance)
 }
 
 /// A record was thrown away by the client itself, for a reason that this error does not tell.

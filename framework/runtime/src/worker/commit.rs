@@ -8,12 +8,12 @@
 use std::time::{Duration, Instant};
 
 use oncestream_core::TaskId;
-use oncestream_core::commit::{Action, CommitPermit, Disposition, Fact};
+use oncestream_core::commit::{Action, CommitPermit, Symptom};
 use oncestream_core::state::{Checkpoint, WriteBatch};
 use oncestream_core::task::{ChangelogId, Flushed, Position, Task};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::{Worker, wall_clock_ms};
+use super::{Fact, Failure, Worker, wall_clock_ms};
 use crate::clients::{Step, WorkerProducer};
 use crate::error::StreamsError;
 
@@ -67,10 +67,9 @@ impl Worker {
     /// is no failure.
     pub(super) fn last_commit(&mut self) -> Result<(), StreamsError> {
         let (before, due) = (self.committed, self.tasks.needs_commit());
-        self.trouble.told = None;
-        let action = self.machine.on(Fact::CommitDue);
-        self.drive(action)?;
-        match self.trouble.told.take() {
+        drop(self.machine.take_cause());
+        self.report(Fact::CommitDue)?;
+        match self.machine.take_cause() {
             Some(error) if due && self.committed == before && !error.is_of_group() => {
                 Err(StreamsError::LastCommit { worker: self.index, source: Box::new(error) })
             }
@@ -91,18 +90,19 @@ impl Worker {
             let last = self.machine.ends_commit(&action);
             let fact = match action {
                 Action::Nothing => return Ok(()),
-                // Only `begin` opens transactions.
-                Action::Begin => Fact::Done,
+                Action::Begin => self.begin_transaction(),
                 Action::Flush => self.flush(),
                 Action::SendOffsets => self.send_offsets(),
                 Action::Commit(permit) => self.commit_transaction(permit),
                 Action::Apply => self.apply(),
-                Action::AbortAndRestart => self.abort_and_restart()?,
-                Action::ReplaceAndRestart => self.replace_and_restart()?,
+                Action::Learn => self.learn_refused(),
+                Action::Discard => self.discard_damaged(),
+                Action::AbortAndRestart(pause) => self.abort_and_restart(pause)?,
+                Action::ReplaceAndRestart(pause) => self.replace_and_restart(pause)?,
                 Action::AbortAndDrop => self.abort_and_drop(),
-                Action::Stop => return Err(self.stop_error()),
+                Action::Stop(ending) => return Err(self.stop_error(ending)),
             };
-            if last && fact == Fact::Done {
+            if last && matches!(fact, Fact::Done) {
                 self.settled();
             }
             action = self.machine.on(fact);
@@ -111,7 +111,7 @@ impl Worker {
 
     fn flush(&mut self) -> Fact {
         let Some(producer) = &mut self.producer else {
-            return Fact::Failed(Disposition::OutcomeUnknown);
+            return Fact::Failed(Failure::silent(Symptom::NoProducer));
         };
         let limit = if self.shared.config.is_exactly_once() {
             self.shared.config.transaction_timeout()
@@ -128,29 +128,26 @@ impl Worker {
                 break;
             }
         }
-        self.trouble.worked += began.elapsed();
+        self.worked += began.elapsed();
         match flushed {
             Ok(()) => {}
-            Err(Unflushed::Failed(error)) => return self.classify_task_error(error),
+            Err(Unflushed::Failed(error)) => {
+                return Fact::Failed(self.classify_task_error(error));
+            }
             Err(Unflushed::Late(task)) => {
                 let action = format!("worker {}: task {task}: the records it holds", self.index);
-                self.error = Some(StreamsError::TimedOut { action, waited: limit });
-                return Fact::Failed(Disposition::AbortTransaction);
+                return Fact::Failed(late(action, limit));
             }
         }
         let in_time = producer.await_deliveries(limit);
         self.metrics.records_out.increment(producer.take_sent());
-        if let Some(fact) = self.delivery_failed() {
-            return fact;
+        if let Some(failure) = self.delivery_failed() {
+            return Fact::Failed(failure);
         }
         if in_time {
             return Fact::Done;
         }
-        self.error = Some(StreamsError::TimedOut {
-            action: format!("worker {}: waiting for acknowledgements", self.index),
-            waited: limit,
-        });
-        Fact::Failed(Disposition::AbortTransaction)
+        Fact::Failed(late(format!("worker {}: waiting for acknowledgements", self.index), limit))
     }
 
     /// The positions to commit: what changed, or, if nothing did, one that is known, so that the
@@ -173,7 +170,8 @@ impl Worker {
         for p in self.positions() {
             let mut element = list.add_partition(&p.partition.topic, p.partition.partition);
             if let Err(e) = element.set_offset(Offset::Offset(p.offset)) {
-                return self.client_failed("setting an offset", e, Step::Transaction);
+                let failure = self.client_failed("setting an offset", e, Step::Transaction);
+                return Fact::Failed(failure);
             }
             element.set_metadata(p.metadata.encode());
         }
@@ -183,37 +181,40 @@ impl Worker {
         // The broker would take positions of no generation at all without a check, and answers a
         // static member that has given its membership up like one that has a twin.
         if self.consumer.is_rebalancing() {
-            return Fact::Failed(Disposition::RestoreTask);
+            return Fact::Failed(Failure::silent(Symptom::Moved));
         }
         if !self.shared.config.is_exactly_once() || offsets_outside() {
             return match self.consumer.commit(&list) {
                 Ok(()) => Fact::Done,
-                Err(e) => self.client_failed("committing offsets", e, Step::GroupCommit),
+                Err(e) => {
+                    Fact::Failed(self.client_failed("committing offsets", e, Step::GroupCommit))
+                }
             };
         }
         // It carries the generation that the broker checks.
         let (Some(group), Some(producer)) = (self.consumer.group_metadata(), &self.producer) else {
-            return Fact::Failed(Disposition::RestoreTask);
+            return Fact::Failed(Failure::silent(Symptom::Moved));
         };
         let limit = self.shared.config.transaction_timeout().max(OFFSETS_LIMIT);
         match producer.send_offsets(list, group, limit) {
             Ok(()) => Fact::Done,
             Err(e) => {
-                self.client_failed("sending offsets to the transaction", e, Step::Transaction)
+                let action = "sending offsets to the transaction";
+                Fact::Failed(self.client_failed(action, e, Step::Transaction))
             }
         }
     }
 
     fn commit_transaction(&mut self, permit: CommitPermit) -> Fact {
         let Some(producer) = &self.producer else {
-            return Fact::Failed(Disposition::OutcomeUnknown);
+            return Fact::Failed(Failure::silent(Symptom::NoProducer));
         };
         let transaction = permit.transaction();
         match producer.commit(permit, self.call_timeout()) {
             Ok(()) => Fact::Done,
             Err(e) => {
                 let action = format!("committing transaction {transaction}");
-                self.client_failed(&action, e, Step::Transaction)
+                Fact::Failed(self.client_failed(&action, e, Step::Transaction))
             }
         }
     }
@@ -221,7 +222,9 @@ impl Worker {
     /// Puts data and changelog offsets of all stores down together.
     fn apply(&mut self) -> Fact {
         let now_ms = wall_clock_ms();
-        let Some(producer) = &self.producer else { return Fact::Failed(Disposition::Fatal) };
+        let Some(producer) = &self.producer else {
+            return Fact::Failed(Failure::silent(Symptom::NoProducer));
+        };
         let offsets = producer.take_changelogs();
         for store in self.tasks.running_tasks().flat_map(|task| task.stores()) {
             let store = store.state();
@@ -242,12 +245,9 @@ impl Worker {
                     "a task moved to another worker during its commit"
                 );
                 // What is committed is committed; the tasks follow their changelogs from here.
-                return Fact::Failed(Disposition::RestoreTask);
+                return Fact::Failed(Failure::silent(Symptom::Moved));
             }
-            Err(error) => {
-                self.error = Some(error);
-                return Fact::Failed(Disposition::Fatal);
-            }
+            Err(error) => return Fact::Failed(Failure::new(Symptom::Fatal, error)),
         }
         self.batch.clear();
         Fact::Done
@@ -264,9 +264,6 @@ impl Worker {
         if let Some(producer) = &mut self.producer {
             producer.committed();
         }
-        self.failures = 0;
-        self.fatal_producers = 0;
-        self.trouble.committed();
         self.committed += 1;
     }
 
@@ -304,6 +301,11 @@ impl Worker {
         self.next_changelog = ChangelogId(first.0.wrapping_add(count as u32));
         first
     }
+}
+
+/// Something was not there in its time, and may be the next time.
+fn late(action: String, waited: Duration) -> Failure {
+    Failure::new(Symptom::Late, StreamsError::TimedOut { action, waited })
 }
 
 /// Why a task is not flushed.

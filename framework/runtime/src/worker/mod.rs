@@ -8,17 +8,17 @@
 mod assignment;
 mod commit;
 mod denied;
-mod failure;
 mod group;
 mod poll;
 mod positions;
 mod producing;
 mod rebalance;
+mod recovery;
 mod restore;
 mod stale;
+mod symptom;
 mod tasks;
 mod topics;
-mod trouble;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,8 +40,11 @@ use crate::metrics::WorkerMetrics;
 use crate::state_dir::StateDir;
 use group::GroupWatch;
 use restore::Restorer;
-use tasks::TaskSet;
-use trouble::Trouble;
+use tasks::{Route, TaskSet};
+
+/// What the worker saw, and which error tells of it.
+type Fact = oncestream_core::commit::Fact<StreamsError>;
+type Failure = oncestream_core::commit::Failure<StreamsError>;
 
 /// What all workers of an instance share.
 pub(crate) struct Shared {
@@ -95,12 +98,13 @@ struct Worker {
     shared: Arc<Shared>,
     task_config: TaskConfig,
     budget: Rc<CacheBudget>,
-    consumer: GroupConsumer,
+    /// Shared with a record in hand, which borrows from it while the worker goes on.
+    consumer: Rc<GroupConsumer>,
     /// `None` only while it is being replaced.
     producer: Option<WorkerProducer>,
     tasks: TaskSet,
     restorer: Restorer,
-    machine: CommitMachine,
+    machine: CommitMachine<StreamsError>,
     /// What the stores of the commit under way will apply.
     batch: WriteBatch,
     assigned: Vec<TopicPartition>,
@@ -128,18 +132,14 @@ struct Worker {
     next_commit: Instant,
     next_purge: Instant,
     opened_at: Instant,
-    /// Producers that failed for good in a row, without a commit in between.
-    fatal_producers: u32,
-    /// Failures in a row without a commit in between.
-    failures: u32,
-    /// What went wrong since the last commit.
-    trouble: Trouble,
+    /// The time spent on records since the transaction began.
+    worked: Duration,
+    /// The last record that was taken.
+    last_taken: Option<(Route, i64)>,
     /// Commits that succeeded.
     committed: u64,
     /// The last turn of the loop got something done.
     busy: bool,
-    /// Why the commit failed, for the log or for the end.
-    error: Option<StreamsError>,
     state: Option<WorkerState>,
     metrics: WorkerMetrics,
 }
@@ -167,7 +167,7 @@ impl Worker {
             index,
             task_config,
             budget: Rc::new(CacheBudget::new(usize::try_from(per_worker).unwrap_or(usize::MAX))),
-            consumer,
+            consumer: Rc::new(consumer),
             producer: Some(producer),
             tasks: TaskSet::default(),
             restorer: Restorer::default(),
@@ -191,12 +191,10 @@ impl Worker {
             next_commit: now + config.commit_interval(),
             next_purge: now + config.repartition_purge_interval(),
             opened_at: now,
-            fatal_producers: 0,
-            failures: 0,
-            trouble: Trouble::default(),
+            worked: Duration::ZERO,
+            last_taken: None,
             committed: 0,
             busy: true,
-            error: None,
             state: None,
             metrics: WorkerMetrics::new(index),
             shared,
@@ -248,7 +246,7 @@ impl Worker {
         let doing = |entry: &tasks::Entry| Some((entry.task.id(), entry.task.activity()?));
         let (task, activity) = self.tasks.entries().iter().find_map(doing).unzip();
         // Nothing of a task: the record before it says most of where it was.
-        let message = match self.trouble.last {
+        let message = match self.last_taken {
             Some(_) if task.is_none() => {
                 format!("{message} (after the record {})", self.last_record())
             }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use oncestream_core::commit::Fact;
+use std::rc::Rc;
+
+use oncestream_core::commit::{Fact, Symptom};
 use oncestream_core::error::TaskError;
 use oncestream_core::graph::{NodeKind, SourceTopics};
 use oncestream_core::task::Task;
@@ -10,8 +12,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 
 use super::tasks::Route;
-use super::trouble::Cause;
-use super::{Worker, producing, wall_clock_ms};
+use super::{Failure, Worker, wall_clock_ms};
 use crate::clients::{WorkerProducer, is_out_of_range, is_transient, is_unsettled, raw_record};
 use crate::error::StreamsError;
 use crate::start::Topics;
@@ -67,8 +68,9 @@ impl Worker {
         let mut pace = Pace::new();
         let (mut processed, mut began) = (0, None);
         let room = self.machine.room();
+        let consumer = Rc::clone(&self.consumer);
         while (taken as usize) < BATCH && processed < room && !pace.is_past(self.next_commit) {
-            let message = match self.consumer.poll(timeout) {
+            let message = match consumer.poll(timeout) {
                 None => break,
                 Some(Ok(message)) => message,
                 Some(Err(error)) if is_transient(&error) || self.is_passing(&error) => {
@@ -93,22 +95,20 @@ impl Worker {
             let Some(route) = self.tasks.route(message.topic(), message.partition()) else {
                 continue;
             };
-            // A failure to begin starts the tasks again, and this record is read again.
-            let Some(producer) = &mut self.producer else { break };
-            let Some(task) = self.tasks.running(route) else {
+            if self.tasks.running(route).is_none() {
                 failed = Some(Failed::NotRunning(route));
                 break;
-            };
-            if !self.machine.is_open() {
-                self.opened_at = Instant::now();
-                self.trouble.began();
-                if let Err(error) = producing::begin(&mut self.machine, producer) {
-                    failed = Some(Failed::Begin(error));
-                    break;
-                }
             }
+            // A failure to begin starts the tasks again, and this record is read again.
+            if !self.machine.is_open() && !self.ensure_open()? {
+                break;
+            }
+            let (Some(task), Some(producer)) = (self.tasks.running(route), &mut self.producer)
+            else {
+                break;
+            };
             let raw = raw_record(&message);
-            self.trouble.last = Some((route, raw.offset));
+            self.last_taken = Some((route, raw.offset));
             processed += usize::from(task.input_count() == 1);
             if let Err(source) = task.add_record(route.input, raw, now_ms, producer) {
                 failed = Some(Failed::Task(route, source));
@@ -119,30 +119,28 @@ impl Worker {
         self.busy |= taken > 0;
         self.metrics.records_in.increment(taken);
         self.machine.processed(processed);
-        self.trouble.worked += began.map_or(Duration::ZERO, |began| began.elapsed());
+        self.worked += began.map_or(Duration::ZERO, |began| began.elapsed());
         let failed = failed.map(|failed| self.poll_failed(failed));
         match failed.or_else(|| self.delivery_failed()) {
             None => Ok(()),
-            Some(fact) => self.report(fact),
+            Some(failure) => self.report(Fact::Failed(failure)),
         }
     }
 
     #[cold]
-    fn poll_failed(&mut self, failed: Failed) -> Fact {
+    fn poll_failed(&mut self, failed: Failed) -> Failure {
         match failed {
             Failed::Gone(error) => {
-                let cause = Cause::Code(error.rdkafka_error_code());
-                self.error = Some(StreamsError::client("reading input topics", error));
-                self.restore_unless_repeated(cause)
+                let error = StreamsError::client("reading input topics", error);
+                Failure::new(Symptom::PositionGone, error)
             }
-            Failed::Begin(error) => self.begin_failed(error),
             Failed::Task(route, source) => self.task_failed(route, source),
             // Its partitions are paused, so this is a fault of ours or of the client. To drop the
             // record would lose it; what is committed is where it is read again.
             Failed::NotRunning(route) => {
                 let task = self.tasks.task_id(route);
                 tracing::error!(worker = self.index, %task, "a record came before its task runs");
-                self.restore_unless_repeated(Cause::NotRunning)
+                Failure::silent(Symptom::NotRunning)
             }
         }
     }
@@ -172,10 +170,10 @@ impl Worker {
                 }
             }
         }
-        self.trouble.worked += began.elapsed();
+        self.worked += began.elapsed();
         if let Some(error) = failed {
-            let fact = self.classify_task_error(error);
-            return self.report(fact);
+            let failure = self.classify_task_error(error);
+            return self.report(Fact::Failed(failure));
         }
         let (full, ready) = self.tasks.back_pressure(&self.paused);
         let failed = |e| StreamsError::client("pausing partitions", e);
@@ -206,12 +204,12 @@ impl Worker {
                 }
             }
         }
-        self.trouble.worked += began.elapsed();
+        self.worked += began.elapsed();
         match failed {
             None => Ok(()),
             Some(error) => {
-                let fact = self.classify_task_error(error);
-                self.report(fact)
+                let failure = self.classify_task_error(error);
+                self.report(Fact::Failed(failure))
             }
         }
     }
@@ -221,7 +219,6 @@ impl Worker {
 enum Failed {
     /// The log has nothing at the position of an input.
     Gone(KafkaError),
-    Begin(KafkaError),
     Task(Route, TaskError),
     NotRunning(Route),
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use oncestream_core::commit::{Action, CommitMachine, Fact};
+use oncestream_core::commit::Symptom;
 use rdkafka::error::KafkaError;
 use rdkafka::error::RDKafkaErrorCode::TransactionalIdAuthorizationFailed;
 
-use super::{Shared, Worker};
+use super::{Fact, Failure, Shared, Worker};
 use crate::access::Resource;
 use crate::clients::{Step, WorkerProducer};
 use crate::error::StreamsError;
@@ -73,36 +73,27 @@ fn init(shared: &Shared, producer: &WorkerProducer, id: &str) -> Result<bool, St
     }
 }
 
-/// Opens a transaction for the first record of it.
-pub(super) fn begin(
-    machine: &mut CommitMachine,
-    producer: &mut WorkerProducer,
-) -> Result<(), KafkaError> {
-    match machine.on(Fact::Work) {
-        Action::Begin => producer.begin(),
-        _ => Ok(()),
-    }
-}
-
 impl Worker {
     /// Opens a transaction if none is open. False if that failed and the tasks were started anew.
     pub(super) fn ensure_open(&mut self) -> Result<bool, StreamsError> {
-        if self.machine.is_open() {
-            return Ok(true);
+        if !self.machine.is_open() {
+            self.opened_at = Instant::now();
+            self.worked = Duration::ZERO;
+            self.report(Fact::Work)?;
         }
-        let Some(producer) = &mut self.producer else { return Ok(false) };
-        self.opened_at = Instant::now();
-        self.trouble.began();
-        match begin(&mut self.machine, producer) {
-            Ok(()) => Ok(true),
-            Err(error) => {
-                let fact = self.begin_failed(error);
-                self.report(fact).map(|()| false)
-            }
-        }
+        Ok(self.machine.is_open())
     }
 
-    pub(super) fn begin_failed(&mut self, error: KafkaError) -> Fact {
-        self.client_failed("beginning a transaction", error, Step::Transaction)
+    /// Begins a transaction of the producer's.
+    pub(super) fn begin_transaction(&mut self) -> Fact {
+        let Some(producer) = &mut self.producer else {
+            return Fact::Failed(Failure::silent(Symptom::NoProducer));
+        };
+        match producer.begin() {
+            Ok(()) => Fact::Done,
+            Err(e) => {
+                Fact::Failed(self.client_failed("beginning a transaction", e, Step::Transaction))
+            }
+        }
     }
 }

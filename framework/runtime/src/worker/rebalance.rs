@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use oncestream_core::commit::{Disposition, Fact};
+use oncestream_core::commit::{Fact, Symptom};
 use oncestream_core::graph::Topology;
 use oncestream_core::task::{OffsetMetadata, Task};
 use oncestream_core::{TaskId, TopicPartition};
@@ -19,7 +19,7 @@ use rdkafka::error::KafkaError;
 use super::assignment::{self, Plan};
 use super::restore::{LOOK_EVERY, UNSETTLED_LIMIT};
 use super::tasks::{Entry, Phase};
-use super::{Worker, WorkerState, wall_clock_ms};
+use super::{Failure, Worker, WorkerState, wall_clock_ms};
 use crate::clients::{Committed, Rebalance, is_transient, is_unknown_topic, is_unsettled};
 use crate::error::StreamsError;
 use crate::start::Topics;
@@ -237,7 +237,7 @@ impl Worker {
         match plan {
             Ok(plan) if plan.waiting != self.waiting && !self.consumer.is_rebalancing() => {
                 self.commit()?;
-                self.report(Fact::Failed(Disposition::RestoreTask))
+                self.report(Fact::Failed(Failure::silent(Symptom::Moved)))
             }
             _ => Ok(()),
         }
@@ -349,8 +349,8 @@ impl Worker {
             };
             let span = tracing::debug_span!("task", %id).entered();
             if let Err(source) = entry.task.init(wall_clock_ms(), producer) {
-                let fact = self.classify_task_error(StreamsError::Task { task: id, source });
-                return self.report(fact);
+                let failure = self.classify_task_error(StreamsError::Task { task: id, source });
+                return self.report(Fact::Failed(failure));
             }
             drop(span);
             entry.phase = Phase::Running;

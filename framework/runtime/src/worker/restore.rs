@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use std::sync::Arc;
 
-use oncestream_core::commit::{Disposition, Fact};
+use oncestream_core::commit::{Fact, Symptom};
 use oncestream_core::state::{Checkpoint, Incarnation, StoreInstance, WriteBatch};
 use oncestream_core::{TaskId, TopicPartition};
 use rdkafka::consumer::BaseConsumer;
@@ -21,7 +21,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::tasks::Phase;
-use super::{Worker, wall_clock_ms};
+use super::{Failure, Worker, wall_clock_ms};
 use crate::clients::{
     Fetched, LogContext, PartitionQueue, assignment, end_offset, is_out_of_range, is_transient,
     is_unsettled, restore_consumer,
@@ -226,13 +226,13 @@ impl Worker {
                     Progress::Finished => drop(self.restorer.active.swap_remove(at)),
                     Progress::Disowned => {
                         tracing::warn!(worker = self.index, %task, "a task moved to another worker during its restore");
-                        return self.report(Fact::Failed(Disposition::RestoreTask));
+                        return self.report(Fact::Failed(Failure::silent(Symptom::Moved)));
                     }
                     Progress::CutOff => {
                         let keyspace =
                             self.restorer.active[at].store.state().keyspace_name().clone();
                         self.forget_checkpoint(task, &keyspace)?;
-                        return self.report(Fact::Failed(Disposition::RestoreTask));
+                        return self.report(Fact::Failed(Failure::silent(Symptom::Moved)));
                     }
                 }
             }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use oncestream_core::TopicPartition;
-use oncestream_core::commit::{Action, CommitMachine, CommitPermit, Disposition, Fact, Guarantee};
+use oncestream_core::commit::{Action, CommitMachine, CommitPermit, Failure, Guarantee, Symptom};
 use oncestream_core::error::BoxError;
 use oncestream_core::state::{
     Backend, CHECKPOINTS, CacheBudget, Checkpoint, Incarnation, WriteBatch,
@@ -26,6 +26,8 @@ use super::crash::{CommitStep, CrashPlan};
 use super::plan::Plan;
 use super::{DriverError, Sabotage};
 
+type Fact = oncestream_core::commit::Fact<DriverError>;
+
 /// How long a task may have records in work when a commit is due. What it waits for is outside the
 /// driver, and so is this time.
 const FLUSH_LIMIT: Duration = Duration::from_secs(10);
@@ -33,7 +35,7 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(10);
 /// Sends what tasks write, and opens the transaction when there is something to send.
 struct Producer {
     broker: Rc<RefCell<Broker>>,
-    machine: CommitMachine,
+    machine: CommitMachine<DriverError>,
     guarantee: Guarantee,
     message_max_bytes: usize,
     /// The offset after the last acknowledged record of each changelog.
@@ -316,13 +318,13 @@ impl Worker {
                     Fact::Done
                 }
                 // No call of this driver fails halfway, so that nothing else is asked for.
-                _ => Fact::Failed(Disposition::Fatal),
+                _ => Fact::Failed(Failure::silent(Symptom::Fatal)),
             };
             if last {
                 self.tasks.iter_mut().for_each(Task::committed);
             }
             action = self.producer.machine.on(fact);
-            if action == Action::Stop {
+            if matches!(action, Action::Stop(_)) {
                 return Err(DriverError::Down);
             }
         }

@@ -1,0 +1,180 @@
+//! What a failure is, as a fact for the commit machine: what was seen, and the error that tells of it.
+//!
+//! It looks at errors and clocks. It does nothing, and it decides nothing.
+
+use std::time::Duration;
+
+use oncestream_core::commit::{Age, ClientFailure, Symptom};
+use oncestream_core::error::TaskError;
+use oncestream_core::graph::Topology;
+use rdkafka::error::KafkaError;
+
+use super::tasks::Route;
+use super::{Failure, Worker};
+use crate::clients::{
+    DeliveryFailure, Step, WorkerProducer, code_of, is_consequence, is_outage, is_unknown_topic,
+    judge,
+};
+use crate::error::StreamsError;
+
+impl Worker {
+    /// A client's error in the light of what the worker knows.
+    fn client_failure(&self, error: &KafkaError, step: Step) -> ClientFailure {
+        let fatal = self.producer.as_ref().and_then(WorkerProducer::fatal);
+        ClientFailure {
+            verdict: judge(error, step, fatal),
+            code: code_of(error).map(|code| code as i32),
+            is_outage: is_outage(error),
+            producer_is_dead: fatal.is_some(),
+            age: self.transaction_age(),
+            is_rejoining: self.consumer.is_rebalancing(),
+        }
+    }
+
+    /// Whether the broker may have ended the transaction by its timeout.
+    fn transaction_age(&self) -> Age {
+        let timeout = self.shared.config.transaction_timeout();
+        let open_for = self.producer.as_ref().map_or(Duration::ZERO, WorkerProducer::open_for);
+        if self.shared.config.is_exactly_once() && open_for >= timeout {
+            Age::Outlived { slow: self.worked >= timeout }
+        } else {
+            Age::InTime
+        }
+    }
+
+    pub(super) fn client_failed(&self, action: &str, error: KafkaError, step: Step) -> Failure {
+        let symptom = Symptom::Client(self.client_failure(&error, step));
+        let action = format!("worker {}: {action}", self.index);
+        Failure::new(symptom, StreamsError::client(action, error))
+    }
+
+    /// The first delivery that failed.
+    pub(super) fn delivery_failed(&mut self) -> Option<Failure> {
+        let producer = self.producer.as_ref()?;
+        producer.poll();
+        let failure = producer.failure()?;
+        if let Some(refused) = self.refused_by_broker(&failure) {
+            return Some(refused);
+        }
+        self.producer.as_mut()?.learn_failure(&failure);
+        let failure = self.with_reason(failure);
+        let symptom = Symptom::Client(self.client_failure(&failure.error, Step::Delivery));
+        Some(Failure::new(symptom, self.produce_error(failure)))
+    }
+
+    /// Records that the client has thrown away tell no reason: what made it do so does.
+    fn with_reason(&self, failure: DeliveryFailure) -> DeliveryFailure {
+        match self.producer.as_ref().and_then(WorkerProducer::fatal) {
+            Some(code) if is_consequence(&failure.error) => {
+                DeliveryFailure { error: KafkaError::MessageProduction(code), ..failure }
+            }
+            _ => failure,
+        }
+    }
+
+    /// A record that cannot be produced, told with the store where it is a changelog's.
+    fn produce_error(&self, failure: DeliveryFailure) -> StreamsError {
+        let DeliveryFailure { topic, partition, timestamp, error: source, .. } = failure;
+        let application_id = self.shared.config.application_id();
+        let topology = &self.shared.topology;
+        let names = topology.sub_topologies().iter().flat_map(|sub| &sub.stores);
+        let store = names
+            .filter_map(|name| topology.store(name))
+            .find(|def| *Topology::changelog_topic(application_id, &def.name) == *topic);
+        match store {
+            Some(def) => StreamsError::Changelog {
+                store: def.name.to_string(),
+                topic,
+                partition,
+                timestamp,
+                source: Box::new(source),
+            },
+            None => StreamsError::Produce { topic, partition, timestamp, source },
+        }
+    }
+
+    /// A record that the broker refuses for good: the transaction is lost, but with what is learnt
+    /// the tasks can process its records again and ask the production handler. `None` if there is no
+    /// handler that might go on.
+    fn refused_by_broker(&self, failure: &DeliveryFailure) -> Option<Failure> {
+        let only_fails = self.shared.config.error_handlers().production.only_fails();
+        if !failure.is_refusal || only_fails {
+            return None;
+        }
+        Some(Failure::new(Symptom::RecordsRefused, self.produce_error(failure.clone())))
+    }
+
+    pub(super) fn task_failed(&mut self, route: Route, source: TaskError) -> Failure {
+        let error = StreamsError::Task { task: self.tasks.task_id(route), source };
+        self.classify_task_error(error)
+    }
+
+    /// A user's or a serde's fault stops; a producer's is judged by what it said.
+    pub(super) fn classify_task_error(&mut self, error: StreamsError) -> Failure {
+        let mut symptom = Symptom::Fatal;
+        if let StreamsError::Task { source, .. } = &error
+            && damaged_store(source).is_some()
+        {
+            return Failure::new(Symptom::StoreDamaged, error);
+        }
+        if let StreamsError::Task { source: TaskError::Send { source, .. }, .. } = &error
+            && let Some(kafka) = source.downcast_ref::<KafkaError>()
+        {
+            // The failed delivery of an earlier record may have ended the task.
+            let delivery = self.producer.as_ref().and_then(WorkerProducer::failure);
+            // If not, it was refused when it was handed over, after all patience.
+            let is_missing = delivery.is_none() && is_unknown_topic(kafka);
+            if let Some(refused) = delivery.and_then(|failure| self.refused_by_broker(&failure)) {
+                return refused;
+            }
+            if self.producer.as_ref().is_some_and(WorkerProducer::is_denied)
+                && let Some(failure) = self.delivery_failed()
+            {
+                return failure;
+            }
+            if !is_missing {
+                symptom = Symptom::Client(self.client_failure(kafka, Step::Delivery));
+            }
+        }
+        if let StreamsError::Task { source: TaskError::WentBack { .. }, .. } = &error {
+            symptom = Symptom::WentBack;
+        }
+        Failure::new(symptom, self.named(error))
+    }
+
+    /// A record that the client refuses at once is told like one that the broker refuses.
+    fn named(&self, error: StreamsError) -> StreamsError {
+        let StreamsError::Task { task, source: TaskError::Send { topic, source } } = error else {
+            return error;
+        };
+        match source.downcast::<KafkaError>() {
+            Ok(source) => self.produce_error(DeliveryFailure {
+                topic,
+                partition: -1,
+                timestamp: -1,
+                error: *source,
+                is_refusal: false,
+            }),
+            Err(source) => StreamsError::Task { task, source: TaskError::Send { topic, source } },
+        }
+    }
+
+    pub(super) fn last_record(&self) -> String {
+        let last = self.last_taken.and_then(|(route, offset)| {
+            let partition = self.tasks.partition_of(route)?;
+            Some(format!("{partition} at offset {offset}"))
+        });
+        last.unwrap_or_else(|| format!("of worker {}", self.index))
+    }
+}
+
+/// The store that an error says is damaged.
+pub(super) fn damaged_store(error: &TaskError) -> Option<&str> {
+    match error {
+        TaskError::Backend { store, source } if source.damaged => Some(store),
+        TaskError::Processor { source, .. } => {
+            source.downcast_ref::<TaskError>().and_then(damaged_store)
+        }
+        _ => None,
+    }
+}
