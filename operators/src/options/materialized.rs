@@ -2,8 +2,9 @@
 
 use oncestream_core::graph::ChangelogConfig;
 use oncestream_core::serde::{DynSerde, HasSerde};
+use oncestream_core::state::KeyValue;
 
-/// Name, serdes, caching and changelog of a store.
+/// Name, kind, serdes, caching and changelog of a store.
 ///
 /// A store always has a name of yours: its changelog topic is
 /// `<application.id>-<name>-changelog`, and a generated name would change with the topology.
@@ -17,7 +18,8 @@ use oncestream_core::serde::{DynSerde, HasSerde};
 /// let counts = Materialized::named("counts").topic_setting("segment.ms", "600000");
 /// builder.stream::<String, i64>("in").group_by_key().count(counts);
 /// ```
-pub struct Materialized<K, V> {
+pub struct Materialized<K, V, Kd = KeyValue> {
+    pub(crate) kind: Kd,
     pub(crate) name: String,
     pub(crate) key_serde: DynSerde<K>,
     pub(crate) value_serde: DynSerde<V>,
@@ -44,6 +46,7 @@ impl<K, V> Materialized<K, V> {
     /// A name, and these serdes.
     pub fn with(name: impl Into<String>, key: DynSerde<K>, value: DynSerde<V>) -> Self {
         Self {
+            kind: KeyValue,
             name: name.into(),
             key_serde: key,
             value_serde: value,
@@ -52,7 +55,9 @@ impl<K, V> Materialized<K, V> {
             changelog: Some(ChangelogConfig::default()),
         }
     }
+}
 
+impl<K, V, Kd> Materialized<K, V, Kd> {
     /// Forwards every update at once, instead of one per key and commit.
     #[must_use]
     pub fn caching_disabled(mut self) -> Self {
