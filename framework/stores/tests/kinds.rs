@@ -441,7 +441,9 @@ impl<'a, S: Subject> Run<'a, S> {
         let memory = MemoryBackend::new();
         let mut batch = WriteBatch::default();
         let mut copy = self.subject.open(init(&memory, self.cache_bytes));
-        rows.iter().for_each(|(key, row)| batch.put(KEYSPACE, key, row));
+        for (key, row) in &rows {
+            batch.put(KEYSPACE, key, row);
+        }
         memory.commit(&batch).unwrap();
         self.subject.check(&mut copy, &last.model)
     }
