@@ -12,11 +12,16 @@
 //!   goes there, also a deletion of nothing. Only what has expired before its commit does not.
 //! - No row has a start before 0.
 
+mod key;
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::hash::Hash;
 use std::ops::{Bound, RangeInclusive};
 use std::time::Duration;
 
+use self::key::{SEGMENT_LEN, SUFFIX_LEN, greatest, parts, suffix};
 use super::Kind;
 use crate::error::TaskError;
 use crate::record::TimestampMs;
@@ -24,9 +29,6 @@ use crate::serde::SerdeError;
 use crate::state::order::{Bounds, Direction};
 use crate::state::{RangeIter, Store, ValueAndTimestamp};
 
-const SEGMENT_LEN: usize = 8;
-/// The start and the sequence number.
-const SUFFIX_LEN: usize = 12;
 /// Kafka Streams' least segment, in milliseconds.
 const LEAST_SEGMENT_MS: i64 = 60_000;
 /// Sequence numbers begin again at 0 behind this one, as in Kafka Streams.
@@ -133,34 +135,6 @@ impl Window {
         let from = self.segment(from).to_be_bytes();
         (Bound::Included(from.to_vec()), Bound::Excluded(end.to_vec()))
     }
-}
-
-/// The user's key, the start and the sequence number of a row, as bytes.
-fn parts(row_key: &[u8]) -> Option<(&[u8], TimestampMs, u32)> {
-    let (_, rest) = row_key.split_first_chunk::<SEGMENT_LEN>()?;
-    let (rest, sequence) = rest.split_last_chunk()?;
-    let (key, start) = rest.split_last_chunk()?;
-    Some((key, i64::from_be_bytes(*start), u32::from_be_bytes(*sequence)))
-}
-
-fn suffix(start: TimestampMs, sequence: u32) -> [u8; SUFFIX_LEN] {
-    let mut suffix = [0; SUFFIX_LEN];
-    suffix[..8].copy_from_slice(&start.to_be_bytes());
-    suffix[8..].copy_from_slice(&sequence.to_be_bytes());
-    suffix
-}
-
-/// The greatest that any beginning of `key` is, with `suffix` behind it: no key up to `key` lies
-/// behind that, also not one of its beginnings, whose suffix may be greater than what `key` goes on
-/// with.
-fn greatest(key: &[u8], suffix: &[u8; SUFFIX_LEN]) -> Vec<u8> {
-    let mut len = key.len();
-    for at in (0..key.len()).rev() {
-        if key[at..len].iter().chain(suffix).lt(suffix.iter()) {
-            len = at;
-        }
-    }
-    [&key[..len], suffix].concat()
 }
 
 impl<K> Kind<K> for Window {
@@ -477,129 +451,5 @@ impl<K: Hash + Eq + Clone, V: Clone> WindowStore<K, V> {
             parts(row_key).is_some_and(|(_, start, _)| (times.0..=times.1).contains(&start))
         };
         self.scan(vec![bounds], direction, Some(Box::new(is_given)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn window(retention_ms: u64) -> Window {
-        Window::new(Duration::from_millis(retention_ms))
-    }
-
-    fn row_key(window: &Window, key: &str, start: i64, sequence: u32) -> Vec<u8> {
-        let mut bytes = key.as_bytes().to_vec();
-        window.frame(&WindowKey { key: key.to_owned(), start, sequence }, &mut bytes);
-        bytes
-    }
-
-    fn kind(window: &mut Window) -> &mut dyn AnyKey {
-        window
-    }
-
-    /// The methods of the kind that need no key, for one type of key.
-    trait AnyKey {
-        fn seen(&mut self, start: i64) -> bool;
-        fn expired(&mut self) -> Option<(i64, i64)>;
-        fn told(&mut self, note: Option<&[u8]>) -> Result<(), SerdeError>;
-        fn tells(&self) -> Vec<u8>;
-    }
-
-    impl AnyKey for Window {
-        fn seen(&mut self, start: i64) -> bool {
-            self.admit(&WindowKey { key: String::new(), start, sequence: 0 })
-        }
-
-        fn expired(&mut self) -> Option<(i64, i64)> {
-            let number = |bytes: Vec<u8>| i64::from_be_bytes(bytes.try_into().unwrap());
-            let (from, to) = Kind::<String>::take_expired(self)?;
-            Some((number(from), number(to)))
-        }
-
-        fn told(&mut self, note: Option<&[u8]>) -> Result<(), SerdeError> {
-            Kind::<String>::read_note(self, note)
-        }
-
-        fn tells(&self) -> Vec<u8> {
-            Kind::<String>::note(self)
-        }
-    }
-
-    #[test]
-    fn the_changelog_key_is_kafka_streams_own_and_the_row_key_begins_with_the_segment() {
-        let window = window(200_000);
-        let row = row_key(&window, "k", 250_000, 3);
-        assert_eq!(row[..8], 2_i64.to_be_bytes(), "of 100 s each");
-        let of_kafka = [&b"k"[..], &250_000_i64.to_be_bytes(), &3_i32.to_be_bytes()].concat();
-        assert_eq!(Kind::<String>::changelog_key(&window, &row), of_kafka);
-        assert_eq!(Kind::<String>::row_key(&window, &of_kafka).as_deref(), Some(&row[..]));
-        assert_eq!(Kind::<String>::row_key(&window, &of_kafka[2..]), None);
-        let key = window.key("k".to_owned(), &row).unwrap();
-        assert_eq!(key, WindowKey { key: "k".to_owned(), start: 250_000, sequence: 3 });
-    }
-
-    #[test]
-    fn segments_are_half_a_retention_and_a_minute_at_least() {
-        let of = |retention| window(retention).segment_ms;
-        assert_eq!((of(200_000), of(120_001), of(1)), (100_000, 60_000, 60_000));
-        assert_eq!(Window::new(Duration::MAX).retention_ms(), i64::MAX);
-    }
-
-    #[test]
-    fn a_window_expires_exactly_a_retention_after_its_start() {
-        let mut window = window(100);
-        assert!(kind(&mut window).seen(1_000));
-        assert!(!kind(&mut window).seen(900), "its time has come");
-        assert!(kind(&mut window).seen(901));
-        assert!(!kind(&mut window).seen(-1));
-        let (late, live) = (row_key(&window, "k", 900, 0), row_key(&window, "k", 901, 0));
-        assert!(!Kind::<String>::is_row_live(&window, &late));
-        assert!(Kind::<String>::is_row_live(&window, &live));
-        assert!(!Kind::<String>::is_row_live(&window, NOTE_KEY));
-    }
-
-    #[test]
-    fn whole_segments_expire_once_each() {
-        let mut window = window(120_000);
-        assert!(kind(&mut window).seen(239_998));
-        assert_eq!(kind(&mut window).expired(), Some((0, 1)), "up to 59,999");
-        assert_eq!(kind(&mut window).expired(), None);
-        kind(&mut window).seen(239_999 + 60_000);
-        assert_eq!(kind(&mut window).expired(), Some((1, 3)));
-    }
-
-    #[test]
-    fn a_note_is_taken_over_whole_and_another_form_is_refused() {
-        let mut first = window(120_000);
-        kind(&mut first).seen(500_000);
-        first.sequence = 7;
-        let note = kind(&mut first).tells();
-        assert_eq!(note.len(), NOTE_LEN);
-        let mut second = window(120_000);
-        kind(&mut second).told(Some(&note)).unwrap();
-        assert_eq!((second.stream_time, second.sequence), (500_000, 7));
-        assert_eq!(kind(&mut second).expired(), None, "that went with the note");
-        let told = kind(&mut window(600_000)).told(Some(&note)).unwrap_err().to_string();
-        assert!(told.contains("60000 ms") && told.contains("300000"), "{told}");
-        let mut other = note.clone();
-        other[0] = 2;
-        assert!(kind(&mut window(120_000)).told(Some(&other)).is_err());
-        assert!(kind(&mut window(120_000)).told(Some(&note[..20])).is_err());
-        kind(&mut second).told(None).unwrap();
-        assert_eq!((second.stream_time, second.sequence), (-1, 0));
-    }
-
-    #[test]
-    fn no_beginning_of_a_key_lies_behind_its_bound() {
-        let bytes = [0, 1, 0x18, 0x7f, 0xff];
-        let suffixes = [suffix(0, 0), suffix(0x18_0101_0000, 7), suffix(i64::MAX, u32::MAX)];
-        for code in 0..625_usize {
-            let key: Vec<u8> = (0..4).map(|at| bytes[code / 5_usize.pow(at) % 5]).collect();
-            for suffix in &suffixes {
-                let all = (0..=key.len()).map(|len| [&key[..len], suffix].concat());
-                assert_eq!(greatest(&key, suffix), all.max().unwrap(), "{key:?}");
-            }
-        }
     }
 }
