@@ -120,11 +120,11 @@ fn apply(map: &mut Map, writes: &Resolved<'_>) {
             map.remove(&key);
         }
     }
-    for (key, value) in &writes.points {
-        match (value, map.get_mut(*key)) {
-            (Some(value), Some(known)) => *known = (*value).into(),
-            (Some(value), None) => drop(map.insert(key.to_vec(), (*value).into())),
-            (None, Some(_)) => drop(map.remove(*key)),
+    for &(key, value) in &writes.points {
+        match (value, map.get_mut(key)) {
+            (Some(value), Some(known)) => *known = value.into(),
+            (Some(value), None) => drop(map.insert(key.to_vec(), value.into())),
+            (None, Some(_)) => drop(map.remove(key)),
             (None, None) => {}
         }
     }

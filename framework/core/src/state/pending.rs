@@ -47,24 +47,26 @@ impl<V> PendingChanges<V> {
         Self { changes: Vec::new(), of_slot: Vec::new() }
     }
 
-    /// Whether the slot was changed in this commit already: then its old value is known.
-    pub(super) fn has(&self, slot: SlotId) -> bool {
-        self.of_slot.get(slot as usize).is_some_and(|at| *at > 0)
+    /// The place of a slot's change, if it was changed in this commit already: then the old value to
+    /// tell of is known.
+    pub(super) fn find(&self, slot: SlotId) -> Option<usize> {
+        self.of_slot.get(slot as usize).and_then(|at| (*at as usize).checked_sub(1))
     }
 
-    /// Adds a change. Of a slot that was changed before, the first old value and the last headers
-    /// are kept.
-    pub(super) fn add(&mut self, slot: SlotId, old: Option<V>, existed: bool, headers: Headers) {
-        let index = slot as usize;
+    /// A slot that has a place was changed again, by a record with these headers.
+    pub(super) fn set_headers(&mut self, at: usize, headers: Headers) {
+        if let Some(known) = self.changes.get_mut(at) {
+            known.headers = headers;
+        }
+    }
+
+    /// Adds the first change of a slot.
+    pub(super) fn add(&mut self, first: Pending<V>) {
+        let index = first.slot as usize;
+        self.changes.push(first);
         if self.of_slot.len() <= index {
             self.of_slot.resize(index + 1, 0);
         }
-        let at = self.of_slot[index] as usize;
-        if let Some(known) = at.checked_sub(1).and_then(|at| self.changes.get_mut(at)) {
-            known.headers = headers;
-            return;
-        }
-        self.changes.push(Pending { slot, old, existed, headers });
         self.of_slot[index] = self.changes.len() as u32;
     }
 
@@ -86,14 +88,18 @@ mod tests {
         let mut headers = Headers::default();
         headers.add("last", None);
         let mut pending = PendingChanges::new();
-        pending.add(5, Some(1), true, Headers::default());
-        pending.add(0, None, false, Headers::default());
-        assert!(pending.has(5) && !pending.has(4) && !pending.has(99));
-        pending.add(5, Some(2), true, headers.clone());
+        let first = |slot, old: Option<i32>| {
+            let existed = old.is_some();
+            Pending { slot, old, existed, headers: Headers::default() }
+        };
+        pending.add(first(5, Some(1)));
+        pending.add(first(0, None));
+        assert_eq!([5, 0, 4, 99].map(|slot| pending.find(slot)), [Some(0), Some(1), None, None]);
+        pending.set_headers(0, headers.clone());
         let told = pending.take();
         let slots: Vec<_> = told.iter().map(|p| (p.slot, p.old, p.existed)).collect();
         assert_eq!(slots, [(5, Some(1), true), (0, None, false)]);
         assert_eq!(told[0].headers, headers);
-        assert!(!pending.has(5) && pending.take().is_empty());
+        assert!(pending.find(5).is_none() && pending.take().is_empty());
     }
 }

@@ -79,7 +79,7 @@ where
             keyspace,
             codec: RowCodec::new(name, key_serde, value_serde),
             kind,
-            is_noted: Kd::NOTE.is_none(),
+            is_noted: false,
             overlay: Overlay::new(budget),
             order: if Kd::SCANS { OnceCell::from(Order::new()) } else { OnceCell::new() },
             pending: PendingChanges::new(),
@@ -148,11 +148,13 @@ where
         keep_old: bool,
         f: impl FnOnce(Option<ValueAndTimestamp<V>>) -> (Option<V>, TimestampMs),
     ) -> Result<Update<V>, TaskError> {
-        let Some(id) = self.load_to_write(key)? else {
+        if !self.admit(key)? {
             let (_, timestamp) = f(None);
             return Ok(Update { old: None, new: None, timestamp });
-        };
-        let (old, _) = self.apply_to(id, keep_old, f)?;
+        }
+        let id = self.load(key)?;
+        let (old, _) = self.apply_to(id, keep_old, f);
+        self.mark_dirty(id, false)?;
         let slot = self.overlay.slot(id);
         Ok(Update { old, new: slot.value.clone(), timestamp: slot.timestamp })
     }
@@ -171,15 +173,23 @@ where
         headers: Headers,
         f: impl FnOnce(Option<ValueAndTimestamp<V>>) -> (Option<V>, TimestampMs),
     ) -> Result<(), TaskError> {
-        let Some(id) = self.load_to_write(key)? else { return Ok(()) };
+        if !self.admit(key)? {
+            return Ok(());
+        }
+        let id = self.load(key)?;
         // The old value to tell of is the one before the first change of this commit.
-        let keep_old = keep_old && !self.pending.has(id);
-        let (old, existed) = self.apply_to(id, keep_old, f)?;
+        let known = self.pending.find(id);
+        let keep_old = keep_old && known.is_none();
+        let (old, existed) = self.apply_to(id, keep_old, f);
         let slot = self.overlay.slot_mut(id);
         if slot.value.is_none() {
             slot.timestamp = record_time.max(0);
         }
-        self.pending.add(id, old, existed, headers);
+        self.mark_dirty(id, false)?;
+        match known {
+            Some(at) => self.pending.set_headers(at, headers),
+            None => self.pending.add(Pending { slot: id, old, existed, headers }),
+        }
         Ok(())
     }
 
@@ -233,22 +243,26 @@ where
 
     /// Reads the note of the kind, if it has one and that was not done. It cannot be done when the
     /// store is made: a restore comes after that.
+    #[inline]
     pub(super) fn recall(&mut self) -> Result<(), TaskError> {
-        if self.is_noted {
+        if Kd::NOTE.is_none() || self.is_noted {
             return Ok(());
         }
+        self.read_note()
+    }
+
+    #[cold]
+    fn read_note(&mut self) -> Result<(), TaskError> {
         self.kind = with_note(&self.kind, &*self.keyspace, &self.codec)?;
         self.is_noted = true;
         Ok(())
     }
 
-    /// The slot of a key that is about to be written; `None` if it is too late.
-    fn load_to_write(&mut self, key: &Kd::Key) -> Result<Option<SlotId>, TaskError> {
+    /// Takes notice of a write; false if it is too late.
+    #[inline]
+    fn admit(&mut self, key: &Kd::Key) -> Result<bool, TaskError> {
         self.recall()?;
-        if !self.kind.admit(key) {
-            return Ok(None);
-        }
-        self.load(key).map(Some)
+        Ok(self.kind.admit(key))
     }
 
     fn apply_to(
@@ -256,7 +270,7 @@ where
         id: SlotId,
         keep_old: bool,
         f: impl FnOnce(Option<ValueAndTimestamp<V>>) -> (Option<V>, TimestampMs),
-    ) -> Result<(Option<V>, bool), TaskError> {
+    ) -> (Option<V>, bool) {
         let slot = self.overlay.slot_mut(id);
         let old = slot.value.take();
         let kept = if keep_old { old.clone() } else { None };
@@ -265,20 +279,26 @@ where
         let (new, timestamp) = f(old.map(|value| ValueAndTimestamp { value, timestamp }));
         slot.value = new.filter(|v| !self.codec.is_null(v));
         slot.timestamp = timestamp.max(0);
-        self.mark_dirty(id, false)?;
-        Ok((kept, existed))
+        (kept, existed)
     }
 
     /// Puts a slot into the active layer, and into the order if there is one. `encoded` says that
     /// its row key is in the buffer.
+    #[inline]
     fn mark_dirty(&mut self, id: SlotId, encoded: bool) -> Result<(), TaskError> {
         if self.overlay.mark_dirty(id) && self.order.get().is_some() {
-            if !encoded {
-                encode(&self.kind, &self.codec, self.overlay.slot(id).key(), &mut self.key_bytes)?;
-            }
-            if let Some(order) = self.order.get_mut() {
-                order.insert(self.key_bytes.clone(), id);
-            }
+            return self.put_in_order(id, encoded);
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn put_in_order(&mut self, id: SlotId, encoded: bool) -> Result<(), TaskError> {
+        if !encoded {
+            encode(&self.kind, &self.codec, self.overlay.slot(id).key(), &mut self.key_bytes)?;
+        }
+        if let Some(order) = self.order.get_mut() {
+            order.insert(self.key_bytes.clone(), id);
         }
         Ok(())
     }
