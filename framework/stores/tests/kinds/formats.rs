@@ -122,6 +122,38 @@ fn a_retention_that_moves_the_segments_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn duplicates_of_a_store_that_was_opened_again_do_not_replace_each_other() {
+    let backend = MemoryBackend::new();
+    for value in [7, 8] {
+        let mut store = windows(&backend, true);
+        store.put_at("k".to_owned(), 0, Some(value), 1).unwrap();
+        sealed(&mut store, &backend);
+    }
+    let mut store = windows(&backend, true);
+    let found = store.fetch_between(&"k".to_owned(), 0..=0).unwrap();
+    assert_eq!(found.map(|entry| entry.unwrap().1.value).collect::<Vec<_>>(), [7, 8]);
+}
+
+#[test]
+fn a_deletion_of_nothing_moves_the_time_of_a_restored_store_too() {
+    let (first, second) = (MemoryBackend::new(), MemoryBackend::new());
+    let (mut store, mut copy) = (windows(&first, false), windows(&second, false));
+    store.put_at("k".to_owned(), 0, Some(1), 1).unwrap();
+    let mut log = sealed(&mut store, &first).0;
+    assert_eq!(store.fetch(&"k".to_owned(), 4 * MINUTE_MS).unwrap(), None);
+    store.put_at("k".to_owned(), 4 * MINUTE_MS, None, 1).unwrap();
+    log.extend(sealed(&mut store, &first).0);
+    let mut batch = WriteBatch::default();
+    for (key, value, time) in &log {
+        copy.restore(key, value.as_deref(), *time, &mut batch).unwrap();
+    }
+    second.commit(&batch).unwrap();
+    for backend in [&first, &second] {
+        assert_eq!(windows(backend, false).fetch(&"k".to_owned(), 0).unwrap(), None);
+    }
+}
+
+#[test]
 fn a_layer_that_someone_holds_stays_as_it_is_after_its_commit() {
     let backend = MemoryBackend::new();
     let mut store =
