@@ -32,7 +32,7 @@ const KEYSPACE: &str = "0_0-store";
 const RETENTION_MS: i64 = 100_000;
 const SEGMENT_MS: i64 = 60_000;
 /// Beginnings of each other, zeros as in a time, and more 0xff than a time has.
-const KEYS: [&[u8]; 7] = [b"", b"\0", b"\0\0\0\0\0\x01", b"a", b"a\0", b"ab", &[0xff; 14]];
+const KEYS: [&[u8]; 7] = [b"", b"\0", &[0; 9], b"a", b"a\0", b"ab", &[0xff; 14]];
 
 type Key = Vec<u8>;
 type Found<V> = ValueAndTimestamp<V>;

@@ -131,7 +131,9 @@ impl Subject for Windows {
             prop_assert_eq!(&plain(store.fetch_all(times.clone())), &of_times, "{:?}", times);
             let backwards = plain(store.fetch_all_rev(times.clone()));
             prop_assert_eq!(backwards, reversed(of_times.clone()), "{:?}", times);
-            for (from, to) in [(0, 0), (1, 2), (2, 3), (3, 5), (4, 4), (5, 4), (3, 6), (6, 6)] {
+            for (from, to) in
+                [(0, 0), (0, 2), (1, 2), (2, 3), (3, 5), (4, 4), (5, 4), (3, 6), (6, 6)]
+            {
                 let (from, to) = (KEYS[from].to_vec(), KEYS[to].to_vec());
                 let within = |(key, _, _): &&(Key, i64, _)| from <= *key && *key <= to;
                 let expected: Vec<_> = of_times.iter().filter(within).cloned().collect();
