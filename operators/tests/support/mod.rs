@@ -49,9 +49,6 @@ impl Keyspace for Nothing {
     fn range_rev<'a>(&'a self, _from: Bound<&[u8]>, _to: Bound<&[u8]>) -> PairIter<'a> {
         Box::new(std::iter::empty())
     }
-    fn approximate_len(&self) -> usize {
-        0
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -109,11 +109,6 @@ impl GraphBuilder {
         });
     }
 
-    /// Connects a node that is there already to a store.
-    pub fn connect_store(&mut self, node: NodeId, store: &str) {
-        self.nodes[node.0].stores.push(store.into());
-    }
-
     /// Adds a repartition topic.
     pub fn add_repartition(&mut self, name: &str, partitions: Option<i32>) -> TopicRef {
         self.check_name("repartition topic", name);

@@ -354,7 +354,7 @@ impl Restore {
                         if let Some(key) = key {
                             // Without a time is how time 0 is written.
                             let time = timestamp.max(0);
-                            let restored = self.store.state().restore(key, value, time, batch);
+                            let restored = self.store.restore(key, value, time, batch);
                             restored.map_err(|source| StreamsError::ChangelogRecord {
                                 task: self.task,
                                 changelog: self.partition.topic.to_string(),

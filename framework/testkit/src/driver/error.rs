@@ -76,8 +76,8 @@ pub enum DriverError {
         /// The bound.
         max: usize,
     },
-    /// No store of that name and types.
-    #[error("no store `{store}` as KeyValueStore<{types}>; check the name and the types")]
+    /// No store of that name, types and kind.
+    #[error("no store `{store}` of keys, values and kind {types}; check the name and the types")]
     NoStore {
         /// The store.
         store: String,

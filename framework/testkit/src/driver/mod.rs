@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use oncestream_core::graph::Topology;
 use oncestream_core::serde::{DynSerde, HasSerde};
-use oncestream_core::state::{Backend, KeyValueStore};
+use oncestream_core::state::{Backend, Kind, Store};
 use oncestream_core::task::{Origin, Outgoing, Task};
 use oncestream_core::{Record, TimestampMs, TopicPartition};
 
@@ -371,6 +371,22 @@ impl TopologyTestDriver {
         K: Hash + Eq + Clone + 'static,
         V: Clone + 'static,
     {
+        self.store_of_kind(name)
+    }
+
+    /// A store of some kind, with what is not committed yet: a window store, for instance.
+    ///
+    /// # Errors
+    /// When the driver is down, or no task has a store of that name, types and kind.
+    pub fn store_of_kind<K, V, Kd>(
+        &self,
+        name: &str,
+    ) -> Result<TestStore<'_, K, V, Kd>, DriverError>
+    where
+        K: Hash + Eq + Clone + 'static,
+        V: Clone + 'static,
+        Kd: Kind<K>,
+    {
         if self.is_down() {
             return Err(DriverError::Down);
         }
@@ -378,13 +394,13 @@ impl TopologyTestDriver {
         for task in self.tasks() {
             for instance in task.stores() {
                 let named = &**instance.state().name() == name;
-                if let Some(store) = instance.downcast::<KeyValueStore<K, V>>().filter(|_| named) {
+                if let Some(store) = instance.downcast::<Store<K, V, Kd>>().filter(|_| named) {
                     parts.push((task.id(), store));
                 }
             }
         }
         if parts.is_empty() {
-            let (store, types) = (name.to_owned(), type_name::<(K, V)>());
+            let (store, types) = (name.to_owned(), type_name::<(K, V, Kd)>());
             return Err(DriverError::NoStore { store, types });
         }
         Ok(TestStore::new(parts))

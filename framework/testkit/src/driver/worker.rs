@@ -145,10 +145,14 @@ impl Worker {
     fn restore(&mut self, task: &Task) -> Result<(), DriverError> {
         let checkpoints = self.backend.keyspace(CHECKPOINTS)?;
         for instance in task.stores() {
-            let store = instance.state();
-            let Some(target) = store.changelog() else { continue };
+            // A restore borrows the store for itself.
+            let (name, keyspace, target) = {
+                let store = instance.state();
+                (store.name().clone(), store.keyspace_name().clone(), store.changelog().cloned())
+            };
+            let Some(target) = target else { continue };
             let mut found = None;
-            checkpoints.get(store.keyspace_name().as_bytes(), &mut |bytes| {
+            checkpoints.get(keyspace.as_bytes(), &mut |bytes| {
                 found = Checkpoint::read(bytes);
             })?;
             let found = found.filter(|_| self.sabotage != Some(Sabotage::NoCheckpoints));
@@ -158,16 +162,16 @@ impl Worker {
             while let Some(record) = broker.next_committed(&target.topic, target.partition, from) {
                 from = record.offset + 1;
                 if let Some(key) = record.key.as_deref() {
-                    store
+                    instance
                         .restore(key, record.value.as_deref(), record.timestamp, &mut batch)
                         .map_err(|source| DriverError::Task { task: task.id(), source })?;
                 }
-                *self.restored.entry(store.name().to_string()).or_default() += 1;
+                *self.restored.entry(name.to_string()).or_default() += 1;
             }
             if !batch.is_empty() {
                 // Markers behind the last record need no second look.
                 let offset = broker.end_offset(&target.topic, target.partition);
-                checkpoint(offset, self.last_commit_ms).write(store.keyspace_name(), &mut batch);
+                checkpoint(offset, self.last_commit_ms).write(&keyspace, &mut batch);
                 self.backend.commit(&batch)?;
             }
         }
