@@ -35,6 +35,41 @@
 //! seen by a consumer with `isolation.level=read_committed`, whatever crashes. It does not reach
 //! past Kafka: a side effect in a user's function (a call, a write to a database) happens each
 //! time the function runs, and it runs again after a crash.
+//!
+//! # Where to go from here
+//!
+//! | to | read |
+//! |---|---|
+//! | describe a topology | [`StreamsBuilder`], then [`KStream`], [`KTable`], [`KGroupedStream`], [`KGroupedTable`] |
+//! | name topics, serdes and stores | [`Consumed`], [`Produced`], [`Grouped`], [`Materialized`] |
+//! | read and write keys and values of your own types | [`serde`] |
+//! | write an operator by hand, with stores and schedules | [`processor`], [`state`] |
+//! | configure | [`config`], and [`StreamsConfig::keys`] for all keys with their defaults |
+//! | run it, stop it, watch it | [`Streams`], [`ClientState`], [`metrics`] |
+//! | decide about records that fail | [`handlers`], and [`Streams::set_uncaught_error_handler`] |
+//! | know what may go wrong at the start or while it runs | [`StreamsError`] |
+//! | begin again | [`reset`] |
+//! | test it | the crate `oncestream-testkit`: a driver without Kafka, and a check with a fault at every request |
+//! | have a broker in a test | the crate `oncestream-broker` |
+//!
+//! `use oncestream::prelude::*` brings what nearly every topology needs.
+//!
+//! # What it takes to build
+//!
+//! Rust 1.95, a C and a C++ compiler, and make: librdkafka is built from its source. The cargo
+//! features `fjall`, `gzip` and `zstd` are on; `sled`, `bincode`, `ssl`, `ssl-vendored`, `gssapi`,
+//! `cmake-build` and `dynamic-linking` are there. A program needs `anyhow`, or another type that
+//! takes errors, and `tokio` beside this crate:
+//!
+//! ```toml
+//! [dependencies]
+//! oncestream = "0.1"  # before it is published: { path = "..." }
+//! anyhow = "1"
+//! tokio = { version = "1", features = ["macros", "rt-multi-thread"] }
+//! ```
+
+#[cfg(doctest)]
+mod pages;
 
 pub use oncestream_core::error::{
     BoxError, NameFault, Part, TaskError, TopologyError, Unproducible,

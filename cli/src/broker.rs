@@ -4,6 +4,8 @@ use anyhow::Context;
 use clap::Args;
 use oncestream_broker::Broker;
 
+use crate::print::print;
+
 /// Runs a Kafka broker in memory, for demos and tests, until it is stopped.
 ///
 /// Nothing is stored, nothing is replicated, and nobody is authenticated: it is not for production.
@@ -54,25 +56,30 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<()> {
         };
         broker.create_topic(name, partitions)?;
     }
+    // Who reads the address may stop it at once.
+    let stopped = stopped()?;
     // The one line on standard output, so that a script can wait for it and read the address.
-    println!("bootstrap.servers={}", broker.bootstrap_servers());
+    print(&format!("bootstrap.servers={}\n", broker.bootstrap_servers()))?;
     eprintln!("In memory only, for demos and tests. Ctrl-C stops.");
-    stopped().await?;
-    Ok(())
+    stopped.await
 }
 
+/// Listens for Ctrl-C and SIGTERM from now on, and waits for one of them.
 #[cfg(unix)]
-async fn stopped() -> anyhow::Result<()> {
+pub(crate) fn stopped() -> anyhow::Result<impl Future<Output = anyhow::Result<()>>> {
     use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupted = signal(SignalKind::interrupt())?;
     let mut terminated = signal(SignalKind::terminate())?;
-    tokio::select! {
-        outcome = tokio::signal::ctrl_c() => outcome?,
-        _ = terminated.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
+        }
+        Ok(())
+    })
 }
 
 #[cfg(not(unix))]
-async fn stopped() -> anyhow::Result<()> {
-    Ok(tokio::signal::ctrl_c().await?)
+pub(crate) fn stopped() -> anyhow::Result<impl Future<Output = anyhow::Result<()>>> {
+    Ok(async { Ok(tokio::signal::ctrl_c().await?) })
 }

@@ -1,7 +1,12 @@
 //! The `oncestream` command. Each subcommand has a file of its own.
 
 mod broker;
+mod cost;
+mod inspect;
+mod lab;
+mod print;
 mod reset;
+mod snapshot;
 mod time;
 
 use std::process::ExitCode;
@@ -19,25 +24,43 @@ struct Flags {
 #[derive(Subcommand)]
 enum Command {
     Broker(broker::Flags),
+    Inspect(inspect::Flags),
+    Lab(lab::Flags),
     Reset(reset::Flags),
+    Snapshot(snapshot::Flags),
+}
+
+fn main() -> ExitCode {
+    // The processes that the lab's chapters kill are this program too.
+    oncestream_lab::run_if_worker();
+    run()
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+async fn run() -> ExitCode {
     let flags = Flags::parse();
-    // What the client says while it tries is in the error, if it comes to one.
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| "warn,librdkafka=error".into());
+    // What the client says while it tries is in the error, if it comes to one. The lab breaks things
+    // on purpose, and shows what comes of it itself.
+    let unasked = match flags.command {
+        Command::Lab(_) => "off",
+        _ => "warn,librdkafka=error",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    let filter = filter.unwrap_or_else(|_| unasked.into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let outcome = match flags.command {
-        Command::Broker(flags) => broker::run(flags).await,
-        Command::Reset(flags) => reset::run(flags).await,
+        Command::Broker(flags) => done(broker::run(flags).await),
+        Command::Inspect(flags) => done(inspect::run(flags).await),
+        Command::Lab(flags) => lab::run(flags).await,
+        Command::Reset(flags) => done(reset::run(flags).await),
+        Command::Snapshot(flags) => done(snapshot::run(&flags)),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("Error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    outcome.unwrap_or_else(|error| {
+        eprintln!("Error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn done(outcome: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    outcome.map(|()| ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ use clap::Args;
 use oncestream_runtime::config::StreamsConfigBuilder;
 use oncestream_runtime::reset::{ApplicationReset, To};
 
+use crate::print::print;
 use crate::time;
 
 /// Lets an application begin again: shows what that means, and does it with --yes
@@ -122,14 +123,12 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<()> {
         reset = reset.local_state();
     }
     let plan = reset.plan().await?;
-    print!("{plan}");
+    print(&plan.to_string())?;
     if !flags.yes {
-        println!("\nNothing was changed. Run it again with --yes to do this.");
-        return Ok(());
+        return print("\nNothing was changed. Run it again with --yes to do this.\n");
     }
     plan.execute().await?;
-    println!("\nDone.");
-    Ok(())
+    print("\nDone.\n")
 }
 
 fn config(flags: &Flags) -> anyhow::Result<oncestream_runtime::StreamsConfig> {

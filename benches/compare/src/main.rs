@@ -1,13 +1,15 @@
 //! One command that runs the same jobs on Kafka Streams, a raw rdkafka loop and Oncestream.
 //!
 //! Without a subcommand this is the parent, which measures ([`compare`]). As `contender NAME` it
-//! is a child, which works until SIGTERM. The README says how to run it and how to read it.
+//! is a child, which works until SIGTERM. As `cost` it measures what guarantees of delivery cost
+//! ([`cost`]). The README says how to run it and how to read it.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
 mod check;
 mod child;
 mod compare;
+mod cost;
 mod job;
 mod jobs;
 mod kafka;
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let result = match args.split_first() {
         Some((first, rest)) if first == "contender" => contend(rest),
+        Some((first, rest)) if first == "cost" => cost::cost(rest).map(|()| ExitCode::SUCCESS),
         _ => parent(&args),
     };
     match result {

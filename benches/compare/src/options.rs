@@ -27,6 +27,8 @@ oncestream-compare: the same jobs on Kafka Streams, a raw rdkafka loop and Onces
   --jars DIR              Kafka Streams' jars (default: the test kit's)
   --java-options OPTS     options of the contender's JVM          (default: -Xmx1g)
   --timeout-seconds S     a run that takes longer has failed      (default 900)
+
+oncestream-compare cost: what guarantees of delivery cost; cost --help tells its options
 ";
 
 /// The parsed command line.

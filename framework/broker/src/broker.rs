@@ -22,7 +22,7 @@ use crate::api::topic_settings;
 use crate::cluster::CoordinatorOf;
 use crate::error::BrokerError;
 use crate::fault::{Faults, RequestRecord};
-use crate::log::LogRecord;
+use crate::log::{LogRecord, ProducerView};
 use crate::server::{self, Shared};
 use crate::view::ClusterView;
 
@@ -250,6 +250,19 @@ impl Broker {
         Ok(())
     }
 
+    /// Lets a node stand still, as a process does that the system or a long garbage collection has
+    /// stopped: its connections stand, and what clients send is taken when it goes on, in its order.
+    /// Requests that it has taken before are answered.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such node.
+    pub fn pause_node(&self, node: i32, paused: bool) -> Result<(), BrokerError> {
+        self.check_node(node)?;
+        self.shared.pause(node, paused);
+        Ok(())
+    }
+
     fn check_node(&self, node: i32) -> Result<(), BrokerError> {
         let cluster = self.shared.cluster();
         match cluster.node(node) {
@@ -264,6 +277,43 @@ impl Broker {
         let moved = self.shared.cluster().move_leader(topic, partition);
         self.shared.wake();
         moved
+    }
+
+    /// Forgets what a partition knows of idempotent producers that have no transaction open in it:
+    /// their epochs and the sequence numbers of their last batches. False if there is no such partition.
+    ///
+    /// A leader rebuilds this from its log and its snapshot file before it takes a record, so Kafka
+    /// never does it; a batch that comes twice around it is written twice.
+    pub fn forget_producers(&self, topic: &str, partition: i32) -> bool {
+        let cluster = &mut *self.shared.cluster();
+        let found = cluster.partition_mut(topic, partition);
+        found.map(|(_, partition)| partition.log.forget_producers()).is_ok()
+    }
+
+    /// Makes a partition know these producers and no others, as a broker that starts and reads its
+    /// snapshot file does: of each producer, its last batch alone is known. False if there is no such
+    /// partition.
+    ///
+    /// ```
+    /// use oncestream_broker::{Broker, ProducerView};
+    ///
+    /// let broker = Broker::builder().start_blocking()?;
+    /// broker.create_topic("lines", 1)?;
+    /// let mut producer = ProducerView::new(1000);
+    /// (producer.epoch, producer.last_sequence, producer.last_offset) = (0, 41, 41);
+    /// broker.restore_producers("lines", 0, &[producer.clone()]);
+    /// assert_eq!(broker.view().partition("lines", 0).map(|p| &p.producers), Some(&vec![producer]));
+    /// # Ok::<(), oncestream_broker::BrokerError>(())
+    /// ```
+    pub fn restore_producers(
+        &self,
+        topic: &str,
+        partition: i32,
+        producers: &[ProducerView],
+    ) -> bool {
+        let cluster = &mut *self.shared.cluster();
+        let found = cluster.partition_mut(topic, partition);
+        found.map(|(_, partition)| partition.log.restore_producers(producers)).is_ok()
     }
 
     /// Hands a group to another coordinator; on a single node its members only have to rejoin.

@@ -48,7 +48,9 @@ mod view;
 
 pub use broker::{Broker, BrokerBuilder};
 pub use error::BrokerError;
-pub use fault::{Action, Api, Fault, FaultId, Faults, RequestRecord};
+pub use fault::{
+    Action, AnswerBody, Api, BatchSent, Fault, FaultId, Faults, Fetched, RequestBody, RequestRecord,
+};
 pub use group::{CommittedOffset, GroupState, GroupView, MemberView};
 pub use log::{ControlKind, LogRecord, ProducerView};
 pub use transaction::{TransactionState, TransactionView};

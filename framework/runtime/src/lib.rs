@@ -20,6 +20,9 @@ mod uncaught;
 mod worker;
 
 pub use access::{ConnectionFault, Resource};
+// For the delivery lab's measurements: unsafe code is in this crate alone.
+#[doc(hidden)]
+pub use clients::flush;
 pub use config::{ProcessingGuarantee, StreamsConfig};
 pub use error::StreamsError;
 pub use state::ClientState;

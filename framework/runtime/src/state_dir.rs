@@ -7,12 +7,11 @@
 //!   them. What only kept a disk from working is kept.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fs4::fs_std::FileExt;
 use oncestream_core::TaskId;
 use oncestream_core::state::{Backend, WriteBatch};
 use oncestream_stores::MemoryBackend;
@@ -37,7 +36,7 @@ impl Lock {
     /// Locks the directory of an application; `None` if another process works in it.
     pub(crate) fn try_take(directory: &Path) -> io::Result<Option<Self>> {
         let file = File::create(directory.join(LOCK))?;
-        Ok(FileExt::try_lock_exclusive(&file)?.then_some(Self(file)))
+        Ok(was_got(file.try_lock())?.then_some(Self(file)))
     }
 
     /// Whether this is the file that is locked.
@@ -51,12 +50,21 @@ impl Lock {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
             file => {
                 let file = file?;
-                let is_free = FileExt::try_lock_shared(&file)?;
+                let is_free = was_got(file.try_lock_shared())?;
                 // Given up as any other.
                 drop(Self(file));
                 Ok(!is_free)
             }
         }
+    }
+}
+
+/// Whether a lock was got; `false` if another process has it.
+fn was_got(tried: Result<(), TryLockError>) -> io::Result<bool> {
+    match tried {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -68,7 +76,7 @@ pub(crate) fn is_own_entry(name: &str) -> bool {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if let Err(error) = FileExt::unlock(&self.0) {
+        if let Err(error) = self.0.unlock() {
             tracing::debug!(%error, "the lock of the state directory ends with its file");
         }
     }

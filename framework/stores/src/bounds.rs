@@ -3,6 +3,7 @@
 //!
 //! Backends ask first, because their libraries panic or disagree on crossed bounds.
 
+#[cfg(feature = "fjall")]
 use oncestream_core::state::MAX_KEY_BYTES;
 use std::ops::Bound;
 
@@ -26,6 +27,7 @@ pub(crate) fn is_empty(from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
 
 /// The same lower bound in no more bytes than a key has: what is longer lies behind all keys that it
 /// begins with.
+#[cfg(feature = "fjall")]
 pub(crate) fn short_from(from: Bound<&[u8]>) -> Bound<&[u8]> {
     match from {
         Bound::Included(key) | Bound::Excluded(key) if key.len() > MAX_KEY_BYTES => {
@@ -36,6 +38,7 @@ pub(crate) fn short_from(from: Bound<&[u8]>) -> Bound<&[u8]> {
 }
 
 /// The same upper bound in no more bytes than a key has.
+#[cfg(feature = "fjall")]
 pub(crate) fn short_to(to: Bound<&[u8]>) -> Bound<&[u8]> {
     match to {
         Bound::Included(key) | Bound::Excluded(key) if key.len() > MAX_KEY_BYTES => {

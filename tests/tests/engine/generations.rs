@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oncestream::Topology;
 use oncestream::prelude::*;
-use oncestream_broker::{Action, Api, Broker, Fault, GroupState};
+use oncestream_broker::{Action, Api, Broker, Fault, FaultId, GroupState};
 use oncestream_tests::application::*;
 use oncestream_tests::log::has_warned;
 use rdkafka::ClientConfig;
@@ -83,16 +83,31 @@ impl Counting {
         format!("{}-{id}-worker-0-consumer", self.app.id)
     }
 
-    /// Starts an instance whose worker answers its assignment late, and tells its generation.
-    async fn start_without_answer(&self, streams: &Streams, id: &str) -> i32 {
+    /// Starts an instance whose worker does not answer its assignment before the fault has let its
+    /// question pass: it asks which topic its changelog is. Tells the fault and the generation.
+    async fn start_without_answer(
+        &self,
+        streams: &Streams,
+        id: &str,
+        action: Action,
+    ) -> (FaultId, i32) {
         let unanswered = Fault::on(Api::Metadata)
             .client_id(format!("{}-{id}-admin", self.app.id))
             .topic(format!("{}-counts-changelog", self.app.id))
-            .then(Action::DelayAnswer(UNANSWERED));
+            .then(action);
         let unanswered = self.broker.faults().add(unanswered);
         streams.start().await.unwrap();
-        wait_until("the worker to ask", || self.broker.faults().fired(unanswered) > 0);
-        self.generation()
+        self.met("the worker to ask", unanswered);
+        (unanswered, self.generation())
+    }
+
+    /// Waits until a request has met a fault.
+    fn met(&self, what: &str, fault: FaultId) {
+        wait_until(what, || self.broker.faults().fired(fault) > 0);
+    }
+
+    fn remove(&self, fault: FaultId) {
+        assert!(self.broker.faults().remove(fault));
     }
 
     async fn delete(&self, topic: &str) {
@@ -150,14 +165,17 @@ async fn what_is_open_is_not_committed_after_an_assignment_that_comes_without_a_
     let counting = Counting::new("unrevoked").await;
     // Its transaction is open until the next assignment.
     let (streams, _dir) = counting.instance("one", "30000");
-    let generation = counting.start_without_answer(&streams, "one").await;
-    // The member joins again and is told of it late: until then it is of the first generation.
-    counting.broker.faults().add(
-        Fault::on(Api::JoinGroup)
-            .client_id(counting.consumer("one"))
-            .then(Action::Delay(ON_ITS_WAY)),
-    );
+    let (unanswered, generation) =
+        counting.start_without_answer(&streams, "one", Action::DelayAnswerUntilRemoved).await;
+    // While the first assignment waits for its answer, the member joins again. Until the coordinator
+    // learns of it, it is of the first generation.
+    let joins = Fault::on(Api::JoinGroup).client_id(counting.consumer("one"));
+    let joins = counting.broker.faults().add(joins.then(Action::DelayUntilRemoved));
     counting.broker.create_topic("t-b", PARTITIONS).unwrap();
+    counting.met("the member to join again", joins);
+    counting.remove(unanswered);
+    wait_until("the records of the first", || counting.written() >= 2 * PARTITIONS * KEYS);
+    counting.remove(joins);
     wait_until("the next generation", || counting.is_past(generation, 1));
     let unrevoked = ["an assignment came without a revocation"];
     wait_until("the assignment", || has_warned(&unrevoked));
@@ -172,7 +190,8 @@ async fn a_generation_that_gave_a_partition_to_another_member_commits_nothing_of
     let counting = Counting::new("stale").await;
     let (one, _dir) = counting.instance("one", "5000");
     let (two, _other) = counting.instance("two", "100");
-    let first = counting.start_without_answer(&one, "one").await;
+    let late = Action::DelayAnswer(UNANSWERED);
+    let (_, first) = counting.start_without_answer(&one, "one", late).await;
     // The second assignment waits behind the first one.
     counting.delete("s-a").await;
     wait_until("the second generation", || counting.is_past(first, 1));

@@ -23,15 +23,13 @@ public final class Rights {
     private Rights() {}
 
     public static void main(String[] arguments) throws Exception {
-        List<UserScramCredentialAlteration> users = new ArrayList<>();
+        List<String[]> users = new ArrayList<>();
         List<AclBinding> grants = new ArrayList<>();
         try (Scanner lines = new Scanner(System.in)) {
             while (lines.hasNextLine()) {
                 String[] words = lines.nextLine().split(" ");
                 if (words[0].equals("user")) {
-                    ScramCredentialInfo info =
-                        new ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096);
-                    users.add(new UserScramCredentialUpsertion(words[1], info, words[2]));
+                    users.add(words);
                 } else {
                     grants.add(new AclBinding(
                         new ResourcePattern(ResourceType.fromString(words[2]), words[4],
@@ -42,7 +40,16 @@ public final class Rights {
             }
         }
         try (Admin admin = Admin.create(Map.of("bootstrap.servers", arguments[0]))) {
-            admin.alterUserScramCredentials(users).all().get();
+            // A user twice in one request is refused.
+            for (ScramMechanism mechanism : List.of(
+                    ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512)) {
+                ScramCredentialInfo info = new ScramCredentialInfo(mechanism, 4096);
+                List<UserScramCredentialAlteration> made = new ArrayList<>();
+                for (String[] user : users) {
+                    made.add(new UserScramCredentialUpsertion(user[1], info, user[2]));
+                }
+                admin.alterUserScramCredentials(made).all().get();
+            }
             admin.createAcls(grants).all().get();
         }
         System.out.println(users.size() + " users, " + grants.size() + " grants");

@@ -1,4 +1,4 @@
-//! What a node does while it goes down.
+//! What a node does while it goes down, and while it stands still.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -39,4 +39,24 @@ fn a_node_that_is_down_answers_nobody_while_its_connections_still_stand() {
     broker.start_node(1).unwrap();
     let again = Client::connect(&broker).call(ApiKey::Metadata, VERSION, &metadata());
     assert!(matches!(again, Ok(ResponseKind::Metadata(m)) if m.brokers.len() == 1));
+}
+
+#[test]
+fn a_node_that_stands_still_takes_what_was_sent_to_it_when_it_goes_on() {
+    let broker = Broker::builder().start_blocking().unwrap();
+    let mut client = Client::connect(&broker);
+    broker.pause_node(1, true).unwrap();
+    for _ in 0..2 {
+        client.send(ApiKey::Metadata, VERSION, &metadata()).unwrap();
+    }
+    client.patience(Duration::from_millis(100));
+    assert!(client.receive(ApiKey::Metadata, VERSION).is_err());
+    assert_eq!(broker.request_count(), 0);
+
+    client.patience(Duration::from_secs(30));
+    broker.pause_node(1, false).unwrap();
+    for _ in 0..2 {
+        client.receive(ApiKey::Metadata, VERSION).unwrap();
+    }
+    assert!(broker.pause_node(2, true).is_err(), "there is no such node");
 }

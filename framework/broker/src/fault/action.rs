@@ -19,6 +19,23 @@ pub enum Action {
     Delay(Duration),
     /// The request is applied at once, and answered after this time.
     DelayAnswer(Duration),
+    /// The request is applied when its fault is [removed](crate::Faults::remove), and not before.
+    DelayUntilRemoved,
+    /// The request is applied at once, and answered when its fault is removed.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use oncestream_broker::{Action, Api, Broker, Fault};
+    ///
+    /// let broker = Broker::builder().start_blocking()?;
+    /// let fault = Fault::on(Api::JoinGroup).then(Action::DelayAnswerUntilRemoved);
+    /// let joining = broker.faults().add(fault);
+    /// // ... a consumer joins its group; whatever is to happen meanwhile happens ...
+    /// broker.faults().remove(joining);
+    /// # Ok::<(), oncestream_broker::BrokerError>(())
+    /// ```
+    DelayAnswerUntilRemoved,
     /// The request is not applied, and answered with this error code of Kafka's.
     Error(i16),
     /// The request is applied, and answered with this error code nevertheless, as in

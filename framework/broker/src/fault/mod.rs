@@ -5,6 +5,7 @@
 
 mod action;
 mod api;
+mod body;
 mod errors;
 mod plan;
 mod refuse;
@@ -16,6 +17,7 @@ mod tests;
 
 pub use action::Action;
 pub use api::Api;
+pub use body::{AnswerBody, BatchSent, Fetched, RequestBody};
 pub(crate) use errors::first_error;
 pub(crate) use plan::Course;
 pub use plan::Faults;

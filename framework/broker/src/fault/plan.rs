@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use kafka_protocol::error::ResponseError;
 use kafka_protocol::messages::{RequestKind, ResponseKind};
+use tokio::sync::watch;
 
+use super::body::{body_of, body_of_answer};
 use super::speaks::speaks_of;
-use super::{Action, Api, Fault, FaultId, RequestRecord, first_error};
+use super::{Action, AnswerBody, Api, Fault, FaultId, RequestRecord, first_error};
 use crate::cluster::CoordinatorOf;
 use crate::server::{self, Origin, Shared};
 
@@ -23,6 +25,10 @@ pub(crate) struct Course {
     /// Answered with this, whether applied or not.
     pub(crate) error: Option<ResponseError>,
     pub(crate) delay_answer: Option<Duration>,
+    /// Applied when this fault is removed.
+    pub(crate) held_by: Option<FaultId>,
+    /// Answered when this fault is removed.
+    pub(crate) answer_held_by: Option<FaultId>,
     /// The connection is closed instead of an answer.
     pub(crate) close: bool,
     /// No answer comes, the connection stays.
@@ -36,6 +42,8 @@ const UNDISTURBED: Course = Course {
     records_ago: 0,
     error: None,
     delay_answer: None,
+    held_by: None,
+    answer_held_by: None,
     close: false,
     silence: false,
 };
@@ -48,6 +56,8 @@ struct Plan {
     random: u64,
     requests: VecDeque<RequestRecord>,
     taken: u64,
+    /// Requests taken and answers made.
+    moments: u64,
     keep: usize,
 }
 
@@ -67,6 +77,8 @@ struct Plan {
 #[derive(Debug)]
 pub struct Faults {
     plan: Mutex<Plan>,
+    /// Changes whenever a fault is removed.
+    removals: watch::Sender<()>,
 }
 
 impl Faults {
@@ -77,9 +89,10 @@ impl Faults {
             random: seed,
             requests: VecDeque::new(),
             taken: 0,
+            moments: 0,
             keep,
         };
-        Self { plan: Mutex::new(plan) }
+        Self { plan: Mutex::new(plan), removals: watch::Sender::new(()) }
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
@@ -100,12 +113,24 @@ impl Faults {
         let mut plan = self.plan();
         let before = plan.faults.len();
         plan.faults.retain(|(id, _)| *id != fault);
+        self.removals.send_replace(());
         plan.faults.len() < before
     }
 
     /// Removes all faults.
     pub fn clear(&self) {
         self.plan().faults.clear();
+        self.removals.send_replace(());
+    }
+
+    /// Waits until a fault is removed.
+    pub(crate) async fn removed(&self, fault: FaultId) {
+        let mut removals = self.removals.subscribe();
+        while self.plan().faults.iter().any(|(id, _)| *id == fault) {
+            if removals.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// How often a fault has acted; 0 for one that was removed.
@@ -148,15 +173,16 @@ impl Faults {
             if plan.keep == 0 && plan.faults.is_empty() {
                 return (number, UNDISTURBED);
             }
-            let mut record = describe(number, origin, request);
-            record.fault = plan.choose(&record);
-            let action = record.fault;
-            let subject = action.is_some().then(|| record.clone());
+            plan.moments += 1;
+            let mut record = describe(number, plan.moments, origin, request);
+            let chosen = plan.choose(&record);
+            record.fault = chosen.map(|(_, action)| action);
+            let subject = chosen.is_some().then(|| record.clone());
             plan.log(record);
-            (number, action, subject)
+            (number, chosen, subject)
         };
         let course = match (action, record) {
-            (Some(action), Some(record)) => act(shared, origin, action, &record),
+            (Some((id, action)), Some(record)) => act(shared, origin, id, action, &record),
             _ => UNDISTURBED,
         };
         (number, course)
@@ -166,22 +192,26 @@ impl Faults {
     pub(crate) fn note(&self, number: u64, answer: Option<&ResponseKind>) {
         let mut plan = self.plan();
         let Some(first) = plan.requests.front().map(|r| r.number) else { return };
+        plan.moments += 1;
+        let moment = plan.moments;
         let index = number.checked_sub(first).and_then(|index| usize::try_from(index).ok());
         if let Some(record) = index.and_then(|index| plan.requests.get_mut(index)) {
             record.answered = answer.is_some();
             record.error = answer.and_then(first_error);
+            record.answer = answer.map_or(AnswerBody::Other, body_of_answer);
+            record.answered_at = answer.map(|_| moment);
         }
     }
 }
 
 impl Plan {
-    fn choose(&mut self, record: &RequestRecord) -> Option<Action> {
+    fn choose(&mut self, record: &RequestRecord) -> Option<(FaultId, Action)> {
         let random = &mut self.random;
         // 53 bits, which a double holds exactly.
         let mut chance = || (split_mix(random) >> 11) as f64 / (1_u64 << 53) as f64;
-        for (_, fault) in &mut self.faults {
+        for (id, fault) in &mut self.faults {
             if fault.meets(record, &mut chance) {
-                return Some(fault.action);
+                return Some((*id, fault.action));
             }
         }
         None
@@ -207,7 +237,7 @@ fn split_mix(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn describe(number: u64, origin: &Origin, request: &RequestKind) -> RequestRecord {
+fn describe(number: u64, taken_at: u64, origin: &Origin, request: &RequestKind) -> RequestRecord {
     let spoken = speaks_of(request);
     RequestRecord {
         number,
@@ -220,14 +250,24 @@ fn describe(number: u64, origin: &Origin, request: &RequestKind) -> RequestRecor
         group: spoken.group,
         member: spoken.member,
         transactional_id: spoken.transactional_id,
+        body: body_of(request),
+        taken_at,
         fault: None,
         answered: false,
         error: None,
+        answer: AnswerBody::Other,
+        answered_at: None,
     }
 }
 
 /// Does what the action does to the cluster, and tells what becomes of the request.
-fn act(shared: &Shared, origin: &Origin, action: Action, request: &RequestRecord) -> Course {
+fn act(
+    shared: &Shared,
+    origin: &Origin,
+    fault: FaultId,
+    action: Action,
+    request: &RequestRecord,
+) -> Course {
     let lost = Course { applied: false, ..UNDISTURBED };
     match action {
         Action::Disconnect => Course { close: true, ..lost },
@@ -236,6 +276,8 @@ fn act(shared: &Shared, origin: &Origin, action: Action, request: &RequestRecord
         Action::HoldAnswer => Course { silence: true, ..UNDISTURBED },
         Action::Delay(time) => Course { delay: Some(time), ..UNDISTURBED },
         Action::DelayAnswer(time) => Course { delay_answer: Some(time), ..UNDISTURBED },
+        Action::DelayUntilRemoved => Course { held_by: Some(fault), ..UNDISTURBED },
+        Action::DelayAnswerUntilRemoved => Course { answer_held_by: Some(fault), ..UNDISTURBED },
         Action::Error(code) => Course { error: error(code), ..lost },
         Action::ErrorAfter(code) => Course { error: error(code), ..UNDISTURBED },
         Action::RestartNode => {

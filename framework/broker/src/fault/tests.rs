@@ -42,6 +42,33 @@ fn epoch(broker: &Broker, id: &str) -> Option<i16> {
 }
 
 #[test]
+fn what_is_held_waits_for_the_removal_of_its_fault() {
+    for (action, applied) in
+        [(Action::DelayUntilRemoved, false), (Action::DelayAnswerUntilRemoved, true)]
+    {
+        for clear in [false, true] {
+            let broker = broker();
+            let fault = broker.faults().add(Fault::on(Api::InitProducerId).then(action));
+            let mut client = Client::connect(&broker);
+            client.patience(Duration::from_millis(100));
+            assert!(init(&mut client, "id").is_err(), "{action:?} was answered");
+            // What the client has given up on is applied all the same.
+            assert_eq!(epoch(&broker, "id").is_some(), applied, "{action:?}");
+            if clear {
+                broker.faults().clear();
+            } else {
+                assert!(broker.faults().remove(fault));
+            }
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while epoch(&broker, "id").is_none() && Instant::now() < deadline {
+                std::thread::yield_now();
+            }
+            assert_eq!(epoch(&broker, "id"), Some(0), "{action:?}");
+        }
+    }
+}
+
+#[test]
 fn what_is_lost_on_its_way_is_not_applied_and_what_is_lost_on_its_way_back_is() {
     for (action, applied, closed) in [
         (Action::Disconnect, false, true),
@@ -235,6 +262,24 @@ fn a_fetch_may_be_answered_as_of_some_records_ago() {
     assert_eq!(fetch(&mut client, 1, 0), (3, 3, true), "the replica has caught up");
     let faults: Vec<_> = broker.requests().iter().map(|r| r.fault).collect();
     assert_eq!(faults, [Some(lag), Some(lag), Some(lag), None]);
+}
+
+#[test]
+fn the_log_of_requests_tells_what_a_fetch_brought() {
+    let broker = broker();
+    broker.create_topic("topic", 1).unwrap();
+    broker.append("topic", 0, [(None, Some("a"), 1)]).unwrap();
+    let mut client = Client::connect(&broker);
+    fetch(&mut client, 0, 0);
+    fetch(&mut client, 1, 0);
+    let brought: Vec<_> = broker.requests().into_iter().map(|request| request.answer).collect();
+    let [AnswerBody::Fetch(first), AnswerBody::Fetch(second)] = brought.as_slice() else {
+        panic!("{brought:?}")
+    };
+    assert_eq!((first[0].topic.as_str(), first[0].partition), ("topic", 0));
+    assert_eq!((first[0].last_stable_offset, first[0].high_watermark), (1, 1));
+    assert!(first[0].bytes > 0 && first[0].aborted.is_empty());
+    assert!(second.is_empty(), "no records, nothing brought");
 }
 
 #[test]

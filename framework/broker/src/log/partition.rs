@@ -86,6 +86,16 @@ impl PartitionLog {
         self.producers.view()
     }
 
+    /// Forgets what producers wrote: their epochs and sequences. Open transactions are kept.
+    pub(crate) fn forget_producers(&mut self) {
+        self.producers.forget();
+    }
+
+    /// Knows these producers and no others, each by its last batch alone.
+    pub(crate) fn restore_producers(&mut self, producers: &[ProducerView]) {
+        self.producers.restore(producers);
+    }
+
     /// The size of all batches.
     pub(crate) fn size_bytes(&self) -> u64 {
         match (self.batches.front(), self.batches.back()) {

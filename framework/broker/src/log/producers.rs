@@ -198,6 +198,37 @@ impl Producers {
         }
     }
 
+    /// Forgets all producers, but for those with an open transaction.
+    pub(crate) fn forget(&mut self) {
+        self.by_id.retain(|_, producer| producer.transaction_start.is_some());
+    }
+
+    /// Knows these producers and no others. Of each, the last batch alone is known, as it is to Kafka
+    /// after `ProducerStateManager.readSnapshot`.
+    pub(crate) fn restore(&mut self, producers: &[ProducerView]) {
+        *self = Self::default();
+        for view in producers {
+            let last = Sent {
+                first_sequence: sequence_before(view.last_sequence, view.last_offset_delta),
+                last_sequence: view.last_sequence,
+                base_offset: view.last_offset - i64::from(view.last_offset_delta),
+                last_offset: view.last_offset,
+                max_timestamp: view.last_timestamp_ms,
+            };
+            let producer = Producer {
+                epoch: view.epoch,
+                coordinator_epoch: view.coordinator_epoch,
+                last_timestamp: view.last_timestamp_ms,
+                transaction_start: view.open_transaction_start,
+                batches: Some(last).filter(|last| last.last_offset >= 0).into_iter().collect(),
+            };
+            self.by_id.insert(view.producer_id, producer);
+            if let Some(start) = view.open_transaction_start {
+                self.open.insert(start, view.producer_id);
+            }
+        }
+    }
+
     /// All producers, by id.
     pub(crate) fn view(&self) -> Vec<ProducerView> {
         let mut views: Vec<_> = self
@@ -208,6 +239,10 @@ impl Producers {
                 epoch: producer.epoch,
                 last_sequence: producer.batches.back().map_or(-1, |batch| batch.last_sequence),
                 last_offset: producer.batches.back().map_or(-1, |batch| batch.last_offset),
+                last_offset_delta: producer
+                    .batches
+                    .back()
+                    .map_or(0, |batch| (batch.last_offset - batch.base_offset) as i32),
                 coordinator_epoch: producer.coordinator_epoch,
                 last_timestamp_ms: producer.last_timestamp,
                 open_transaction_start: producer.transaction_start,
@@ -216,4 +251,10 @@ impl Producers {
         views.sort_by_key(|view| view.producer_id);
         views
     }
+}
+
+/// The sequence number so many records before this one: they wrap around from `i32::MAX` to 0.
+fn sequence_before(sequence: i32, records: i32) -> i32 {
+    let before = i64::from(sequence) - i64::from(records);
+    before.rem_euclid(i64::from(i32::MAX) + 1) as i32
 }

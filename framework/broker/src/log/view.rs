@@ -55,12 +55,30 @@ pub struct ProducerView {
     pub last_sequence: i32,
     /// The offset of its last record in this epoch, or -1.
     pub last_offset: i64,
+    /// How many records its last batch had before that one.
+    pub last_offset_delta: i32,
     /// The epoch of the coordinator that wrote its last marker, or -1.
     pub coordinator_epoch: i32,
     /// The timestamp of its last batch or marker, in milliseconds.
     pub last_timestamp_ms: i64,
     /// Where its open transaction began in this partition.
     pub open_transaction_start: Option<i64>,
+}
+
+impl ProducerView {
+    /// A producer of which nothing but its id is known.
+    pub fn new(producer_id: i64) -> Self {
+        Self {
+            producer_id,
+            epoch: -1,
+            last_sequence: -1,
+            last_offset: -1,
+            last_offset_delta: 0,
+            coordinator_epoch: -1,
+            last_timestamp_ms: -1,
+            open_transaction_start: None,
+        }
+    }
 }
 
 /// Hands the batch's uncompressed body and its records to `f`; `None` if it cannot be looked into.

@@ -92,6 +92,7 @@ async fn exchange(shared: &Shared, mut origin: Origin, stream: &mut TcpStream) -
             Ok(Err(end)) => return end,
             Err(_) => return End::Idle(idle),
         };
+        shared.while_paused(origin.node).await;
         match handle(shared, &mut origin, frame).await {
             Ok(Reply::Send(answer)) => match timeout(idle, stream.write_all(&answer)).await {
                 Ok(Ok(())) => {}
@@ -182,6 +183,9 @@ async fn run(
     if let Some(delay) = course.delay {
         tokio::time::sleep(delay).await;
     }
+    if let Some(fault) = course.held_by {
+        shared.faults.removed(fault).await;
+    }
     let refused = course.error.map(|error| refuse(origin, &request, error));
     let wants_none = matches!(&request, RequestKind::Produce(r) if r.acks == 0);
     // A topic's error does not hide the brokers: a client would give them up.
@@ -199,6 +203,9 @@ async fn run(
     shared.faults.note(number, answer.as_ref());
     if let Some(delay) = course.delay_answer {
         tokio::time::sleep(delay).await;
+    }
+    if let Some(fault) = course.answer_held_by {
+        shared.faults.removed(fault).await;
     }
     if course.close {
         return Err(End::Fault);

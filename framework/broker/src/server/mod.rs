@@ -45,17 +45,21 @@ pub(crate) struct Shared {
     changed: Notify,
     /// Raised per node to cut all its connections.
     cuts: Vec<watch::Sender<u64>>,
+    /// True for each node that stands still.
+    pauses: Vec<watch::Sender<bool>>,
     connections: AtomicU64,
 }
 
 impl Shared {
     pub(crate) fn new(cluster: Cluster, faults: Faults) -> Self {
         let cuts = cluster.nodes.iter().map(|_| watch::Sender::new(0)).collect();
+        let pauses = cluster.nodes.iter().map(|_| watch::Sender::new(false)).collect();
         Self {
             cluster: Mutex::new(cluster),
             faults,
             changed: Notify::new(),
             cuts,
+            pauses,
             connections: AtomicU64::new(0),
         }
     }
@@ -79,6 +83,23 @@ impl Shared {
         let index = usize::try_from(node - 1).ok();
         if let Some(cut) = index.and_then(|index| self.cuts.get(index)) {
             cut.send_modify(|times| *times += 1);
+        }
+    }
+
+    /// Lets a node stand still, or go on.
+    pub(crate) fn pause(&self, node: i32, paused: bool) {
+        let index = usize::try_from(node - 1).ok();
+        if let Some(pause) = index.and_then(|index| self.pauses.get(index)) {
+            pause.send_replace(paused);
+        }
+    }
+
+    /// Waits while a node stands still.
+    async fn while_paused(&self, node: i32) {
+        let index = usize::try_from(node - 1).ok();
+        if let Some(pause) = index.and_then(|index| self.pauses.get(index)) {
+            // The sender is there for as long as this is.
+            let _ = pause.subscribe().wait_for(|paused| !paused).await;
         }
     }
 

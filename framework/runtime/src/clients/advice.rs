@@ -65,6 +65,10 @@ pub(crate) fn advice(error: &KafkaError) -> &'static str {
 
 /// What a build without codecs is told. lz4 and snappy are part of every build.
 const fn codecs() -> &'static str {
+    if cfg!(feature = "dynamic-linking") {
+        return "; if the topic is compressed with gzip or zstd, the librdkafka that is installed \
+                must know it";
+    }
     match (cfg!(feature = "gzip"), cfg!(feature = "zstd")) {
         (true, true) => "",
         (true, false) => "; if the topic is compressed with zstd, build with the feature `zstd`",

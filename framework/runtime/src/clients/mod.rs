@@ -21,6 +21,7 @@ pub(crate) use consumer::{Committed, GroupConsumer, Rebalance, raw_record};
 pub(crate) use context::LogContext;
 pub(crate) use deliveries::DeliveryFailure;
 pub(crate) use group_offsets::{GroupOffsets, is_refused_for_members};
+pub use native::flush;
 pub(crate) use native::{Fetched, Group, GroupMember, PartitionQueue};
 pub(crate) use offsets::{end_offset, restore_consumer};
 pub(crate) use pattern::to_posix;

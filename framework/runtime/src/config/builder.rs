@@ -111,10 +111,7 @@ impl StreamsConfigBuilder {
     /// # Errors
     /// As [`properties`](Self::properties), and a file that cannot be read.
     pub fn properties_file(self, path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        let path = path.as_ref();
-        let bytes = std::fs::read(path)
-            .map_err(|source| ConfigError::File { path: path.to_owned(), source: source.into() })?;
-        self.properties(&parse::text(bytes))
+        self.properties(&text_of(path.as_ref())?)
     }
 
     /// Sets the keys of a TOML text: `"commit.interval.ms" = 100`, or nested tables.
@@ -258,15 +255,12 @@ impl StreamsConfigBuilder {
     }
 
     fn pairs(mut self, pairs: parse::Pairs) -> Self {
-        let mut after_secret = false;
+        let mut strays = Strays::default();
         for parse::Pair { line, key, value } in pairs {
             let key = key.trim();
             let fault = self.insert(key, &value).err();
             let unknown = matches!(fault, Some(ConfigError::UnknownKey { nearest: None, .. }));
-            // A value that lost its backslash, or a line of a PEM file.
-            let part = after_secret || value.trim_matches('=').is_empty() || !is_name(key);
-            let stray = line.filter(|_| unknown && part);
-            after_secret = is_secret(key) || stray.is_some();
+            let stray = line.filter(|_| strays.has(key, &value, unknown));
             self.faults.extend(stray.map(|line| ConfigError::StrayLine { line }).or(fault));
         }
         self
@@ -306,12 +300,7 @@ impl StreamsConfigBuilder {
             }
             Place::Topic => self.raw.put(given, given, value.to_owned()),
             Place::Login(client) => {
-                let Some((username, password)) = jaas::login(value) else {
-                    let instead = "set `sasl.mechanism`, and for PLAIN and SCRAM `sasl.username` and \
-                                   `sasl.password`, for GSSAPI `sasl.kerberos.*`, for OAUTHBEARER \
-                                   `sasl.oauthbearer.*`";
-                    return Err(ConfigError::Unsupported { key: given.to_owned(), instead });
-                };
+                let (username, password) = login(given, value)?;
                 let prefix = client.map_or("", Client::prefix);
                 self.raw.put(&format!("{prefix}sasl.username"), given, username);
                 self.raw.put(&format!("{prefix}sasl.password"), given, password);
@@ -319,5 +308,37 @@ impl StreamsConfigBuilder {
             Place::Ignored(reason) => self.ignored.push((given.to_owned(), reason)),
         }
         Ok(())
+    }
+}
+
+/// The text of a file.
+pub(super) fn text_of(path: &Path) -> Result<String, ConfigError> {
+    let bytes = std::fs::read(path)
+        .map_err(|source| ConfigError::File { path: path.to_owned(), source: source.into() })?;
+    Ok(parse::text(bytes))
+}
+
+/// The user's name and password in a `sasl.jaas.config`, given under this name.
+pub(super) fn login(given: &str, value: &str) -> Result<(String, String), ConfigError> {
+    let instead = "set `sasl.mechanism`, and for PLAIN and SCRAM `sasl.username` and \
+                   `sasl.password`, for GSSAPI `sasl.kerberos.*`, for OAUTHBEARER \
+                   `sasl.oauthbearer.*`";
+    let unsupported = ConfigError::Unsupported { key: given.to_owned(), instead };
+    jaas::login(value).ok_or(unsupported)
+}
+
+/// Finds the lines that belong to the value before them: one that lost its backslash, or one of a PEM
+/// file.
+#[derive(Default)]
+pub(super) struct Strays {
+    after_secret: bool,
+}
+
+impl Strays {
+    /// Whether the next line is one; `unknown` if no key has a name like it.
+    pub(super) fn has(&mut self, key: &str, value: &str, unknown: bool) -> bool {
+        let part = self.after_secret || value.trim_matches('=').is_empty() || !is_name(key);
+        self.after_secret = is_secret(key) || unknown && part;
+        unknown && part
     }
 }

@@ -8,6 +8,7 @@
 //!   librdkafka about its own settings. All that is wrong is one answer.
 //! - `secrets.rs` says what is never shown.
 //! - `handlers.rs` makes the exception handlers.
+//! - `connection.rs` reads a file for a tool with a client of its own.
 //! - `clients.rs` tells each Kafka client's settings; `scale.rs` those that follow the number of
 //!   partitions.
 //!
@@ -18,6 +19,7 @@ mod accessors;
 mod builder;
 mod checks;
 mod clients;
+mod connection;
 mod error;
 mod given;
 mod handlers;
@@ -40,6 +42,7 @@ use oncestream_core::handlers::ErrorHandlers;
 
 pub use builder::StreamsConfigBuilder;
 pub use clients::ClientSettings;
+pub use connection::connection_properties;
 pub use error::ConfigError;
 pub use keys::Key;
 pub(crate) use scale::Scale;

@@ -28,6 +28,14 @@ const CONNECTION: &[&str] = &[
     "group.id",
 ];
 
+/// What to do about a librdkafka that lacks something.
+const WITHOUT_IT: &str = if cfg!(feature = "dynamic-linking") {
+    "librdkafka was built without it; install one that has it"
+} else {
+    "librdkafka was built without it; enable the cargo feature `ssl` (`gssapi` for Kerberos, `gzip` \
+     and `zstd` for these codecs)"
+};
+
 /// Whether there is a setting of this name, for any client.
 pub(super) fn knows(setting: &str) -> bool {
     match set(setting, "") {
@@ -52,11 +60,7 @@ pub(super) fn check(given: &str, setting: &str, value: &str) -> Result<(), Confi
     let Err(KafkaError::ClientConfig(_, text, ..)) = set(setting, value) else { return Ok(()) };
     let key = given.to_owned();
     if text.contains("not supported in this build") || text.starts_with("Unsupported value") {
-        return Err(ConfigError::Unsupported {
-            key,
-            instead: "librdkafka was built without it; enable the cargo feature `ssl` (`gssapi` for \
-                      Kerberos, `gzip` and `zstd` for these codecs)",
-        });
+        return Err(ConfigError::Unsupported { key, instead: WITHOUT_IT });
     }
     // The text may have the value, or a part of it: only what it says after that is told.
     let allowed = match text.rsplit_once("allowed range ") {

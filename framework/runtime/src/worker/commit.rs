@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use oncestream_core::TaskId;
 use oncestream_core::commit::{Action, CommitPermit, Symptom};
+use oncestream_core::error::TaskError;
 use oncestream_core::state::{Checkpoint, WriteBatch};
 use oncestream_core::task::{ChangelogId, Flushed, Position, Task};
 use rdkafka::{Offset, TopicPartitionList};
@@ -131,7 +132,8 @@ impl Worker {
         self.worked += began.elapsed();
         match flushed {
             Ok(()) => {}
-            Err(Unflushed::Failed(error)) => {
+            Err(Unflushed::Failed(task, source)) => {
+                let error = StreamsError::Task { task, source };
                 return Fact::Failed(self.classify_task_error(error));
             }
             Err(Unflushed::Late(task)) => {
@@ -310,7 +312,7 @@ fn late(action: String, waited: Duration) -> Failure {
 
 /// Why a task is not flushed.
 enum Unflushed {
-    Failed(StreamsError),
+    Failed(TaskId, TaskError),
     /// It still has records in work when the time is over.
     Late(TaskId),
 }
@@ -329,9 +331,7 @@ fn flush_task(
                 return Err(Unflushed::Late(task.id()));
             }
             Ok(Flushed::NotYet) => producer.await_report(),
-            Err(source) => {
-                return Err(Unflushed::Failed(StreamsError::Task { task: task.id(), source }));
-            }
+            Err(source) => return Err(Unflushed::Failed(task.id(), source)),
         }
     }
 }

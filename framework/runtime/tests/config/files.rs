@@ -39,8 +39,12 @@ fn told(error: &ConfigError) -> Vec<String> {
 
 const REQUIRED: &str = "application.id=app\nbootstrap.servers=broker:9092\n";
 
-const WITHOUT_TLS: &str = "is not supported: librdkafka was built without it; enable the cargo \
-    feature `ssl` (`gssapi` for Kerberos, `gzip` and `zstd` for these codecs)";
+const WITHOUT_TLS: &str = if cfg!(feature = "dynamic-linking") {
+    "is not supported: librdkafka was built without it; install one that has it"
+} else {
+    "is not supported: librdkafka was built without it; enable the cargo feature `ssl` (`gssapi` for \
+     Kerberos, `gzip` and `zstd` for these codecs)"
+};
 
 #[test]
 fn apache_kafkas_own_template_is_taken() {

@@ -92,3 +92,28 @@ fn deleting_records_keeps_the_sequence() {
     assert!(append(&mut log, one(0, 0)).unwrap().duplicate);
     append(&mut log, one(0, 1)).unwrap();
 }
+
+#[test]
+fn after_a_snapshot_the_last_batch_alone_is_recognised() {
+    let mut log = PartitionLog::new();
+    for sequence in 0..3 {
+        append(&mut log, one(0, sequence)).unwrap();
+    }
+    append(&mut log, send([("a", "1"), ("b", "2")]).by(1, 0, 3)).unwrap();
+    let known = log.producers();
+    log.restore_producers(&known);
+    assert_eq!(log.producers(), known);
+    let again = append(&mut log, send([("a", "1"), ("b", "2")]).by(1, 0, 3)).unwrap();
+    assert_eq!((again.duplicate, again.base_offset), (true, 3));
+    assert_eq!(error_of(append(&mut log, one(0, 2))), ResponseError::OutOfOrderSequenceNumber);
+    append(&mut log, one(0, 5)).unwrap();
+}
+
+#[test]
+fn a_restored_batch_may_begin_before_the_sequences_wrap_around() {
+    let mut log = PartitionLog::new();
+    let across = send([("a", "1"), ("b", "2"), ("c", "3")]).by(1, 0, i32::MAX);
+    append(&mut log, across.clone()).unwrap();
+    log.restore_producers(&log.producers());
+    assert!(append(&mut log, across).unwrap().duplicate);
+}

@@ -7,7 +7,7 @@ use rdkafka::client::{Client, ClientContext};
 
 /// Lets a producer's threads send what waits for its `linger.ms`, for so long or until nothing is
 /// in flight. The crate's own `flush` lets them only for a moment that they mostly miss.
-pub(crate) fn flush<C: ClientContext>(client: &Client<C>, time: Duration) {
+pub fn flush<C: ClientContext>(client: &Client<C>, time: Duration) {
     let time_ms = i32::try_from(time.as_millis()).unwrap_or(i32::MAX);
     // SAFETY: the client lives for the whole call, because it is borrowed. What is in flight, or
     // whether the client is a producer at all, the answer tells, which nothing hangs on.

@@ -17,7 +17,7 @@ mod member_id;
 mod partition_queue;
 mod topic_ids;
 
-pub(crate) use flush::flush;
+pub use flush::flush;
 pub(crate) use group::{Group, GroupMember, describe_group};
 pub(crate) use headers::headers;
 pub(crate) use member_id::member_id;

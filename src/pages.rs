@@ -1,0 +1,14 @@
+//! The README and the pages under `docs/`, so that `cargo test` compiles each Rust block in them, and
+//! runs those that are not marked `no_run`. Not part of any build.
+
+macro_rules! pages {
+    ($($page:ident: $path:literal,)*) => { $(#[doc = include_str!($path)] struct $page;)* };
+}
+
+pages! {
+    Readme: "../README.md",
+    Configuration: "../docs/configuration.md",
+    RecordsThatFail: "../docs/records-that-fail.md",
+    Reset: "../docs/reset.md",
+    Testing: "../docs/testing.md",
+}
