@@ -11,6 +11,7 @@ use oncestream_inspect::{Client, ClientConfig, Scope, producers, transactions};
 use oncestream_runtime::config::connection_properties;
 use serde::Serialize;
 
+use crate::broker::stopped;
 use crate::print::{print, print_json};
 
 /// So many of the things that could not be looked at are named.
@@ -106,8 +107,16 @@ struct Cluster {
     json: bool,
 }
 
-/// Asks and prints.
+/// Asks and prints, until Ctrl-C or SIGTERM.
 pub(crate) async fn run(flags: Flags) -> anyhow::Result<()> {
+    let stopped = stopped()?;
+    tokio::select! {
+        done = ask(flags) => done,
+        _ = stopped => bail!("stopped before all was answered"),
+    }
+}
+
+async fn ask(flags: Flags) -> anyhow::Result<()> {
     match flags.what {
         What::Producers(flags) => {
             let mut client = flags.cluster.connect().await?;

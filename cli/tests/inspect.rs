@@ -234,7 +234,8 @@ fn ctrl_c_ends_it_while_it_waits_for_an_answer() {
         .spawn()
         .unwrap();
     let (mut connection, _) = silent.accept().unwrap();
-    // It has asked, and waits.
+    // It has asked, and waits. Where the signal is ignored from the start, as in a script's
+    // background, the command listens for it all the same.
     connection.read_exact(&mut [0; 4]).unwrap();
     let begun = Instant::now();
     let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();

@@ -18,6 +18,8 @@ mod restore;
 mod stale;
 mod symptom;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod topics;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -205,19 +207,23 @@ impl Worker {
         let waits = self.waits_for_topics()?;
         self.set_state(if waits { WorkerState::Running } else { WorkerState::Rebalancing });
         while !self.shared.stop.load(Ordering::Acquire) {
-            self.poll()?;
-            while let Some(event) = self.consumer.next_rebalance() {
-                self.rebalance(event)?;
-            }
-            self.look_at_group()?;
-            self.look_after_waiting()?;
-            self.commit_starts()?;
-            self.restore_step()?;
-            self.process_waiting()?;
-            self.punctuate()?;
-            self.commit_if_due()?;
+            self.turn()?;
         }
         Ok(())
+    }
+
+    fn turn(&mut self) -> Result<(), StreamsError> {
+        self.poll()?;
+        while let Some(event) = self.consumer.next_rebalance() {
+            self.rebalance(event)?;
+        }
+        self.look_at_group()?;
+        self.look_after_waiting()?;
+        self.commit_starts()?;
+        self.restore_step()?;
+        self.process_waiting()?;
+        self.punctuate()?;
+        self.commit_if_due()
     }
 
     /// Commits what was processed, or aborts it after an error, and ends the tasks.

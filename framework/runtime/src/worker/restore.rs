@@ -389,3 +389,51 @@ impl Restore {
         Ok(read)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::io;
+    use std::net::TcpListener;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::config::StreamsConfig;
+
+    /// What a subscriber of `tracing` was told, as text.
+    #[derive(Clone, Default)]
+    struct Told(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Told {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(text)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The records of a restore come by queues of their own, and nobody reads the main one by the way.
+    #[test]
+    fn what_the_restore_consumer_has_to_say_is_heard() {
+        // A port that nobody listens on.
+        let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let config = StreamsConfig::builder("app", &nobody).build().unwrap();
+        let consumer = restore_consumer(&config.restore_consumer_settings(0)).unwrap();
+        let restorer = Restorer { consumer: Some(consumer), ..Restorer::default() };
+        let told = Told::default();
+        let writer = told.clone();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let until = Instant::now() + Duration::from_secs(60);
+            while !String::from_utf8_lossy(&told.0.lock().unwrap()).contains(&nobody) {
+                assert!(Instant::now() < until, "no error of a connection was told");
+                restorer.listen();
+                std::thread::yield_now();
+            }
+        });
+    }
+}
