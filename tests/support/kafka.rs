@@ -113,8 +113,15 @@ pub fn committed(consumer: &BaseConsumer, topic: &str) -> Vec<Option<i64>> {
     let mut list = TopicPartitionList::new();
     let count = partitions(consumer, topic);
     list.add_partition_range(topic, 0, count - 1);
-    // A transaction that pends on the offsets is waited for; it may last until its timeout.
-    let found = consumer.committed_offsets(list, LIMIT).unwrap();
+    // A transaction that pends on the offsets is waited for; it may last until its timeout. A
+    // coordinator that moves, or has just come, is asked again.
+    let deadline = Instant::now() + LIMIT;
+    let found = loop {
+        match consumer.committed_offsets(list.clone(), LIMIT) {
+            Ok(found) => break found,
+            Err(error) => assert!(Instant::now() < deadline, "{topic}: {error}"),
+        }
+    };
     let offset = |p| match found.find_partition(topic, p).unwrap().offset() {
         Offset::Offset(offset) => Some(offset),
         _ => None,

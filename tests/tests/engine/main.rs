@@ -14,8 +14,6 @@ mod extremes;
 mod generations;
 mod handlers;
 mod internal_topics;
-#[cfg(unix)]
-mod kills;
 mod lagging;
 mod lifecycle;
 mod neighbours;

@@ -1,10 +1,13 @@
 //! Processes of an application are killed, added and stopped while records flow.
 //! What comes out must be exact, and a run without exactly once must not be.
 //!
-//! Run with `cargo test -p oncestream-tests --test engine kills::`, on the embedded broker, and with
+//! Run with `cargo test -p oncestream-tests --test kills`, on the embedded broker, and with
 //! `ONCESTREAM_TEST_BROKER=apache` on Apache Kafka, which needs Java, and Maven once.
 //! `ONCESTREAM_TEST_SEED` repeats the choices of a run, though not its timing; `-- --nocapture`
 //! shows what was done.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
 
