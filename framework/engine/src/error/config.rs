@@ -124,7 +124,8 @@ pub enum ConfigError {
 
 impl ConfigError {
     /// One of them as it is, more as [`Several`](Self::Several).
-    pub(super) fn all(mut errors: Vec<Self>) -> Result<(), Self> {
+    #[doc(hidden)]
+    pub fn all(mut errors: Vec<Self>) -> Result<(), Self> {
         match errors.len() {
             0 | 1 => errors.pop().map_or(Ok(()), Err),
             _ => Err(Self::Several(errors)),

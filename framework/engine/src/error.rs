@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use oncestream_core::TaskId;
+use oncestream_core::commit::Verdict;
 use oncestream_core::error::{TaskError, TopologyError};
 use oncestream_core::state::BackendError;
 use oncestream_core::task::{Activity, BuildError};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+mod config;
+
+pub use config::ConfigError;
 
 use crate::access::{ConnectionFault, Resource};
-use crate::clients::{Step, Verdict, advice, judge};
-use crate::config::ConfigError;
+use crate::client_error::ClientError;
+use crate::verdict::{ErrorKind, Step};
 
 /// An application that could not start, or had to stop.
 ///
@@ -44,7 +48,7 @@ pub enum StreamsError {
         /// Why the last connection failed.
         reason: String,
         /// What the client said last.
-        source: Box<KafkaError>,
+        source: Box<ClientError>,
     },
     /// Brokers answer and refuse: wrong credentials, an unknown certificate, another protocol.
     #[error("the brokers at {bootstrap_servers} refuse the connection: {fault}: {reason}")]
@@ -226,7 +230,7 @@ pub enum StreamsError {
         partition: i32,
     },
     /// A record was refused by the broker for good.
-    #[error("a record for {} cannot be produced: {source}{}", place(topic, *partition, *timestamp), advice(source))]
+    #[error("a record for {} cannot be produced: {source}{}", place(topic, *partition, *timestamp), source.advice())]
     Produce {
         /// The topic.
         topic: String,
@@ -235,13 +239,13 @@ pub enum StreamsError {
         /// The record's time in milliseconds; -1 where it is not known.
         timestamp: i64,
         /// What the client said.
-        source: KafkaError,
+        source: ClientError,
     },
     /// A changelog's record was refused by the broker for good. No handler may drop it: the store
     /// would differ from its changelog.
     #[error(
         "store {store}: a record for its changelog {} cannot be produced: {source}{}",
-        place(topic, *partition, *timestamp), advice(source)
+        place(topic, *partition, *timestamp), source.advice()
     )]
     Changelog {
         /// The store.
@@ -253,15 +257,15 @@ pub enum StreamsError {
         /// The record's time in milliseconds; -1 where it is not known.
         timestamp: i64,
         /// What the client said.
-        source: Box<KafkaError>,
+        source: Box<ClientError>,
     },
     /// A Kafka client failed for good.
-    #[error("{action}: {source}{}", advice(source))]
+    #[error("{action}: {source}{}", source.advice())]
     Client {
         /// What was being done, with the name of the thing.
         action: String,
         /// What the client said.
-        source: KafkaError,
+        source: ClientError,
     },
     /// The same thing went wrong again and again, and nothing could be committed in between.
     #[error(
@@ -362,7 +366,7 @@ fn doing(task: Option<TaskId>, activity: Option<&Activity>) -> String {
 }
 
 impl StreamsError {
-    pub(crate) fn not_authorized(
+    pub fn not_authorized(
         resource: Resource,
         name: impl Into<String>,
         operation: &'static str,
@@ -371,35 +375,34 @@ impl StreamsError {
     }
 
     /// The group has gone on without this member.
-    pub(crate) fn is_of_group(&self) -> bool {
+    pub fn is_of_group(&self) -> bool {
         match self {
             Self::Client { source, .. } => {
-                judge(source, Step::GroupCommit, None) == Verdict::StaleMember
+                source.judge(Step::GroupCommit, None) == Verdict::StaleMember
             }
             _ => false,
         }
     }
 
     /// An error while a topic was read.
-    pub(crate) fn reading(action: String, topic: &str, source: KafkaError) -> Self {
-        if source.rdkafka_error_code() == Some(RDKafkaErrorCode::TopicAuthorizationFailed) {
+    pub fn reading(action: String, topic: &str, source: ClientError) -> Self {
+        if source.rdkafka_error_code() == Some(RDClientErrorCode::TopicAuthorizationFailed) {
             return Self::not_authorized(Resource::Topic, topic, "Read");
         }
         Self::client(action, source)
     }
 
-    pub(crate) fn client(action: impl Into<String>, source: KafkaError) -> Self {
+    pub fn client(action: impl Into<String>, source: ClientError) -> Self {
         Self::Client { action: action.into(), source }
     }
 
-    pub(crate) fn build(task: TaskId, source: BuildError) -> Self {
+    pub fn build(task: TaskId, source: BuildError) -> Self {
         match source {
             BuildError::Topology(e) => Self::Topology(e),
             BuildError::Store(source) => Self::Task { task, source },
-            other => Self::Client {
-                action: format!("task {task}: {other}"),
-                source: KafkaError::Canceled,
-            },
+            other => {
+                Self::client(format!("making task {task}"), ClientError::new(ErrorKind::Other, other))
+            }
         }
     }
 }
