@@ -386,7 +386,7 @@ impl StreamsError {
 
     /// An error while a topic was read.
     pub fn reading(action: String, topic: &str, source: ClientError) -> Self {
-        if source.rdkafka_error_code() == Some(RDClientErrorCode::TopicAuthorizationFailed) {
+        if source.denied() == Some(Resource::Topic) {
             return Self::not_authorized(Resource::Topic, topic, "Read");
         }
         Self::client(action, source)
