@@ -125,6 +125,11 @@ impl LocalBroker {
         ClusterView::of(&self.shared.cluster())
     }
 
+    /// The number of partitions of a topic; none if it is not there.
+    pub fn partition_count(&self, topic: &str) -> Option<usize> {
+        self.shared.cluster().topics.get(topic).map(|topic| topic.partitions.len())
+    }
+
     /// The records of a partition in the order of their offsets, control records and those of
     /// aborted transactions among them. Empty if there is no such partition.
     pub fn records(&self, topic: &str, partition: i32) -> Vec<LogRecord> {
@@ -184,7 +189,7 @@ impl LocalConnection {
     pub fn call(&self, request: impl Into<RequestKind>) -> Result<ResponseKind, ConnectionLost> {
         self.send(request)
             .poll()
-            .and_then(|answer| answer.transpose())
+            .and_then(Result::transpose)
             .unwrap_or(Err(ConnectionLost))
     }
 }
