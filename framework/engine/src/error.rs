@@ -366,6 +366,7 @@ fn doing(task: Option<TaskId>, activity: Option<&Activity>) -> String {
 }
 
 impl StreamsError {
+    /// A right on something is missing.
     pub fn not_authorized(
         resource: Resource,
         name: impl Into<String>,
@@ -392,17 +393,19 @@ impl StreamsError {
         Self::client(action, source)
     }
 
+    /// A client has failed at an action.
     pub fn client(action: impl Into<String>, source: ClientError) -> Self {
         Self::Client { action: action.into(), source }
     }
 
-    pub fn build(task: TaskId, source: BuildError) -> Self {
+    pub(crate) fn build(task: TaskId, source: BuildError) -> Self {
         match source {
             BuildError::Topology(e) => Self::Topology(e),
             BuildError::Store(source) => Self::Task { task, source },
-            other => {
-                Self::client(format!("making task {task}"), ClientError::new(ErrorKind::Other, other))
-            }
+            other => Self::client(
+                format!("making task {task}"),
+                ClientError::new(ErrorKind::Other, other),
+            ),
         }
     }
 }

@@ -43,9 +43,9 @@ fn instance(broker: &Broker, runtime: &Runtime) -> Arc<Shared> {
 }
 
 fn turn_until(worker: &mut Worker, what: &str, is_so: impl Fn(&Worker) -> bool) {
-    let until = Instant::now() + LIMIT;
+    let until = self.now() + LIMIT;
     while !is_so(worker) {
-        assert!(Instant::now() < until, "waited in vain for {what}");
+        assert!(self.now() < until, "waited in vain for {what}");
         worker.turn().unwrap();
     }
 }
