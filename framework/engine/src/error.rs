@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use oncestream_core::TaskId;
 use oncestream_core::commit::Verdict;
-use oncestream_core::error::{TaskError, TopologyError};
+use oncestream_core::error::{BoxError, TaskError, TopologyError};
 use oncestream_core::state::BackendError;
 use oncestream_core::task::{Activity, BuildError};
 
@@ -266,6 +266,16 @@ pub enum StreamsError {
         action: String,
         /// What the client said.
         source: ClientError,
+    },
+    /// Something that commits together with Kafka's transactions has failed for good.
+    #[error("{participant} cannot {action}: {source}")]
+    Participant {
+        /// What it calls itself.
+        participant: String,
+        /// What it was asked for: to recover, to prepare or to apply.
+        action: &'static str,
+        /// What it said.
+        source: BoxError,
     },
     /// The same thing went wrong again and again, and nothing could be committed in between.
     #[error(

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - Only [`Worker::drive`] executes actions, and each action's outcome goes back as a fact.
-//! - The stores' batch is applied only for [`Action::Apply`], and cleared on every way back.
+//! - Participants apply only for [`Action::Apply`], and discard on every way back.
 //! - Tasks are told that they are committed after the last step only, whichever that is.
 
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use oncestream_core::TaskId;
 use oncestream_core::commit::{Action, CommitPermit, Symptom};
 use oncestream_core::error::TaskError;
-use oncestream_core::state::{Checkpoint, WriteBatch};
-use oncestream_core::task::{ChangelogId, Flushed, Position, Task};
+use oncestream_core::state::WriteBatch;
+use oncestream_core::task::{Flushed, Position, Task};
 
 use super::{Fact, Failure, Worker};
 use crate::error::StreamsError;
@@ -128,7 +128,8 @@ impl<P: Ports> Worker<P> {
         let mut flushed = Ok(());
         for task in self.tasks.running_tasks() {
             let _span = tracing::debug_span!("task", id = %task.id()).entered();
-            flushed = flush_task(task, producer, &mut self.batch, || clock.now() >= began + limit);
+            flushed =
+                flush_task(task, producer, self.stores.batch(), || clock.now() >= began + limit);
             if flushed.is_err() {
                 break;
             }
@@ -151,14 +152,14 @@ impl<P: Ports> Worker<P> {
             return Fact::Failed(failure);
         }
         if in_time {
-            return Fact::Done;
+            return self.prepare();
         }
         Fact::Failed(late(format!("worker {}: waiting for acknowledgements", self.index), limit))
     }
 
     /// The positions to commit: what changed, or, if nothing did, one that is known, so that the
     /// broker checks the generation.
-    fn positions(&mut self) -> Vec<Position> {
+    pub(super) fn positions(&mut self) -> Vec<Position> {
         let changed: Vec<Position> =
             self.tasks.running_tasks().flat_map(|t| t.positions().collect::<Vec<_>>()).collect();
         if !changed.is_empty() {
@@ -217,40 +218,6 @@ impl<P: Ports> Worker<P> {
         }
     }
 
-    /// Puts data and changelog offsets of all stores down together.
-    fn apply(&mut self) -> Fact {
-        let now_ms = self.wall_clock_ms();
-        let Some(producer) = &self.producer else {
-            return Fact::Failed(Failure::silent(Symptom::NoProducer));
-        };
-        let offsets = producer.take_changelogs();
-        for store in self.tasks.running_tasks().flat_map(|task| task.stores()) {
-            let store = store.state();
-            let Some(changelog) = store.changelog() else { continue };
-            let Some(offset) = offsets.get(&changelog.id) else { continue };
-            let source = self.sources.get(&changelog.topic).cloned().unwrap_or_default();
-            let checkpoint = Checkpoint { offset: *offset, written_at_ms: now_ms, source };
-            checkpoint.write(store.keyspace_name(), &mut self.batch);
-        }
-        // A task without a store owns nothing here, and may have a twin with other partitions.
-        let with_stores = self.tasks.entries().iter().filter(|e| !e.task.stores().is_empty());
-        let owned = with_stores.map(|e| e.task.id());
-        match self.stores().apply(self.index, owned, &self.batch) {
-            Ok(true) => {}
-            Ok(false) => {
-                tracing::warn!(
-                    worker = self.index,
-                    "a task moved to another worker during its commit"
-                );
-                // What is committed is committed; the tasks follow their changelogs from here.
-                return Fact::Failed(Failure::silent(Symptom::Moved));
-            }
-            Err(error) => return Fact::Failed(Failure::new(Symptom::Fatal, error.into())),
-        }
-        self.batch.clear();
-        Fact::Done
-    }
-
     /// The last step of a commit succeeded: nothing of it will be taken back.
     fn settled(&mut self) {
         let mut dropped = 0;
@@ -290,13 +257,6 @@ impl<P: Ports> Worker<P> {
         if !before.is_empty() {
             self.cluster().purge(before);
         }
-    }
-
-    /// The next free changelog ids.
-    pub(super) fn take_changelog_ids(&mut self, count: usize) -> ChangelogId {
-        let first = self.next_changelog;
-        self.next_changelog = ChangelogId(first.0.wrapping_add(count as u32));
-        first
     }
 }
 

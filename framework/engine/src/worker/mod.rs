@@ -9,7 +9,9 @@ mod assignment;
 mod commit;
 mod denied;
 mod group;
+mod local_stores;
 mod pace;
+mod participants;
 mod poll;
 mod positions;
 mod producing;
@@ -17,13 +19,15 @@ mod rebalance;
 mod recovery;
 mod restore;
 mod stale;
+mod starts;
 mod symptom;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod waiting;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,17 +36,21 @@ use std::time::{Duration, Instant};
 
 use oncestream_core::commit::CommitMachine;
 use oncestream_core::graph::Topology;
-use oncestream_core::state::{CacheBudget, Incarnation, WriteBatch};
-use oncestream_core::task::{ChangelogId, Position, Task, TaskConfig};
-use oncestream_core::{TaskId, TopicPartition};
+use oncestream_core::state::CacheBudget;
+use oncestream_core::task::{Task, TaskConfig};
+use oncestream_core::TopicPartition;
 
 use crate::error::StreamsError;
 use crate::metrics::WorkerMetrics;
-use crate::ports::{Clock, GroupConsumer, Ports, Stores};
+use crate::participant::Participant;
+use crate::ports::{Clock, GroupConsumer, Ports};
 use crate::settings::WorkerSettings;
 use group::GroupWatch;
+use local_stores::LocalStores;
 use restore::Restorer;
+use starts::Starts;
 use tasks::{Route, TaskSet};
+use waiting::Waiting;
 
 /// What the worker saw, and which error tells of it.
 type Fact = oncestream_core::commit::Fact<StreamsError>;
@@ -113,30 +121,19 @@ pub struct Worker<P: Ports> {
     tasks: TaskSet,
     restorer: Restorer<P::Changelogs>,
     machine: CommitMachine<StreamsError>,
-    /// What the stores of the commit under way will apply.
-    batch: WriteBatch,
+    /// The first participant of each commit.
+    stores: LocalStores,
+    /// The others.
+    participants: Vec<Box<dyn Participant>>,
     assigned: Vec<TopicPartition>,
     group: GroupWatch<P::Generation>,
-    /// Where inputs begin that have nothing committed there: to be committed before a task runs.
-    uncommitted_starts: Vec<Position>,
-    next_start_commit: Option<Instant>,
-    /// Since when the coordinator does not take them.
-    starts_refused_since: Option<Instant>,
-    /// Inputs of waiting tasks of which none has a committed offset: see `positions.rs`.
-    held_starts: HashSet<TopicPartition>,
-    /// Tasks with a store that lack an input, and what they lack. Their partitions are paused.
-    waiting: BTreeMap<TaskId, Vec<TopicPartition>>,
-    next_waiting_look: Instant,
-    waiting_pause: Duration,
-    waiting_told: Option<Instant>,
-    /// Which topics the changelogs are, as of the last start of tasks.
-    sources: HashMap<Arc<str>, Incarnation>,
+    starts: Starts,
+    waiting: Waiting,
     /// The group has decided what is assigned, be it nothing.
     joined: bool,
     /// A revocation is being handled: tasks that fail are dropped, not started again.
     revoking: bool,
     paused: HashSet<TopicPartition>,
-    next_changelog: ChangelogId,
     next_commit: Instant,
     next_purge: Instant,
     opened_at: Instant,
@@ -181,22 +178,15 @@ impl<P: Ports> Worker<P> {
             tasks: TaskSet::default(),
             restorer: Restorer::default(),
             machine: CommitMachine::new(guarantee),
-            batch: WriteBatch::default(),
+            stores: LocalStores::new(shared.ports.stores().clone()),
+            participants: shared.ports.participants(index),
             assigned: Vec::new(),
             group: GroupWatch::default(),
-            uncommitted_starts: Vec::new(),
-            next_start_commit: None,
-            starts_refused_since: None,
-            held_starts: HashSet::new(),
-            waiting: BTreeMap::new(),
-            next_waiting_look: now,
-            waiting_pause: Duration::ZERO,
-            waiting_told: None,
-            sources: HashMap::new(),
+            starts: Starts::default(),
+            waiting: Waiting::new(now),
             joined: false,
             revoking: false,
             paused: HashSet::new(),
-            next_changelog: ChangelogId(0),
             next_commit: now + settings.commit_interval,
             next_purge: now + settings.repartition_purge_interval,
             opened_at: now,
@@ -298,6 +288,11 @@ impl<P: Ports> Worker<P> {
         self.tasks.entries().iter().map(|entry| &entry.task)
     }
 
+    /// How many commits have succeeded.
+    pub fn commits(&self) -> u64 {
+        self.committed
+    }
+
     /// Commits what there is, whether it is due or not.
     ///
     /// # Errors
@@ -320,9 +315,5 @@ impl<P: Ports> Worker<P> {
 
     fn cluster(&self) -> &P::Cluster {
         self.shared.ports.cluster()
-    }
-
-    fn stores(&self) -> &Stores {
-        self.shared.ports.stores()
     }
 }

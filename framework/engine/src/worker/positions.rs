@@ -17,11 +17,9 @@ use oncestream_core::task::{OffsetMetadata, Position};
 
 use super::Worker;
 use super::restore::{LOOK_EVERY, LOOK_TIMEOUT, UNSETTLED_LIMIT};
-use crate::client_error::ClientError;
 use crate::error::StreamsError;
 use crate::ports::{Cluster, Committed, GroupConsumer, Ports};
 use crate::settings::AutoOffsetReset;
-use crate::verdict::ErrorKind;
 
 /// How long the leaders of all inputs may take to know ends that were committed: longer than a
 /// leader that was cut off takes to learn that it is none.
@@ -81,7 +79,7 @@ impl<P: Ports> Worker<P> {
         let bounds = self.cluster().bounds(partitions);
         let patience = self.now() + END_PATIENCE;
         let mut positions = Vec::with_capacity(partitions.len());
-        self.uncommitted_starts.clear();
+        self.starts.clear();
         for (partition, c) in partitions.iter().zip(committed) {
             if c.is_some_and(|c| c.is_resetting) {
                 let (topic, partition) = (partition.topic.to_string(), partition.partition);
@@ -108,7 +106,7 @@ impl<P: Ports> Worker<P> {
                 let metadata =
                     committed.map_or(OffsetMetadata { partition_time: -1 }, |c| c.metadata);
                 let partition = partition.clone();
-                self.uncommitted_starts.push(Position { partition, offset, metadata });
+                self.starts.add(Position { partition, offset, metadata });
             }
             positions.push(offset);
         }
@@ -186,54 +184,6 @@ impl<P: Ports> Worker<P> {
         }
     }
 
-    /// Commits where partitions begin that have nothing committed there, as soon as that can be
-    /// done: the group may be changing, or its coordinator away.
-    pub(super) fn commit_starts(&mut self) -> Result<(), StreamsError> {
-        let now = self.now();
-        if self.uncommitted_starts.is_empty()
-            || self.next_start_commit.is_some_and(|at| now < at)
-            || !self.group.is_confirmed()
-            || self.consumer.is_rebalancing()
-        {
-            return Ok(());
-        }
-        self.next_start_commit = Some(now + LOOK_EVERY);
-        let (held, free): (Vec<_>, Vec<_>) = std::mem::take(&mut self.uncommitted_starts)
-            .into_iter()
-            .partition(|start| self.must_not_begin(&start.partition));
-        let done = if free.is_empty() { Ok(()) } else { self.consumer.commit(&free) };
-        self.uncommitted_starts = held;
-        let Err(error) = done else {
-            self.starts_refused_since = None;
-            return Ok(());
-        };
-        self.uncommitted_starts.extend(free);
-        // A coordinator may not know of a topic yet that the others know.
-        let is_patient = now - *self.starts_refused_since.get_or_insert(now) < UNSETTLED_LIMIT;
-        if error.is_transient()
-            || error.is_unsettled() && is_patient
-            || is_fenced_by_a_rejoin(&error, self)
-        {
-            tracing::info!(worker = self.index, %error, "the first positions are not committed yet");
-            return Ok(());
-        }
-        Err(StreamsError::client("committing the first positions", error))
-    }
-
-    /// Whether the store of a partition's task may turn out to be a reason not to begin.
-    fn must_not_begin(&self, partition: &TopicPartition) -> bool {
-        let of_task = self.tasks.entries().iter().find(|e| e.partitions.contains(partition));
-        match of_task {
-            Some(entry) => entry.offsets_missing && self.restorer.is_restoring(entry.task.id()),
-            None => self.held_starts.contains(partition),
-        }
-    }
-
-    /// Whether something of a task's inputs is still to be committed before it may run.
-    pub(super) fn has_uncommitted_start(&self, partitions: &[TopicPartition]) -> bool {
-        self.uncommitted_starts.iter().any(|start| partitions.contains(&start.partition))
-    }
-
     /// Whether a topic is a repartition topic of this application.
     pub(super) fn is_repartition(&self, topic: &str) -> bool {
         let application_id = &self.shared.settings.application_id;
@@ -242,11 +192,6 @@ impl<P: Ports> Worker<P> {
             .map(|def| TopicRef::Repartition(def.name.clone()))
             .any(|own| &*own.resolve(application_id) == topic)
     }
-}
-
-/// A static member that was thought dead is told that it is fenced until it joins again.
-fn is_fenced_by_a_rejoin<P: Ports>(error: &ClientError, worker: &Worker<P>) -> bool {
-    error.kind() == ErrorKind::Instance && worker.consumer.is_rebalancing()
 }
 
 fn refused(partition: &TopicPartition, committed: Option<Committed>) -> StreamsError {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use oncestream_core::commit::{Fact, Symptom};
+use oncestream_core::commit::Fact;
 use oncestream_core::graph::Topology;
 use oncestream_core::task::{OffsetMetadata, Task};
 use oncestream_core::{TaskId, TopicPartition};
@@ -18,7 +18,7 @@ use oncestream_core::{TaskId, TopicPartition};
 use super::assignment::{self, Plan};
 use super::restore::{LOOK_EVERY, UNSETTLED_LIMIT};
 use super::tasks::{Entry, Phase};
-use super::{Failure, Worker, WorkerState};
+use super::{Worker, WorkerState};
 use crate::client_error::ClientError;
 use crate::error::StreamsError;
 use crate::ports::{Cluster, Committed, GroupConsumer, Ports, Rebalance, Topics};
@@ -33,10 +33,6 @@ pub(super) const COUNTS_LOOK: Duration = Duration::from_millis(200);
 /// How long a changelog may be unknown that was there before.
 const GONE_LIMIT: Duration = Duration::from_secs(10);
 const OFFSETS_STEP: Duration = Duration::from_secs(5);
-/// How soon and how seldom tasks that lack an input are looked at, and how often they are told.
-const WAITING_LOOK: Duration = Duration::from_secs(1);
-const MAX_WAITING_LOOK: Duration = Duration::from_secs(30);
-const WAITING_TOLD: Duration = Duration::from_secs(30);
 
 impl<P: Ports> Worker<P> {
     pub(super) fn rebalance(&mut self, event: Rebalance) -> Result<(), StreamsError> {
@@ -149,11 +145,15 @@ impl<P: Ports> Worker<P> {
         let offsets = self.first_positions(&partitions, &committed)?;
         self.find_sources(whole.keys())?;
         for (id, inputs) in whole {
-            self.stores().claim(id, self.index);
+            self.shared.ports.stores().claim(id, self.index);
             let has_committed = |p: &TopicPartition| {
                 partitions.iter().position(|q| q == p).is_some_and(|at| committed[at].is_some())
             };
             let offsets_missing = !inputs.iter().any(has_committed);
+            let at = |p: &TopicPartition| partitions.iter().position(|q| q == p);
+            let offset = |p: &TopicPartition| Some(committed[at(p)?]?.offset);
+            let known: Vec<_> = inputs.iter().map(|p| (p.clone(), offset(p))).collect();
+            self.recover(id, &known)?;
             self.make_task(id, inputs, offsets_missing)?;
         }
         for entry in self.tasks.entries_mut() {
@@ -174,10 +174,9 @@ impl<P: Ports> Worker<P> {
             .pause(&partitions)
             .map_err(|e| StreamsError::client("pausing partitions", e))?;
         self.metrics.tasks.set(self.tasks.entries().len() as f64);
-        self.held_starts = self.starts_to_hold(&waiting, &partitions, &committed)?;
-        self.waiting = waiting;
-        (self.next_waiting_look, self.waiting_told) = (self.now(), None);
-        self.waiting_pause = WAITING_LOOK;
+        let held = self.starts_to_hold(&waiting, &partitions, &committed)?;
+        self.starts.hold(held);
+        self.waiting.begin(waiting, self.now());
         self.joined = true;
         self.start_restore()
     }
@@ -206,41 +205,6 @@ impl<P: Ports> Worker<P> {
         Ok(held)
     }
 
-    /// Tasks that lack an input wait for a rebalance that brings it: another member has it until
-    /// it learns of a topic, or until it is upgraded. The client is made to look at the topics of
-    /// its subscription, so that this does not take until its metadata is refreshed.
-    pub(super) fn look_after_waiting(&mut self) -> Result<(), StreamsError> {
-        let now = self.now();
-        if self.waiting.is_empty() || now < self.next_waiting_look {
-            return Ok(());
-        }
-        self.next_waiting_look = now + self.waiting_pause;
-        self.waiting_pause = (self.waiting_pause * 2).min(MAX_WAITING_LOOK);
-        if self.waiting_told.is_none_or(|told| now >= told + WAITING_TOLD) {
-            self.waiting_told = Some(now);
-            for (task, lacks) in &self.waiting {
-                let lacks: Vec<String> = lacks.iter().map(ToString::to_string).collect();
-                tracing::warn!(
-                    worker = self.index, %task, lacks = lacks.join(", "),
-                    "a task waits, because inputs of its store are not assigned to this member: \
-                     another member has them, or does not know of them yet"
-                );
-            }
-        }
-        self.consumer.look_for_topics();
-        // The topic that is lacked may be gone by now. A broker that is away is no answer.
-        let Ok(there) = self.cluster().topics() else { return Ok(()) };
-        let application_id = &*self.shared.settings.application_id;
-        let plan = assignment::plan(&self.shared.topology, application_id, &there, &self.assigned);
-        match plan {
-            Ok(plan) if plan.waiting != self.waiting && !self.consumer.is_rebalancing() => {
-                self.commit()?;
-                self.report(Fact::Failed(Failure::silent(Symptom::Moved)))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Learns which topics the changelogs of tasks are, for the checkpoints of their stores.
     fn find_sources<'a>(
         &mut self,
@@ -259,13 +223,13 @@ impl<P: Ports> Worker<P> {
         let now = self.now();
         let deadline = |topic: &str, e: &ClientError| {
             // A broker that is new or behind is believed sooner about what was there before.
-            let is_gone = e.is_unknown_topic() && self.sources.contains_key(topic);
+            let is_gone = e.is_unknown_topic() && self.stores.knows_source(topic);
             now + if is_gone { GONE_LIMIT } else { UNSETTLED_LIMIT }
         };
         loop {
             match self.cluster().incarnations(&topics) {
                 Ok(found) => {
-                    self.sources = topics.into_iter().zip(found).collect();
+                    self.stores.set_sources(topics.into_iter().zip(found).collect());
                     return Ok(());
                 }
                 Err((topic, e))
@@ -291,7 +255,7 @@ impl<P: Ports> Worker<P> {
     ) -> Result<(), StreamsError> {
         self.discard_stale_stores(id)?;
         let sub = &self.shared.topology.sub_topologies()[id.sub_topology.0];
-        let first = self.take_changelog_ids(sub.stores.len());
+        let first = self.stores.take_changelog_ids(sub.stores.len());
         let task = Task::new(
             &self.shared.topology,
             id,
@@ -329,7 +293,7 @@ impl<P: Ports> Worker<P> {
             e.phase == Phase::Restoring
                 && self.group.is_confirmed()
                 && !self.restorer.is_restoring(e.task.id())
-                && !self.has_uncommitted_start(&e.partitions)
+                && !self.starts.has_any_of(&e.partitions)
         };
         let ready: Vec<TaskId> =
             self.tasks.entries().iter().filter(is_ready).map(|e| e.task.id()).collect();

@@ -163,11 +163,10 @@ impl<P: Ports> Worker<P> {
     pub(super) fn drop_tasks(&mut self) {
         self.restorer.cancel();
         self.tasks.clear();
-        self.batch.clear();
+        self.discard_prepared();
         self.paused.clear();
         self.waiting.clear();
-        self.uncommitted_starts.clear();
-        self.held_starts.clear();
+        self.starts.clear();
     }
 
     fn log_cause(&self, then: &str) {

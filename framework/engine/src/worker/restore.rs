@@ -195,7 +195,7 @@ impl<P: Ports> Worker<P> {
                     store: store.clone(),
                     from,
                     target: high,
-                    source: self.source_of(&changelog.topic),
+                    source: self.stores.source_of(&changelog.topic),
                     must_be_empty,
                     queue: None,
                     metrics: RestoreMetrics::new(state.name(), partition.partition),

@@ -54,7 +54,7 @@ fn staleness(
 impl<P: Ports> Worker<P> {
     /// The checkpoint of a store of a task.
     pub(super) fn checkpoint(&self, keyspace: &str) -> Result<Option<Checkpoint>, StreamsError> {
-        let backend = self.stores().backend();
+        let backend = self.shared.ports.stores().backend();
         let checkpoints = backend.keyspace(CHECKPOINTS)?;
         let mut found = None;
         let read =
@@ -80,7 +80,7 @@ impl<P: Ports> Worker<P> {
             }
             let keyspace = id.keyspace_name(&def.name);
             let topic = Topology::changelog_topic(&shared.settings.application_id, &def.name);
-            let source = self.source_of(&topic);
+            let source = self.stores.source_of(&topic);
             let retention_ms = self.cluster().delete_retention_ms(&topic);
             let (low, high) = self.watermarks(&TopicPartition::new(topic, id.partition))?;
             let now = Changelog { source: &source, low, high, retention_ms };
@@ -94,8 +94,8 @@ impl<P: Ports> Worker<P> {
             if !self.forget_checkpoint(id, &keyspace)? {
                 return Ok(());
             }
-            self.stores().backend().persist()?;
-            self.stores().backend().drop_keyspace(&keyspace)?;
+            self.shared.ports.stores().backend().persist()?;
+            self.shared.ports.stores().backend().drop_keyspace(&keyspace)?;
         }
         Ok(())
     }
@@ -116,7 +116,7 @@ impl<P: Ports> Worker<P> {
         }
         let mut batch = WriteBatch::default();
         Checkpoint { source, ..checkpoint }.write(keyspace, &mut batch);
-        self.stores().apply(self.index, std::iter::once(task), &batch)?;
+        self.shared.ports.stores().apply(self.index, std::iter::once(task), &batch)?;
         Ok(())
     }
 
@@ -128,14 +128,9 @@ impl<P: Ports> Worker<P> {
         keyspace: &str,
     ) -> Result<bool, StreamsError> {
         let mut batch = WriteBatch::default();
-        self.stores().backend().keyspace(CHECKPOINTS)?;
+        self.shared.ports.stores().backend().keyspace(CHECKPOINTS)?;
         batch.delete(CHECKPOINTS, keyspace.as_bytes());
-        Ok(self.stores().apply(self.index, std::iter::once(task), &batch)?)
-    }
-
-    /// What is known of a changelog's topic since the tasks were started.
-    pub(super) fn source_of(&self, topic: &str) -> Incarnation {
-        self.sources.get(topic).cloned().unwrap_or_default()
+        Ok(self.shared.ports.stores().apply(self.index, std::iter::once(task), &batch)?)
     }
 }
 
