@@ -34,15 +34,13 @@ impl<P: Ports> Worker<P> {
             self.tasks.running_tasks().fold(false, |asked, t| t.take_commit_request() | asked);
         let refused = self.producer.as_mut().is_some_and(P::Producer::take_refusal_applied);
         let full = self.machine.room() == 0;
-        if now < self.next_commit && !too_much && !asked && !refused && !full {
+        if now < self.times.next_commit() && !too_much && !asked && !refused && !full {
             return Ok(());
         }
         self.metrics.uncommitted_bytes.set(bytes as f64);
         let interval = self.shared.settings.commit_interval;
         let done = self.commit();
-        // A commit that takes longer than the interval must leave time to process something: a
-        // batch of records ends when the next one is due.
-        self.next_commit = (now + interval).max(self.now() + interval / 2);
+        self.times.commit_ended(interval, now, self.shared.ports.clock().now());
         done?;
         self.purge_if_due();
         Ok(())
@@ -60,7 +58,7 @@ impl<P: Ports> Worker<P> {
         self.report(Fact::CommitDue)?;
         if self.committed > before {
             let now = self.now();
-            self.metrics.committed(now - started, now - self.opened_at);
+            self.metrics.committed(now - started, self.times.open_for(now));
         }
         Ok(())
     }
@@ -134,7 +132,7 @@ impl<P: Ports> Worker<P> {
                 break;
             }
         }
-        self.worked += clock.now() - began;
+        self.times.add_work(clock.now() - began);
         match flushed {
             Ok(()) => {}
             Err(Unflushed::Failed(task, source)) => {
@@ -240,10 +238,9 @@ impl<P: Ports> Worker<P> {
     /// Deletes what repartition topics hold before the committed offsets.
     pub(super) fn purge_if_due(&mut self) {
         let now = self.now();
-        if now < self.next_purge {
+        if !self.times.take_purge(self.shared.settings.repartition_purge_interval, now) {
             return;
         }
-        self.next_purge = now + self.shared.settings.repartition_purge_interval;
         let known: Vec<_> = self
             .tasks
             .running_tasks()

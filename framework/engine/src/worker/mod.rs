@@ -24,6 +24,7 @@ mod symptom;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod times;
 mod topics;
 mod waiting;
 
@@ -34,11 +35,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use oncestream_core::TopicPartition;
 use oncestream_core::commit::CommitMachine;
 use oncestream_core::graph::Topology;
 use oncestream_core::state::CacheBudget;
 use oncestream_core::task::{Task, TaskConfig};
-use oncestream_core::TopicPartition;
 
 use crate::error::StreamsError;
 use crate::metrics::WorkerMetrics;
@@ -50,6 +51,7 @@ use local_stores::LocalStores;
 use restore::Restorer;
 use starts::Starts;
 use tasks::{Route, TaskSet};
+use times::Times;
 use waiting::Waiting;
 
 /// What the worker saw, and which error tells of it.
@@ -134,11 +136,7 @@ pub struct Worker<P: Ports> {
     /// A revocation is being handled: tasks that fail are dropped, not started again.
     revoking: bool,
     paused: HashSet<TopicPartition>,
-    next_commit: Instant,
-    next_purge: Instant,
-    opened_at: Instant,
-    /// The time spent on records since the transaction began.
-    worked: Duration,
+    times: Times,
     /// The last record that was taken.
     last_taken: Option<(Route, i64)>,
     /// Commits that succeeded.
@@ -187,10 +185,7 @@ impl<P: Ports> Worker<P> {
             joined: false,
             revoking: false,
             paused: HashSet::new(),
-            next_commit: now + settings.commit_interval,
-            next_purge: now + settings.repartition_purge_interval,
-            opened_at: now,
-            worked: Duration::ZERO,
+            times: Times::new(settings, now),
             last_taken: None,
             committed: 0,
             busy: true,

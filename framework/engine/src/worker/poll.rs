@@ -28,7 +28,7 @@ impl<P: Ports> Worker<P> {
         if is_starting || self.tasks.has_waiting() {
             return if busy { Duration::ZERO } else { SHORT_WAIT };
         }
-        let until_commit = self.next_commit.saturating_duration_since(self.now());
+        let until_commit = self.times.next_commit().saturating_duration_since(self.now());
         let wait = self.shared.settings.poll.min(Duration::from_millis(100));
         // The client's clock has milliseconds; less would spin.
         if self.machine.is_open() {
@@ -69,7 +69,8 @@ impl<P: Ports> Worker<P> {
         let (mut processed, mut began) = (0, None);
         let room = self.machine.room();
         let consumer = Rc::clone(&self.consumer);
-        while (taken as usize) < most && processed < room && !pace.is_past(self.next_commit) {
+        while (taken as usize) < most && processed < room && !pace.is_past(self.times.next_commit())
+        {
             let message = match consumer.poll(timeout) {
                 None => break,
                 Some(Ok(message)) => message,
@@ -119,7 +120,8 @@ impl<P: Ports> Worker<P> {
         self.busy |= taken > 0;
         self.metrics.records_in.increment(taken);
         self.machine.processed(processed);
-        self.worked += began.map_or(Duration::ZERO, |began| self.now() - began);
+        let time = began.map_or(Duration::ZERO, |began| self.now() - began);
+        self.times.add_work(time);
         let failed = failed.map(|failed| self.poll_failed(failed));
         match failed.or_else(|| self.delivery_failed()) {
             None => Ok(()),
@@ -161,7 +163,7 @@ impl<P: Ports> Worker<P> {
                 let _span = tracing::debug_span!("task", id = %task.id()).entered();
                 let most = shared.settings.records_per_turn.min(self.machine.room());
                 let mut pace = Pace::new(clock);
-                let go_on = || !pace.is_past(self.next_commit);
+                let go_on = || !pace.is_past(self.times.next_commit());
                 match process_ready(task, now_ms, most, go_on, producer) {
                     Ok(done) => {
                         self.busy |= done > 0;
@@ -174,7 +176,7 @@ impl<P: Ports> Worker<P> {
                 }
             }
         }
-        self.worked += self.now() - began;
+        self.times.add_work(self.shared.ports.clock().now() - began);
         if let Some(error) = failed {
             let failure = self.classify_task_error(error);
             return self.report(Fact::Failed(failure));
@@ -208,7 +210,7 @@ impl<P: Ports> Worker<P> {
                 }
             }
         }
-        self.worked += self.now() - began;
+        self.times.add_work(self.shared.ports.clock().now() - began);
         match failed {
             None => Ok(()),
             Some(error) => {

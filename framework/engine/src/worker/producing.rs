@@ -78,8 +78,7 @@ impl<P: Ports> Worker<P> {
     /// Opens a transaction if none is open. False if that failed and the tasks were started anew.
     pub(super) fn ensure_open(&mut self) -> Result<bool, StreamsError> {
         if !self.machine.is_open() {
-            self.opened_at = self.now();
-            self.worked = Duration::ZERO;
+            self.times.opened(self.shared.ports.clock().now());
             self.report(Fact::Work)?;
         }
         Ok(self.machine.is_open())

@@ -34,7 +34,7 @@ impl<P: Ports> Worker<P> {
         let timeout = self.shared.settings.transaction_timeout;
         let open_for = self.producer.as_ref().map_or(Duration::ZERO, P::Producer::open_for);
         if self.shared.settings.is_exactly_once() && open_for >= timeout {
-            Age::Outlived { slow: self.worked >= timeout }
+            Age::Outlived { slow: self.times.worked() >= timeout }
         } else {
             Age::InTime
         }
