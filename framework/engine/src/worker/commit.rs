@@ -14,6 +14,7 @@ use oncestream_core::error::TaskError;
 use oncestream_core::state::WriteBatch;
 use oncestream_core::task::{Flushed, Position, Task};
 
+use super::sabotage::Bug;
 use super::{Fact, Failure, Worker};
 use crate::error::StreamsError;
 use crate::ports::{Clock, Cluster, GroupConsumer, Ports, WorkerProducer};
@@ -180,7 +181,7 @@ impl<P: Ports> Worker<P> {
         if self.consumer.is_rebalancing() {
             return Fact::Failed(Failure::silent(Symptom::Moved));
         }
-        if !self.shared.settings.is_exactly_once() || offsets_outside() {
+        if !self.shared.settings.is_exactly_once() || Bug::OffsetsOutside.is_planted() {
             return match self.consumer.commit(&positions) {
                 Ok(()) => Fact::Done,
                 Err(e) => {
@@ -203,6 +204,9 @@ impl<P: Ports> Worker<P> {
     }
 
     fn commit_transaction(&mut self, permit: CommitPermit) -> Fact {
+        if Bug::ApplyFirst.is_planted() {
+            self.apply();
+        }
         let Some(producer) = &self.producer else {
             return Fact::Failed(Failure::silent(Symptom::NoProducer));
         };
@@ -286,11 +290,4 @@ fn flush_task(
             Err(source) => return Err(Unflushed::Failed(task.id(), source)),
         }
     }
-}
-
-/// Whether a test wants offsets committed outside the transaction, to see that it finds it out.
-/// Never in a build without the feature `sabotage`, which no user's build has.
-fn offsets_outside() -> bool {
-    cfg!(feature = "sabotage")
-        && std::env::var("ONCESTREAM_SABOTAGE").is_ok_and(|wanted| wanted == "offsets_outside")
 }

@@ -18,6 +18,7 @@ mod producing;
 mod rebalance;
 mod recovery;
 mod restore;
+mod sabotage;
 mod stale;
 mod starts;
 mod symptom;
