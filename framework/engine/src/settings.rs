@@ -48,6 +48,8 @@ pub struct WorkerSettings {
     pub uncommitted_max_bytes: Option<u64>,
     /// `buffered.records.per.partition`, at least 1.
     pub buffered_records_per_partition: usize,
+    /// So many records are processed at most before the commit and the restore are looked at.
+    pub records_per_turn: usize,
     /// `max.task.idle.ms`.
     pub max_task_idle_ms: i64,
     /// `errors.dead.letter.queue.topic.name`.

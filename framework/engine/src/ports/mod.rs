@@ -13,8 +13,6 @@ mod stores;
 
 use std::sync::Arc;
 
-use regex::Regex;
-
 pub use changelog::{ChangelogQueue, ChangelogReader, Fetched};
 pub use clock::Clock;
 pub use cluster::{Cluster, Group, GroupMember, Topics};
@@ -29,8 +27,8 @@ use crate::error::StreamsError;
 pub struct Subscription {
     /// Topics by name, internal ones resolved.
     pub topics: Vec<Arc<str>>,
-    /// Patterns that topics match.
-    pub patterns: Vec<Regex>,
+    /// Patterns that whole names of topics match, in the syntax of the crate `regex`.
+    pub patterns: Vec<Arc<str>>,
 }
 
 /// One choice of all ports. Workers on threads of their own share it.
