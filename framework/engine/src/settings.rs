@@ -17,6 +17,17 @@ pub enum AutoOffsetReset {
     None,
 }
 
+impl AutoOffsetReset {
+    /// The word for it in a configuration file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Earliest => "earliest",
+            Self::Latest => "latest",
+            Self::None => "none",
+        }
+    }
+}
+
 /// The settings of the workers of an instance.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {

@@ -23,8 +23,6 @@ mod stale;
 mod starts;
 mod symptom;
 mod tasks;
-#[cfg(test)]
-mod tests;
 mod times;
 mod topics;
 mod waiting;
