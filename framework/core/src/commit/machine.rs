@@ -344,12 +344,10 @@ impl<E> CommitMachine<E> {
             Symptom::WentBack
             | Symptom::NotRunning
             | Symptom::PositionGone
-            | Symptom::ParticipantFailed => {
-                match self.bounds.symptom(symptom) {
-                    None => WayBack::Restore,
-                    Some(times) => WayBack::Stop(Ending::Repeated(times)),
-                }
-            }
+            | Symptom::ParticipantFailed => match self.bounds.symptom(symptom) {
+                None => WayBack::Restore,
+                Some(times) => WayBack::Stop(Ending::Repeated(times)),
+            },
             Symptom::NoProducer => WayBack::Replace,
             Symptom::RecordsRefused | Symptom::StoreDamaged | Symptom::Fatal => {
                 WayBack::Stop(Ending::AsItIs)
