@@ -17,9 +17,10 @@ impl StreamsConfig {
             application_id: self.application_id.as_str().into(),
             instance_id: self.instance_id.as_deref().unwrap_or_default().into(),
             bootstrap_servers: self.bootstrap_servers.as_str().into(),
-            guarantee: match self.is_exactly_once() {
-                true => Guarantee::ExactlyOnce,
-                false => Guarantee::AtLeastOnce,
+            guarantee: if self.is_exactly_once() {
+                Guarantee::ExactlyOnce
+            } else {
+                Guarantee::AtLeastOnce
             },
             commit_interval: self.commit_interval,
             poll: self.poll,
