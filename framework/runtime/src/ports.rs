@@ -2,6 +2,8 @@
 //!
 //! It makes clients from the configuration. What they can do is theirs to know (`clients`).
 
+use std::sync::Arc;
+
 use oncestream_engine::StreamsError;
 use oncestream_engine::ports::{Ports, Stores, Subscription};
 
@@ -69,7 +71,10 @@ impl Ports for KafkaPorts {
         &SystemClock
     }
 
-    fn stores(&self) -> &Stores {
+    fn stores(&self) -> &Arc<Stores> {
         &self.state_dir.stores
     }
 }
+
+#[cfg(test)]
+mod tests;

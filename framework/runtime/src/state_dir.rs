@@ -83,7 +83,7 @@ impl Drop for Lock {
 /// `<state.dir>/<application.id>`, locked.
 pub(crate) struct StateDir {
     /// Closed before the lock is given up, by their order here.
-    pub(crate) stores: Stores,
+    pub(crate) stores: Arc<Stores>,
     pub(crate) instance_id: String,
     /// Held open: the lock ends with the process, however it ends.
     _lock: Option<Lock>,
@@ -97,7 +97,7 @@ impl StateDir {
         if config.state_backend() == StateBackendKind::Memory {
             // Nothing on disk, so nothing to lock; the id is new at each start.
             return Ok(Self {
-                stores: Stores::new(Arc::new(MemoryBackend::new()), |_| {}),
+                stores: Arc::new(Stores::new(Arc::new(MemoryBackend::new()), |_| {})),
                 instance_id: config.instance_id().map_or_else(new_id, str::to_owned),
                 _lock: None,
             });
@@ -120,10 +120,10 @@ impl StateDir {
         };
         let backend = stores::open(&path, |data| open_backend(config.state_backend(), data))?;
         let suspect = path.join(stores::SUSPECT);
-        let stores = Stores::new(backend, move |error| {
+        let stores = Arc::new(Stores::new(backend, move |error| {
             // If this fails too, the disk is at fault and not what is on it.
             let _ = fs::write(&suspect, error.to_string());
-        });
+        }));
         Ok(Self { stores, instance_id, _lock: Some(lock) })
     }
 }

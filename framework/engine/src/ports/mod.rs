@@ -21,6 +21,7 @@ pub use producer::{DeliveryFailure, WorkerProducer};
 pub use stores::Stores;
 
 use crate::error::StreamsError;
+use crate::participant::Participant;
 
 /// What a group consumer reads: all of a topology's inputs.
 #[derive(Clone, Debug, Default)]
@@ -79,6 +80,12 @@ pub trait Ports {
     fn clock(&self) -> &Self::Clock;
 
     /// The place for stores.
-    fn stores(&self) -> &Stores;
-}
+    fn stores(&self) -> &Arc<Stores>;
 
+    /// What changes together with a worker's transactions beside its stores, in the order in which it
+    /// is asked.
+    fn participants(&self, worker: usize) -> Vec<Box<dyn Participant>> {
+        let _ = worker;
+        Vec::new()
+    }
+}
