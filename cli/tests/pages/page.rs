@@ -1,5 +1,5 @@
-//! Reads a page: its blocks of code, the commands in it, its links, its anchors and the files of the source
-//! that it names. Judges nothing.
+//! Reads a page: its blocks of code, the commands in it, its links and anchors, and the files of the
+//! source that it names. Judges nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
