@@ -1,6 +1,7 @@
 //! The README and the other pages say what is there: links lead somewhere, commands name targets and
-//! flags that exist, configurations are taken. Pages about the code name files and tests that exist. What the manifests of published crates say is held here
-//! too. Blocks of Rust are compiled as tests of `oncestream`'s documentation (`src/pages.rs`).
+//! flags that exist, configurations are taken. Pages about the code name files and tests that exist.
+//! What the manifests of published crates say is held here too. Blocks of Rust are compiled as tests of
+//! `oncestream`'s documentation (`src/pages.rs`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
