@@ -40,3 +40,25 @@ impl StreamsConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn workers_share_the_cache_and_have_all_else_alike() {
+        let config = StreamsConfig::builder("app", "b:1")
+            .num_stream_threads(4)
+            .set("statestore.cache.max.bytes", "1000")
+            .unwrap()
+            .build()
+            .unwrap();
+        let settings = config.clone().with_instance_id("one").worker_settings();
+        assert_eq!(settings.cache_max_bytes, 250);
+        assert_eq!((&*settings.application_id, &*settings.instance_id), ("app", "one"));
+        assert_eq!(settings.commit_interval, config.commit_interval());
+        assert!(!settings.is_exactly_once() && settings.has_own_client_ids);
+    }
+}
