@@ -9,11 +9,11 @@
 //! - A guilty record is refused here, before the client sees it. The production handler is asked
 //!   then, with the record's source at hand, and the transaction goes on.
 //!
-//! Invariant: all is forgotten at the first commit of a transaction in which nothing known was met.
-//! What is refused depends on the record's content and on the topic, and the topic may change.
+//! Invariant: at the first commit of a transaction that met no known record, all of them are
+//! forgotten, because what is refused depends on the topic too, and the topic may have changed.
 
 use oncestream_core::task::{Origin, Outgoing};
-use rdkafka::error::KafkaError;
+use oncestream_engine::ClientError;
 
 /// One refused record.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct RefusedRecord {
     pub(crate) topic: String,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) value: Option<Vec<u8>>,
-    pub(crate) error: KafkaError,
+    pub(crate) error: ClientError,
     /// The broker has named it, among others of its batch that it has not.
     pub(crate) named: bool,
 }
@@ -43,7 +43,7 @@ impl RefusedRecord {
 pub(crate) enum Suspicion {
     None,
     Suspect,
-    Guilty(KafkaError),
+    Guilty(ClientError),
 }
 
 /// The refused records since the last commit.
@@ -117,6 +117,7 @@ impl Refusals {
 
 #[cfg(test)]
 mod tests {
+    use super::super::verdict::error_of;
     use super::*;
     use oncestream_core::Headers;
     use rdkafka::error::RDKafkaErrorCode as Code;
@@ -126,7 +127,7 @@ mod tests {
             topic: "out".into(),
             key: None,
             value: Some(value.as_bytes().to_vec()),
-            error: KafkaError::MessageProduction(Code::MessageSizeTooLarge),
+            error: error_of(Code::MessageSizeTooLarge),
             named: false,
         }
     }
