@@ -354,6 +354,11 @@ impl Task {
         std::mem::take(&mut self.state.commit_requested)
     }
 
+    /// Records dropped that [`Self::take_dropped`] has not told yet.
+    pub fn dropped(&self) -> u64 {
+        self.state.dropped
+    }
+
     /// Records dropped since the last call.
     pub fn take_dropped(&mut self) -> u64 {
         std::mem::take(&mut self.state.dropped)

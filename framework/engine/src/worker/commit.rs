@@ -227,6 +227,7 @@ impl<P: Ports> Worker<P> {
             task.committed();
             dropped += task.take_dropped();
         }
+        self.dropped += dropped;
         self.metrics.records_dropped.increment(dropped);
         if let Some(producer) = &mut self.producer {
             producer.committed();

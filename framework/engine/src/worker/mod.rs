@@ -140,6 +140,8 @@ pub struct Worker<P: Ports> {
     last_taken: Option<(Route, i64)>,
     /// Commits that succeeded.
     committed: u64,
+    /// Records that were dropped in them.
+    dropped: u64,
     /// The last turn of the loop got something done.
     busy: bool,
     state: Option<WorkerState>,
@@ -187,6 +189,7 @@ impl<P: Ports> Worker<P> {
             times: Times::new(settings, now),
             last_taken: None,
             committed: 0,
+            dropped: 0,
             busy: true,
             state: None,
             metrics: WorkerMetrics::new(index),
@@ -285,6 +288,11 @@ impl<P: Ports> Worker<P> {
     /// How many commits have succeeded.
     pub fn commits(&self) -> u64 {
         self.committed
+    }
+
+    /// How many records were dropped, those of the open transaction among them.
+    pub fn dropped(&self) -> u64 {
+        self.dropped + self.tasks().map(Task::dropped).sum::<u64>()
     }
 
     /// Commits what there is, whether it is due or not.
