@@ -47,6 +47,17 @@ pub enum CommitStep {
 enum At {
     Step(CommitStep),
     Count(u64),
+    /// The call fails, and the instance lives on.
+    Failure(u64),
+}
+
+/// What becomes of an instance at a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Passed {
+    On,
+    /// The call has no answer.
+    Fails,
+    Crashes,
 }
 
 /// Counts the steps, and says where to crash.
@@ -67,6 +78,10 @@ impl CrashPlan {
         self.at = Some(At::Count(count));
     }
 
+    pub(super) fn fail_at_count(&mut self, count: u64) {
+        self.at = Some(At::Failure(count));
+    }
+
     pub(super) fn passed(&self) -> u64 {
         self.passed
     }
@@ -76,19 +91,18 @@ impl CrashPlan {
         self.passed = 0;
     }
 
-    /// A worker is at a step. True if it crashes there.
-    pub(super) fn pass(&mut self, step: CommitStep) -> bool {
+    /// A worker is at a step.
+    pub(super) fn pass(&mut self, step: CommitStep) -> Passed {
         self.passed += 1;
-        let hit = match self.at {
-            Some(At::Step(wanted)) => wanted == step,
-            Some(At::Count(wanted)) => wanted == self.passed,
-            None => false,
+        let passed = match self.at {
+            Some(At::Step(wanted)) if wanted == step => Passed::Crashes,
+            Some(At::Count(wanted)) if wanted == self.passed => Passed::Crashes,
+            Some(At::Failure(wanted)) if wanted == self.passed => Passed::Fails,
+            _ => return Passed::On,
         };
-        if hit {
-            self.at = None;
-            self.crashed = Some(step);
-        }
-        hit
+        self.at = None;
+        self.crashed = Some(step).filter(|_| passed == Passed::Crashes);
+        passed
     }
 
     /// Where a worker has crashed, once.

@@ -38,17 +38,23 @@ pub(in super::super) struct LocalConsumer {
 }
 
 impl LocalConsumer {
-    pub(super) fn new(link: Link, options: GroupOptions, subscription: Subscription) -> Self {
+    /// # Errors
+    /// A pattern is none.
+    pub(super) fn new(
+        link: Link,
+        options: GroupOptions,
+        subscription: &Subscription,
+    ) -> Result<Self, regex::Error> {
         let read_committed = link.site.is_exactly_once;
         let parts = Parts {
-            membership: Membership::new(link.clone(), options, subscription),
+            membership: Membership::new(link.clone(), options, subscription)?,
             fetcher: Fetcher::new(link.clone(), read_committed),
             events: VecDeque::new(),
             unanswered: false,
             owned: None,
             is_lost: false,
         };
-        Self { link, parts: RefCell::new(parts) }
+        Ok(Self { link, parts: RefCell::new(parts) })
     }
 
     fn group(&self) -> String {

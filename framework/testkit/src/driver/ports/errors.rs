@@ -39,7 +39,7 @@ pub(super) fn crashed(step: CommitStep) -> ClientError {
 }
 
 /// The connection is gone.
-pub(super) fn no_answer() -> ClientError {
+pub(in super::super) fn no_answer() -> ClientError {
     ClientError::new(ErrorKind::Away, NoAnswer)
 }
 

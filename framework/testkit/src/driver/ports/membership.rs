@@ -23,6 +23,7 @@ use oncestream_broker::PendingAnswer;
 use oncestream_core::TopicPartition;
 use oncestream_engine::ClientError;
 use oncestream_engine::ports::{Subscription, Topics};
+use regex::Regex;
 
 use super::super::crash::CommitStep;
 use super::assignor::range;
@@ -63,7 +64,8 @@ pub(super) struct Membership {
     group: String,
     session_timeout: Duration,
     rebalance_timeout: Duration,
-    subscription: Subscription,
+    named: Vec<Arc<str>>,
+    patterns: Vec<Regex>,
     state: State,
     member: String,
     generation: i32,
@@ -81,20 +83,29 @@ pub(super) struct GroupOptions {
 }
 
 impl Membership {
-    pub(super) fn new(link: Link, options: GroupOptions, subscription: Subscription) -> Self {
-        Self {
+    /// # Errors
+    /// A pattern is none.
+    pub(super) fn new(
+        link: Link,
+        options: GroupOptions,
+        subscription: &Subscription,
+    ) -> Result<Self, regex::Error> {
+        // Whole names match.
+        let patterns = subscription.patterns.iter().map(|p| Regex::new(&format!("^(?:{p})$")));
+        Ok(Self {
             link,
             group: options.group,
             session_timeout: options.session_timeout,
             rebalance_timeout: options.rebalance_timeout,
-            subscription,
+            named: subscription.topics.clone(),
+            patterns: patterns.collect::<Result<_, _>>()?,
             state: State::Out,
             member: String::new(),
             generation: -1,
             topics: Topics::new(),
             look: false,
             next_look: None,
-        }
+        })
     }
 
     pub(super) fn group(&self) -> &str {
@@ -131,7 +142,13 @@ impl Membership {
         // Whoever does not get through is thrown out when its session is over.
         let _ = self.link.call(request);
         self.state = State::Out;
-        self.member.clear();
+        self.named(String::new());
+    }
+
+    /// The coordinator has named this member, or does not know it any more.
+    fn named(&mut self, member: String) {
+        self.link.site.set_member(&member);
+        self.member = member;
     }
 
     /// Goes a step further.
@@ -170,8 +187,7 @@ impl Membership {
     fn subscribed(&self) -> Result<Topics, ClientError> {
         let topics = topics(&self.link)?;
         let is_wanted = |topic: &Arc<str>| {
-            self.subscription.topics.contains(topic)
-                || self.subscription.patterns.iter().any(|pattern| pattern.is_match(topic))
+            self.named.contains(topic) || self.patterns.iter().any(|p| p.is_match(topic))
         };
         Ok(topics.into_iter().filter(|(topic, _)| is_wanted(topic)).collect())
     }
@@ -202,14 +218,14 @@ impl Membership {
     fn joined(&mut self, answer: JoinGroupResponse) -> Result<Option<Step>, ClientError> {
         let error = answer.error_code;
         if error == ResponseError::MemberIdRequired.code() {
-            self.member = answer.member_id.to_string();
+            self.named(answer.member_id.to_string());
             self.state = State::Out;
             return Ok(None);
         }
         if let Err(error) = errors::check(error) {
             return self.again(error).map(|()| None);
         }
-        self.member = answer.member_id.to_string();
+        self.named(answer.member_id.to_string());
         self.generation = answer.generation_id;
         let assignments = if answer.leader == answer.member_id {
             self.assignments(&answer)?
@@ -288,7 +304,7 @@ impl Membership {
             return Err(error);
         }
         if error.code() != Some(ResponseError::RebalanceInProgress.code().into()) {
-            self.member.clear();
+            self.named(String::new());
             self.generation = -1;
         }
         self.state = State::Out;

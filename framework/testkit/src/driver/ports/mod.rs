@@ -27,16 +27,17 @@ use std::time::{Duration, Instant};
 
 use oncestream_core::state::Backend;
 use oncestream_engine::ports::{Clock, Ports, Stores, Subscription};
-use oncestream_engine::{StreamsError, WorkerSettings};
+use oncestream_engine::{ClientError, ErrorKind, Participant, StreamsError, WorkerSettings};
 
 pub(super) use cluster::LocalCluster;
 pub(super) use consumer::headers;
 pub(super) use fetcher::Fetcher;
-pub(super) use link::Link;
-pub(super) use offsets::{At, committed, offset};
+pub(super) use errors::{check, no_answer};
+pub(super) use link::{Link, text};
 pub(super) use site::Site;
-pub(super) use world::{Options, World};
+pub(super) use world::{Options, World, lock};
 
+use super::builder::Participants;
 use backend::Disk;
 use changelogs::LocalChangelogs;
 use consumer::LocalConsumer;
@@ -60,11 +61,17 @@ pub(super) struct LocalPorts {
     names: Names,
     cluster: LocalCluster,
     clock: LocalClock,
-    stores: Stores,
+    stores: Arc<Stores>,
+    participants: Participants,
 }
 
 impl LocalPorts {
-    pub(super) fn new(site: &Arc<Site>, settings: &WorkerSettings, disk: Arc<dyn Backend>) -> Self {
+    pub(super) fn new(
+        site: &Arc<Site>,
+        settings: &WorkerSettings,
+        disk: Arc<dyn Backend>,
+        participants: Participants,
+    ) -> Self {
         let names = Names {
             application_id: settings.application_id.clone(),
             instance_id: settings.instance_id.clone(),
@@ -77,7 +84,8 @@ impl LocalPorts {
             cluster: LocalCluster::new(Link::new(site, &client_id(&names, None, "admin"))),
             clock: LocalClock(site.clone()),
             // What was not written shows as an error of the call.
-            stores: Stores::new(disk, |_| {}),
+            stores: Arc::new(Stores::new(disk, |_| {})),
+            participants,
             site: site.clone(),
             names,
         }
@@ -115,7 +123,12 @@ impl Ports for LocalPorts {
             session_timeout: self.names.session_timeout,
             rebalance_timeout: self.names.max_poll_interval,
         };
-        Ok(LocalConsumer::new(self.link(worker, "consumer"), options, subscription.clone()))
+        LocalConsumer::new(self.link(worker, "consumer"), options, subscription).map_err(|error| {
+            StreamsError::client(
+                "subscribing to a pattern",
+                ClientError::new(ErrorKind::Unfit, error),
+            )
+        })
     }
 
     fn producer(
@@ -139,8 +152,12 @@ impl Ports for LocalPorts {
         &self.clock
     }
 
-    fn stores(&self) -> &Stores {
+    fn stores(&self) -> &Arc<Stores> {
         &self.stores
+    }
+
+    fn participants(&self, worker: usize) -> Vec<Box<dyn Participant>> {
+        self.participants.iter().map(|make| make(worker)).collect()
     }
 }
 

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use oncestream_engine::ClientError;
+use oncestream_engine::{ClientError, StreamsError};
 
-use super::super::crash::CommitStep;
-use super::super::Sabotage;
+use super::super::crash::{CommitStep, Passed};
+use super::super::{DriverError, Sabotage};
 use super::errors;
 use super::world::{World, lock};
 
@@ -34,6 +34,8 @@ pub(in super::super) struct Site {
     pub(super) is_exactly_once: bool,
     dead: AtomicBool,
     phase: Mutex<Phase>,
+    /// What the group's coordinator names the member of this life.
+    member: Mutex<Option<String>>,
     /// How many records of changelogs were read back, by topic.
     restored: Mutex<BTreeMap<String, u64>>,
     /// The end of a transaction that sabotage puts off.
@@ -47,6 +49,7 @@ impl Site {
             is_exactly_once,
             dead: AtomicBool::new(false),
             phase: Mutex::new(Phase::Idle),
+            member: Mutex::default(),
             restored: Mutex::default(),
             put_off: Mutex::default(),
         }
@@ -66,10 +69,36 @@ impl Site {
         if self.is_dead() { Err(errors::no_answer()) } else { Ok(()) }
     }
 
-    /// A call that changes something is at a step; the instance may crash there.
+    /// A call that changes something is at a step; the instance may crash there, or the call fail.
     pub(super) fn pass(&self, step: CommitStep) -> Result<(), ClientError> {
         self.check()?;
-        self.world.pass(step).inspect_err(|_| self.kill())
+        match self.world.crashes().pass(step) {
+            Passed::On => Ok(()),
+            Passed::Fails => Err(errors::no_answer()),
+            Passed::Crashes => {
+                self.kill();
+                Err(errors::crashed(step))
+            }
+        }
+    }
+
+    /// What became of a call of the worker: whatever it says, if it has crashed it has crashed.
+    pub(in super::super) fn judge<R>(
+        &self,
+        result: Result<R, StreamsError>,
+    ) -> Result<R, DriverError> {
+        match self.world.crashes().take_crashed().filter(|_| self.is_dead()) {
+            Some(step) => Err(DriverError::Crashed { step }),
+            None => Ok(result?),
+        }
+    }
+
+    pub(super) fn set_member(&self, member: &str) {
+        *lock(&self.member) = Some(member.to_owned()).filter(|member| !member.is_empty());
+    }
+
+    pub(in super::super) fn member(&self) -> Option<String> {
+        lock(&self.member).clone()
     }
 
     pub(super) fn phase(&self) -> Phase {

@@ -7,12 +7,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use oncestream_broker::{Broker, LocalBroker};
-use oncestream_engine::ClientError;
 
-use super::super::crash::{CommitStep, CrashPlan};
+use super::super::crash::CrashPlan;
 use super::super::{DriverError, Sabotage};
 use super::clock::HandClock;
-use super::errors;
 
 /// Takes the lock of what nobody holds over a panic.
 pub(in super::super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -62,11 +60,6 @@ impl World {
         lock(&self.crashes)
     }
 
-    /// An instance is at a step of its work.
-    pub(super) fn pass(&self, step: CommitStep) -> Result<(), ClientError> {
-        if self.crashes().pass(step) { Err(errors::crashed(step)) } else { Ok(()) }
-    }
-
     /// Makes a topic if it is not there.
     pub(in super::super) fn create_topic(
         &self,
@@ -95,6 +88,19 @@ impl World {
         let count = self.options.default_partitions.max(1);
         self.create_topic(topic, count, &[])?;
         Ok(count)
+    }
+
+    /// The names of all topics.
+    pub(in super::super) fn topic_names(&self) -> Vec<std::sync::Arc<str>> {
+        let mut names: Vec<_> = self
+            .broker
+            .view()
+            .partitions
+            .iter()
+            .map(|partition| std::sync::Arc::from(partition.topic.as_str()))
+            .collect();
+        names.dedup();
+        names
     }
 
     /// A record has arrived.
