@@ -47,7 +47,7 @@
 //! | configure | [`config`], and [`StreamsConfig::keys`] for all keys with their defaults |
 //! | run it, stop it, watch it | [`Streams`], [`ClientState`], [`metrics`] |
 //! | decide about records that fail | [`handlers`], and [`Streams::set_uncaught_error_handler`] |
-//! | know what may go wrong at the start or while it runs | [`StreamsError`] |
+//! | know what may go wrong at the start or while it runs | [`StreamsError`], [`ClientError`] |
 //! | begin again | [`reset`] |
 //! | test it | the crate `oncestream-testkit`: a driver without Kafka, and a check with a fault at every request |
 //! | have a broker in a test | the crate `oncestream-broker` |
@@ -82,8 +82,8 @@ pub use oncestream_core::task::{Activity, Outgoing, PunctuationType, ScheduleId}
 pub use oncestream_core::{Header, Headers, Record, RecordMetadata, TaskId, TimestampMs};
 pub use oncestream_operators::*;
 pub use oncestream_runtime::{
-    ClientState, ConnectionFault, ProcessingGuarantee, Resource, Streams, StreamsConfig,
-    StreamsError, UncaughtErrorResponse, config, metrics, reset, shutdown_signal,
+    ClientError, ClientState, ConnectionFault, ErrorKind, ProcessingGuarantee, Resource, Streams,
+    StreamsConfig, StreamsError, UncaughtErrorResponse, config, metrics, reset, shutdown_signal,
 };
 
 /// What nearly every topology needs.

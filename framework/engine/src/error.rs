@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use oncestream_core::TaskId;
 use oncestream_core::commit::Verdict;
-use oncestream_core::error::{TaskError, TopologyError};
+use oncestream_core::error::{BoxError, TaskError, TopologyError};
 use oncestream_core::state::BackendError;
 use oncestream_core::task::{Activity, BuildError};
 
@@ -267,6 +267,16 @@ pub enum StreamsError {
         /// What the client said.
         source: ClientError,
     },
+    /// Something that commits together with Kafka's transactions has failed for good.
+    #[error("{participant} cannot {action}: {source}")]
+    Participant {
+        /// What it calls itself.
+        participant: String,
+        /// What it was asked for: to recover, to prepare or to apply.
+        action: &'static str,
+        /// What it said.
+        source: BoxError,
+    },
     /// The same thing went wrong again and again, and nothing could be committed in between.
     #[error(
         "given up after {failures} failures in a row without a commit in between, the last being: {source}; mend its cause and start again"
@@ -366,6 +376,7 @@ fn doing(task: Option<TaskId>, activity: Option<&Activity>) -> String {
 }
 
 impl StreamsError {
+    /// A right on something is missing.
     pub fn not_authorized(
         resource: Resource,
         name: impl Into<String>,
@@ -392,17 +403,19 @@ impl StreamsError {
         Self::client(action, source)
     }
 
+    /// A client has failed at an action.
     pub fn client(action: impl Into<String>, source: ClientError) -> Self {
         Self::Client { action: action.into(), source }
     }
 
-    pub fn build(task: TaskId, source: BuildError) -> Self {
+    pub(crate) fn build(task: TaskId, source: BuildError) -> Self {
         match source {
             BuildError::Topology(e) => Self::Topology(e),
             BuildError::Store(source) => Self::Task { task, source },
-            other => {
-                Self::client(format!("making task {task}"), ClientError::new(ErrorKind::Other, other))
-            }
+            other => Self::client(
+                format!("making task {task}"),
+                ClientError::new(ErrorKind::Other, other),
+            ),
         }
     }
 }

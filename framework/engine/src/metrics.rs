@@ -73,8 +73,9 @@ impl RestoreMetrics {
     }
 }
 
-/// How far the position on an input partition is behind its end.
-pub(crate) fn record_lag(topic: &str, partition: i32, records: i64) {
+/// How far the position on an input partition is behind its end. For the port that knows.
+#[doc(hidden)]
+pub fn record_lag(topic: &str, partition: i32, records: i64) {
     let (topic, partition) = (topic.to_owned(), partition.to_string());
     gauge!("oncestream_records_lag", "topic" => topic, "partition" => partition)
         .set(records as f64);

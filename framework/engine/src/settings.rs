@@ -17,6 +17,17 @@ pub enum AutoOffsetReset {
     None,
 }
 
+impl AutoOffsetReset {
+    /// The word for it in a configuration file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Earliest => "earliest",
+            Self::Latest => "latest",
+            Self::None => "none",
+        }
+    }
+}
+
 /// The settings of the workers of an instance.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
@@ -48,6 +59,8 @@ pub struct WorkerSettings {
     pub uncommitted_max_bytes: Option<u64>,
     /// `buffered.records.per.partition`, at least 1.
     pub buffered_records_per_partition: usize,
+    /// So many records are processed at most before the commit and the restore are looked at.
+    pub records_per_turn: usize,
     /// `max.task.idle.ms`.
     pub max_task_idle_ms: i64,
     /// `errors.dead.letter.queue.topic.name`.

@@ -69,6 +69,9 @@ pub enum Symptom {
     PositionGone,
     /// What a store has on the disk is not what was written.
     StoreDamaged,
+    /// What commits together with the transaction, beside the stores, refuses it, or has not put down
+    /// what Kafka has committed.
+    ParticipantFailed,
     /// There is no producer to ask.
     NoProducer,
     /// A fault that nothing here can mend: a user's, a setting's, or a disk's.

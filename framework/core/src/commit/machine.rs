@@ -91,7 +91,8 @@ pub enum Action {
     SendOffsets,
     /// Commit the transaction.
     Commit(CommitPermit),
-    /// Apply the stores' batch. A failure here stops the worker, unless tasks have moved.
+    /// Apply the stores' batch and what other participants have prepared. A failure here stops the
+    /// worker, unless tasks have moved or a participant can recover.
     Apply,
     /// Find out which records are refused. [`Fact::Done`] if at least one is known now.
     Learn,
@@ -287,8 +288,10 @@ impl<E> CommitMachine<E> {
         let Failure { symptom, error } = failure;
         self.cause = error.or(self.cause.take());
         // Broker and store may disagree once a commit has succeeded and its apply has not; only
-        // tasks that follow the changelog again may go on from here.
-        if self.state == S::Applying && symptom != Symptom::Moved {
+        // tasks that follow the changelog again, and participants that recover, may go on from here.
+        if self.state == S::Applying
+            && !matches!(symptom, Symptom::Moved | Symptom::ParticipantFailed)
+        {
             return self.stop(Ending::AsItIs);
         }
         // Neither can be asked for twice in a row: the first has not helped.
@@ -338,12 +341,13 @@ impl<E> CommitMachine<E> {
             Symptom::Late => WayBack::Abort,
             Symptom::Moved => WayBack::Restore,
             // The tasks go on from the committed offset, wherever that leads by now.
-            Symptom::WentBack | Symptom::NotRunning | Symptom::PositionGone => {
-                match self.bounds.symptom(symptom) {
-                    None => WayBack::Restore,
-                    Some(times) => WayBack::Stop(Ending::Repeated(times)),
-                }
-            }
+            Symptom::WentBack
+            | Symptom::NotRunning
+            | Symptom::PositionGone
+            | Symptom::ParticipantFailed => match self.bounds.symptom(symptom) {
+                None => WayBack::Restore,
+                Some(times) => WayBack::Stop(Ending::Repeated(times)),
+            },
             Symptom::NoProducer => WayBack::Replace,
             Symptom::RecordsRefused | Symptom::StoreDamaged | Symptom::Fatal => {
                 WayBack::Stop(Ending::AsItIs)

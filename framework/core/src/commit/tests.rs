@@ -49,7 +49,7 @@ const OUTLIVED: Symptom = Symptom::Client(ClientFailure {
     ..IN_TIME
 });
 
-const FACTS: [Seen; 16] = [
+const FACTS: [Seen; 17] = [
     Seen::Work,
     Seen::CommitDue,
     Seen::Done,
@@ -63,6 +63,7 @@ const FACTS: [Seen; 16] = [
     Seen::Failed(OUTLIVED),
     Seen::Failed(Symptom::RecordsRefused),
     Seen::Failed(Symptom::Moved),
+    Seen::Failed(Symptom::ParticipantFailed),
     Seen::Failed(Symptom::StoreDamaged),
     Seen::Failed(Symptom::NoProducer),
     Seen::Failed(Symptom::Fatal),

@@ -128,11 +128,8 @@ pub trait GroupConsumer {
     ///
     /// # Errors
     /// The leader does not answer in time.
-    fn end_offset(
-        &self,
-        partition: &TopicPartition,
-        timeout: Duration,
-    ) -> Result<i64, ClientError>;
+    fn end_offset(&self, partition: &TopicPartition, timeout: Duration)
+    -> Result<i64, ClientError>;
 
     /// Asks for all topics now, and not when the next refresh is due, and does not wait for the
     /// answer. If those it is subscribed to have changed, the client joins the group again.

@@ -13,8 +13,6 @@ mod stores;
 
 use std::sync::Arc;
 
-use regex::Regex;
-
 pub use changelog::{ChangelogQueue, ChangelogReader, Fetched};
 pub use clock::Clock;
 pub use cluster::{Cluster, Group, GroupMember, Topics};
@@ -23,14 +21,15 @@ pub use producer::{DeliveryFailure, WorkerProducer};
 pub use stores::Stores;
 
 use crate::error::StreamsError;
+use crate::participant::Participant;
 
 /// What a group consumer reads: all of a topology's inputs.
 #[derive(Clone, Debug, Default)]
 pub struct Subscription {
     /// Topics by name, internal ones resolved.
     pub topics: Vec<Arc<str>>,
-    /// Patterns that topics match.
-    pub patterns: Vec<Regex>,
+    /// Patterns that whole names of topics match, in the syntax of the crate `regex`.
+    pub patterns: Vec<Arc<str>>,
 }
 
 /// One choice of all ports. Workers on threads of their own share it.
@@ -81,6 +80,12 @@ pub trait Ports {
     fn clock(&self) -> &Self::Clock;
 
     /// The place for stores.
-    fn stores(&self) -> &Stores;
-}
+    fn stores(&self) -> &Arc<Stores>;
 
+    /// What changes together with a worker's transactions beside its stores, in the order in which it
+    /// is asked.
+    fn participants(&self, worker: usize) -> Vec<Box<dyn Participant>> {
+        let _ = worker;
+        Vec::new()
+    }
+}

@@ -6,13 +6,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use oncestream_engine::ConnectionFault;
 use rdkafka::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel as Level};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::types::RDKafkaConfRes;
 
-use crate::access::ConnectionFault;
 use crate::config::{ClientSettings, is_secret};
 
 /// A log line of the client. What is an error, the runtime decides.

@@ -13,7 +13,7 @@
 //! What is refused depends on the record's content and on the topic, and the topic may change.
 
 use oncestream_core::task::{Origin, Outgoing};
-use rdkafka::error::KafkaError;
+use oncestream_engine::ClientError;
 
 /// One refused record.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct RefusedRecord {
     pub(crate) topic: String,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) value: Option<Vec<u8>>,
-    pub(crate) error: KafkaError,
+    pub(crate) error: ClientError,
     /// The broker has named it, among others of its batch that it has not.
     pub(crate) named: bool,
 }
@@ -43,7 +43,7 @@ impl RefusedRecord {
 pub(crate) enum Suspicion {
     None,
     Suspect,
-    Guilty(KafkaError),
+    Guilty(ClientError),
 }
 
 /// The refused records since the last commit.
@@ -117,6 +117,7 @@ impl Refusals {
 
 #[cfg(test)]
 mod tests {
+    use super::super::verdict::error_of;
     use super::*;
     use oncestream_core::Headers;
     use rdkafka::error::RDKafkaErrorCode as Code;
@@ -126,7 +127,7 @@ mod tests {
             topic: "out".into(),
             key: None,
             value: Some(value.as_bytes().to_vec()),
-            error: KafkaError::MessageProduction(Code::MessageSizeTooLarge),
+            error: error_of(Code::MessageSizeTooLarge),
             named: false,
         }
     }

@@ -4,7 +4,8 @@
 //! Knows neither files nor clients. Invariant: a configuration that passed cannot make a commit
 //! outlive its transaction, or a transaction its owner's session.
 
-use super::error::ConfigError;
+use oncestream_engine::ConfigError;
+
 use super::keys::ONLY_CLASSIC;
 use super::names::Client;
 use super::secrets::shown;

@@ -5,7 +5,8 @@
 //! Invariant: every default in the table is a value its own key takes (tested), except those
 //! that depend on another key; these say so in words and are computed in `resolve.rs`.
 
-use super::error::ConfigError;
+use oncestream_engine::ConfigError;
+
 use super::names::Client;
 use super::secrets::shown;
 use super::values::{BACKENDS, GUARANTEES, HANDLERS, OFFSET_RESETS};

@@ -11,8 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use oncestream_core::state::{Backend, BackendError};
-
-use crate::error::StreamsError;
+use oncestream_engine::StreamsError;
 
 /// The folder of the backend.
 const STORES: &str = "stores";

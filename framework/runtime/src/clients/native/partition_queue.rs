@@ -9,23 +9,16 @@ use std::slice;
 use std::sync::Arc;
 
 use oncestream_core::TopicPartition;
+use oncestream_engine::ports::Fetched;
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
 
+use super::super::verdict::client_error;
+
 /// So many messages are taken at most with one call.
 const BATCH: usize = 1000;
-
-/// One thing of a partition.
-pub(crate) enum Fetched<'a> {
-    /// A record.
-    Record { offset: i64, timestamp: i64, key: Option<&'a [u8]>, value: Option<&'a [u8]> },
-    /// There was nothing at this offset yet, as far as the broker knew that was asked.
-    End { offset: i64 },
-    /// The partition cannot be read.
-    Failed(KafkaError),
-}
 
 /// What was fetched of one partition, apart from all else that the consumer fetches.
 pub(crate) struct PartitionQueue<C: ConsumerContext> {
@@ -58,7 +51,7 @@ impl<C: ConsumerContext> PartitionQueue<C> {
 
     /// Takes what is at hand, up to a bounded number, and waits for nothing. All of it must be
     /// looked at: it is gone with the batch.
-    pub(crate) fn take(&mut self) -> impl Iterator<Item = Fetched<'_>> {
+    pub(crate) fn batch(&mut self) -> impl Iterator<Item = Fetched<'_>> {
         self.taken.clear();
         self.taken.0.reserve(BATCH);
         // SAFETY: the queue is ours. The call writes at most `BATCH` pointers to where there is
@@ -117,7 +110,7 @@ unsafe fn look_at(message: &sys::rd_kafka_message_t) -> Fetched<'_> {
             value: unsafe { bytes(message.payload.cast(), message.len) },
         },
         RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF => Fetched::End { offset: message.offset },
-        error => Fetched::Failed(KafkaError::MessageConsumption(error.into())),
+        error => Fetched::Failed(client_error(KafkaError::MessageConsumption(error.into()))),
     }
 }
 
@@ -176,7 +169,7 @@ mod tests {
                 assert!(Instant::now() < deadline, "{seen:?}");
                 // Its own queue is empty: this lets the client's threads work.
                 assert!(consumer.poll(Duration::from_millis(5)).is_none());
-                for fetched in queue.take() {
+                for fetched in queue.batch() {
                     seen.push(match fetched {
                         Fetched::Record { offset, timestamp, key, value } => Seen::Record(
                             offset,

@@ -1,36 +1,35 @@
 //! Topics that came since the start: the internal topics that waited for them are made now.
 
-use std::time::Instant;
-
 use super::Worker;
 use super::rebalance::{COUNTS_DEADLINE, COUNTS_LOOK};
 use crate::error::StreamsError;
-use crate::start::{self, Topics};
+use crate::ports::{Cluster, Ports, Topics};
+use crate::topics;
 
-impl Worker {
+impl<P: Ports> Worker<P> {
     /// Makes the plan of the start again if patterns may have taken topics in since, and creates
     /// what is missing; true if there was something. A topic that must not be read stops the worker
     /// here, before it has tasks.
     pub(super) fn ensure_internal_topics(&self) -> Result<bool, StreamsError> {
-        let (config, topology) = (&self.shared.config, &self.shared.topology);
+        let (settings, topology) = (&self.shared.settings, &self.shared.topology);
         if !topology.has_patterns() {
             return Ok(false);
         }
-        let admin = &self.shared.admin;
-        let deadline = Instant::now() + COUNTS_DEADLINE;
+        let deadline = self.now() + COUNTS_DEADLINE;
         let (there, wanted) = loop {
             let there = self.topics()?;
-            let planned = start::plan(topology, config, admin, &there);
+            let (id, dead) = (&settings.application_id, settings.dead_letter_topic.as_deref());
+            let planned = topics::plan(topology, id, dead, self.cluster(), &there);
             match planned {
-                Ok(wanted) if self.knows_assigned(&there) || Instant::now() >= deadline => {
+                Ok(wanted) if self.knows_assigned(&there) || self.now() >= deadline => {
                     break (there, wanted);
                 }
-                Err(error) if Instant::now() >= deadline => return Err(error),
-                Ok(_) | Err(_) => std::thread::sleep(COUNTS_LOOK),
+                Err(error) if self.now() >= deadline => return Err(error),
+                Ok(_) | Err(_) => self.sleep(COUNTS_LOOK),
             }
         };
         let is_missing = wanted.topics().any(|(topic, _)| !there.contains_key(topic));
-        self.shared.runtime.block_on(admin.ensure(&wanted, config.replication_factor()))?;
+        self.cluster().ensure(&wanted)?;
         if is_missing {
             tracing::info!(worker = self.index, "internal topics were created for new inputs");
         }
@@ -50,6 +49,6 @@ impl Worker {
             return Ok(false);
         }
         let there = self.topics()?;
-        Ok(start::reads_nothing(topology, self.shared.config.application_id(), &there))
+        Ok(topics::reads_nothing(topology, &self.shared.settings.application_id, &there))
     }
 }

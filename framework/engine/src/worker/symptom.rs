@@ -7,24 +7,22 @@ use std::time::Duration;
 use oncestream_core::commit::{Age, ClientFailure, Symptom};
 use oncestream_core::error::TaskError;
 use oncestream_core::graph::Topology;
-use rdkafka::error::KafkaError;
 
 use super::tasks::Route;
 use super::{Failure, Worker};
-use crate::clients::{
-    DeliveryFailure, Step, WorkerProducer, code_of, is_consequence, is_outage, is_unknown_topic,
-    judge,
-};
+use crate::client_error::ClientError;
 use crate::error::StreamsError;
+use crate::ports::{DeliveryFailure, GroupConsumer, Ports, WorkerProducer};
+use crate::verdict::Step;
 
-impl Worker {
+impl<P: Ports> Worker<P> {
     /// A client's error in the light of what the worker knows.
-    fn client_failure(&self, error: &KafkaError, step: Step) -> ClientFailure {
-        let fatal = self.producer.as_ref().and_then(WorkerProducer::fatal);
+    fn client_failure(&self, error: &ClientError, step: Step) -> ClientFailure {
+        let fatal = self.producer.as_ref().and_then(P::Producer::fatal);
         ClientFailure {
-            verdict: judge(error, step, fatal),
-            code: code_of(error).map(|code| code as i32),
-            is_outage: is_outage(error),
+            verdict: error.judge(step, fatal.as_ref()),
+            code: error.code(),
+            is_outage: error.is_outage(),
             producer_is_dead: fatal.is_some(),
             age: self.transaction_age(),
             is_rejoining: self.consumer.is_rebalancing(),
@@ -33,16 +31,16 @@ impl Worker {
 
     /// Whether the broker may have ended the transaction by its timeout.
     fn transaction_age(&self) -> Age {
-        let timeout = self.shared.config.transaction_timeout();
-        let open_for = self.producer.as_ref().map_or(Duration::ZERO, WorkerProducer::open_for);
-        if self.shared.config.is_exactly_once() && open_for >= timeout {
-            Age::Outlived { slow: self.worked >= timeout }
+        let timeout = self.shared.settings.transaction_timeout;
+        let open_for = self.producer.as_ref().map_or(Duration::ZERO, P::Producer::open_for);
+        if self.shared.settings.is_exactly_once() && open_for >= timeout {
+            Age::Outlived { slow: self.times.worked() >= timeout }
         } else {
             Age::InTime
         }
     }
 
-    pub(super) fn client_failed(&self, action: &str, error: KafkaError, step: Step) -> Failure {
+    pub(super) fn client_failed(&self, action: &str, error: ClientError, step: Step) -> Failure {
         let symptom = Symptom::Client(self.client_failure(&error, step));
         let action = format!("worker {}: {action}", self.index);
         Failure::new(symptom, StreamsError::client(action, error))
@@ -64,10 +62,8 @@ impl Worker {
 
     /// Records that the client has thrown away tell no reason: what made it do so does.
     fn with_reason(&self, failure: DeliveryFailure) -> DeliveryFailure {
-        match self.producer.as_ref().and_then(WorkerProducer::fatal) {
-            Some(code) if is_consequence(&failure.error) => {
-                DeliveryFailure { error: KafkaError::MessageProduction(code), ..failure }
-            }
+        match self.producer.as_ref().and_then(P::Producer::fatal) {
+            Some(error) if failure.error.is_consequence() => DeliveryFailure { error, ..failure },
             _ => failure,
         }
     }
@@ -75,7 +71,7 @@ impl Worker {
     /// A record that cannot be produced, told with the store where it is a changelog's.
     fn produce_error(&self, failure: DeliveryFailure) -> StreamsError {
         let DeliveryFailure { topic, partition, timestamp, error: source, .. } = failure;
-        let application_id = self.shared.config.application_id();
+        let application_id = &self.shared.settings.application_id;
         let topology = &self.shared.topology;
         let names = topology.sub_topologies().iter().flat_map(|sub| &sub.stores);
         let store = names
@@ -97,7 +93,7 @@ impl Worker {
     /// the tasks can process its records again and ask the production handler. `None` if there is no
     /// handler that might go on.
     fn refused_by_broker(&self, failure: &DeliveryFailure) -> Option<Failure> {
-        let only_fails = self.shared.config.error_handlers().production.only_fails();
+        let only_fails = self.shared.settings.handlers.production.only_fails();
         if !failure.is_refusal || only_fails {
             return None;
         }
@@ -118,16 +114,16 @@ impl Worker {
             return Failure::new(Symptom::StoreDamaged, error);
         }
         if let StreamsError::Task { source: TaskError::Send { source, .. }, .. } = &error
-            && let Some(kafka) = source.downcast_ref::<KafkaError>()
+            && let Some(kafka) = source.downcast_ref::<ClientError>()
         {
             // The failed delivery of an earlier record may have ended the task.
-            let delivery = self.producer.as_ref().and_then(WorkerProducer::failure);
+            let delivery = self.producer.as_ref().and_then(P::Producer::failure);
             // If not, it was refused when it was handed over, after all patience.
-            let is_missing = delivery.is_none() && is_unknown_topic(kafka);
+            let is_missing = delivery.is_none() && kafka.is_unknown_topic();
             if let Some(refused) = delivery.and_then(|failure| self.refused_by_broker(&failure)) {
                 return refused;
             }
-            if self.producer.as_ref().is_some_and(WorkerProducer::is_denied)
+            if self.producer.as_ref().is_some_and(P::Producer::is_denied)
                 && let Some(failure) = self.delivery_failed()
             {
                 return failure;
@@ -147,7 +143,7 @@ impl Worker {
         let StreamsError::Task { task, source: TaskError::Send { topic, source } } = error else {
             return error;
         };
-        match source.downcast::<KafkaError>() {
+        match source.downcast::<ClientError>() {
             Ok(source) => self.produce_error(DeliveryFailure {
                 topic,
                 partition: -1,

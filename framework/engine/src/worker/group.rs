@@ -9,18 +9,17 @@
 //!   all? Whoever is in the group then has joined it anew for this generation, so a former self that
 //!   crashed is no longer there.
 //!
-//! The questions are asked on another thread, while stores are restored.
+//! The answers come while stores are restored.
 
 use std::collections::HashSet;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::Worker;
 use oncestream_core::TopicPartition;
-use rdkafka::consumer::ConsumerGroupMetadata;
 
-use crate::clients::{Group, GroupMember};
 use crate::error::StreamsError;
+use crate::ports::{Cluster, Group, GroupConsumer, GroupMember, Ports};
 
 /// How soon a coordinator is asked again that has not confirmed an assignment, and when it is told
 /// that it has not.
@@ -76,12 +75,14 @@ fn is_assigned(group: &Group, member: &str, partitions: &[TopicPartition]) -> bo
 }
 
 /// Looks at the group after each assignment.
-#[derive(Default)]
-pub(super) struct GroupWatch {
+pub(super) struct GroupWatch<G> {
     next_look: Option<Instant>,
     answer: Option<Receiver<Group>>,
     /// The generation that this member had joined when it asked.
-    asked_in: Option<ConsumerGroupMetadata>,
+    asked_in: Option<G>,
+    /// The generation that gave this member its partitions; none is known after an assignment, until
+    /// its coordinator has told.
+    confirmed: Option<G>,
     /// Since when an assignment waits for its confirmation.
     unconfirmed: Option<Instant>,
     told: bool,
@@ -90,10 +91,25 @@ pub(super) struct GroupWatch {
     twin: Option<(String, Instant)>,
 }
 
-impl GroupWatch {
+impl<G> Default for GroupWatch<G> {
+    fn default() -> Self {
+        Self {
+            next_look: None,
+            answer: None,
+            asked_in: None,
+            confirmed: None,
+            unconfirmed: None,
+            told: false,
+            strangers_told: HashSet::new(),
+            twin: None,
+        }
+    }
+}
+
+impl<G> GroupWatch<G> {
     /// The members may be others now. What was asked before is of another assignment.
-    pub(super) fn assigned(&mut self) {
-        let now = Instant::now();
+    pub(super) fn assigned(&mut self, now: Instant) {
+        self.confirmed = None;
         (self.next_look, self.unconfirmed) = (Some(now), Some(now));
         (self.answer, self.asked_in, self.told) = (None, None, false);
     }
@@ -107,35 +123,27 @@ impl GroupWatch {
     pub(super) fn is_confirmed(&self) -> bool {
         self.unconfirmed.is_none()
     }
+
+    /// The generation that gave this member its partitions. The client may have joined another one
+    /// since; the broker refuses what comes with this one then.
+    pub(super) fn generation(&self) -> Option<&G> {
+        self.confirmed.as_ref()
+    }
 }
 
-impl Worker {
+impl<P: Ports> Worker<P> {
     /// Asks who is in the group when it is time, and judges the answer when it is there.
     ///
     /// # Errors
     /// Another member has this worker's name, and it is this one that has to go.
     pub(super) fn look_at_group(&mut self) -> Result<(), StreamsError> {
-        let now = Instant::now();
+        let now = self.now();
         if self.group.next_look.is_some_and(|at| now >= at) {
             self.group.next_look = None;
             // Before the question: what is answered is at least of this generation.
             self.group.asked_in = self.consumer.newest_generation();
-            let (tell, answer) = channel();
-            let (admin, group) =
-                (self.shared.admin.clone(), self.shared.config.application_id().to_owned());
-            // Not on the runtime of the application, whose end would wait for the answer.
-            let asking = std::thread::Builder::new().name("oncestream-group".to_owned());
-            let asked = asking.spawn(move || {
-                match admin.group(&group) {
-                    // Nobody listens to a worker that has ended.
-                    Ok(described) => drop(tell.send(described)),
-                    Err(error) => tracing::debug!(group, %error, "the group is not described"),
-                }
-            });
-            if let Err(error) = asked {
-                tracing::debug!(%error, "no thread to look at the group");
-            }
-            self.group.answer = Some(answer);
+            let asked = self.cluster().ask_for_group(&self.shared.settings.application_id);
+            self.group.answer = Some(asked);
         }
         let Some(answer) = &self.group.answer else { return Ok(()) };
         match answer.try_recv() {
@@ -153,7 +161,7 @@ impl Worker {
                 let own_id = self.consumer.member_id();
                 if own_id.is_some_and(|id| is_assigned(&group, &id, &self.assigned)) {
                     let generation = self.group.asked_in.take();
-                    self.consumer.confirm(generation);
+                    self.group.confirmed = generation;
                     self.group.unconfirmed = None;
                     self.group.next_look = Some(now + LOOK_AFTER);
                 } else {
@@ -176,7 +184,7 @@ impl Worker {
             self.group.told = true;
             tracing::warn!(
                 worker = self.index,
-                group = self.shared.config.application_id(),
+                group = &*self.shared.settings.application_id,
                 "the group's coordinator has not confirmed what this member was assigned: its tasks \
                  wait until it does, or until it assigns anew"
             );
@@ -185,21 +193,20 @@ impl Worker {
 
     fn judge_members(&mut self, members: &[GroupMember]) -> Result<(), StreamsError> {
         let Some(own_id) = self.consumer.member_id().filter(|_| self.joined) else { return Ok(()) };
-        let config = &self.shared.config;
-        let settings = config.consumer_settings(self.index);
-        let own_client_id = settings.get("client.id").unwrap_or_default().to_owned();
+        let settings = &self.shared.settings;
+        let own_client_id = self.consumer.client_id();
         if !is_worker(&own_client_id) {
             // The user has named the consumer: nobody can be told apart by name.
             return Ok(());
         }
         let mut twin = None;
         for member in members {
-            match relation(member, &own_id, &own_client_id, config.client_id().is_none()) {
+            match relation(member, &own_id, &own_client_id, settings.has_own_client_ids) {
                 Relation::Twin => twin = Some(member),
                 Relation::Stranger if self.group.strangers_told.insert(member.id.clone()) => {
                     tracing::warn!(
                         worker = self.index,
-                        group = config.application_id(),
+                        group = &*settings.application_id,
                         member = member.id,
                         client_id = member.client_id,
                         host = member.host,
@@ -215,7 +222,7 @@ impl Worker {
             self.group.twin = None;
             return Ok(());
         };
-        let now = Instant::now();
+        let now = self.now();
         let since = match &self.group.twin {
             Some((id, since)) if *id == twin.id => *since,
             _ => now,
@@ -223,11 +230,11 @@ impl Worker {
         self.group.twin = Some((twin.id.clone(), since));
         self.group.next_look = Some(now + LOOK_AFTER);
         // Both see each other. One goes, and both know which.
-        if now - since < config.session_timeout() + SESSION_GRACE || own_id < twin.id {
+        if now - since < settings.session_timeout + SESSION_GRACE || own_id < twin.id {
             return Ok(());
         }
         Err(StreamsError::InstanceIdInUse {
-            instance_id: self.shared.state_dir.instance_id.clone(),
+            instance_id: settings.instance_id.to_string(),
             member: twin.id.clone(),
             host: twin.host.clone(),
         })

@@ -2,46 +2,46 @@
 //!
 //! Invariants:
 //! - Only [`Worker::drive`] executes actions, and each action's outcome goes back as a fact.
-//! - The stores' batch is applied only for [`Action::Apply`], and cleared on every way back.
+//! - Participants apply only for [`Action::Apply`], and discard on every way back.
 //! - Tasks are told that they are committed after the last step only, whichever that is.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use oncestream_core::TaskId;
 use oncestream_core::commit::{Action, CommitPermit, Symptom};
 use oncestream_core::error::TaskError;
-use oncestream_core::state::{Checkpoint, WriteBatch};
-use oncestream_core::task::{ChangelogId, Flushed, Position, Task};
-use rdkafka::{Offset, TopicPartitionList};
+use oncestream_core::state::WriteBatch;
+use oncestream_core::task::{Flushed, Position, Task};
 
-use super::{Fact, Failure, Worker, wall_clock_ms};
-use crate::clients::{Step, WorkerProducer};
+use super::sabotage::Bug;
+use super::{Fact, Failure, Worker};
 use crate::error::StreamsError;
+use crate::ports::{Clock, Cluster, GroupConsumer, Ports, WorkerProducer};
+use crate::verdict::Step;
 
 /// How long offsets may take to be sent. librdkafka's call may not return while coordinators come
 /// and go, and after the time-out of the transaction there is no use in waiting.
 const OFFSETS_LIMIT: Duration = Duration::from_secs(10);
 
-impl Worker {
+impl<P: Ports> Worker<P> {
     /// Commits when it is time, when too much is uncommitted, or when a processor asked.
     pub(super) fn commit_if_due(&mut self) -> Result<(), StreamsError> {
-        let now = Instant::now();
+        let now = self.now();
         let bytes = self.tasks.uncommitted_bytes();
         let too_much =
-            self.shared.config.uncommitted_max_bytes().is_some_and(|max| bytes as u64 > max);
+            self.shared.settings.uncommitted_max_bytes.is_some_and(|max| bytes as u64 > max);
         let asked =
             self.tasks.running_tasks().fold(false, |asked, t| t.take_commit_request() | asked);
-        let refused = self.producer.as_mut().is_some_and(WorkerProducer::take_refusal_applied);
+        let refused = self.producer.as_mut().is_some_and(P::Producer::take_refusal_applied);
         let full = self.machine.room() == 0;
-        if now < self.next_commit && !too_much && !asked && !refused && !full {
+        if now < self.times.next_commit() && !too_much && !asked && !refused && !full {
             return Ok(());
         }
         self.metrics.uncommitted_bytes.set(bytes as f64);
-        let interval = self.shared.config.commit_interval();
+        let interval = self.shared.settings.commit_interval;
         let done = self.commit();
-        // A commit that takes longer than the interval must leave time to process something: a
-        // batch of records ends when the next one is due.
-        self.next_commit = (now + interval).max(Instant::now() + interval / 2);
+        self.times.commit_ended(interval, now, self.shared.ports.clock().now());
         done?;
         self.purge_if_due();
         Ok(())
@@ -54,11 +54,12 @@ impl Worker {
         }
         let span = tracing::debug_span!("commit", worker = self.index);
         let _entered = span.enter();
-        let started = Instant::now();
+        let started = self.now();
         let before = self.committed;
         self.report(Fact::CommitDue)?;
         if self.committed > before {
-            self.metrics.committed(started.elapsed(), self.opened_at.elapsed());
+            let now = self.now();
+            self.metrics.committed(now - started, self.times.open_for(now));
         }
         Ok(())
     }
@@ -114,22 +115,25 @@ impl Worker {
         let Some(producer) = &mut self.producer else {
             return Fact::Failed(Failure::silent(Symptom::NoProducer));
         };
-        let limit = if self.shared.config.is_exactly_once() {
-            self.shared.config.transaction_timeout()
+        let limit = if self.shared.settings.is_exactly_once() {
+            self.shared.settings.transaction_timeout
         } else {
             // Waiting longer would cost the membership in the group.
-            self.shared.config.max_poll_interval() * 4 / 5
+            self.shared.settings.max_poll_interval * 4 / 5
         };
-        let began = Instant::now();
+        let shared = Arc::clone(&self.shared);
+        let clock = shared.ports.clock();
+        let began = clock.now();
         let mut flushed = Ok(());
         for task in self.tasks.running_tasks() {
             let _span = tracing::debug_span!("task", id = %task.id()).entered();
-            flushed = flush_task(task, producer, &mut self.batch, began + limit);
+            flushed =
+                flush_task(task, producer, self.stores.batch(), || clock.now() >= began + limit);
             if flushed.is_err() {
                 break;
             }
         }
-        self.worked += began.elapsed();
+        self.times.add_work(clock.now() - began);
         match flushed {
             Ok(()) => {}
             Err(Unflushed::Failed(task, source)) => {
@@ -147,14 +151,14 @@ impl Worker {
             return Fact::Failed(failure);
         }
         if in_time {
-            return Fact::Done;
+            return self.prepare();
         }
         Fact::Failed(late(format!("worker {}: waiting for acknowledgements", self.index), limit))
     }
 
     /// The positions to commit: what changed, or, if nothing did, one that is known, so that the
     /// broker checks the generation.
-    fn positions(&mut self) -> Vec<Position> {
+    pub(super) fn positions(&mut self) -> Vec<Position> {
         let changed: Vec<Position> =
             self.tasks.running_tasks().flat_map(|t| t.positions().collect::<Vec<_>>()).collect();
         if !changed.is_empty() {
@@ -168,16 +172,8 @@ impl Worker {
     }
 
     fn send_offsets(&mut self) -> Fact {
-        let mut list = TopicPartitionList::new();
-        for p in self.positions() {
-            let mut element = list.add_partition(&p.partition.topic, p.partition.partition);
-            if let Err(e) = element.set_offset(Offset::Offset(p.offset)) {
-                let failure = self.client_failed("setting an offset", e, Step::Transaction);
-                return Fact::Failed(failure);
-            }
-            element.set_metadata(p.metadata.encode());
-        }
-        if list.count() == 0 {
+        let positions = self.positions();
+        if positions.is_empty() {
             return Fact::Done;
         }
         // The broker would take positions of no generation at all without a check, and answers a
@@ -185,8 +181,8 @@ impl Worker {
         if self.consumer.is_rebalancing() {
             return Fact::Failed(Failure::silent(Symptom::Moved));
         }
-        if !self.shared.config.is_exactly_once() || offsets_outside() {
-            return match self.consumer.commit(&list) {
+        if !self.shared.settings.is_exactly_once() || Bug::OffsetsOutside.is_planted() {
+            return match self.consumer.commit(&positions) {
                 Ok(()) => Fact::Done,
                 Err(e) => {
                     Fact::Failed(self.client_failed("committing offsets", e, Step::GroupCommit))
@@ -194,11 +190,11 @@ impl Worker {
             };
         }
         // It carries the generation that the broker checks.
-        let (Some(group), Some(producer)) = (self.consumer.group_metadata(), &self.producer) else {
+        let (Some(group), Some(producer)) = (self.group.generation(), &self.producer) else {
             return Fact::Failed(Failure::silent(Symptom::Moved));
         };
-        let limit = self.shared.config.transaction_timeout().max(OFFSETS_LIMIT);
-        match producer.send_offsets(list, group, limit) {
+        let limit = self.shared.settings.transaction_timeout.max(OFFSETS_LIMIT);
+        match producer.send_offsets(&positions, group, limit) {
             Ok(()) => Fact::Done,
             Err(e) => {
                 let action = "sending offsets to the transaction";
@@ -208,6 +204,9 @@ impl Worker {
     }
 
     fn commit_transaction(&mut self, permit: CommitPermit) -> Fact {
+        if Bug::ApplyFirst.is_planted() {
+            self.apply();
+        }
         let Some(producer) = &self.producer else {
             return Fact::Failed(Failure::silent(Symptom::NoProducer));
         };
@@ -219,40 +218,6 @@ impl Worker {
                 Fact::Failed(self.client_failed(&action, e, Step::Transaction))
             }
         }
-    }
-
-    /// Puts data and changelog offsets of all stores down together.
-    fn apply(&mut self) -> Fact {
-        let now_ms = wall_clock_ms();
-        let Some(producer) = &self.producer else {
-            return Fact::Failed(Failure::silent(Symptom::NoProducer));
-        };
-        let offsets = producer.take_changelogs();
-        for store in self.tasks.running_tasks().flat_map(|task| task.stores()) {
-            let store = store.state();
-            let Some(changelog) = store.changelog() else { continue };
-            let Some(offset) = offsets.get(&changelog.id) else { continue };
-            let source = self.sources.get(&changelog.topic).cloned().unwrap_or_default();
-            let checkpoint = Checkpoint { offset: *offset, written_at_ms: now_ms, source };
-            checkpoint.write(store.keyspace_name(), &mut self.batch);
-        }
-        // A task without a store owns nothing here, and may have a twin with other partitions.
-        let with_stores = self.tasks.entries().iter().filter(|e| !e.task.stores().is_empty());
-        let owned = with_stores.map(|e| e.task.id());
-        match self.shared.state_dir.apply(self.index, owned, &self.batch) {
-            Ok(true) => {}
-            Ok(false) => {
-                tracing::warn!(
-                    worker = self.index,
-                    "a task moved to another worker during its commit"
-                );
-                // What is committed is committed; the tasks follow their changelogs from here.
-                return Fact::Failed(Failure::silent(Symptom::Moved));
-            }
-            Err(error) => return Fact::Failed(Failure::new(Symptom::Fatal, error)),
-        }
-        self.batch.clear();
-        Fact::Done
     }
 
     /// The last step of a commit succeeded: nothing of it will be taken back.
@@ -271,16 +236,15 @@ impl Worker {
 
     /// How long one transactional call may take.
     pub(super) fn call_timeout(&self) -> Duration {
-        self.shared.config.transaction_timeout().max(Duration::from_secs(30))
+        self.shared.settings.transaction_timeout.max(Duration::from_secs(30))
     }
 
     /// Deletes what repartition topics hold before the committed offsets.
     pub(super) fn purge_if_due(&mut self) {
-        let now = Instant::now();
-        if now < self.next_purge {
+        let now = self.now();
+        if !self.times.take_purge(self.shared.settings.repartition_purge_interval, now) {
             return;
         }
-        self.next_purge = now + self.shared.config.repartition_purge_interval();
         let known: Vec<_> = self
             .tasks
             .running_tasks()
@@ -292,16 +256,8 @@ impl Worker {
             .map(|p| (p.partition, p.offset))
             .collect();
         if !before.is_empty() {
-            let admin = self.shared.admin.clone();
-            self.shared.runtime.spawn(async move { admin.purge(before).await });
+            self.cluster().purge(before);
         }
-    }
-
-    /// The next free changelog ids.
-    pub(super) fn take_changelog_ids(&mut self, count: usize) -> ChangelogId {
-        let first = self.next_changelog;
-        self.next_changelog = ChangelogId(first.0.wrapping_add(count as u32));
-        first
     }
 }
 
@@ -320,25 +276,18 @@ enum Unflushed {
 /// Flushes a task, and waits for the records that its nodes hold.
 fn flush_task(
     task: &mut Task,
-    producer: &mut WorkerProducer,
+    producer: &mut impl WorkerProducer,
     batch: &mut WriteBatch,
-    until: Instant,
+    is_over: impl Fn() -> bool,
 ) -> Result<(), Unflushed> {
     loop {
         match task.flush(producer, batch) {
             Ok(Flushed::Done) => return Ok(()),
-            Ok(Flushed::NotYet) if Instant::now() >= until => {
+            Ok(Flushed::NotYet) if is_over() => {
                 return Err(Unflushed::Late(task.id()));
             }
             Ok(Flushed::NotYet) => producer.await_report(),
             Err(source) => return Err(Unflushed::Failed(task.id(), source)),
         }
     }
-}
-
-/// Whether a test wants offsets committed outside the transaction, to see that it finds it out.
-/// Never in a build without the feature `sabotage`, which no user's build has.
-fn offsets_outside() -> bool {
-    cfg!(feature = "sabotage")
-        && std::env::var("ONCESTREAM_SABOTAGE").is_ok_and(|wanted| wanted == "offsets_outside")
 }

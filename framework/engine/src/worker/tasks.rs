@@ -3,27 +3,21 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use oncestream_core::error::TopologyError;
 use oncestream_core::graph::Topology;
 use oncestream_core::task::{InputId, Task};
 use oncestream_core::{TaskId, TopicPartition};
 
-use crate::clients::to_posix;
+use crate::ports::Subscription;
 
-/// What the group consumer subscribes to: topics by name, patterns with librdkafka's `^`.
-pub(super) fn subscription(
-    topology: &Topology,
-    application_id: &str,
-) -> Result<Vec<String>, TopologyError> {
-    let mut topics = Vec::new();
+/// What the group consumer reads.
+pub(super) fn subscription(topology: &Topology, application_id: &str) -> Subscription {
+    let mut all = Subscription::default();
     for sub in topology.sub_topologies() {
         let named = topology.source_topics(sub);
-        topics.extend(named.iter().map(|t| t.resolve(application_id).to_string()));
-        for (_, pattern) in topology.source_patterns(sub) {
-            topics.push(to_posix(&pattern)?);
-        }
+        all.topics.extend(named.iter().map(|t| t.resolve(application_id)));
+        all.patterns.extend(topology.source_patterns(sub).into_iter().map(|(_, pattern)| pattern));
     }
-    Ok(topics)
+    all
 }
 
 /// Where a task stands in its worker.

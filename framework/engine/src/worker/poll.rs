@@ -1,28 +1,25 @@
 //! Records in: from the consumer, from the queues of tasks with several inputs, and by the clock.
 
-use std::time::{Duration, Instant};
-
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use oncestream_core::commit::{Fact, Symptom};
 use oncestream_core::error::TaskError;
 use oncestream_core::graph::{NodeKind, SourceTopics};
-use oncestream_core::task::Task;
-use rdkafka::error::KafkaError;
-use rdkafka::message::Message;
+use oncestream_core::task::{Collector, Task};
 
+use super::pace::Pace;
 use super::tasks::Route;
-use super::{Failure, Worker, wall_clock_ms};
-use crate::clients::{WorkerProducer, is_out_of_range, is_transient, is_unsettled, raw_record};
+use super::{Failure, Worker};
+use crate::client_error::ClientError;
 use crate::error::StreamsError;
-use crate::start::Topics;
+use crate::ports::{Clock, Cluster, GroupConsumer, Message, Ports, Topics};
 
-/// At most so many records are processed before the commit and the restore are looked at.
-const BATCH: usize = 500;
 /// How long the consumer is polled while a restore or an empty input is waited for.
 const SHORT_WAIT: Duration = Duration::from_millis(2);
 
-impl Worker {
+impl<P: Ports> Worker<P> {
     /// How long to wait for the first record: not at all while other work goes on, and shortly
     /// while it waits for something itself.
     fn poll_timeout(&mut self) -> Duration {
@@ -31,8 +28,8 @@ impl Worker {
         if is_starting || self.tasks.has_waiting() {
             return if busy { Duration::ZERO } else { SHORT_WAIT };
         }
-        let until_commit = self.next_commit.saturating_duration_since(Instant::now());
-        let wait = self.shared.config.poll().min(Duration::from_millis(100));
+        let until_commit = self.times.next_commit().saturating_duration_since(self.now());
+        let wait = self.shared.settings.poll.min(Duration::from_millis(100));
         // The client's clock has milliseconds; less would spin.
         if self.machine.is_open() {
             wait.min(until_commit.max(Duration::from_millis(1)))
@@ -44,9 +41,10 @@ impl Worker {
     /// A topic may look unknown for a moment while brokers come and go. It is unknown if a broker
     /// that is asked lists others without it. One that was read by a pattern may go: the group
     /// learns of it.
-    fn is_passing(&self, error: &KafkaError) -> bool {
+    fn is_passing(&self, error: &ClientError) -> bool {
         let is_named = |topic: &str| {
-            let reader = self.shared.topology.reader_of(self.shared.config.application_id(), topic);
+            let reader =
+                self.shared.topology.reader_of(&self.shared.settings.application_id, topic);
             reader.is_none_or(|(_, node)| {
                 let kind = &self.shared.topology.node(node).kind;
                 !matches!(kind, NodeKind::Source(SourceTopics::Pattern(_)))
@@ -56,29 +54,32 @@ impl Worker {
             let assigned = self.assigned.iter();
             assigned.map(|p| &p.topic).all(|t| there.contains_key(t) || !is_named(t))
         };
-        is_unsettled(error) && self.shared.admin.topics().map_or(true, is_there)
+        error.is_unsettled() && self.cluster().topics().map_or(true, is_there)
     }
 
-    /// Takes up to [`BATCH`] records from the consumer and processes them.
+    /// Takes records from the consumer, up to a bounded number, and processes them.
     pub(super) fn poll(&mut self) -> Result<(), StreamsError> {
         let mut timeout = self.poll_timeout();
         let mut now_ms = -1;
         let mut taken = 0_u64;
         let mut failed = None;
-        let mut pace = Pace::new();
+        let shared = Arc::clone(&self.shared);
+        let (clock, most) = (shared.ports.clock(), shared.settings.records_per_turn);
+        let mut pace = Pace::new(clock);
         let (mut processed, mut began) = (0, None);
         let room = self.machine.room();
         let consumer = Rc::clone(&self.consumer);
-        while (taken as usize) < BATCH && processed < room && !pace.is_past(self.next_commit) {
+        while (taken as usize) < most && processed < room && !pace.is_past(self.times.next_commit())
+        {
             let message = match consumer.poll(timeout) {
                 None => break,
                 Some(Ok(message)) => message,
-                Some(Err(error)) if is_transient(&error) || self.is_passing(&error) => {
+                Some(Err(error)) if error.is_transient() || self.is_passing(&error) => {
                     tracing::warn!(worker = self.index, %error, "the consumer will try again");
                     break;
                 }
                 // A position that is not there: the tasks begin anew, where `positions` says.
-                Some(Err(error)) if is_out_of_range(&error) => {
+                Some(Err(error)) if error.is_out_of_range() => {
                     failed = Some(Failed::Gone(error));
                     break;
                 }
@@ -88,8 +89,8 @@ impl Worker {
             };
             if timeout > Duration::ZERO || now_ms < 0 {
                 timeout = Duration::ZERO;
-                now_ms = wall_clock_ms();
-                began = began.or_else(|| Some(Instant::now()));
+                now_ms = self.wall_clock_ms();
+                began = began.or_else(|| Some(self.now()));
             }
             // Queued before its partition was given up.
             let Some(route) = self.tasks.route(message.topic(), message.partition()) else {
@@ -107,7 +108,7 @@ impl Worker {
             else {
                 break;
             };
-            let raw = raw_record(&message);
+            let raw = message.record();
             self.last_taken = Some((route, raw.offset));
             processed += usize::from(task.input_count() == 1);
             if let Err(source) = task.add_record(route.input, raw, now_ms, producer) {
@@ -119,7 +120,8 @@ impl Worker {
         self.busy |= taken > 0;
         self.metrics.records_in.increment(taken);
         self.machine.processed(processed);
-        self.worked += began.map_or(Duration::ZERO, |began| began.elapsed());
+        let time = began.map_or(Duration::ZERO, |began| self.now() - began);
+        self.times.add_work(time);
         let failed = failed.map(|failed| self.poll_failed(failed));
         match failed.or_else(|| self.delivery_failed()) {
             None => Ok(()),
@@ -151,14 +153,18 @@ impl Worker {
         if !self.tasks.has_waiting() || !self.ensure_open()? {
             return Ok(());
         }
-        let now_ms = wall_clock_ms();
-        let began = Instant::now();
+        let shared = Arc::clone(&self.shared);
+        let clock = shared.ports.clock();
+        let now_ms = clock.wall_clock_ms();
+        let began = clock.now();
         let mut failed = None;
         if let Some(producer) = &mut self.producer {
             for task in self.tasks.running_tasks() {
                 let _span = tracing::debug_span!("task", id = %task.id()).entered();
-                let most = BATCH.min(self.machine.room());
-                match process_ready(task, now_ms, most, self.next_commit, producer) {
+                let most = shared.settings.records_per_turn.min(self.machine.room());
+                let mut pace = Pace::new(clock);
+                let go_on = || !pace.is_past(self.times.next_commit());
+                match process_ready(task, now_ms, most, go_on, producer) {
                     Ok(done) => {
                         self.busy |= done > 0;
                         self.machine.processed(done);
@@ -170,15 +176,15 @@ impl Worker {
                 }
             }
         }
-        self.worked += began.elapsed();
+        self.times.add_work(self.shared.ports.clock().now() - began);
         if let Some(error) = failed {
             let failure = self.classify_task_error(error);
             return self.report(Fact::Failed(failure));
         }
         let (full, ready) = self.tasks.back_pressure(&self.paused);
         let failed = |e| StreamsError::client("pausing partitions", e);
-        self.consumer.pause(full.iter()).map_err(failed)?;
-        self.consumer.resume(ready.iter()).map_err(failed)?;
+        self.consumer.pause(&full).map_err(failed)?;
+        self.consumer.resume(&ready).map_err(failed)?;
         self.paused.extend(full);
         for partition in ready {
             self.paused.remove(&partition);
@@ -188,13 +194,13 @@ impl Worker {
 
     /// Runs the wall-clock punctuations that are due.
     pub(super) fn punctuate(&mut self) -> Result<(), StreamsError> {
-        let now_ms = wall_clock_ms();
+        let now_ms = self.wall_clock_ms();
         if !self.tasks.running_tasks().any(|t| t.is_punctuation_due(now_ms))
             || !self.ensure_open()?
         {
             return Ok(());
         }
-        let began = Instant::now();
+        let began = self.now();
         let mut failed = None;
         if let Some(producer) = &mut self.producer {
             for task in self.tasks.running_tasks() {
@@ -204,7 +210,7 @@ impl Worker {
                 }
             }
         }
-        self.worked += began.elapsed();
+        self.times.add_work(self.shared.ports.clock().now() - began);
         match failed {
             None => Ok(()),
             Some(error) => {
@@ -218,7 +224,7 @@ impl Worker {
 /// Why records are taken no further.
 enum Failed {
     /// The log has nothing at the position of an input.
-    Gone(KafkaError),
+    Gone(ClientError),
     Task(Route, TaskError),
     NotRunning(Route),
 }
@@ -228,76 +234,15 @@ fn process_ready(
     task: &mut Task,
     now_ms: i64,
     most: usize,
-    next_commit: Instant,
-    producer: &mut WorkerProducer,
+    mut go_on: impl FnMut() -> bool,
+    producer: &mut impl Collector,
 ) -> Result<usize, TaskError> {
     let mut done = 0;
-    let mut pace = Pace::new();
-    while done < most && !pace.is_past(next_commit) {
+    while done < most && go_on() {
         if task.process_ready(1, now_ms, producer)? == 0 {
             break;
         }
         done += 1;
     }
     Ok(done)
-}
-
-/// Looks at the clock now and then: seldom while records are quick, at each record while they
-/// are slow, so that slow records do not make a batch outlive its transaction.
-struct Pace {
-    every: u32,
-    left: u32,
-    first: bool,
-    looked: Instant,
-}
-
-impl Pace {
-    fn new() -> Self {
-        Self { every: 1, left: 1, first: true, looked: Instant::now() }
-    }
-
-    /// Whether `deadline` was over at the last look.
-    fn is_past(&mut self, deadline: Instant) -> bool {
-        self.left -= 1;
-        if self.left > 0 {
-            return false;
-        }
-        let now = Instant::now();
-        let quick = now.duration_since(self.looked) < Duration::from_millis(1);
-        self.every = if quick { (self.every * 2).min(64) } else { 1 };
-        self.left = self.every;
-        self.looked = now;
-        // The first look is before the first record: one is always processed.
-        !std::mem::take(&mut self.first) && now >= deadline
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// How many records a batch takes whose deadline is over when it begins.
-    fn taken(mut process: impl FnMut(&mut Pace)) -> usize {
-        let (mut pace, deadline) = (Pace::new(), Instant::now());
-        let mut taken = 0;
-        while taken < 1000 && !pace.is_past(deadline) {
-            process(&mut pace);
-            taken += 1;
-        }
-        taken
-    }
-
-    #[test]
-    fn a_late_batch_of_quick_records_ends_soon_and_one_of_slow_records_after_the_first() {
-        let quick = taken(|_| {});
-        assert!((1..=64).contains(&quick), "{quick}");
-        let slow = taken(|pace| pace.looked -= Duration::from_millis(5));
-        assert!((1..=3).contains(&slow), "{slow}");
-    }
-
-    #[test]
-    fn a_batch_goes_on_until_its_deadline() {
-        let (mut pace, deadline) = (Pace::new(), Instant::now() + Duration::from_secs(3600));
-        assert!((0..10_000).all(|_| !pace.is_past(deadline)));
-    }
 }

@@ -1,17 +1,16 @@
 //! The producer of a worker: made, initialised, and its transactions begun.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use oncestream_core::commit::Symptom;
-use rdkafka::error::KafkaError;
-use rdkafka::error::RDKafkaErrorCode::TransactionalIdAuthorizationFailed;
 
 use super::{Fact, Failure, Shared, Worker};
 use crate::access::Resource;
-use crate::clients::{Step, WorkerProducer};
 use crate::error::StreamsError;
+use crate::ports::{Clock, Ports, WorkerProducer};
+use crate::settings::WorkerSettings;
+use crate::verdict::Step;
 
 /// Longer than the coordinator may take to settle a transaction that a crash left open.
 const INIT_TIMEOUT: Duration = Duration::from_secs(300);
@@ -20,23 +19,20 @@ pub(super) const INIT_STEP: Duration = Duration::from_secs(5);
 
 /// The transactional id of a worker: stable across restarts, so that a restart fences what the
 /// crash left open, and of this worker alone.
-pub(super) fn transactional_id(shared: &Shared, worker: usize) -> String {
-    let (app, instance) = (shared.config.application_id(), &shared.state_dir.instance_id);
+pub(super) fn transactional_id(settings: &WorkerSettings, worker: usize) -> String {
+    let (app, instance) = (&settings.application_id, &settings.instance_id);
     format!("{app}-{instance}-{worker}")
 }
 
 /// Makes a worker's producer; under exactly once it fences and settles its predecessor. `None` if
 /// the application is to stop before a coordinator was there for that.
-pub(super) fn new_producer(
-    shared: &Arc<Shared>,
+pub(super) fn new_producer<P: Ports>(
+    shared: &Shared<P>,
     worker: usize,
-) -> Result<Option<WorkerProducer>, StreamsError> {
-    let exactly_once = shared.config.is_exactly_once();
-    let id = exactly_once.then(|| transactional_id(shared, worker));
-    let settings = shared.config.producer_settings(id.as_deref(), worker);
-    let producer = WorkerProducer::new(&settings).map_err(|e| {
-        StreamsError::client(format!("creating the producer of worker {worker}"), e)
-    })?;
+) -> Result<Option<P::Producer>, StreamsError> {
+    let settings = &shared.settings;
+    let id = settings.is_exactly_once().then(|| transactional_id(settings, worker));
+    let producer = shared.ports.producer(worker, id.as_deref())?;
     let ready = match id {
         Some(id) => init(shared, &producer, &id)?,
         None => true,
@@ -45,13 +41,18 @@ pub(super) fn new_producer(
 }
 
 /// False if the application is to stop first.
-fn init(shared: &Shared, producer: &WorkerProducer, id: &str) -> Result<bool, StreamsError> {
-    let deadline = Instant::now() + INIT_TIMEOUT;
+fn init<P: Ports>(
+    shared: &Shared<P>,
+    producer: &P::Producer,
+    id: &str,
+) -> Result<bool, StreamsError> {
+    let clock = shared.ports.clock();
+    let deadline = clock.now() + INIT_TIMEOUT;
     loop {
         match producer.init(INIT_STEP) {
             Ok(()) => return Ok(true),
             // The same call may be resumed after a time-out.
-            Err(KafkaError::Transaction(e)) if e.is_retriable() && Instant::now() < deadline => {
+            Err(e) if e.is_resumable() && clock.now() < deadline => {
                 if shared.stop.load(Ordering::Acquire) {
                     tracing::warn!(error = %e, id, "stopping: what is open is left to its timeout");
                     return Ok(false);
@@ -59,7 +60,7 @@ fn init(shared: &Shared, producer: &WorkerProducer, id: &str) -> Result<bool, St
                 tracing::info!(error = %e, id, "waiting for the transaction coordinator");
             }
             Err(e) => {
-                if e.rdkafka_error_code() == Some(TransactionalIdAuthorizationFailed) {
+                if e.denied() == Some(Resource::TransactionalId) {
                     return Err(StreamsError::not_authorized(
                         Resource::TransactionalId,
                         id,
@@ -73,12 +74,11 @@ fn init(shared: &Shared, producer: &WorkerProducer, id: &str) -> Result<bool, St
     }
 }
 
-impl Worker {
+impl<P: Ports> Worker<P> {
     /// Opens a transaction if none is open. False if that failed and the tasks were started anew.
     pub(super) fn ensure_open(&mut self) -> Result<bool, StreamsError> {
         if !self.machine.is_open() {
-            self.opened_at = Instant::now();
-            self.worked = Duration::ZERO;
+            self.times.opened(self.shared.ports.clock().now());
             self.report(Fact::Work)?;
         }
         Ok(self.machine.is_open())

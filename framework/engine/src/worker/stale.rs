@@ -11,8 +11,9 @@ use oncestream_core::graph::Topology;
 use oncestream_core::state::{CHECKPOINTS, Checkpoint, Incarnation, WriteBatch};
 use oncestream_core::{TaskId, TopicPartition};
 
-use super::{Worker, wall_clock_ms};
+use super::Worker;
 use crate::error::StreamsError;
+use crate::ports::{Cluster, Ports};
 
 /// A changelog partition as it is now.
 struct Changelog<'a> {
@@ -50,10 +51,10 @@ fn staleness(
     None
 }
 
-impl Worker {
+impl<P: Ports> Worker<P> {
     /// The checkpoint of a store of a task.
     pub(super) fn checkpoint(&self, keyspace: &str) -> Result<Option<Checkpoint>, StreamsError> {
-        let backend = &self.shared.state_dir.backend;
+        let backend = self.shared.ports.stores().backend();
         let checkpoints = backend.keyspace(CHECKPOINTS)?;
         let mut found = None;
         let read =
@@ -78,13 +79,13 @@ impl Worker {
                 continue;
             }
             let keyspace = id.keyspace_name(&def.name);
-            let topic = Topology::changelog_topic(shared.config.application_id(), &def.name);
-            let source = self.source_of(&topic);
-            let retention_ms = shared.admin.delete_retention_ms(&topic);
+            let topic = Topology::changelog_topic(&shared.settings.application_id, &def.name);
+            let source = self.stores.source_of(&topic);
+            let retention_ms = self.cluster().delete_retention_ms(&topic);
             let (low, high) = self.watermarks(&TopicPartition::new(topic, id.partition))?;
             let now = Changelog { source: &source, low, high, retention_ms };
             let checkpoint = self.checkpoint(&keyspace)?;
-            let Some(reason) = staleness(checkpoint.as_ref(), &now, wall_clock_ms()) else {
+            let Some(reason) = staleness(checkpoint.as_ref(), &now, self.wall_clock_ms()) else {
                 self.adopt(id, &keyspace, checkpoint, source)?;
                 continue;
             };
@@ -93,8 +94,8 @@ impl Worker {
             if !self.forget_checkpoint(id, &keyspace)? {
                 return Ok(());
             }
-            shared.state_dir.backend.persist()?;
-            shared.state_dir.backend.drop_keyspace(&keyspace)?;
+            self.shared.ports.stores().backend().persist()?;
+            self.shared.ports.stores().backend().drop_keyspace(&keyspace)?;
         }
         Ok(())
     }
@@ -115,7 +116,8 @@ impl Worker {
         }
         let mut batch = WriteBatch::default();
         Checkpoint { source, ..checkpoint }.write(keyspace, &mut batch);
-        self.shared.state_dir.apply(self.index, std::iter::once(task), &batch).map(drop)
+        self.shared.ports.stores().apply(self.index, std::iter::once(task), &batch)?;
+        Ok(())
     }
 
     /// Deletes a checkpoint, so that the store is restored from the beginning. False if the task
@@ -126,14 +128,9 @@ impl Worker {
         keyspace: &str,
     ) -> Result<bool, StreamsError> {
         let mut batch = WriteBatch::default();
-        self.shared.state_dir.backend.keyspace(CHECKPOINTS)?;
+        self.shared.ports.stores().backend().keyspace(CHECKPOINTS)?;
         batch.delete(CHECKPOINTS, keyspace.as_bytes());
-        self.shared.state_dir.apply(self.index, std::iter::once(task), &batch)
-    }
-
-    /// What is known of a changelog's topic since the tasks were started.
-    pub(super) fn source_of(&self, topic: &str) -> Incarnation {
-        self.sources.get(topic).cloned().unwrap_or_default()
+        Ok(self.shared.ports.stores().apply(self.index, std::iter::once(task), &batch)?)
     }
 }
 

@@ -8,21 +8,20 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use oncestream_core::commit::{Fact, Symptom};
+use oncestream_core::commit::Fact;
 use oncestream_core::graph::Topology;
 use oncestream_core::task::{OffsetMetadata, Task};
 use oncestream_core::{TaskId, TopicPartition};
-use rdkafka::error::KafkaError;
 
 use super::assignment::{self, Plan};
 use super::restore::{LOOK_EVERY, UNSETTLED_LIMIT};
 use super::tasks::{Entry, Phase};
-use super::{Failure, Worker, WorkerState, wall_clock_ms};
-use crate::clients::{Committed, Rebalance, is_transient, is_unknown_topic, is_unsettled};
+use super::{Worker, WorkerState};
+use crate::client_error::ClientError;
 use crate::error::StreamsError;
-use crate::start::Topics;
+use crate::ports::{Cluster, Committed, GroupConsumer, Ports, Rebalance, Topics};
 
 /// How long the committed offsets may be waited for at least, and how much longer than a
 /// transaction that a crashed instance left open on them, which ends by its timeout.
@@ -34,12 +33,8 @@ pub(super) const COUNTS_LOOK: Duration = Duration::from_millis(200);
 /// How long a changelog may be unknown that was there before.
 const GONE_LIMIT: Duration = Duration::from_secs(10);
 const OFFSETS_STEP: Duration = Duration::from_secs(5);
-/// How soon and how seldom tasks that lack an input are looked at, and how often they are told.
-const WAITING_LOOK: Duration = Duration::from_secs(1);
-const MAX_WAITING_LOOK: Duration = Duration::from_secs(30);
-const WAITING_TOLD: Duration = Duration::from_secs(30);
 
-impl Worker {
+impl<P: Ports> Worker<P> {
     pub(super) fn rebalance(&mut self, event: Rebalance) -> Result<(), StreamsError> {
         self.set_state(WorkerState::Rebalancing);
         match event {
@@ -81,8 +76,7 @@ impl Worker {
         }
         self.drop_tasks();
         self.assigned = partitions;
-        self.consumer.confirm(None);
-        self.group.assigned();
+        self.group.assigned(self.now());
         let created = self.ensure_internal_topics()?;
         self.start_tasks()?;
         if created {
@@ -96,8 +90,8 @@ impl Worker {
     /// partitions one after the other, so what they tell is refused only if they tell it for a while.
     /// What they do not know after that is gone, and the group will learn so too.
     fn plan(&self) -> Result<(Plan, Vec<TopicPartition>), StreamsError> {
-        let application_id = self.shared.config.application_id();
-        let deadline = Instant::now() + COUNTS_DEADLINE;
+        let application_id = &*self.shared.settings.application_id;
+        let deadline = self.now() + COUNTS_DEADLINE;
         loop {
             let there = self.topics()?;
             let is_there =
@@ -105,20 +99,20 @@ impl Worker {
             let known: Vec<_> = self.assigned.iter().filter(is_there).cloned().collect();
             let plan = assignment::plan(&self.shared.topology, application_id, &there, &known);
             let is_settled = plan.is_ok() && known.len() == self.assigned.len();
-            if is_settled || Instant::now() >= deadline || self.is_stopping() {
+            if is_settled || self.now() >= deadline || self.is_stopping() {
                 return plan.map(|plan| (plan, known));
             }
-            std::thread::sleep(COUNTS_LOOK);
+            self.sleep(COUNTS_LOOK);
         }
     }
 
     /// Every topic with its number of partitions. Brokers may be away for a while.
     pub(super) fn topics(&self) -> Result<Topics, StreamsError> {
-        let deadline = Instant::now() + UNSETTLED_LIMIT;
+        let deadline = self.now() + UNSETTLED_LIMIT;
         loop {
-            match self.shared.admin.topics() {
+            match self.cluster().topics() {
                 Err(error @ StreamsError::BrokerUnreachable { .. })
-                    if Instant::now() < deadline && !self.is_stopping() =>
+                    if self.now() < deadline && !self.is_stopping() =>
                 {
                     tracing::warn!(worker = self.index, %error, "waiting for a broker");
                 }
@@ -151,11 +145,15 @@ impl Worker {
         let offsets = self.first_positions(&partitions, &committed)?;
         self.find_sources(whole.keys())?;
         for (id, inputs) in whole {
-            self.shared.state_dir.claim(id, self.index);
+            self.shared.ports.stores().claim(id, self.index);
             let has_committed = |p: &TopicPartition| {
                 partitions.iter().position(|q| q == p).is_some_and(|at| committed[at].is_some())
             };
             let offsets_missing = !inputs.iter().any(has_committed);
+            let at = |p: &TopicPartition| partitions.iter().position(|q| q == p);
+            let offset = |p: &TopicPartition| Some(committed[at(p)?]?.offset);
+            let known: Vec<_> = inputs.iter().map(|p| (p.clone(), offset(p))).collect();
+            self.recover(id, &known)?;
             self.make_task(id, inputs, offsets_missing)?;
         }
         for entry in self.tasks.entries_mut() {
@@ -173,13 +171,12 @@ impl Worker {
             .map_err(|e| StreamsError::client("taking partitions", e))?;
         // Until its task runs, a partition is not read; if its task waits, for as long as it does.
         self.consumer
-            .pause(partitions.iter())
+            .pause(&partitions)
             .map_err(|e| StreamsError::client("pausing partitions", e))?;
         self.metrics.tasks.set(self.tasks.entries().len() as f64);
-        self.held_starts = self.starts_to_hold(&waiting, &partitions, &committed)?;
-        self.waiting = waiting;
-        (self.next_waiting_look, self.waiting_told) = (Instant::now(), None);
-        self.waiting_pause = WAITING_LOOK;
+        let held = self.starts_to_hold(&waiting, &partitions, &committed)?;
+        self.starts.hold(held);
+        self.waiting.begin(waiting, self.now());
         self.joined = true;
         self.start_restore()
     }
@@ -191,7 +188,7 @@ impl Worker {
         partitions: &[TopicPartition],
         committed: &[Option<Committed>],
     ) -> Result<HashSet<TopicPartition>, StreamsError> {
-        let application_id = self.shared.config.application_id().to_owned();
+        let application_id = self.shared.settings.application_id.clone();
         let mut held = HashSet::new();
         for (id, lacks) in waiting {
             let reader = |p: &TopicPartition| {
@@ -208,48 +205,13 @@ impl Worker {
         Ok(held)
     }
 
-    /// Tasks that lack an input wait for a rebalance that brings it: another member has it until
-    /// it learns of a topic, or until it is upgraded. The client is made to look at the topics of
-    /// its subscription, so that this does not take until its metadata is refreshed.
-    pub(super) fn look_after_waiting(&mut self) -> Result<(), StreamsError> {
-        let now = Instant::now();
-        if self.waiting.is_empty() || now < self.next_waiting_look {
-            return Ok(());
-        }
-        self.next_waiting_look = now + self.waiting_pause;
-        self.waiting_pause = (self.waiting_pause * 2).min(MAX_WAITING_LOOK);
-        if self.waiting_told.is_none_or(|told| now >= told + WAITING_TOLD) {
-            self.waiting_told = Some(now);
-            for (task, lacks) in &self.waiting {
-                let lacks: Vec<String> = lacks.iter().map(ToString::to_string).collect();
-                tracing::warn!(
-                    worker = self.index, %task, lacks = lacks.join(", "),
-                    "a task waits, because inputs of its store are not assigned to this member: \
-                     another member has them, or does not know of them yet"
-                );
-            }
-        }
-        self.consumer.look_for_topics();
-        // The topic that is lacked may be gone by now. A broker that is away is no answer.
-        let Ok(there) = self.shared.admin.topics() else { return Ok(()) };
-        let application_id = self.shared.config.application_id();
-        let plan = assignment::plan(&self.shared.topology, application_id, &there, &self.assigned);
-        match plan {
-            Ok(plan) if plan.waiting != self.waiting && !self.consumer.is_rebalancing() => {
-                self.commit()?;
-                self.report(Fact::Failed(Failure::silent(Symptom::Moved)))
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Learns which topics the changelogs of tasks are, for the checkpoints of their stores.
     fn find_sources<'a>(
         &mut self,
         tasks: impl Iterator<Item = &'a TaskId>,
     ) -> Result<(), StreamsError> {
         let topology = &self.shared.topology;
-        let application_id = self.shared.config.application_id();
+        let application_id = &*self.shared.settings.application_id;
         let mut topics: Vec<Arc<str>> = tasks
             .flat_map(|id| &topology.sub_topologies()[id.sub_topology.0].stores)
             .filter_map(|name| topology.store(name))
@@ -258,24 +220,24 @@ impl Worker {
             .collect();
         topics.sort();
         topics.dedup();
-        let now = Instant::now();
-        let deadline = |topic: &str, e: &KafkaError| {
+        let now = self.now();
+        let deadline = |topic: &str, e: &ClientError| {
             // A broker that is new or behind is believed sooner about what was there before.
-            let is_gone = is_unknown_topic(e) && self.sources.contains_key(topic);
+            let is_gone = e.is_unknown_topic() && self.stores.knows_source(topic);
             now + if is_gone { GONE_LIMIT } else { UNSETTLED_LIMIT }
         };
         loop {
-            match self.shared.admin.incarnations(&topics) {
+            match self.cluster().incarnations(&topics) {
                 Ok(found) => {
-                    self.sources = topics.into_iter().zip(found).collect();
+                    self.stores.set_sources(topics.into_iter().zip(found).collect());
                     return Ok(());
                 }
                 Err((topic, e))
-                    if is_unsettled(&e)
-                        && Instant::now() < deadline(&topic, &e)
+                    if e.is_unsettled()
+                        && self.now() < deadline(&topic, &e)
                         && !self.is_stopping() =>
                 {
-                    std::thread::sleep(LOOK_EVERY);
+                    self.sleep(LOOK_EVERY);
                 }
                 Err((topic, e)) => {
                     let action = format!("asking for the id of changelog topic {topic}");
@@ -293,13 +255,13 @@ impl Worker {
     ) -> Result<(), StreamsError> {
         self.discard_stale_stores(id)?;
         let sub = &self.shared.topology.sub_topologies()[id.sub_topology.0];
-        let first = self.take_changelog_ids(sub.stores.len());
+        let first = self.stores.take_changelog_ids(sub.stores.len());
         let task = Task::new(
             &self.shared.topology,
             id,
             &partitions,
             &self.task_config,
-            &*self.shared.state_dir.backend,
+            self.shared.ports.stores().backend(),
             &self.budget,
             first,
         )
@@ -313,11 +275,11 @@ impl Worker {
         &mut self,
         partitions: &[TopicPartition],
     ) -> Result<Vec<Option<Committed>>, StreamsError> {
-        let deadline = Instant::now() + offsets_patience(self.shared.config.transaction_timeout());
+        let deadline = self.now() + offsets_patience(self.shared.settings.transaction_timeout);
         loop {
             match self.consumer.committed(partitions, OFFSETS_STEP) {
                 Ok(committed) => return Ok(committed),
-                Err(e) if is_transient(&e) && Instant::now() < deadline && !self.is_stopping() => {
+                Err(e) if e.is_transient() && self.now() < deadline && !self.is_stopping() => {
                     tracing::info!(worker = self.index, error = %e, "waiting for the committed offsets");
                 }
                 Err(e) => return Err(StreamsError::client("reading the committed offsets", e)),
@@ -331,11 +293,12 @@ impl Worker {
             e.phase == Phase::Restoring
                 && self.group.is_confirmed()
                 && !self.restorer.is_restoring(e.task.id())
-                && !self.has_uncommitted_start(&e.partitions)
+                && !self.starts.has_any_of(&e.partitions)
         };
         let ready: Vec<TaskId> =
             self.tasks.entries().iter().filter(is_ready).map(|e| e.task.id()).collect();
         let mut resumed = Vec::new();
+        let now_ms = self.wall_clock_ms();
         for id in ready {
             if self.tasks.find(id).is_some_and(|e| e.task.has_processors())
                 && !self.ensure_open()?
@@ -348,19 +311,19 @@ impl Worker {
                 return Ok(());
             };
             let span = tracing::debug_span!("task", %id).entered();
-            if let Err(source) = entry.task.init(wall_clock_ms(), producer) {
+            if let Err(source) = entry.task.init(now_ms, producer) {
                 let failure = self.classify_task_error(StreamsError::Task { task: id, source });
                 return self.report(Fact::Failed(failure));
             }
             drop(span);
             entry.phase = Phase::Running;
             self.consumer
-                .resume(entry.partitions.iter())
+                .resume(&entry.partitions)
                 .map_err(|e| StreamsError::client("resuming partitions", e))?;
             resumed.extend_from_slice(&entry.partitions);
             tracing::info!(worker = self.index, task = %id, "task runs");
         }
-        self.consumer.wake(resumed.iter());
+        self.consumer.wake(&resumed);
         if self.tasks.all_running() && self.waiting.is_empty() && self.joined {
             self.set_state(WorkerState::Running);
         }

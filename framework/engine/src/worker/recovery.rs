@@ -5,22 +5,26 @@
 //! start again. Nothing is repaired in place.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use oncestream_core::commit::{Ending, Symptom};
-use rdkafka::error::KafkaError;
 
 use super::producing::{INIT_STEP, new_producer, transactional_id};
+use super::sabotage::Bug;
 use super::symptom::damaged_store;
 use super::{Fact, Failure, Worker};
-use crate::clients::{Step, WorkerProducer};
+use crate::client_error::ClientError;
 use crate::error::StreamsError;
+use crate::ports::{GroupConsumer, Ports, WorkerProducer};
+use crate::verdict::Step;
 
-impl Worker {
+impl<P: Ports> Worker<P> {
     /// Nothing of the transaction stays, in Kafka or here.
     pub(super) fn abort_and_restart(&mut self, pause: Duration) -> Result<Fact, StreamsError> {
         self.log_cause("aborting and starting the tasks again");
-        if let Err(failure) = self.abort_transaction() {
+        if !Bug::NoAbort.is_planted()
+            && let Err(failure) = self.abort_transaction()
+        {
             return Ok(Fact::Failed(failure));
         }
         self.restart_tasks(pause)?;
@@ -30,7 +34,7 @@ impl Worker {
     pub(super) fn replace_and_restart(&mut self, pause: Duration) -> Result<Fact, StreamsError> {
         self.log_cause("replacing the producer and starting the tasks again");
         // Dropped first: two producers with one transactional id never live at a time.
-        let lessons = self.producer.take().map(WorkerProducer::into_lessons);
+        let lessons = self.producer.take().map(P::Producer::into_lessons);
         let Some(mut producer) = new_producer(&self.shared, self.index)? else {
             // On the way to the end none is needed: nothing is left to commit.
             self.drop_tasks();
@@ -95,7 +99,7 @@ impl Worker {
         let Some(producer) = &self.producer else {
             return Err(Failure::silent(Symptom::NoProducer));
         };
-        if !self.shared.config.is_exactly_once() {
+        if !self.shared.settings.is_exactly_once() {
             if !producer.await_deliveries(INIT_STEP) {
                 // What it still holds is dropped with it; the tasks will send it again.
                 return Err(Failure::silent(Symptom::NoProducer));
@@ -117,14 +121,14 @@ impl Worker {
 
     /// Aborts; gives up early once the application is to stop, for what is left open is fenced by
     /// the next start, or times out.
-    fn abort_in_steps(&self, producer: &WorkerProducer) -> Result<(), KafkaError> {
-        let deadline = Instant::now() + self.call_timeout();
+    fn abort_in_steps(&self, producer: &P::Producer) -> Result<(), ClientError> {
+        let deadline = self.now() + self.call_timeout();
         loop {
             match producer.abort(INIT_STEP) {
                 // The same call may be resumed after a time-out.
-                Err(KafkaError::Transaction(e))
-                    if e.is_retriable()
-                        && Instant::now() < deadline
+                Err(e)
+                    if e.is_resumable()
+                        && self.now() < deadline
                         && !self.shared.stop.load(Ordering::Acquire) => {}
                 done => return done,
             }
@@ -135,7 +139,7 @@ impl Worker {
     /// sent is given the time to arrive, dead letters above all.
     pub(super) fn abort_quietly(&mut self) {
         let Some(producer) = &self.producer else { return };
-        if !self.shared.config.is_exactly_once() {
+        if !self.shared.settings.is_exactly_once() {
             producer.await_deliveries(INIT_STEP);
             return;
         }
@@ -155,18 +159,17 @@ impl Worker {
             self.joined = false;
             return Ok(());
         }
-        std::thread::sleep(pause);
+        self.sleep(pause);
         self.start_tasks()
     }
 
     pub(super) fn drop_tasks(&mut self) {
         self.restorer.cancel();
         self.tasks.clear();
-        self.batch.clear();
+        self.discard_prepared();
         self.paused.clear();
         self.waiting.clear();
-        self.uncommitted_starts.clear();
-        self.held_starts.clear();
+        self.starts.clear();
     }
 
     fn log_cause(&self, then: &str) {
@@ -179,7 +182,7 @@ impl Worker {
     /// The error that a worker ends with.
     pub(super) fn stop_error(&mut self, ending: Ending) -> StreamsError {
         let fenced = || StreamsError::Fenced {
-            transactional_id: transactional_id(&self.shared, self.index),
+            transactional_id: transactional_id(&self.shared.settings, self.index),
         };
         match ending {
             Ending::AsItIs => self.machine.take_cause().unwrap_or_else(fenced),
@@ -191,7 +194,7 @@ impl Worker {
             }
             Ending::TooSlow => StreamsError::TooSlow {
                 record: self.last_record(),
-                timeout: self.shared.config.transaction_timeout(),
+                timeout: self.shared.settings.transaction_timeout,
             },
         }
     }

@@ -13,15 +13,13 @@ use std::time::{Duration, Instant};
 
 use oncestream_core::TopicPartition;
 use oncestream_core::graph::TopicRef;
-use oncestream_core::task::OffsetMetadata;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{Offset, TopicPartitionList};
+use oncestream_core::task::{OffsetMetadata, Position};
 
 use super::Worker;
 use super::restore::{LOOK_EVERY, LOOK_TIMEOUT, UNSETTLED_LIMIT};
-use crate::clients::{Committed, is_transient, is_unsettled};
-use crate::config::AutoOffsetReset;
 use crate::error::StreamsError;
+use crate::ports::{Cluster, Committed, GroupConsumer, Ports};
+use crate::settings::AutoOffsetReset;
 
 /// How long the leaders of all inputs may take to know ends that were committed: longer than a
 /// leader that was cut off takes to learn that it is none.
@@ -70,7 +68,7 @@ fn begin(known: Known, reset: AutoOffsetReset, is_repartition: bool) -> Begin {
     }
 }
 
-impl Worker {
+impl<P: Ports> Worker<P> {
     /// Where each of the assigned partitions begins. What has no committed offset there is noted,
     /// to be committed before the first record.
     pub(super) fn first_positions(
@@ -78,10 +76,10 @@ impl Worker {
         partitions: &[TopicPartition],
         committed: &[Option<Committed>],
     ) -> Result<Vec<i64>, StreamsError> {
-        let bounds = self.shared.admin.bounds(partitions);
-        let patience = Instant::now() + END_PATIENCE;
+        let bounds = self.cluster().bounds(partitions);
+        let patience = self.now() + END_PATIENCE;
         let mut positions = Vec::with_capacity(partitions.len());
-        self.uncommitted_starts.clear();
+        self.starts.clear();
         for (partition, c) in partitions.iter().zip(committed) {
             if c.is_some_and(|c| c.is_resetting) {
                 let (topic, partition) = (partition.topic.to_string(), partition.partition);
@@ -89,7 +87,7 @@ impl Worker {
             }
             if let Some(c) = c.filter(|c| !c.is_own) {
                 tracing::warn!(
-                    %partition, offset = c.offset, group = self.shared.config.application_id(),
+                    %partition, offset = c.offset, group = &*self.shared.settings.application_id,
                     "the committed offset was not written by this application: it was set by hand, \
                      or another consumer has this group.id and needs one of its own"
                 );
@@ -107,7 +105,8 @@ impl Worker {
             if !matches!(begin, Begin::Committed(_)) {
                 let metadata =
                     committed.map_or(OffsetMetadata { partition_time: -1 }, |c| c.metadata);
-                self.uncommitted_starts.push((partition.clone(), offset, metadata));
+                let partition = partition.clone();
+                self.starts.add(Position { partition, offset, metadata });
             }
             positions.push(offset);
         }
@@ -134,7 +133,7 @@ impl Worker {
             (None, None) => self.watermarks(partition)?,
         };
         let (reset, is_ours) =
-            (self.shared.config.auto_offset_reset(), self.is_repartition(&partition.topic));
+            (self.shared.settings.auto_offset_reset, self.is_repartition(&partition.topic));
         let begin = begin(Known { committed, low, high }, reset, is_ours);
         match begin {
             Begin::BehindGap(start) => tracing::warn!(
@@ -160,22 +159,22 @@ impl Worker {
     ) -> Result<(i64, i64), StreamsError> {
         loop {
             let bounds = self.watermarks(partition)?;
-            if bounds.1 >= offset || Instant::now() >= patience || self.is_stopping() {
+            if bounds.1 >= offset || self.now() >= patience || self.is_stopping() {
                 return Ok(bounds);
             }
-            std::thread::sleep(LOOK_EVERY);
+            self.sleep(LOOK_EVERY);
         }
     }
 
     /// The end that a consumer of this application sees: if it reads committed, the last stable
     /// offset. Records of a transaction that is open now come after it.
     fn stable_end(&self, partition: &TopicPartition) -> Result<i64, StreamsError> {
-        let deadline = Instant::now() + UNSETTLED_LIMIT;
+        let deadline = self.now() + UNSETTLED_LIMIT;
         loop {
             match self.consumer.end_offset(partition, LOOK_TIMEOUT) {
                 Ok(end) => return Ok(end),
-                Err(e) if is_unsettled(&e) && Instant::now() < deadline && !self.is_stopping() => {
-                    std::thread::sleep(LOOK_EVERY);
+                Err(e) if e.is_unsettled() && self.now() < deadline && !self.is_stopping() => {
+                    self.sleep(LOOK_EVERY);
                 }
                 Err(e) => {
                     let action = format!("reading the end of {partition}");
@@ -185,77 +184,14 @@ impl Worker {
         }
     }
 
-    /// Commits where partitions begin that have nothing committed there, as soon as that can be
-    /// done: the group may be changing, or its coordinator away.
-    pub(super) fn commit_starts(&mut self) -> Result<(), StreamsError> {
-        let now = Instant::now();
-        if self.uncommitted_starts.is_empty()
-            || self.next_start_commit.is_some_and(|at| now < at)
-            || !self.group.is_confirmed()
-            || self.consumer.is_rebalancing()
-        {
-            return Ok(());
-        }
-        self.next_start_commit = Some(now + LOOK_EVERY);
-        let (held, free): (Vec<_>, Vec<_>) = std::mem::take(&mut self.uncommitted_starts)
-            .into_iter()
-            .partition(|(partition, ..)| self.must_not_begin(partition));
-        let mut list = TopicPartitionList::new();
-        for (partition, offset, metadata) in &free {
-            let mut element = list.add_partition(&partition.topic, partition.partition);
-            let action = || format!("setting the offset of {partition}");
-            element
-                .set_offset(Offset::Offset(*offset))
-                .map_err(|e| StreamsError::client(action(), e))?;
-            element.set_metadata(metadata.encode());
-        }
-        let done = if free.is_empty() { Ok(()) } else { self.consumer.commit(&list) };
-        self.uncommitted_starts = held;
-        let Err(error) = done else {
-            self.starts_refused_since = None;
-            return Ok(());
-        };
-        self.uncommitted_starts.extend(free);
-        // A coordinator may not know of a topic yet that the others know.
-        let is_patient = now - *self.starts_refused_since.get_or_insert(now) < UNSETTLED_LIMIT;
-        if is_transient(&error)
-            || is_unsettled(&error) && is_patient
-            || is_fenced_by_a_rejoin(&error, self)
-        {
-            tracing::info!(worker = self.index, %error, "the first positions are not committed yet");
-            return Ok(());
-        }
-        Err(StreamsError::client("committing the first positions", error))
-    }
-
-    /// Whether the store of a partition's task may turn out to be a reason not to begin.
-    fn must_not_begin(&self, partition: &TopicPartition) -> bool {
-        let of_task = self.tasks.entries().iter().find(|e| e.partitions.contains(partition));
-        match of_task {
-            Some(entry) => entry.offsets_missing && self.restorer.is_restoring(entry.task.id()),
-            None => self.held_starts.contains(partition),
-        }
-    }
-
-    /// Whether something of a task's inputs is still to be committed before it may run.
-    pub(super) fn has_uncommitted_start(&self, partitions: &[TopicPartition]) -> bool {
-        self.uncommitted_starts.iter().any(|(p, ..)| partitions.contains(p))
-    }
-
     /// Whether a topic is a repartition topic of this application.
     pub(super) fn is_repartition(&self, topic: &str) -> bool {
-        let application_id = self.shared.config.application_id();
+        let application_id = &self.shared.settings.application_id;
         let names = self.shared.topology.repartitions().iter();
         names
             .map(|def| TopicRef::Repartition(def.name.clone()))
             .any(|own| &*own.resolve(application_id) == topic)
     }
-}
-
-/// A static member that was thought dead is told that it is fenced until it joins again.
-fn is_fenced_by_a_rejoin(error: &KafkaError, worker: &Worker) -> bool {
-    error.rdkafka_error_code() == Some(RDKafkaErrorCode::FencedInstanceId)
-        && worker.consumer.is_rebalancing()
 }
 
 fn refused(partition: &TopicPartition, committed: Option<Committed>) -> StreamsError {

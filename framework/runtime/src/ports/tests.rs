@@ -2,21 +2,25 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::time::{Duration, Instant};
+
 use oncestream_broker::{Action, Api, Broker, Fault};
-use oncestream_core::SubTopologyId;
+use oncestream_core::{SubTopologyId, TaskId};
+use oncestream_engine::topics;
+use oncestream_engine::worker::{Shared, Worker};
 use oncestream_operators::{Materialized, StreamsBuilder};
 use tokio::runtime::Runtime;
 
 use super::*;
+use crate::clients::Admin;
 use crate::config::ProcessingGuarantee;
-use crate::start;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const RECORDS: usize = 20;
 const TASK: TaskId = TaskId { sub_topology: SubTopologyId(0), partition: 0 };
 
 /// What the workers of an instance share that counts records, and has an empty disk.
-fn instance(broker: &Broker, runtime: &Runtime) -> Arc<Shared> {
+fn instance(broker: &Broker, runtime: &Runtime) -> Arc<Shared<KafkaPorts>> {
     let builder = StreamsBuilder::new();
     let counts = builder.stream::<String, String>("in").group_by_key();
     counts.count(Materialized::named("counts")).to_stream().to("out");
@@ -28,21 +32,25 @@ fn instance(broker: &Broker, runtime: &Runtime) -> Arc<Shared> {
         .unwrap()
         .build()
         .unwrap();
-    let admin = Admin::new(&config).unwrap();
-    let wanted = start::plan(&topology, &config, &admin, &admin.topics().unwrap()).unwrap();
+    let state_dir = StateDir::open(&config).unwrap();
+    let config = config.with_instance_id(state_dir.instance_id.clone());
+    let admin = Arc::new(Admin::new(&config).unwrap());
+    let cluster = KafkaCluster::new(config.clone(), admin.clone(), runtime.handle().clone());
+    let there = admin.topics().unwrap();
+    let wanted = topics::plan(&topology, "app", None, &cluster, &there).unwrap();
     runtime.block_on(admin.ensure(&wanted, config.replication_factor())).unwrap();
     Arc::new(Shared {
+        settings: config.worker_settings(),
         topology,
-        state_dir: StateDir::open(&config).unwrap(),
-        admin: Arc::new(admin),
+        ports: KafkaPorts::new(config, cluster, state_dir),
         stop: Arc::default(),
-        runtime: runtime.handle().clone(),
         on_worker_state: Box::new(|_, _| {}),
-        config,
     })
 }
 
-fn turn_until(worker: &mut Worker, what: &str, is_so: impl Fn(&Worker) -> bool) {
+type Turned = Worker<KafkaPorts>;
+
+fn turn_until(worker: &mut Turned, what: &str, is_so: impl Fn(&Turned) -> bool) {
     let until = Instant::now() + LIMIT;
     while !is_so(worker) {
         assert!(Instant::now() < until, "waited in vain for {what}");
@@ -50,8 +58,8 @@ fn turn_until(worker: &mut Worker, what: &str, is_so: impl Fn(&Worker) -> bool) 
     }
 }
 
-fn is_running(worker: &Worker) -> bool {
-    worker.tasks.all_running() && !worker.tasks.entries().is_empty()
+fn is_running(worker: &Turned) -> bool {
+    worker.is_settled() && worker.tasks().next().is_some()
 }
 
 /// The worker that claimed it may be one that has not learnt yet that it lost its membership: then
@@ -67,7 +75,7 @@ fn a_task_that_another_worker_claims_during_its_restore_is_started_again() {
     };
     broker.append("in", 0, records(0)).unwrap();
     let mut first = Worker::new(0, instance(&broker, &runtime)).unwrap().unwrap();
-    turn_until(&mut first, "the first commit", |worker| worker.committed > 0);
+    turn_until(&mut first, "the first commit", |worker| worker.commits() > 0);
     first.close(Ok(())).unwrap();
     drop(first);
 
@@ -77,12 +85,12 @@ fn a_task_that_another_worker_claims_during_its_restore_is_started_again() {
     let shared = instance(&broker, &runtime);
     let mut second = Worker::new(0, shared.clone()).unwrap().unwrap();
     turn_until(&mut second, "the restore to begin", |_| broker.faults().fired(reads) > 0);
-    shared.state_dir.claim(TASK, 1);
+    shared.ports.stores().claim(TASK, 1);
     assert!(broker.faults().remove(reads));
     turn_until(&mut second, "the task to run", is_running);
 
     broker.append("in", 0, records(RECORDS)).unwrap();
-    turn_until(&mut second, "a commit", |worker| worker.committed > 0);
+    turn_until(&mut second, "a commit", |worker| worker.commits() > 0);
     second.close(Ok(())).unwrap();
     let changelog = broker.records("app-counts-changelog", 0);
     let written = changelog.iter().filter(|record| record.control.is_none() && !record.aborted);

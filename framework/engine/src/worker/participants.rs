@@ -1,0 +1,121 @@
+//! What takes part in a commit beside Kafka, asked in order: the local stores first.
+
+use std::collections::HashMap;
+
+use oncestream_core::commit::Symptom;
+use oncestream_core::state::BackendError;
+use oncestream_core::task::{ChangelogId, Position, Task};
+use oncestream_core::{TaskId, TopicPartition};
+
+use super::tasks::Phase;
+use super::{Fact, Failure, Worker};
+use crate::error::StreamsError;
+use crate::participant::{Commit, Participant, ParticipantError};
+use crate::ports::{Clock, Ports, WorkerProducer};
+
+/// What all participants are asked for.
+#[derive(Clone, Copy)]
+enum Ask {
+    Prepare,
+    Apply,
+}
+
+impl Ask {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Prepare => "prepare",
+            Self::Apply => "apply",
+        }
+    }
+}
+
+impl<P: Ports> Worker<P> {
+    /// Every record is acknowledged: gets all participants ready.
+    pub(super) fn prepare(&mut self) -> Fact {
+        self.ask_all(Ask::Prepare, &HashMap::new())
+    }
+
+    /// Lets all participants put down what belongs to the transaction.
+    pub(super) fn apply(&mut self) -> Fact {
+        let Some(producer) = &self.producer else {
+            return Fact::Failed(Failure::silent(Symptom::NoProducer));
+        };
+        let changelogs = producer.take_changelogs();
+        self.ask_all(Ask::Apply, &changelogs)
+    }
+
+    fn ask_all(&mut self, ask: Ask, changelogs: &HashMap<ChangelogId, i64>) -> Fact {
+        // Nobody else looks at positions.
+        let positions = if self.participants.is_empty() { Vec::new() } else { self.positions() };
+        match self.ask_each(ask, &positions, changelogs) {
+            Ok(()) => Fact::Done,
+            Err(failure) => Fact::Failed(failure),
+        }
+    }
+
+    fn ask_each(
+        &mut self,
+        ask: Ask,
+        positions: &[Position],
+        changelogs: &HashMap<ChangelogId, i64>,
+    ) -> Result<(), Failure> {
+        let running = self.tasks.entries().iter().filter(|e| e.phase == Phase::Running);
+        let tasks: Vec<&Task> = running.map(|entry| &entry.task).collect();
+        let now_ms = self.shared.ports.clock().wall_clock_ms();
+        let commit = Commit { worker: self.index, tasks: &tasks, positions, changelogs, now_ms };
+        let others = self.participants.iter_mut().map(|other| &mut **other as &mut dyn Participant);
+        for participant in std::iter::once(&mut self.stores as &mut dyn Participant).chain(others) {
+            let done = match ask {
+                Ask::Prepare => participant.prepare(&commit),
+                Ask::Apply => participant.apply(&commit),
+            };
+            done.map_err(|error| failure(self.index, participant.name(), ask.name(), error))?;
+        }
+        Ok(())
+    }
+
+    /// Lets participants bring what a task has with them to what is committed.
+    pub(super) fn recover(
+        &mut self,
+        task: TaskId,
+        committed: &[(TopicPartition, Option<i64>)],
+    ) -> Result<(), StreamsError> {
+        for participant in &mut self.participants {
+            let recovered = participant.recover(task, committed);
+            recovered.map_err(|error| told(participant.name(), "recover", error))?;
+        }
+        Ok(())
+    }
+
+    /// On every way back.
+    pub(super) fn discard_prepared(&mut self) {
+        self.stores.discard();
+        for participant in &mut self.participants {
+            participant.discard();
+        }
+    }
+}
+
+fn failure(worker: usize, name: &str, action: &'static str, error: ParticipantError) -> Failure {
+    match error {
+        ParticipantError::Moved => {
+            tracing::warn!(worker, "a task moved to another worker during its commit");
+            Failure::silent(Symptom::Moved)
+        }
+        ParticipantError::Failed(_) => {
+            Failure::new(Symptom::ParticipantFailed, told(name, action, error))
+        }
+        ParticipantError::Fatal(_) => Failure::new(Symptom::Fatal, told(name, action, error)),
+    }
+}
+
+fn told(name: &str, action: &'static str, error: ParticipantError) -> StreamsError {
+    let source = match error {
+        ParticipantError::Moved => "its tasks are another worker's".into(),
+        ParticipantError::Failed(source) | ParticipantError::Fatal(source) => source,
+    };
+    match source.downcast::<BackendError>() {
+        Ok(error) => StreamsError::Backend(*error),
+        Err(source) => StreamsError::Participant { participant: name.to_owned(), action, source },
+    }
+}
