@@ -1,6 +1,8 @@
 //! The Kafka runtime of Oncestream: it runs a topology in a consumer group, on worker threads,
 //! with state in local stores that follow changelog topics.
 //!
+//! What a worker does is in the crate `oncestream-engine`. Here are the ports that it runs on, made of
+//! librdkafka's clients, a state directory and the system's clock, and what starts and stops workers.
 //! [`reset`] lets an application begin again.
 //!
 //! With `processing.guarantee=exactly_once` every cycle of polling, processing, producing and

@@ -92,10 +92,11 @@ impl<K, V, Kd> Materialized<K, V, Kd> {
         self
     }
 
-    /// Keeps no changelog. The store then does not survive the loss of its disk, nor a move to
-    /// another instance. Exactly once does not hold for it: a crash between the commit and its
-    /// writing to the disk loses that commit's updates. At least once, it is written before the
-    /// offsets are committed: it never lacks what they say is done, and may have more.
+    /// Keeps no changelog. The store is then on the disk of one instance alone, and is lost with it.
+    /// An instance that is assigned the partition begins with what its own disk has: nothing, or what
+    /// it had when the partition was last its own. Exactly once does not hold for it: a crash between
+    /// the commit and its writing to the disk loses that commit's updates. At least once, it is written
+    /// before the offsets are committed: it never lacks what they say is done, and may have more.
     #[must_use]
     pub fn logging_disabled(mut self) -> Self {
         self.changelog = None;

@@ -119,7 +119,7 @@ pub struct ChangelogConfig {
 pub struct StoreDef {
     /// Its name, unique in the topology.
     pub name: Arc<str>,
-    /// `None` when logging is disabled: the store is then lost with its task.
+    /// `None` when logging is disabled: the store is then lost with its disk.
     pub changelog: Option<ChangelogConfig>,
     pub(crate) factory: StoreFactory,
 }

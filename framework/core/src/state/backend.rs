@@ -2,8 +2,8 @@
 //!
 //! A backend is opened once per instance and shared by its workers. It knows nothing of types,
 //! tasks or changelogs. Its one promise: a [`WriteBatch`] is applied whole or not at all, also
-//! when the process is killed in the middle. It need not survive a power cut with the last
-//! batches in place, but what is left must be a prefix of the batches, in order.
+//! when the process is killed in the middle. A power cut may take the last batches, but only
+//! the last ones: if a batch is there, all batches before it are.
 
 use std::fmt::Debug;
 use std::ops::Bound;

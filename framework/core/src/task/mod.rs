@@ -31,7 +31,7 @@ pub use source::{RawRecord, SourceConfig, SourceInstance, TimestampExtractor};
 /// Settings that tasks depend on.
 #[derive(Clone, Debug)]
 pub struct TaskConfig {
-    /// What a record's effects are worth after a failure.
+    /// Whether a record's effects may happen twice after a failure.
     pub guarantee: crate::commit::Guarantee,
     /// In front of every internal topic's name.
     pub application_id: std::sync::Arc<str>,

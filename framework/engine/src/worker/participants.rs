@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use oncestream_core::commit::Symptom;
 use oncestream_core::state::BackendError;
-use oncestream_core::task::{ChangelogId, Position, Task};
+use oncestream_core::task::{ChangelogId, Task};
 use oncestream_core::{TaskId, TopicPartition};
 
 use super::tasks::Phase;
@@ -47,31 +47,22 @@ impl<P: Ports> Worker<P> {
     fn ask_all(&mut self, ask: Ask, changelogs: &HashMap<ChangelogId, i64>) -> Fact {
         // Nobody else looks at positions.
         let positions = if self.participants.is_empty() { Vec::new() } else { self.positions() };
-        match self.ask_each(ask, &positions, changelogs) {
-            Ok(()) => Fact::Done,
-            Err(failure) => Fact::Failed(failure),
-        }
-    }
-
-    fn ask_each(
-        &mut self,
-        ask: Ask,
-        positions: &[Position],
-        changelogs: &HashMap<ChangelogId, i64>,
-    ) -> Result<(), Failure> {
         let running = self.tasks.entries().iter().filter(|e| e.phase == Phase::Running);
         let tasks: Vec<&Task> = running.map(|entry| &entry.task).collect();
         let now_ms = self.shared.ports.clock().wall_clock_ms();
-        let commit = Commit { worker: self.index, tasks: &tasks, positions, changelogs, now_ms };
+        let (worker, tasks, positions) = (self.index, &tasks[..], &positions[..]);
+        let commit = Commit { worker, tasks, positions, changelogs, now_ms };
         let others = self.participants.iter_mut().map(|other| &mut **other as &mut dyn Participant);
         for participant in std::iter::once(&mut self.stores as &mut dyn Participant).chain(others) {
             let done = match ask {
                 Ask::Prepare => participant.prepare(&commit),
                 Ask::Apply => participant.apply(&commit),
             };
-            done.map_err(|error| failure(self.index, participant.name(), ask.name(), error))?;
+            if let Err(error) = done {
+                return Fact::Failed(failure(worker, participant.name(), ask.name(), error));
+            }
         }
-        Ok(())
+        Fact::Done
     }
 
     /// Lets participants bring what a task has with them to what is committed.

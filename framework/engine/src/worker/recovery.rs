@@ -22,13 +22,11 @@ impl<P: Ports> Worker<P> {
     /// Nothing of the transaction stays, in Kafka or here.
     pub(super) fn abort_and_restart(&mut self, pause: Duration) -> Result<Fact, StreamsError> {
         self.log_cause("aborting and starting the tasks again");
-        if !Bug::NoAbort.is_planted()
-            && let Err(failure) = self.abort_transaction()
-        {
-            return Ok(Fact::Failed(failure));
+        let aborted = if Bug::NoAbort.is_planted() { Fact::Done } else { self.abort_transaction() };
+        if matches!(aborted, Fact::Done) {
+            self.restart_tasks(pause)?;
         }
-        self.restart_tasks(pause)?;
-        Ok(Fact::Done)
+        Ok(aborted)
     }
 
     pub(super) fn replace_and_restart(&mut self, pause: Duration) -> Result<Fact, StreamsError> {
@@ -51,10 +49,7 @@ impl<P: Ports> Worker<P> {
     pub(super) fn abort_and_drop(&mut self) -> Fact {
         self.log_cause("aborting: the partitions are gone");
         self.drop_tasks();
-        match self.abort_transaction() {
-            Ok(()) => Fact::Done,
-            Err(failure) => Fact::Failed(failure),
-        }
+        self.abort_transaction()
     }
 
     /// Finds out which records the broker refuses, so that the tasks can process theirs again and ask
@@ -94,29 +89,31 @@ impl<P: Ports> Worker<P> {
     /// Aborts the open transaction. At least once there is none, but records without an
     /// acknowledgement are waited for, or given up with their producer, so that none overtakes its
     /// repetition.
-    fn abort_transaction(&mut self) -> Result<(), Failure> {
+    fn abort_transaction(&mut self) -> Fact {
         self.metrics.aborts.increment(1);
-        let Some(producer) = &self.producer else {
-            return Err(Failure::silent(Symptom::NoProducer));
-        };
+        let in_doubt = || Fact::Failed(Failure::silent(Symptom::NoProducer));
+        let Some(producer) = &self.producer else { return in_doubt() };
         if !self.shared.settings.is_exactly_once() {
             if !producer.await_deliveries(INIT_STEP) {
                 // What it still holds is dropped with it; the tasks will send it again.
-                return Err(Failure::silent(Symptom::NoProducer));
+                return in_doubt();
             }
             drop(producer.take_changelogs());
-            return Ok(());
+            return Fact::Done;
         }
-        let timeout = self.call_timeout();
-        if producer.purge(timeout) {
+        if producer.purge(self.call_timeout()) {
             tracing::info!(
                 worker = self.index,
                 "a record may still arrive: a new producer fences it"
             );
-            return Err(Failure::silent(Symptom::NoProducer));
+            return in_doubt();
         }
-        self.abort_in_steps(producer)
-            .map_err(|e| self.client_failed("aborting a transaction", e, Step::Transaction))
+        match self.abort_in_steps(producer) {
+            Ok(()) => Fact::Done,
+            Err(e) => {
+                Fact::Failed(self.client_failed("aborting a transaction", e, Step::Transaction))
+            }
+        }
     }
 
     /// Aborts; gives up early once the application is to stop, for what is left open is fenced by

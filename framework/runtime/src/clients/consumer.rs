@@ -31,7 +31,8 @@ use super::verdict::client_error;
 use super::{assignment, context, lists, native, offsets};
 use crate::config::ClientSettings;
 
-/// The question wakes and not its answer, so little is waited for one.
+/// How long an answer is waited for that does not matter: librdkafka's thread wakes up when the
+/// request is sent.
 const WAKE_TIMEOUT: Duration = Duration::from_millis(200);
 /// So many events are served at most before the worker goes on: rebalances wait for it, too.
 const MAX_EVENTS: usize = 100;

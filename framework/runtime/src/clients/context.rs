@@ -65,7 +65,7 @@ fn without_secret(error: KafkaError) -> KafkaError {
     }
 }
 
-/// The context of clients of which nothing is asked but to speak up.
+/// The context of clients whose log lines and errors go to `tracing`, and nowhere else.
 pub(crate) struct LogContext;
 
 impl ClientContext for LogContext {

@@ -9,8 +9,8 @@
 //! - A guilty record is refused here, before the client sees it. The production handler is asked
 //!   then, with the record's source at hand, and the transaction goes on.
 //!
-//! Invariant: all is forgotten at the first commit of a transaction in which nothing known was met.
-//! What is refused depends on the record's content and on the topic, and the topic may change.
+//! Invariant: at the first commit of a transaction that met no known record, all of them are
+//! forgotten, because what is refused depends on the topic too, and the topic may have changed.
 
 use oncestream_core::task::{Origin, Outgoing};
 use oncestream_engine::ClientError;

@@ -4,7 +4,7 @@
 
 use oncestream_engine::AutoOffsetReset;
 
-/// What a record's effects are worth after a failure.
+/// Whether a record's effects may happen twice after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessingGuarantee {
     /// Every record is processed; after a failure some are processed again.

@@ -17,9 +17,10 @@ impl StreamsConfig {
             application_id: self.application_id.as_str().into(),
             instance_id: self.instance_id.as_deref().unwrap_or_default().into(),
             bootstrap_servers: self.bootstrap_servers.as_str().into(),
-            guarantee: match self.is_exactly_once() {
-                true => Guarantee::ExactlyOnce,
-                false => Guarantee::AtLeastOnce,
+            guarantee: if self.is_exactly_once() {
+                Guarantee::ExactlyOnce
+            } else {
+                Guarantee::AtLeastOnce
             },
             commit_interval: self.commit_interval,
             poll: self.poll,
@@ -37,5 +38,27 @@ impl StreamsConfig {
             handlers: self.error_handlers.clone(),
             has_own_client_ids: self.client_id.is_none(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn workers_share_the_cache_and_have_all_else_alike() {
+        let config = StreamsConfig::builder("app", "b:1")
+            .num_stream_threads(4)
+            .set("statestore.cache.max.bytes", "1000")
+            .unwrap()
+            .build()
+            .unwrap();
+        let settings = config.clone().with_instance_id("one").worker_settings();
+        assert_eq!(settings.cache_max_bytes, 250);
+        assert_eq!((&*settings.application_id, &*settings.instance_id), ("app", "one"));
+        assert_eq!(settings.commit_interval, config.commit_interval());
+        assert!(!settings.is_exactly_once() && settings.has_own_client_ids);
     }
 }

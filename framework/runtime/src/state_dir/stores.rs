@@ -59,7 +59,8 @@ pub(super) fn is_entry(name: &str) -> bool {
     [STORES, SUSPECT, OPENING].contains(&name)
 }
 
-/// What the file says; one, where it cannot be understood. A number is short, whatever the file is.
+/// The number in the file; 0 if there is no file, and 1 if it holds something else. Only a few bytes
+/// are read, because the file may be anything.
 fn openings_cut_short(file: &Path) -> u32 {
     let Ok(file) = File::open(file) else { return 0 };
     let mut text = String::new();

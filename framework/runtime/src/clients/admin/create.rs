@@ -85,7 +85,7 @@ impl Admin {
                     actual: *actual,
                 });
             }
-            // Created, but not for these eyes.
+            // It was created, but this user may not see it.
             self.check_visible(&topic.name, "Read")?;
             if Instant::now() >= deadline {
                 let action = format!("the creation of topic {}", topic.name);
