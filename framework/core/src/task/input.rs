@@ -56,18 +56,15 @@ impl Input {
         }
     }
 
-    /// A clock that was set back would have it wait until the old time comes again.
-    pub(super) fn at_the_latest(&mut self, now_ms: TimestampMs) {
-        if let Beyond::Nothing { empty_since_ms: Some(since) } = &mut self.beyond {
-            *since = now_ms.min(*since);
-        }
-    }
-
     /// What is known of it.
-    pub(super) fn fact(&self) -> InputFact {
-        match (self.queue.head(), self.beyond) {
+    pub(super) fn fact(&mut self, now_ms: TimestampMs) -> InputFact {
+        match (self.queue.head(), &mut self.beyond) {
             (Some(head), _) => InputFact::Waiting(head.timestamp),
-            (None, Beyond::Nothing { empty_since_ms: Some(since) }) => InputFact::AtEnd(since),
+            (None, Beyond::Nothing { empty_since_ms: Some(since) }) => {
+                // A clock that was set back would have it wait until the old time comes again.
+                *since = now_ms.min(*since);
+                InputFact::AtEnd(*since)
+            }
             (None, _) => InputFact::More,
         }
     }

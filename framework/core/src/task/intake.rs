@@ -103,9 +103,6 @@ impl Task {
             return Ok(0);
         }
         self.state.wall_clock_ms = now_ms;
-        for input in &mut self.inputs {
-            input.at_the_latest(now_ms);
-        }
         for done in 0..max {
             match self.readiness(now_ms) {
                 Readiness::Ready { input, enforced } => {
@@ -123,8 +120,8 @@ impl Task {
     }
 
     /// Whether a task with several inputs may process, or what it waits for.
-    pub fn readiness(&self, now_ms: TimestampMs) -> Readiness {
-        let facts = self.inputs.iter().map(Input::fact);
+    pub fn readiness(&mut self, now_ms: TimestampMs) -> Readiness {
+        let facts = self.inputs.iter_mut().map(|input| input.fact(now_ms));
         decide(facts, self.config.max_task_idle_ms, now_ms)
     }
 
@@ -150,6 +147,11 @@ impl Task {
     /// Whether an input has so many records waiting that its partition should be paused.
     pub fn is_full(&self, input: InputId) -> bool {
         self.queued(input) >= self.config.buffered_records_per_partition
+    }
+
+    /// How many records more may wait for an input.
+    pub fn room(&self, input: InputId) -> usize {
+        self.config.buffered_records_per_partition.saturating_sub(self.queued(input))
     }
 
     /// Whether so few records wait for an input that its partition may flow again.
