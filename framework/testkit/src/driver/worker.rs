@@ -224,7 +224,10 @@ impl Worker {
         for (input, (id, partition)) in inputs.into_iter().enumerate() {
             while !self.tasks[at].is_full(id) {
                 let from = self.fetched[at][input];
-                let Some(record) = self.fetch(&partition, from) else { break };
+                let Some(record) = self.fetch(&partition, from) else {
+                    self.tasks[at].input_at_end(id, from, now_ms);
+                    break;
+                };
                 self.fetched[at][input] = record.offset + 1;
                 took = true;
                 let raw = RawRecord {
