@@ -3,8 +3,10 @@
 //!
 //! What it reads, and which internal topics there must be, the engine knows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use oncestream_core::SubTopologyId;
 use oncestream_core::graph::{InternalTopics, NodeKind, SinkTopic, TopicRef, Topology};
 use oncestream_engine::ports::Topics;
 
@@ -23,7 +25,25 @@ pub(crate) fn scale(
     let sinks = sinks(topology, config);
     let sinks = sinks.iter().filter_map(|topic| there.get(topic)).map(|n| count(*n));
     let outputs = wanted.topics().map(|(_, n)| count(n)).chain(sinks).sum();
-    Scale { brokers, outputs, changelogs }
+    Scale { brokers, outputs, changelogs, apart: apart(topology, config, there, wanted) }
+}
+
+/// The partitions of the inputs of all sub-topologies that read more than one topic.
+fn apart(
+    topology: &Topology,
+    config: &StreamsConfig,
+    there: &Topics,
+    wanted: &InternalTopics,
+) -> usize {
+    let mut inputs: Topics = there.clone();
+    inputs.extend(wanted.topics().map(|(topic, n)| (topic.clone(), n)));
+    let mut counts: BTreeMap<SubTopologyId, Vec<usize>> = BTreeMap::new();
+    for (topic, n) in &inputs {
+        if let Some((sub, _)) = topology.reader_of(config.application_id(), topic) {
+            counts.entry(sub).or_default().push(usize::try_from(*n).unwrap_or(0));
+        }
+    }
+    counts.values().filter(|counts| counts.len() > 1).flatten().sum()
 }
 
 /// The topics of the user's that records are written to and that are not there.
@@ -55,7 +75,7 @@ fn sinks(topology: &Topology, config: &StreamsConfig) -> Vec<Arc<str>> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use oncestream_operators::{Materialized, StreamsBuilder};
+    use oncestream_operators::{Materialized, Repartitioned, StreamsBuilder};
 
     use super::*;
 
@@ -72,9 +92,23 @@ mod tests {
             .into();
         let wanted = topology.internal_topics("app", &there).unwrap();
         // To the topic `out`, the repartition topic and the changelog.
-        let expected = Scale { brokers: 2, outputs: 19, changelogs: 8 };
+        let expected = Scale { brokers: 2, outputs: 19, changelogs: 8, apart: 0 };
         assert_eq!(scale(&topology, &config, &there, &wanted, 2), expected);
         there.extend(wanted.topics().map(|(topic, n)| (topic.clone(), n)));
         assert_eq!(scale(&topology, &config, &there, &wanted, 2), expected, "the second start");
+    }
+
+    #[test]
+    fn what_several_inputs_of_a_task_have_is_counted_and_what_single_ones_have_is_not() {
+        let builder = StreamsBuilder::new();
+        let moved = builder.stream::<String, String>("in").repartition(Repartitioned::named("in"));
+        moved.merge(&builder.stream("other")).to("out");
+        let topology = builder.build().unwrap();
+        let config = StreamsConfig::builder("app", "b:1").build().unwrap();
+        let there: Topics =
+            [("in", 8), ("other", 3), ("out", 3)].map(|(t, n)| (t.into(), n)).into();
+        let wanted = topology.internal_topics("app", &there).unwrap();
+        // The repartition topic and `other`.
+        assert_eq!(scale(&topology, &config, &there, &wanted, 1).apart, 11);
     }
 }

@@ -18,6 +18,7 @@ pub struct GraphBuilder {
     nodes: Vec<NodeDef>,
     stores: Vec<StoreDef>,
     repartitions: Vec<RepartitionDef>,
+    copartitioned: Vec<Vec<NodeId>>,
     names: HashSet<Arc<str>>,
     fault: Option<TopologyError>,
 }
@@ -126,6 +127,16 @@ impl GraphBuilder {
         TopicRef::Repartition(name)
     }
 
+    /// Says that records of these nodes meet by their keys, as in a join: the topics that they come from
+    /// must have equal numbers of partitions. A repartition topic among them that was given no number
+    /// takes that of the others. Sources of a sub-topology with a store need not be named.
+    pub fn copartition(&mut self, nodes: &[NodeId]) {
+        if nodes.iter().any(|node| node.0 >= self.nodes.len()) {
+            self.fail(TopologyError::ForeignHandle { node: "a co-partitioned one".to_owned() });
+        }
+        self.copartitioned.push(nodes.to_vec());
+    }
+
     /// Remembers the first fault, for `build` to tell.
     pub fn fail(&mut self, fault: TopologyError) {
         self.fault.get_or_insert(fault);
@@ -199,7 +210,7 @@ impl GraphBuilder {
         let patterns = inputs::compile(&self.nodes)?;
         inputs::check(&self.nodes, &patterns)?;
         no_cycle(&self.nodes)?;
-        Ok(Topology::new(self.nodes, patterns, self.stores, self.repartitions))
+        Ok(Topology::new(self.nodes, patterns, self.stores, self.repartitions, &self.copartitioned))
     }
 }
 

@@ -18,6 +18,21 @@ pub enum Rebalance {
     Lost(Vec<TopicPartition>),
 }
 
+/// One thing of a partition that is taken apart.
+#[derive(Debug)]
+pub enum Taken<'a> {
+    /// A record.
+    Record(RawRecord<'a>),
+    /// Behind all that was taken: there was nothing at this offset yet, as far as the broker knew that
+    /// was asked.
+    End {
+        /// The offset.
+        offset: i64,
+    },
+    /// The partition cannot be read.
+    Failed(ClientError),
+}
+
 /// A committed offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed {
@@ -66,8 +81,31 @@ pub trait GroupConsumer {
     where
         Self: 'a;
 
-    /// The next record, or an error of the client. A rebalance may be queued meanwhile.
+    /// The next record, or an error of the client. A rebalance may be queued meanwhile. It returns
+    /// early, with nothing, once there is something of a partition that is taken apart.
     fn poll(&self, timeout: Duration) -> Option<Result<Self::Message<'_>, ClientError>>;
+
+    /// Keeps what is fetched of these partitions apart from now on, and of no others: nothing of them
+    /// comes with [`poll`](Self::poll), but each is read by itself with [`take`](Self::take), and tells
+    /// its ends. What nobody takes stays with the client, which fetches no more than it may queue.
+    ///
+    /// To be followed by [`assign`](Self::assign); what was apart before stays so until then.
+    ///
+    /// # Errors
+    /// The client refuses it.
+    fn take_apart(&self, partitions: &[TopicPartition]) -> Result<(), ClientError>;
+
+    /// Gives what is at hand of a partition that is apart, up to so many things, and waits for nothing;
+    /// says how much that was. What comes after an error of `each` stays.
+    ///
+    /// # Errors
+    /// That of `each`.
+    fn take<E>(
+        &self,
+        partition: &TopicPartition,
+        max: usize,
+        each: impl FnMut(Taken<'_>) -> Result<(), E>,
+    ) -> Result<usize, E>;
 
     /// The oldest rebalance not handled yet.
     fn next_rebalance(&self) -> Option<Rebalance>;

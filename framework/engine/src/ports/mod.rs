@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub use changelog::{ChangelogQueue, ChangelogReader, Fetched};
 pub use clock::Clock;
 pub use cluster::{Cluster, Group, GroupMember, Topics};
-pub use consumer::{Committed, GroupConsumer, Message, Rebalance};
+pub use consumer::{Committed, GroupConsumer, Message, Rebalance, Taken};
 pub use producer::{DeliveryFailure, WorkerProducer};
 pub use stores::Stores;
 

@@ -5,6 +5,7 @@
 //! for the assign or unassign call meanwhile, and the member keeps its generation, so that the
 //! last commit before a revocation is still its own.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +15,7 @@ use oncestream_core::TopicPartition;
 use oncestream_core::task::{Position, RawRecord};
 use oncestream_engine::ClientError;
 use oncestream_engine::metrics::record_lag;
-use oncestream_engine::ports::{Committed, GroupConsumer, Message, Rebalance};
+use oncestream_engine::ports::{Committed, GroupConsumer, Message, Rebalance, Taken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{
     BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata,
@@ -25,6 +26,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
+use super::apart::{Apart, Bell};
 use super::verdict::client_error;
 use super::{assignment, context, lists, native, offsets};
 use crate::config::ClientSettings;
@@ -32,6 +34,8 @@ use crate::config::ClientSettings;
 /// How long an answer is waited for that does not matter: librdkafka's thread wakes up when the
 /// request is sent.
 const WAKE_TIMEOUT: Duration = Duration::from_millis(200);
+/// So many events are served at most before the worker goes on: rebalances wait for it, too.
+const MAX_EVENTS: usize = 100;
 
 #[derive(Default)]
 pub(crate) struct RebalanceContext {
@@ -122,8 +126,12 @@ pub(crate) type Generation = Arc<ConsumerGroupMetadata>;
 
 /// The consumer that is a member of the application's group.
 pub(crate) struct KafkaConsumer {
-    client: BaseConsumer<RebalanceContext>,
+    /// Before the client: the last one that keeps it is this, and closes it.
+    apart: RefCell<Apart<RebalanceContext>>,
+    client: Arc<BaseConsumer<RebalanceContext>>,
     client_id: String,
+    /// Rings when one of the client's queues gets something.
+    bell: Arc<Bell>,
 }
 
 impl KafkaConsumer {
@@ -132,12 +140,40 @@ impl KafkaConsumer {
         settings: &ClientSettings,
         topics: &[String],
     ) -> Result<Self, KafkaError> {
-        let client: BaseConsumer<RebalanceContext> =
+        let mut client: BaseConsumer<RebalanceContext> =
             context::create(settings, RebalanceContext::default())?;
+        let bell = Arc::new(Bell::default());
+        let ringing = Arc::clone(&bell);
+        client.set_nonempty_callback(move || ringing.ring());
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         client.subscribe(&topics)?;
         let client_id = settings.get("client.id").unwrap_or_default().to_owned();
-        Ok(Self { client, client_id })
+        let apart = RefCell::new(Apart::new(Arc::clone(&bell)));
+        Ok(Self { apart, client: Arc::new(client), client_id, bell })
+    }
+
+    /// What the client's own queue has next, waiting for no longer than that.
+    fn poll_own(&self, timeout: Duration) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
+        let mut timeout = timeout;
+        loop {
+            match self.client.poll(timeout) {
+                // Of a partition that nobody wants to know it of.
+                Some(Err(KafkaError::PartitionEOF(_))) => timeout = Duration::ZERO,
+                polled => return polled,
+            }
+        }
+    }
+
+    /// What is in the client's own queue. One poll serves one event: what has no record in it may have
+    /// others behind it.
+    fn poll_queued(&self) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
+        for _ in 0..MAX_EVENTS {
+            let polled = self.poll_own(Duration::ZERO);
+            if polled.is_some() || native::queued(self.client.client()) == 0 {
+                return polled;
+            }
+        }
+        None
     }
 
     fn answered(&self) {
@@ -150,8 +186,29 @@ impl GroupConsumer for KafkaConsumer {
     type Message<'a> = KafkaMessage<'a>;
 
     fn poll(&self, timeout: Duration) -> Option<Result<KafkaMessage<'_>, ClientError>> {
-        let polled = self.client.poll(timeout)?;
-        Some(polled.map(KafkaMessage).map_err(client_error))
+        let polled = if timeout.is_zero() || self.apart.borrow().is_empty() {
+            self.poll_own(timeout)
+        } else {
+            // A wait inside the client would miss what comes apart.
+            self.poll_queued().or_else(|| {
+                self.bell.wait(timeout);
+                self.poll_queued()
+            })
+        };
+        Some(polled?.map(KafkaMessage).map_err(client_error))
+    }
+
+    fn take_apart(&self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
+        self.apart.borrow_mut().set(&self.client, partitions).map_err(client_error)
+    }
+
+    fn take<E>(
+        &self,
+        partition: &TopicPartition,
+        max: usize,
+        each: impl FnMut(Taken<'_>) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        self.apart.borrow_mut().take(partition, max, each)
     }
 
     fn next_rebalance(&self) -> Option<Rebalance> {
@@ -186,7 +243,9 @@ impl GroupConsumer for KafkaConsumer {
     fn assign(&self, positions: &[(TopicPartition, i64)]) -> Result<(), ClientError> {
         let list = lists::at_offsets(positions).map_err(client_error)?;
         self.answered();
-        assignment::assign(&self.client, &list).map_err(client_error)
+        assignment::assign(&self.client, &list).map_err(client_error)?;
+        self.apart.borrow().assigned();
+        Ok(())
     }
 
     fn unassign(&self) -> Result<(), ClientError> {

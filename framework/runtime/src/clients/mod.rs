@@ -2,6 +2,7 @@
 
 mod admin;
 mod advice;
+mod apart;
 mod assignment;
 mod changelogs;
 mod cluster;

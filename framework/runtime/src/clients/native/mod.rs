@@ -15,6 +15,7 @@ mod group;
 mod headers;
 mod member_id;
 mod partition_queue;
+mod queued;
 mod topic_ids;
 
 pub use flush::flush;
@@ -22,4 +23,5 @@ pub(crate) use group::describe_group;
 pub(crate) use headers::headers;
 pub(crate) use member_id::member_id;
 pub(crate) use partition_queue::PartitionQueue;
+pub(crate) use queued::queued;
 pub(crate) use topic_ids::topic_ids;

@@ -3,11 +3,9 @@
 //! As a client does, a queue tells the end of what a broker knows once for each offset that it is
 //! reached at.
 
-use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
-
 use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
 
 use oncestream_broker::LogRecord;
 use oncestream_core::TopicPartition;
@@ -46,7 +44,7 @@ impl ChangelogReader for LocalChangelogs {
             let mut fetcher = Fetcher::new(self.link.clone(), true);
             fetcher.assign(std::slice::from_ref(position));
             LocalQueue {
-                topic: position.0.topic.clone(),
+                partition: position.0.clone(),
                 fetcher,
                 link: self.link.clone(),
                 end_told: None,
@@ -74,7 +72,7 @@ impl ChangelogReader for LocalChangelogs {
 
 /// What is fetched of one changelog.
 pub(in super::super) struct LocalQueue {
-    topic: Arc<str>,
+    partition: TopicPartition,
     fetcher: Fetcher,
     link: Link,
     /// The offset at which the end was told last.
@@ -90,14 +88,13 @@ impl ChangelogQueue for LocalQueue {
         }
         let mut taken = 0;
         while taken < MOST {
-            match self.fetcher.next() {
-                Ok(Some((_, record))) => {
+            match self.fetcher.next_of(&self.partition) {
+                Ok(Ok(record)) => {
                     taken += 1;
-                    self.link.site.restored(&self.topic, 1);
+                    self.link.site.restored(&self.partition.topic, 1);
                     each(fetched(&record))?;
                 }
-                Ok(None) => {
-                    let offset = self.fetcher.position(0);
+                Ok(Err(offset)) => {
                     if self.end_told != Some(offset) {
                         self.end_told = Some(offset);
                         taken += 1;

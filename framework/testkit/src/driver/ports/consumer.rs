@@ -11,7 +11,7 @@ use oncestream_broker::LogRecord;
 use oncestream_core::task::{Position, RawRecord};
 use oncestream_core::{Headers, TopicPartition};
 use oncestream_engine::ClientError;
-use oncestream_engine::ports::{Committed, GroupConsumer, Message, Rebalance, Subscription};
+use oncestream_engine::ports::{Committed, GroupConsumer, Message, Rebalance, Subscription, Taken};
 
 use super::super::crash::CommitStep;
 use super::fetcher::Fetcher;
@@ -110,14 +110,18 @@ impl Message for LocalMessage {
     }
 
     fn record(&self) -> RawRecord<'_> {
-        RawRecord {
-            offset: self.record.offset,
-            timestamp: self.record.timestamp_ms,
-            key: self.record.key.as_deref(),
-            value: self.record.value.as_deref(),
-            headers: headers(&self.record),
-            unreadable_headers: None,
-        }
+        raw(&self.record)
+    }
+}
+
+fn raw(record: &LogRecord) -> RawRecord<'_> {
+    RawRecord {
+        offset: record.offset,
+        timestamp: record.timestamp_ms,
+        key: record.key.as_deref(),
+        value: record.value.as_deref(),
+        headers: headers(record),
+        unreadable_headers: None,
     }
 }
 
@@ -144,6 +148,35 @@ impl GroupConsumer for LocalConsumer {
         }
         let next = parts.fetcher.next().transpose()?;
         Some(next.map(|(partition, record)| LocalMessage { partition, record }))
+    }
+
+    fn take_apart(&self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
+        self.parts.borrow_mut().fetcher.take_apart(partitions);
+        Ok(())
+    }
+
+    fn take<E>(
+        &self,
+        partition: &TopicPartition,
+        max: usize,
+        mut each: impl FnMut(Taken<'_>) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        for taken in 0..max {
+            // Not held while the record is processed.
+            let next = self.parts.borrow_mut().fetcher.next_of(partition);
+            match next {
+                Ok(Ok(record)) => each(Taken::Record(raw(&record)))?,
+                Ok(Err(offset)) => {
+                    each(Taken::End { offset })?;
+                    return Ok(taken + 1);
+                }
+                Err(error) => {
+                    each(Taken::Failed(error))?;
+                    return Ok(taken + 1);
+                }
+            }
+        }
+        Ok(max)
     }
 
     fn next_rebalance(&self) -> Option<Rebalance> {

@@ -24,6 +24,8 @@ struct Reading {
     /// The next offset to fetch.
     position: i64,
     is_paused: bool,
+    /// Taken by itself, and not with the others in turn.
+    is_apart: bool,
     fetched: VecDeque<LogRecord>,
 }
 
@@ -32,13 +34,15 @@ pub(in super::super) struct Fetcher {
     link: Link,
     read_committed: bool,
     partitions: Vec<Reading>,
+    /// What is apart from the next assignment on.
+    apart: Vec<TopicPartition>,
     /// Whose turn it is: partitions are read in turn, record by record.
     turn: usize,
 }
 
 impl Fetcher {
     pub(in super::super) fn new(link: Link, read_committed: bool) -> Self {
-        Self { link, read_committed, partitions: Vec::new(), turn: 0 }
+        Self { link, read_committed, partitions: Vec::new(), apart: Vec::new(), turn: 0 }
     }
 
     /// Reads these partitions and no others. What was fetched before is void.
@@ -47,6 +51,7 @@ impl Fetcher {
             partition: partition.clone(),
             position: *position,
             is_paused: false,
+            is_apart: self.apart.contains(partition),
             fetched: VecDeque::new(),
         };
         self.partitions = positions.iter().map(reading).collect();
@@ -62,19 +67,34 @@ impl Fetcher {
         }
     }
 
-    /// The next offset of the only partition that has nothing at hand.
-    pub(super) fn position(&self, at: usize) -> i64 {
-        self.partitions.get(at).map_or(0, |reading| reading.position)
+    /// Takes these partitions apart, and no others, from the next assignment on.
+    pub(super) fn take_apart(&mut self, partitions: &[TopicPartition]) {
+        self.apart = partitions.to_vec();
+    }
+
+    /// The next visible record of one partition, or the offset at which there is none.
+    pub(super) fn next_of(
+        &mut self,
+        partition: &TopicPartition,
+    ) -> Result<Result<LogRecord, i64>, ClientError> {
+        let Some(at) = self.partitions.iter().position(|r| r.partition == *partition) else {
+            return Ok(Err(-1));
+        };
+        if self.partitions[at].fetched.is_empty() {
+            self.fill(Some(at))?;
+        }
+        let reading = &mut self.partitions[at];
+        Ok(reading.fetched.pop_front().ok_or(reading.position))
     }
 
     /// The next record that is visible, of any partition in turn.
     pub(super) fn next(&mut self) -> Result<Option<(TopicPartition, LogRecord)>, ClientError> {
         let count = self.partitions.len();
-        self.fill()?;
+        self.fill(None)?;
         for step in 0..count {
             let at = (self.turn + step) % count;
             let reading = &mut self.partitions[at];
-            if reading.is_paused {
+            if reading.is_paused || reading.is_apart {
                 continue;
             }
             if let Some(record) = reading.fetched.pop_front() {
@@ -87,7 +107,7 @@ impl Fetcher {
 
     /// The first visible record of each partition, if it has one.
     pub(in super::super) fn heads(&mut self) -> Result<Vec<Option<&LogRecord>>, ClientError> {
-        self.fill()?;
+        self.fill(None)?;
         Ok(self.partitions.iter().map(|reading| reading.fetched.front()).collect())
     }
 
@@ -97,15 +117,19 @@ impl Fetcher {
         Some((reading.partition.clone(), reading.fetched.pop_front()?))
     }
 
-    /// Fetches what is visible of partitions of which nothing is at hand.
-    fn fill(&mut self) -> Result<(), ClientError> {
+    /// Fetches what is visible of one partition, or of all that are read in turn and of which nothing is
+    /// at hand.
+    fn fill(&mut self, only: Option<usize>) -> Result<(), ClientError> {
         loop {
-            let wanted: Vec<usize> = (0..self.partitions.len())
-                .filter(|at| {
-                    let reading = &self.partitions[*at];
-                    !reading.is_paused && reading.fetched.is_empty()
-                })
-                .collect();
+            let is_wanted = |at: &usize| {
+                let reading = &self.partitions[*at];
+                let is_read = match only {
+                    Some(only) => only == *at,
+                    None => !reading.is_paused && !reading.is_apart,
+                };
+                is_read && reading.fetched.is_empty()
+            };
+            let wanted: Vec<usize> = (0..self.partitions.len()).filter(is_wanted).collect();
             if wanted.is_empty() {
                 return Ok(());
             }
