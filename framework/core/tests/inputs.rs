@@ -1,4 +1,5 @@
 //! A task with several inputs: whether it processes while one is empty, and in which order.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test may panic.
 
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};

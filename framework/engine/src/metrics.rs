@@ -7,6 +7,7 @@
 //! | `oncestream_records_in_total` | counter | `worker` | records taken from input topics |
 //! | `oncestream_records_out_total` | counter | `worker` | records handed to the producer, changelogs included |
 //! | `oncestream_records_dropped_total` | counter | `worker` | records that a task dropped: null keys, handlers |
+//! | `oncestream_enforced_processing_total` | counter | `worker` | records processed while another input of their task was at its end and empty for longer than `max.task.idle.ms` |
 //! | `oncestream_commits_total` | counter | `worker` | commits that succeeded |
 //! | `oncestream_aborts_total` | counter | `worker` | transactions aborted, or given up |
 //! | `oncestream_commit_seconds` | histogram | `worker` | from the start of a flush to the stores applied |
@@ -26,6 +27,7 @@ pub(crate) struct WorkerMetrics {
     pub(crate) records_in: Counter,
     pub(crate) records_out: Counter,
     pub(crate) records_dropped: Counter,
+    pub(crate) enforced: Counter,
     pub(crate) commits: Counter,
     pub(crate) aborts: Counter,
     commit_seconds: Histogram,
@@ -41,6 +43,7 @@ impl WorkerMetrics {
             records_in: counter!("oncestream_records_in_total", "worker" => worker.clone()),
             records_out: counter!("oncestream_records_out_total", "worker" => worker.clone()),
             records_dropped: counter!("oncestream_records_dropped_total", "worker" => worker.clone()),
+            enforced: counter!("oncestream_enforced_processing_total", "worker" => worker.clone()),
             commits: counter!("oncestream_commits_total", "worker" => worker.clone()),
             aborts: counter!("oncestream_aborts_total", "worker" => worker.clone()),
             commit_seconds: histogram!("oncestream_commit_seconds", "worker" => worker.clone()),

@@ -9,6 +9,7 @@ mod assignment;
 mod commit;
 mod denied;
 mod group;
+mod inputs;
 mod local_stores;
 mod pace;
 mod participants;
@@ -27,7 +28,6 @@ mod times;
 mod topics;
 mod waiting;
 
-use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -134,7 +134,6 @@ pub struct Worker<P: Ports> {
     joined: bool,
     /// A revocation is being handled: tasks that fail are dropped, not started again.
     revoking: bool,
-    paused: HashSet<TopicPartition>,
     times: Times,
     /// The last record that was taken.
     last_taken: Option<(Route, i64)>,
@@ -185,7 +184,6 @@ impl<P: Ports> Worker<P> {
             waiting: Waiting::new(now),
             joined: false,
             revoking: false,
-            paused: HashSet::new(),
             times: Times::new(settings, now),
             last_taken: None,
             committed: 0,
@@ -220,6 +218,7 @@ impl<P: Ports> Worker<P> {
         self.look_after_waiting()?;
         self.commit_starts()?;
         self.restore_step()?;
+        self.take_inputs()?;
         self.process_waiting()?;
         self.punctuate()?;
         self.commit_if_due()

@@ -1,4 +1,4 @@
-//! Records in: from the consumer, from the queues of tasks with several inputs, and by the clock.
+//! Records in: from the consumer, and by the clock. Those of tasks with several inputs come by `inputs`.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -7,7 +7,6 @@ use std::time::Duration;
 use oncestream_core::commit::{Fact, Symptom};
 use oncestream_core::error::TaskError;
 use oncestream_core::graph::{NodeKind, SourceTopics};
-use oncestream_core::task::{Collector, Task};
 
 use super::pace::Pace;
 use super::tasks::Route;
@@ -74,17 +73,9 @@ impl<P: Ports> Worker<P> {
             let message = match consumer.poll(timeout) {
                 None => break,
                 Some(Ok(message)) => message,
-                Some(Err(error)) if error.is_transient() || self.is_passing(&error) => {
-                    tracing::warn!(worker = self.index, %error, "the consumer will try again");
-                    break;
-                }
-                // A position that is not there: the tasks begin anew, where `positions` says.
-                Some(Err(error)) if error.is_out_of_range() => {
-                    failed = Some(Failed::Gone(error));
-                    break;
-                }
                 Some(Err(error)) => {
-                    return Err(StreamsError::client("reading input topics", error));
+                    failed = self.read_failed(error)?;
+                    break;
                 }
             };
             if timeout > Duration::ZERO || now_ms < 0 {
@@ -129,8 +120,23 @@ impl<P: Ports> Worker<P> {
         }
     }
 
+    /// What follows from an error of the consumer: nothing, because it will try again, or the tasks begin
+    /// anew. Otherwise the error comes back.
     #[cold]
-    fn poll_failed(&mut self, failed: Failed) -> Failure {
+    pub(super) fn read_failed(&self, error: ClientError) -> Result<Option<Failed>, StreamsError> {
+        if error.is_transient() || self.is_passing(&error) {
+            tracing::warn!(worker = self.index, %error, "the consumer will try again");
+            return Ok(None);
+        }
+        // A position that is not there: `positions` says where the tasks begin.
+        if error.is_out_of_range() {
+            return Ok(Some(Failed::Gone(error)));
+        }
+        Err(StreamsError::client("reading input topics", error))
+    }
+
+    #[cold]
+    pub(super) fn poll_failed(&mut self, failed: Failed) -> Failure {
         match failed {
             Failed::Gone(error) => {
                 let error = StreamsError::client("reading input topics", error);
@@ -145,51 +151,6 @@ impl<P: Ports> Worker<P> {
                 Failure::silent(Symptom::NotRunning)
             }
         }
-    }
-
-    /// Processes the records that wait in tasks with several inputs, and pauses partitions whose
-    /// queue is full.
-    pub(super) fn process_waiting(&mut self) -> Result<(), StreamsError> {
-        if !self.tasks.has_waiting() || !self.ensure_open()? {
-            return Ok(());
-        }
-        let shared = Arc::clone(&self.shared);
-        let clock = shared.ports.clock();
-        let now_ms = clock.wall_clock_ms();
-        let began = clock.now();
-        let mut failed = None;
-        if let Some(producer) = &mut self.producer {
-            for task in self.tasks.running_tasks() {
-                let _span = tracing::debug_span!("task", id = %task.id()).entered();
-                let most = shared.settings.records_per_turn.min(self.machine.room());
-                let mut pace = Pace::new(clock);
-                let go_on = || !pace.is_past(self.times.next_commit());
-                match process_ready(task, now_ms, most, go_on, producer) {
-                    Ok(done) => {
-                        self.busy |= done > 0;
-                        self.machine.processed(done);
-                    }
-                    Err(source) => {
-                        failed = Some(StreamsError::Task { task: task.id(), source });
-                        break;
-                    }
-                }
-            }
-        }
-        self.times.add_work(self.shared.ports.clock().now() - began);
-        if let Some(error) = failed {
-            let failure = self.classify_task_error(error);
-            return self.report(Fact::Failed(failure));
-        }
-        let (full, ready) = self.tasks.back_pressure(&self.paused);
-        let failed = |e| StreamsError::client("pausing partitions", e);
-        self.consumer.pause(&full).map_err(failed)?;
-        self.consumer.resume(&ready).map_err(failed)?;
-        self.paused.extend(full);
-        for partition in ready {
-            self.paused.remove(&partition);
-        }
-        Ok(())
     }
 
     /// Runs the wall-clock punctuations that are due.
@@ -222,27 +183,9 @@ impl<P: Ports> Worker<P> {
 }
 
 /// Why records are taken no further.
-enum Failed {
+pub(super) enum Failed {
     /// The log has nothing at the position of an input.
     Gone(ClientError),
     Task(Route, TaskError),
     NotRunning(Route),
-}
-
-/// Processes waiting records of one task, up to so many or until a commit is due.
-fn process_ready(
-    task: &mut Task,
-    now_ms: i64,
-    most: usize,
-    mut go_on: impl FnMut() -> bool,
-    producer: &mut impl Collector,
-) -> Result<usize, TaskError> {
-    let mut done = 0;
-    while done < most && go_on() {
-        if task.process_ready(1, now_ms, producer)? == 0 {
-            break;
-        }
-        done += 1;
-    }
-    Ok(done)
 }

@@ -167,6 +167,9 @@ impl<P: Ports> Worker<P> {
         }
         let positions: Vec<_> = partitions.iter().cloned().zip(offsets).collect();
         self.consumer
+            .take_apart(&self.tasks.inputs_of_several())
+            .map_err(|e| StreamsError::client("reading inputs apart", e))?;
+        self.consumer
             .assign(&positions)
             .map_err(|e| StreamsError::client("taking partitions", e))?;
         // Until its task runs, a partition is not read; if its task waits, for as long as it does.

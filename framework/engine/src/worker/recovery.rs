@@ -164,7 +164,6 @@ impl<P: Ports> Worker<P> {
         self.restorer.cancel();
         self.tasks.clear();
         self.discard_prepared();
-        self.paused.clear();
         self.waiting.clear();
         self.starts.clear();
     }

@@ -1,11 +1,10 @@
 //! The tasks of a worker, and the way from a topic and partition to a task's input.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use oncestream_core::graph::Topology;
-use oncestream_core::task::{InputId, Task};
-use oncestream_core::{TaskId, TopicPartition};
+use oncestream_core::task::{InputId, Readiness, Task};
+use oncestream_core::{TaskId, TimestampMs, TopicPartition};
 
 use crate::ports::Subscription;
 
@@ -160,23 +159,33 @@ impl TaskSet {
             .any(|e| e.task.input_count() > 1 && e.task.inputs().any(|(i, _)| e.task.queued(i) > 0))
     }
 
-    /// The partitions to pause, because their queue is full, and to resume, because it is half
-    /// empty again.
-    pub(super) fn back_pressure(
-        &self,
-        paused: &HashSet<TopicPartition>,
-    ) -> (Vec<TopicPartition>, Vec<TopicPartition>) {
-        let (mut full, mut ready) = (Vec::new(), Vec::new());
-        for entry in self.entries.iter().filter(|e| e.phase == Phase::Running) {
-            for (input, p) in entry.task.inputs() {
-                let is_paused = paused.contains(p);
-                if !is_paused && entry.task.is_full(input) {
-                    full.push(p.clone());
-                } else if is_paused && entry.task.is_half_empty(input) {
-                    ready.push(p.clone());
+    /// Records wait in the queues of some running task, and it may process one.
+    pub(super) fn has_ready(&mut self, now_ms: TimestampMs) -> bool {
+        self.running_tasks().any(|task| {
+            task.input_count() > 1 && matches!(task.readiness(now_ms), Readiness::Ready { .. })
+        })
+    }
+
+    /// The inputs of running tasks with several that have room in their queues, and how much.
+    pub(super) fn inputs_with_room(&self) -> Vec<(Route, TopicPartition, usize)> {
+        let mut with_room = Vec::new();
+        for (at, entry) in self.entries.iter().enumerate() {
+            if entry.phase != Phase::Running || entry.task.input_count() < 2 {
+                continue;
+            }
+            for (input, partition) in entry.task.inputs() {
+                let room = entry.task.room(input);
+                if room > 0 {
+                    with_room.push((Route { entry: at, input }, partition.clone(), room));
                 }
             }
         }
-        (full, ready)
+        with_room
+    }
+
+    /// The inputs of tasks with several.
+    pub(super) fn inputs_of_several(&self) -> Vec<TopicPartition> {
+        let several = self.entries.iter().filter(|entry| entry.task.input_count() > 1);
+        several.flat_map(|entry| entry.task.inputs().map(|(_, p)| p.clone())).collect()
     }
 }
