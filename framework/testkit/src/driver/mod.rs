@@ -14,12 +14,11 @@
 //! - After a crash only three things are left: what the broker holds, records that are visible because
 //!   no transaction hides them, and what was applied to the disk. The session of an instance that
 //!   crashes is over at once, as if its time had passed, so that no test has to wait for it; its
-//!   transaction is open until the instance starts again, or until it times out because another
-//!   instance waits for it.
+//!   transaction is open until the instance starts again, or until it times out.
 //!
 //! What is different from the runtime: a record may have time 0, or one far in the future; topics are
 //! made by who writes to them; nothing is purged from repartition topics; a wall clock that the test
-//! moves ends no session and no transaction.
+//! moves at once ends no session and no transaction ([`TopologyTestDriver::pass_time`] does).
 
 mod builder;
 mod crash;
@@ -241,6 +240,21 @@ impl TopologyTestDriver {
         self.world.clock.advance(&self.world.broker, by_ms);
         self.check_up()?;
         self.run()
+    }
+
+    /// Lets time pass bit by bit, as running instances live through it: commits come when they are due,
+    /// and what instances that are down have left open times out.
+    ///
+    /// # Errors
+    /// As [`Self::advance_wall_clock`].
+    pub fn pass_time(&mut self, by_ms: i64) -> Result<(), DriverError> {
+        self.check_up()?;
+        let until = self.now_ms().saturating_add(by_ms);
+        while self.now_ms() < until {
+            self.world.broker.advance(WAIT_STEP);
+            self.run()?;
+        }
+        Ok(())
     }
 
     /// Commits once, then processes what became visible. That is not committed; see

@@ -80,8 +80,7 @@ impl TestClient {
         let headers: Vec<_> =
             record.headers.iter().map(|h| (h.key.as_str(), h.value.as_deref())).collect();
         let (key, value) = (record.key, record.value);
-        let sent =
-            NewRecord { timestamp_ms: record.timestamp, key, value, headers: &headers };
+        let sent = NewRecord { timestamp_ms: record.timestamp, key, value, headers: &headers };
         let data = PartitionProduceData::default()
             .with_index(partition)
             .with_records(Some(write_batch(&[sent], None)));

@@ -4,9 +4,7 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use oncestream_core::state::{
-    Backend, BackendError, CHECKPOINTS, Keyspace, PairIter, WriteBatch,
-};
+use oncestream_core::state::{Backend, BackendError, CHECKPOINTS, Keyspace, PairIter, WriteBatch};
 use oncestream_engine::ClientError;
 
 use super::super::Sabotage;

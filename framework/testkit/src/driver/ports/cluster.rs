@@ -62,14 +62,14 @@ impl LocalCluster {
         }
         let step = self.link.site.pass(CommitStep::BeforeTopic);
         step.map_err(Self::failed("creating the internal topics"))?;
-        world.create_topic(topic, partitions, settings).map_err(|error| {
-            StreamsError::CreateTopic { topic: topic.to_owned(), message: error.to_string() }
+        world.create_topic(topic, partitions, settings).map_err(|error| StreamsError::CreateTopic {
+            topic: topic.to_owned(),
+            message: error.to_string(),
         })
     }
 
     fn describe_group(&self, group: &str) -> Result<Group, ClientError> {
-        let request =
-            DescribeGroupsRequest::default().with_groups(vec![GroupId(text(group))]);
+        let request = DescribeGroupsRequest::default().with_groups(vec![GroupId(text(group))]);
         let answer = self.link.call(request)?;
         let told = answer.groups.into_iter().next().ok_or_else(errors::no_answer)?;
         errors::check(told.error_code)?;

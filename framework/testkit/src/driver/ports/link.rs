@@ -105,9 +105,7 @@ impl Link {
 }
 
 /// The answer to a request, if it is there.
-pub(super) fn taken<R: Ask>(
-    pending: &mut PendingAnswer,
-) -> Option<Result<R::Answer, ClientError>> {
+pub(super) fn taken<R: Ask>(pending: &mut PendingAnswer) -> Option<Result<R::Answer, ClientError>> {
     let answer = pending.poll()?;
     let answer = answer.ok().flatten().and_then(R::take);
     Some(answer.ok_or_else(errors::no_answer))

@@ -227,11 +227,8 @@ impl Membership {
         }
         self.named(answer.member_id.to_string());
         self.generation = answer.generation_id;
-        let assignments = if answer.leader == answer.member_id {
-            self.assignments(&answer)?
-        } else {
-            Vec::new()
-        };
+        let assignments =
+            if answer.leader == answer.member_id { self.assignments(&answer)? } else { Vec::new() };
         let request = SyncGroupRequest::default()
             .with_group_id(GroupId(text(&self.group)))
             .with_generation_id(self.generation)

@@ -31,8 +31,8 @@ use oncestream_engine::{ClientError, ErrorKind, Participant, StreamsError, Worke
 
 pub(super) use cluster::LocalCluster;
 pub(super) use consumer::headers;
-pub(super) use fetcher::Fetcher;
 pub(super) use errors::{check, no_answer};
+pub(super) use fetcher::Fetcher;
 pub(super) use link::{Link, text};
 pub(super) use site::Site;
 pub(super) use world::{Options, World, lock};

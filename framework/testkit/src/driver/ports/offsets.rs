@@ -101,8 +101,7 @@ fn committed_of(
         .with_group_id(GroupId(text(group)))
         .with_member_epoch(-1)
         .with_topics(Some(vec![topic]));
-    let request =
-        OffsetFetchRequest::default().with_require_stable(true).with_groups(vec![asked]);
+    let request = OffsetFetchRequest::default().with_require_stable(true).with_groups(vec![asked]);
     let answer = link.call(request)?;
     let group = answer.groups.first().ok_or_else(errors::no_answer)?;
     errors::check(group.error_code)?;
