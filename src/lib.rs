@@ -54,10 +54,24 @@
 //!
 //! `use oncestream::prelude::*` brings what nearly every topology needs.
 //!
+//! # Without librdkafka
+//!
+//! Without the feature `runtime` a topology is described, and tested with the driver of
+//! `oncestream-testkit`, which runs the same worker on an embedded broker: no C compiler is needed, and
+//! a crate of topologies builds and tests in seconds.
+//!
+//! ```toml
+//! [dependencies]
+//! oncestream = { version = "0.1", default-features = false }
+//!
+//! [dev-dependencies]
+//! oncestream-testkit = { version = "0.1", default-features = false }
+//! ```
+//!
 //! # What it takes to build
 //!
 //! Rust 1.95, a C and a C++ compiler, and make: librdkafka is built from its source. The cargo
-//! features `fjall`, `gzip` and `zstd` are on; `sled`, `bincode`, `ssl`, `ssl-vendored`, `gssapi`,
+//! features `runtime`, `fjall`, `gzip` and `zstd` are on; `sled`, `bincode`, `ssl`, `ssl-vendored`, `gssapi`,
 //! `cmake-build` and `dynamic-linking` are there. A program needs `anyhow`, or another type that
 //! takes errors, and `tokio` beside this crate:
 //!
@@ -80,10 +94,14 @@ pub use oncestream_core::serde;
 pub use oncestream_core::state;
 pub use oncestream_core::task::{Activity, Outgoing, PunctuationType, ScheduleId};
 pub use oncestream_core::{Header, Headers, Record, RecordMetadata, TaskId, TimestampMs};
+pub use oncestream_engine::{
+    ClientError, ClientState, ConnectionFault, ErrorKind, Resource, StreamsError, metrics,
+};
 pub use oncestream_operators::*;
+#[cfg(feature = "runtime")]
 pub use oncestream_runtime::{
-    ClientError, ClientState, ConnectionFault, ErrorKind, ProcessingGuarantee, Resource, Streams,
-    StreamsConfig, StreamsError, UncaughtErrorResponse, config, metrics, reset, shutdown_signal,
+    ProcessingGuarantee, Streams, StreamsConfig, UncaughtErrorResponse, config, reset,
+    shutdown_signal,
 };
 
 /// What nearly every topology needs.
@@ -91,7 +109,8 @@ pub mod prelude {
     pub use crate::serde::{HasSerde, JsonSerde, Serde};
     pub use crate::{
         ClientState, Consumed, Grouped, KGroupedStream, KStream, KTable, Materialized, Named,
-        ProcessingGuarantee, Produced, Record, Repartitioned, Streams, StreamsBuilder,
-        StreamsConfig, shutdown_signal,
+        Produced, Record, Repartitioned, StreamsBuilder,
     };
+    #[cfg(feature = "runtime")]
+    pub use crate::{ProcessingGuarantee, Streams, StreamsConfig, shutdown_signal};
 }
