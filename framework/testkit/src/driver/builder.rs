@@ -25,7 +25,7 @@ const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 const RECORDS_PER_TURN: usize = 500;
 
 /// Makes what takes part in the commits of a worker, anew for each of its lives.
-pub(super) type Participants = Vec<Arc<dyn Fn(usize) -> Box<dyn Participant>>>;
+pub(super) type Participants = Vec<Arc<dyn Fn(usize) -> Box<dyn Participant> + Send + Sync>>;
 
 /// Settings of a [`TopologyTestDriver`]; made by [`TopologyTestDriver::builder`].
 pub struct TopologyTestDriverBuilder {
