@@ -187,10 +187,7 @@ impl LocalConnection {
     /// # Errors
     /// A fault closes the connection, or keeps the answer back.
     pub fn call(&self, request: impl Into<RequestKind>) -> Result<ResponseKind, ConnectionLost> {
-        self.send(request)
-            .poll()
-            .and_then(Result::transpose)
-            .unwrap_or(Err(ConnectionLost))
+        self.send(request).poll().and_then(Result::transpose).unwrap_or(Err(ConnectionLost))
     }
 }
 

@@ -28,8 +28,9 @@ pub struct Commit<'a> {
 pub enum ParticipantError {
     /// The tasks are another worker's by now.
     Moved,
-    /// It may go better the next time: the tasks start again from what is committed. If it does so
-    /// again and again without a commit in between, the worker stops.
+    /// It may go better the next time. A recovery is tried again for a minute; after the failure of
+    /// another step the tasks start again from what is committed, and if that goes on without a commit
+    /// in between, the worker stops.
     Failed(BoxError),
     /// Nothing will change by itself: the worker stops.
     Fatal(BoxError),
@@ -60,7 +61,7 @@ pub trait Participant {
     /// of the task; `None` where nothing is committed.
     ///
     /// # Errors
-    /// The task cannot start.
+    /// The task cannot start, or not yet.
     fn recover(
         &mut self,
         task: TaskId,

@@ -1,7 +1,7 @@
 //! How often in a row things may fail: every count between two commits.
 //!
 //! It knows no clients and no clock. Invariant: nothing that fails in the same way starts the tasks
-//! again for ever, but for outages.
+//! again for ever, but for outages, tasks that move, and what takes longer than its time.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) const MAX_DEAD: u32 = 5;
 /// So often may tasks start again because of refused records. Enough for a batch full of them; not
 /// for outputs that differ each time.
 pub(super) const MAX_REFUSED: u32 = 200;
-/// So often may a producer be fenced: two processes with one transactional id would fence each
+/// The fence after which a worker stops: two processes with one transactional id would fence each
 /// other for ever.
 pub(super) const MAX_FENCED: u32 = 5;
 /// The longest pause before tasks that keep failing are started again.

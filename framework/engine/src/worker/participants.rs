@@ -1,6 +1,9 @@
 //! What takes part in a commit beside Kafka, asked in order: the local stores first.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use oncestream_core::commit::Symptom;
 use oncestream_core::state::BackendError;
@@ -12,6 +15,10 @@ use super::{Fact, Failure, Worker};
 use crate::error::StreamsError;
 use crate::participant::{Commit, Participant, ParticipantError};
 use crate::ports::{Clock, Ports, WorkerProducer};
+
+/// How soon a participant is asked again that cannot recover yet, and for how long.
+const RECOVER_AGAIN: Duration = Duration::from_millis(500);
+const RECOVER_LIMIT: Duration = Duration::from_secs(60);
 
 /// What all participants are asked for.
 #[derive(Clone, Copy)]
@@ -71,9 +78,22 @@ impl<P: Ports> Worker<P> {
         task: TaskId,
         committed: &[(TopicPartition, Option<i64>)],
     ) -> Result<(), StreamsError> {
+        let shared = Arc::clone(&self.shared);
+        let clock = shared.ports.clock();
+        let deadline = clock.now() + RECOVER_LIMIT;
+        let is_over = || clock.now() >= deadline || shared.stop.load(Ordering::Acquire);
         for participant in &mut self.participants {
-            let recovered = participant.recover(task, committed);
-            recovered.map_err(|error| told(participant.name(), "recover", error))?;
+            loop {
+                match participant.recover(task, committed) {
+                    Ok(()) => break,
+                    Err(ParticipantError::Failed(error)) if !is_over() => {
+                        let name = participant.name();
+                        tracing::warn!(worker = self.index, %task, name, %error, "it recovers later");
+                        clock.sleep(RECOVER_AGAIN);
+                    }
+                    Err(error) => return Err(told(participant.name(), "recover", error)),
+                }
+            }
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use super::*;
-use crate::clients::KafkaConsumer;
+use crate::clients::consumer::{KafkaConsumer, KafkaMessage};
 use crate::config::StreamsConfig;
 
 /// Long enough for valgrind.
@@ -64,7 +64,7 @@ impl Member {
         let deadline = Instant::now() + TIMEOUT;
         while member.consumer.next_rebalance().is_none() {
             assert!(Instant::now() < deadline, "no assignment");
-            assert!(member.consumer.poll(Duration::from_millis(50)).is_none());
+            member.poll_nothing(Duration::from_millis(50));
         }
         member.assign(&[0], 0);
         member
@@ -73,7 +73,7 @@ impl Member {
     fn assign(&self, apart: &[i32], offset: i64) {
         let apart: Vec<_> = apart.iter().map(|p| partition(*p)).collect();
         self.consumer.take_apart(&apart).unwrap();
-        self.consumer.assign(&[(partition(0), offset), (partition(1), offset)]).unwrap();
+        self.consumer.assign(&[(partition(0), offset), (partition(1), 0)]).unwrap();
     }
 
     fn send(&self, to: i32, values: &[&str]) {
@@ -97,12 +97,20 @@ impl Member {
         seen
     }
 
+    fn poll_nothing(&self, timeout: Duration) {
+        let polled = self.consumer.poll(timeout);
+        let place = |message: &KafkaMessage<'_>| (message.partition(), message.record().offset);
+        if let Some(polled) = polled {
+            panic!("{:?}", polled.as_ref().map(place));
+        }
+    }
+
     /// What is taken until the last of it is so.
     fn take_until(&self, last: &Seen) -> Vec<Seen> {
         let (mut seen, deadline) = (Vec::new(), Instant::now() + TIMEOUT);
         while seen.last() != Some(last) {
             assert!(Instant::now() < deadline, "{seen:?}");
-            assert!(self.consumer.poll(Duration::from_millis(5)).is_none());
+            self.poll_nothing(Duration::from_millis(5));
             seen.extend(self.take(100));
         }
         seen
@@ -157,7 +165,7 @@ fn what_nobody_takes_stays() {
     let mut first = Vec::new();
     while first.last() != Some(&record(0, "a")) {
         assert!(Instant::now() < deadline, "{first:?}");
-        assert!(member.consumer.poll(Duration::from_millis(5)).is_none());
+        member.poll_nothing(Duration::from_millis(5));
         first = member.take(1);
     }
     let failed = member.consumer.take(&partition(0), 100, |_| Err("no more"));
@@ -177,7 +185,7 @@ fn a_poll_returns_once_something_apart_can_be_taken() {
         std::thread::scope(|scope| {
             scope.spawn(|| send(broker, 0, &["a"]));
             while !member.take(100).iter().any(|seen| matches!(seen, Seen::Record(..))) {
-                assert!(member.consumer.poll(TIMEOUT).is_none());
+                member.poll_nothing(TIMEOUT);
             }
         });
         assert!(began.elapsed() < TIMEOUT, "{round}");
@@ -186,7 +194,7 @@ fn a_poll_returns_once_something_apart_can_be_taken() {
     member.send(0, &["b"; 50]);
     let mut taken = 0;
     while taken < 50 {
-        assert!(member.consumer.poll(TIMEOUT).is_none());
+        member.poll_nothing(TIMEOUT);
         taken += member.take(1).iter().filter(|seen| matches!(seen, Seen::Record(..))).count();
     }
 }
