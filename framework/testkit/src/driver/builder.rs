@@ -183,7 +183,10 @@ impl TopologyTestDriverBuilder {
     /// What changes together with the transactions of each instance, beside its stores. It is made anew
     /// whenever an instance starts, so that what it keeps in memory is lost in a crash.
     #[must_use]
-    pub fn participant(mut self, make: impl Fn(usize) -> Box<dyn Participant> + 'static) -> Self {
+    pub fn participant(
+        mut self,
+        make: impl Fn(usize) -> Box<dyn Participant> + Send + Sync + 'static,
+    ) -> Self {
         self.participants.push(Arc::new(make));
         self
     }
