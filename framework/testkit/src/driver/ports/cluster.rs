@@ -115,10 +115,8 @@ impl Cluster for LocalCluster {
             .with_configuration_keys(Some(vec![text(DELETE_RETENTION)]));
         let request = DescribeConfigsRequest::default().with_resources(vec![resource]);
         let Ok(answer) = self.link.call(request) else { return DELETE_RETENTION_MS };
-        let told = answer.results.iter().flat_map(|result| &result.configs);
-        told.filter_map(|config| config.value.as_ref()?.parse().ok())
-            .next()
-            .unwrap_or(DELETE_RETENTION_MS)
+        let mut told = answer.results.iter().flat_map(|result| &result.configs);
+        told.find_map(|config| config.value.as_ref()?.parse().ok()).unwrap_or(DELETE_RETENTION_MS)
     }
 
     fn incarnations(

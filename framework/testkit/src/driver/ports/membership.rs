@@ -176,9 +176,8 @@ impl Membership {
                 }
                 State::Stable => self.stay(),
             };
-            match polled? {
-                Some(step) => return Ok(step),
-                None => continue,
+            if let Some(step) = polled? {
+                return Ok(step);
             }
         }
     }

@@ -136,6 +136,6 @@ pub(super) fn commit(
         .with_member_id(text(&generation.member))
         .with_topics(topics.collect());
     let answer = link.call(request)?;
-    let codes = answer.topics.iter().flat_map(|t| t.partitions.iter().map(|p| p.error_code));
-    codes.map(errors::check).collect()
+    let mut codes = answer.topics.iter().flat_map(|t| t.partitions.iter().map(|p| p.error_code));
+    codes.try_for_each(errors::check)
 }

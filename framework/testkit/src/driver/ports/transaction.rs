@@ -165,8 +165,9 @@ impl Transaction {
             .with_member_id(text(&generation.member))
             .with_topics(topics.collect());
         let answer = self.link.call(request)?;
-        let codes = answer.topics.iter().flat_map(|t| t.partitions.iter().map(|p| p.error_code));
-        codes.map(errors::check).collect()
+        let mut codes =
+            answer.topics.iter().flat_map(|t| t.partitions.iter().map(|p| p.error_code));
+        codes.try_for_each(errors::check)
     }
 
     /// Ends the transaction, if the broker has any of it.
