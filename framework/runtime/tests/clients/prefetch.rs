@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use oncestream_broker::Broker;
 use oncestream_runtime::config::{StreamsConfig, StreamsConfigBuilder};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::statistics::Statistics;
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
@@ -76,23 +76,25 @@ fn most_queued(broker: &Broker, settings: &[(&str, &str)]) -> i64 {
     let deadline = Instant::now() + TIMEOUT;
     while read < RECORDS {
         assert!(Instant::now() < deadline, "{read} of {RECORDS} records were read");
-        if let Some(record) = consumer.poll(Duration::from_millis(50)) {
-            record.unwrap();
-            read += 1;
-        }
+        read += took(&consumer, Duration::from_millis(50));
         // Statistics come with a poll: none of the answers is read before its length is known.
         while wanted > told() && read < RECORDS {
             std::thread::sleep(Duration::from_millis(1));
-            if let Some(record) = consumer.poll(Duration::ZERO) {
-                record.unwrap();
-                read += 1;
-            }
+            read += took(&consumer, Duration::ZERO);
         }
         if read % 20_000 == 0 {
             wanted = told() + 1;
         }
     }
     consumer.context().0.lock().unwrap().iter().copied().max().unwrap_or(0)
+}
+
+/// How many records a poll gives: one, or none before the time is over or at an end.
+fn took(consumer: &BaseConsumer<Queued>, timeout: Duration) -> usize {
+    match consumer.poll(timeout) {
+        None | Some(Err(KafkaError::PartitionEOF(_))) => 0,
+        Some(record) => record.map(|_| 1).unwrap(),
+    }
 }
 
 /// Small records cost the client many times their bytes, so what one answer may hold decides.
