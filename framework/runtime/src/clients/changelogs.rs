@@ -122,6 +122,9 @@ mod tests {
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let config = StreamsConfig::builder("app", &nobody).build().unwrap();
         let mut changelogs = KafkaChangelogs::new(&config.restore_consumer_settings(0)).unwrap();
+        // With a single subscriber, `tracing` asks that of whichever thread comes to a line first, and that
+        // of another test has none.
+        let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new());
         let told = Told::default();
         let writer = told.clone();
         let subscriber =

@@ -24,8 +24,9 @@ enum Seen {
 
 /// A member of a group that reads a topic of two partitions.
 struct Member {
-    broker: Broker,
+    /// Closed before its broker is.
     consumer: KafkaConsumer,
+    broker: Broker,
 }
 
 fn partition(partition: i32) -> TopicPartition {
