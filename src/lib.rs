@@ -57,8 +57,8 @@
 //! # Without librdkafka
 //!
 //! Without the feature `runtime` a topology is described, and tested with the driver of
-//! `oncestream-testkit`, which runs the same worker on an embedded broker: no C compiler is needed, and
-//! a crate of topologies builds and tests in seconds.
+//! `oncestream-testkit`, which runs the same worker on an embedded broker: librdkafka is not built, and
+//! no C++ compiler is needed.
 //!
 //! ```toml
 //! [dependencies]

@@ -15,6 +15,7 @@ pub(crate) struct Resolved<'a> {
     pub(crate) points: Vec<Point<'a>>,
 }
 
+#[cfg(any(feature = "fjall", test))]
 impl Resolved<'_> {
     /// Whether a key is put or deleted by itself.
     pub(crate) fn has_point(&self, key: &[u8]) -> bool {

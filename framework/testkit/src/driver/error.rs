@@ -56,6 +56,15 @@ pub enum DriverError {
         /// Where.
         step: CommitStep,
     },
+    /// The workers fail and start again without an end.
+    #[error(
+        "the workers have not come to rest within {waited:?} of their time: they fail and start again; \
+         their log says why"
+    )]
+    NoRest {
+        /// For how long, by their clock.
+        waited: std::time::Duration,
+    },
     /// The tasks are gone since a crash or an error.
     #[error("the driver is down since a crash or an error; call recover()")]
     Down,

@@ -58,6 +58,9 @@ use records::TestClient;
 /// of another one to time out.
 const WAIT_STEP: Duration = Duration::from_millis(50);
 const WAIT_LIMIT: Duration = Duration::from_secs(15);
+/// For how long the instances may find their way back without coming to rest, by their clock: longer than
+/// any of them waits for something.
+const RUN_LIMIT: Duration = Duration::from_mins(10);
 
 /// A rule of exactly once to break, to show that a test notices.
 #[doc(hidden)]
@@ -208,7 +211,12 @@ impl TopologyTestDriver {
     /// When a task fails, or a crash was asked for.
     pub fn run(&mut self) -> Result<(), DriverError> {
         let mut waited = Duration::ZERO;
+        let began = self.world.broker.now();
         loop {
+            if self.world.broker.now() - began > RUN_LIMIT {
+                self.crash();
+                return Err(DriverError::NoRest { waited: RUN_LIMIT });
+            }
             let before = self.commit_steps();
             let (mut busy, mut settled) = (false, true);
             for instance in &mut self.instances {

@@ -16,8 +16,8 @@ use super::fetcher::Fetcher;
 use super::link::Link;
 use super::offsets::{self, At};
 
-/// So many records are given at once.
-const MOST: usize = 10_000;
+/// So many records are given at once: as few as a client may, so that nobody counts on more.
+const MOST: usize = 1;
 
 /// Reads changelogs, committed.
 pub(in super::super) struct LocalChangelogs {
