@@ -21,8 +21,9 @@ use oncestream_engine::{ClientError, StreamsError};
 use super::super::crash::CommitStep;
 use super::errors;
 use super::link::{Link, text};
-use super::membership::{decode_assignment, topics};
+use super::membership::topics;
 use super::offsets::{self, At};
+use super::protocol::decode_assignment;
 
 /// Kafka's number for topics among what has settings.
 const TOPIC: i8 = 2;

@@ -7,18 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
 use kafka_protocol::error::ResponseError;
-use kafka_protocol::messages::consumer_protocol_assignment::TopicPartition as AssignedTopic;
 use kafka_protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::sync_group_request::SyncGroupRequestAssignment;
 use kafka_protocol::messages::{
-    ConsumerProtocolAssignment, ConsumerProtocolSubscription, GroupId, HeartbeatRequest,
-    JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest, MetadataRequest, SyncGroupRequest,
-    SyncGroupResponse, TopicName,
+    ConsumerProtocolSubscription, GroupId, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse,
+    LeaveGroupRequest, MetadataRequest, SyncGroupRequest, SyncGroupResponse,
 };
-use kafka_protocol::protocol::{Decodable, Encodable};
 use oncestream_broker::PendingAnswer;
 use oncestream_core::TopicPartition;
 use oncestream_engine::ClientError;
@@ -30,11 +26,10 @@ use super::assignor::range;
 use super::errors;
 use super::link::{Link, taken, text};
 use super::offsets::Generation;
+use super::protocol::{decode, decode_assignment, encode, encode_assignment};
 
 /// How often topics are looked for that a pattern matches, as a client does.
 const LOOK_EVERY: Duration = Duration::from_mins(5);
-/// The version of what members tell each other through the group.
-const PROTOCOL_VERSION: i16 = 1;
 const RANGE: &str = "range";
 const CONSUMER: &str = "consumer";
 
@@ -319,54 +314,4 @@ pub(super) fn topics(link: &Link) -> Result<Topics, ClientError> {
 
 fn millis(time: Duration) -> i32 {
     i32::try_from(time.as_millis()).unwrap_or(i32::MAX)
-}
-
-/// What members tell each other begins with its version.
-fn encode(message: &impl Encodable) -> Bytes {
-    let mut bytes = BytesMut::from(&PROTOCOL_VERSION.to_be_bytes()[..]);
-    // Nothing of these messages cannot be written.
-    let _ = message.encode(&mut bytes, PROTOCOL_VERSION);
-    bytes.freeze()
-}
-
-fn decode<T: Decodable>(bytes: &mut Bytes) -> Option<T> {
-    let version = bytes.get(..2)?.try_into().ok()?;
-    let mut body = bytes.split_off(2);
-    T::decode(&mut body, i16::from_be_bytes(version)).ok()
-}
-
-fn encode_assignment(partitions: &[TopicPartition]) -> Bytes {
-    let mut by_topic: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
-    for p in partitions {
-        by_topic.entry(&p.topic).or_default().push(p.partition);
-    }
-    let topics = by_topic.into_iter().map(|(topic, partitions)| {
-        AssignedTopic::default().with_topic(TopicName(text(topic))).with_partitions(partitions)
-    });
-    encode(&ConsumerProtocolAssignment::default().with_assigned_partitions(topics.collect()))
-}
-
-/// The partitions of an assignment; none where there is none.
-pub(super) fn decode_assignment(mut bytes: Bytes) -> Vec<TopicPartition> {
-    let assignment = decode::<ConsumerProtocolAssignment>(&mut bytes).unwrap_or_default();
-    let topics = assignment.assigned_partitions.into_iter();
-    topics
-        .flat_map(|topic| {
-            let name: Arc<str> = topic.topic.0.as_str().into();
-            topic.partitions.into_iter().map(move |p| TopicPartition::new(name.clone(), p))
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_assignment_survives_its_way_through_the_group() {
-        let at = |topic: &str, p| TopicPartition::new(topic, p);
-        let list = vec![at("a", 0), at("a", 2), at("b", 1)];
-        assert_eq!(decode_assignment(encode_assignment(&list)), list);
-        assert_eq!(decode_assignment(Bytes::new()), []);
-    }
 }

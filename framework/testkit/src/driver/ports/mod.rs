@@ -15,6 +15,7 @@ mod link;
 mod membership;
 mod offsets;
 mod producer;
+mod protocol;
 mod refusals;
 mod site;
 #[cfg(test)]
