@@ -298,28 +298,28 @@ mod planted {
         let command = command.args(["--exact", test, "--nocapture"]);
         let ended = command.env("ONCESTREAM_SABOTAGE", bug).output();
         let ended = ended.unwrap_or_else(|e| panic!("{e}"));
-        let text = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
-        assert!(text.contains("running 1 test"), "{text}");
-        assert!(!ended.status.success(), "{bug} was not noticed: {text}");
-        text
+        let printed = String::from_utf8_lossy(&[ended.stdout, ended.stderr].concat()).into_owned();
+        assert!(printed.contains("running 1 test"), "{printed}");
+        assert!(!ended.status.success(), "{bug} was not noticed: {printed}");
+        printed
     }
 
     #[test]
     fn a_restore_that_ends_too_early_is_noticed() {
         let test = "a_store_that_is_restored_from_a_broker_that_lags_is_exact";
-        let text = noticed("short_restore", test);
-        assert!(text.contains("counts"), "{text}");
+        let printed = noticed("short_restore", test);
+        assert!(printed.contains("counts"), "{printed}");
     }
 
     #[test]
     fn stores_that_are_applied_before_the_commit_are_noticed() {
-        let text = noticed("apply_first", "every_end_of_a_transaction_leaves_counts_exact");
-        assert!(text.contains("counts"), "{text}");
+        let printed = noticed("apply_first", "every_end_of_a_transaction_leaves_counts_exact");
+        assert!(printed.contains("counts"), "{printed}");
     }
 
     #[test]
     fn tasks_that_start_again_without_an_abort_are_noticed() {
-        let text = noticed("no_abort", "an_abort_leaves_no_partition_unread");
-        assert!(text.contains("counts"), "{text}");
+        let printed = noticed("no_abort", "an_abort_leaves_no_partition_unread");
+        assert!(printed.contains("counts"), "{printed}");
     }
 }
