@@ -91,7 +91,7 @@ fn faults_of_places(page: &Page) -> Vec<String> {
         let (file, test) = place.split_once("::").unwrap_or((&place, ""));
         match source(file) {
             None => faults.push(format!("there is no file `{file}`")),
-            Some(text) if !test.is_empty() && !text.contains(&format!("fn {test}(")) => {
+            Some(source) if !test.is_empty() && !source.contains(&format!("fn {test}(")) => {
                 faults.push(format!("there is no test `{test}` in `{file}`"));
             }
             Some(_) => {}

@@ -112,7 +112,8 @@ impl Page {
         let pieces = prose.flat_map(|line| line.text.split('`').skip(1).step_by(2));
         let is_place = |piece: &&str| {
             let file = piece.split("::").next().unwrap_or_default();
-            file.ends_with(".rs") && file.contains('/') && !file.contains(['<', ' '])
+            let is_rust = Path::new(file).extension().is_some_and(|ending| ending == "rs");
+            is_rust && file.contains('/') && !file.contains(['<', ' '])
         };
         pieces.filter(is_place).map(str::to_owned).collect()
     }

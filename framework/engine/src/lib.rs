@@ -1,7 +1,7 @@
 //! The worker of Oncestream: it takes records in, commits, restores, follows rebalances and finds the
 //! way back from failures.
 //!
-//! It is written against [ports](ports) and knows no Kafka client, no clock and no files of its own.
+//! It is written against [ports] and knows no Kafka client, no clock and no files of its own.
 //! The runtime runs it on librdkafka, `TopologyTestDriver` on the embedded broker's state: what a
 //! test of the driver shows is shown of the code that runs in production.
 
