@@ -192,6 +192,13 @@ fn an_abort_leaves_no_partition_unread() {
     told(&check("aborts", counting, test).only("INVALID").processes(false).run(), 40);
 }
 
+/// A few of them.
+#[test]
+fn a_few_aborts_leave_counts_exact() {
+    let test = "a_few_aborts_leave_counts_exact";
+    told(&check("few-aborts", counting, test).only("INVALID").processes(false).cases(6).run(), 4);
+}
+
 /// Every fault at the end of a transaction: whether Kafka has committed it is all that decides.
 #[test]
 fn every_end_of_a_transaction_leaves_counts_exact() {
@@ -319,7 +326,7 @@ mod planted {
 
     #[test]
     fn tasks_that_start_again_without_an_abort_are_noticed() {
-        let printed = noticed("no_abort", "an_abort_leaves_no_partition_unread");
+        let printed = noticed("no_abort", "a_few_aborts_leave_counts_exact");
         assert!(printed.contains("counts"), "{printed}");
     }
 }

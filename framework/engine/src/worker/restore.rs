@@ -376,6 +376,11 @@ impl<Q: ChangelogQueue> Restore<Q> {
     ) -> Result<(), Interrupted> {
         let (changelog, partition) = (&self.partition.topic, self.partition.partition);
         match fetched {
+            Fetched::Record { offset, .. }
+                if offset >= self.target && Bug::ShortRestore.is_planted() =>
+            {
+                Ok(())
+            }
             Fetched::Record { offset, .. } if self.must_be_empty => {
                 Err(Interrupted::Failed(StreamsError::CommittedOffsetsLost {
                     task: self.task,
