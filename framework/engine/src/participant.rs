@@ -13,7 +13,7 @@ pub struct Commit<'a> {
     /// The tasks that take part.
     pub tasks: &'a [&'a Task],
     /// The positions that are committed with it: of each input partition that moved, the offset of
-    /// the next record to process.
+    /// the next record to process. If none moved, it is one that is known already.
     pub positions: &'a [Position],
     /// The offset after the last record of each changelog that was written to. Empty before Kafka has
     /// committed.
@@ -47,12 +47,20 @@ pub enum ParticipantError {
 ///    `apply` needs is certain after that, or the commit does not happen.
 /// 3. [`apply`](Self::apply), when Kafka has committed. Under at least once: before it does, so that
 ///    nothing that the offsets say is done is lacking.
-/// 4. [`discard`](Self::discard), on every way back: what was prepared and not applied is void, *as far
-///    as is known*. A crash, or a commit whose outcome is not known, leaves that to `recover`.
+/// 4. [`discard`](Self::discard), on every way back and before each start of tasks: what was prepared
+///    and not applied is void, *as far as is known*. A crash, or a commit whose outcome is not known,
+///    leaves that to `recover`.
 ///
 /// Exactly once holds if `recover` can tell, by the committed positions that it is given, whether what
 /// was prepared last belongs to a transaction that was committed. So `prepare` puts its positions down
 /// beside the data, and `recover` compares.
+///
+/// Two limits of that:
+/// - A commit in which no input moved, because only a punctuation worked, has the positions of the one
+///   before. Whether it was committed cannot be told, so a participant takes part in what records do,
+///   and not in what punctuations do.
+/// - Where an input begins is committed without a `prepare`. So a committed position may lie behind what
+///   was applied last.
 pub trait Participant {
     /// What it is, for errors and the log.
     fn name(&self) -> &str;
