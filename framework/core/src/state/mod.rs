@@ -27,6 +27,7 @@ pub use checkpoint::{CHECKPOINTS, Checkpoint, Incarnation};
 pub use instance::{ChangelogTarget, StateStore, StoreInit, StoreInstance};
 pub use kinds::Kind;
 pub use kinds::key_value::{KeyValue, KeyValueStore};
+pub use kinds::session::{Session, SessionKey, SessionStore};
 pub use kinds::window::{Window, WindowKey, WindowStore};
 pub use pending::{Emission, Pending, Update};
 pub use range::{Entry, RangeIter};

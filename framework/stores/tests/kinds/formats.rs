@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use oncestream_core::serde::HasSerde;
 use oncestream_core::state::{
-    Backend, KeyValueStore, Pair, SealedLayer, StateStore, Window, WindowStore, WriteBatch,
+    Backend, KeyValueStore, Pair, SealedLayer, Session, SessionKey, SessionStore, StateStore,
+    Window, WindowStore, WriteBatch,
 };
 use oncestream_stores::MemoryBackend;
 
@@ -151,6 +152,85 @@ fn a_deletion_of_nothing_moves_the_time_of_a_restored_store_too() {
     for backend in [&first, &second] {
         assert_eq!(windows(backend, false).fetch(&"k".to_owned(), 0).unwrap(), None);
     }
+}
+
+fn sessions(backend: &MemoryBackend) -> SessionStore<String, i64> {
+    let session = Session::new(Duration::from_secs(180));
+    SessionStore::of_kind(session, init(backend, 1), String::serde(), i64::serde())
+}
+
+fn session(start: i64, end: i64) -> SessionKey<String> {
+    SessionKey { key: "k".to_owned(), start, end }
+}
+
+#[test]
+fn a_session_row_begins_with_the_segment_of_its_end_and_behind_all_rows_is_the_note() {
+    let backend = MemoryBackend::new();
+    let mut store = sessions(&backend);
+    // Half of 180 s is 90 s: minute 3 is in segment 2, and minute 1 would be in segment 0.
+    assert!(store.put_session(session(MINUTE_MS, 3 * MINUTE_MS), Some(7), 1).unwrap());
+    let (log, _) = sealed(&mut store, &backend);
+    let of_kafka = [&b"k"[..], &180_000_i64.to_be_bytes(), &60_000_i64.to_be_bytes()].concat();
+    let value = 7_i64.to_be_bytes().to_vec();
+    assert_eq!(log, [(of_kafka.clone(), Some(value.clone()), 1)]);
+    let key = [&2_i64.to_be_bytes()[..], &of_kafka].concat();
+    let row = (key, [&1_i64.to_be_bytes()[..], &value].concat());
+    let numbers = [90_000_i64.to_be_bytes(), 180_000_i64.to_be_bytes()].concat();
+    let note = (vec![0xff], [&[1][..], &numbers].concat());
+    assert_eq!(rows(&backend), [row, note]);
+    let found = sessions(&backend).fetch_session(&"k".to_owned(), MINUTE_MS, 3 * MINUTE_MS);
+    assert_eq!(found.unwrap().unwrap().value, 7);
+}
+
+#[test]
+fn a_restore_of_kafka_streams_sessions_makes_the_same_rows() {
+    let (first, second) = (MemoryBackend::new(), MemoryBackend::new());
+    let mut store = sessions(&first);
+    let mut log = Vec::new();
+    // The last is a deletion of nothing, which moves time.
+    for (minute, value) in [(0, Some(0)), (1, Some(1)), (9, Some(9)), (8, Some(8)), (10, None)] {
+        store.put_session(session(0, minute * MINUTE_MS), value, 1).unwrap();
+        log.extend(sealed(&mut store, &first).0);
+    }
+    let (mut batch, mut copy) = (WriteBatch::default(), sessions(&second));
+    for (key, value, time) in &log {
+        copy.restore(key, value.as_deref(), *time, &mut batch).unwrap();
+    }
+    // Kafka Streams has no session that begins before 1970, so time stays where it is.
+    let no_session = [&b"k"[..], &i64::MAX.to_be_bytes(), &(-1_i64).to_be_bytes()].concat();
+    copy.restore(&no_session, Some(&[0; 8]), 1, &mut batch).unwrap();
+    second.commit(&batch).unwrap();
+    assert_eq!(rows(&second), rows(&first), "the segments of minutes 0 and 1 are gone in both");
+    assert_eq!(rows(&second).len(), 3);
+    let refused = copy.restore(b"k of 15 bytes..", None, 1, &mut batch).unwrap_err().to_string();
+    assert!(refused.contains("a changelog key of 15 bytes"), "{refused}");
+}
+
+#[test]
+fn rows_of_another_kind_or_of_other_segments_are_refused() {
+    let backend = MemoryBackend::new();
+    let mut store = sessions(&backend);
+    store.put_session(session(0, 0), Some(1), 1).unwrap();
+    sealed(&mut store, &backend);
+    let hour = Session::new(Duration::from_secs(3_600));
+    let mut moved = SessionStore::<String, i64>::of_kind(
+        hour,
+        init(&backend, 1),
+        HasSerde::serde(),
+        i64::serde(),
+    );
+    let refused = moved.fetch_session(&"k".to_owned(), 0, 0).unwrap_err().to_string();
+    assert!(refused.contains("segments of 90000 ms") && refused.contains("delete"), "{refused}");
+    let refused = windows(&backend, false).fetch(&"k".to_owned(), 0).unwrap_err().to_string();
+    assert!(refused.contains("its note is of another version"), "{refused}");
+    let nearly = Session::new(Duration::from_millis(180_001));
+    let mut healthy = SessionStore::<String, i64>::of_kind(
+        nearly,
+        init(&backend, 1),
+        HasSerde::serde(),
+        i64::serde(),
+    );
+    assert_eq!(healthy.fetch_session(&"k".to_owned(), 0, 0).unwrap().unwrap().value, 1);
 }
 
 #[test]

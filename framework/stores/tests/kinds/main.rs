@@ -1,6 +1,6 @@
 //! Stores of every kind against a map: whatever is written, sealed, applied, evicted, expired, lost
 //! and restored, a store tells what the map tells, in its order, forwards and backwards; on every
-//! backend. The map of a window store is ordered and expires by arithmetic of its own.
+//! backend. The map of a window or session store is ordered and expires by arithmetic of its own.
 //!
 //! After each step another thread reads what is sealed over what is in the backend: it must see the
 //! store as of the last seal.
@@ -8,6 +8,7 @@
 
 mod formats;
 mod key_values;
+mod sessions;
 mod windows;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -26,6 +27,7 @@ use oncestream_stores::MemoryBackend;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
+use sessions::Sessions;
 use windows::Windows;
 
 const KEYSPACE: &str = "0_0-store";
@@ -301,6 +303,7 @@ fn tell_what_the_model_tells(cases: u32, backend: impl Fn() -> Arc<dyn Backend>)
     run(&KeyValues, cases, &backend, false).unwrap();
     run(&Windows::new(false), cases, &backend, false).unwrap();
     run(&Windows::new(true), cases, &backend, false).unwrap();
+    run(&Sessions::new(), cases, &backend, false).unwrap();
 }
 
 fn memory() -> Arc<dyn Backend> {
@@ -391,4 +394,10 @@ fn the_model_sees_a_store_that_is_wrong() {
         let greedy = || Arc::new(Greedy(MemoryBackend::new())) as Arc<dyn Backend>;
         seen(run(&Windows::new(duplicates), 200, greedy, false), "a range that takes too much");
     }
+    seen(run(&Sessions::new(), 200, memory, true), "a find that forgets the overlay");
+    for retention_ms in [RETENTION_MS - 1, RETENTION_MS + 1] {
+        seen(run(&Sessions { retention_ms }, 200, memory, false), "an expiry off by one");
+    }
+    let greedy = || Arc::new(Greedy(MemoryBackend::new())) as Arc<dyn Backend>;
+    seen(run(&Sessions::new(), 200, greedy, false), "a range that takes too much");
 }

@@ -5,6 +5,7 @@
 //! has those, and asks.
 
 pub(super) mod key_value;
+pub(super) mod session;
 pub(super) mod window;
 
 use std::borrow::Cow;
