@@ -11,7 +11,6 @@
 //!   time.
 
 mod key;
-mod segments;
 #[cfg(test)]
 mod tests;
 
@@ -21,8 +20,8 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use self::key::{SUFFIX_LEN, Span, parts, parts_behind_segment};
-use self::segments::{SEGMENT_LEN, Segments};
 use super::Kind;
+use super::segments::{SEGMENT_LEN, Segments};
 use crate::error::TaskError;
 use crate::record::TimestampMs;
 use crate::serde::SerdeError;

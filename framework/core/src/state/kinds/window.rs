@@ -2,10 +2,8 @@
 //!
 //! A row key is the number of a segment of time, then the key as Kafka Streams has it: the user's
 //! key, the start, a sequence number. So order and expiry are those of its segments, and a segment
-//! goes with one range; the changelog key is the row key behind the segment.
-//!
-//! Time is the store's own: the latest start it was given. A row is shown while its start is later
-//! than that time less the retention, whether it is still there or not.
+//! goes with one range; the changelog key is the row key behind the segment. The time of a row is its
+//! start.
 //!
 //! Invariants:
 //! - The note (time and last sequence number) is a function of the changelog: each admitted write
@@ -21,16 +19,15 @@ use std::hash::Hash;
 use std::ops::{Bound, RangeInclusive};
 use std::time::Duration;
 
-use self::key::{SEGMENT_LEN, SUFFIX_LEN, greatest, parts, suffix};
+use self::key::{SUFFIX_LEN, greatest, parts, suffix};
 use super::Kind;
+use super::segments::{SEGMENT_LEN, Segments};
 use crate::error::TaskError;
 use crate::record::TimestampMs;
 use crate::serde::SerdeError;
-use crate::state::order::{Bounds, Direction};
+use crate::state::order::Direction;
 use crate::state::{RangeIter, Store, ValueAndTimestamp};
 
-/// Kafka Streams' least segment, in milliseconds.
-const LEAST_SEGMENT_MS: i64 = 60_000;
 /// Sequence numbers begin again at 0 behind this one, as in Kafka Streams.
 const LAST_SEQUENCE: u32 = i32::MAX as u32;
 /// Segments are not negative, so no row begins like this.
@@ -41,14 +38,9 @@ const NOTE_LEN: usize = 21;
 /// The kind of [`WindowStore`]: how long rows are kept, and what the store has seen.
 #[derive(Clone, Debug)]
 pub struct Window {
-    retention_ms: i64,
-    segment_ms: i64,
+    segments: Segments,
     retain_duplicates: bool,
-    /// The latest start; -1 before the first.
-    stream_time: TimestampMs,
     sequence: u32,
-    /// Segments before this one were given out to be deleted.
-    expired_before: i64,
 }
 
 /// What a row of a [`WindowStore`] is found by.
@@ -69,15 +61,7 @@ impl Window {
     /// Windows that are kept until the latest start is `retention` later than theirs; at least a
     /// millisecond.
     pub fn new(retention: Duration) -> Self {
-        let retention_ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX).max(1);
-        Self {
-            retention_ms,
-            segment_ms: (retention_ms / 2).max(LEAST_SEGMENT_MS),
-            retain_duplicates: false,
-            stream_time: -1,
-            sequence: 0,
-            expired_before: 0,
-        }
+        Self { segments: Segments::new(retention), retain_duplicates: false, sequence: 0 }
     }
 
     /// Keeps each value that is put, also of one key and start, as joins of streams need it. Nothing
@@ -90,50 +74,7 @@ impl Window {
 
     /// How long windows are kept, in milliseconds.
     pub fn retention_ms(&self) -> i64 {
-        self.retention_ms
-    }
-
-    /// The first start that is shown.
-    fn first_live(&self) -> TimestampMs {
-        self.stream_time.saturating_sub(self.retention_ms).saturating_add(1).max(0)
-    }
-
-    fn segment(&self, start: TimestampMs) -> i64 {
-        start / self.segment_ms
-    }
-
-    fn advance(&mut self, start: TimestampMs) -> bool {
-        self.stream_time = self.stream_time.max(start);
-        start >= self.first_live()
-    }
-
-    /// What of these times is shown.
-    fn shown(&self, times: &RangeInclusive<TimestampMs>) -> Option<(TimestampMs, TimestampMs)> {
-        let from = self.first_live().max(*times.start());
-        let to = self.stream_time.min(*times.end());
-        (from <= to).then_some((from, to))
-    }
-
-    /// One range for each segment of these times.
-    fn ranges(
-        &self,
-        (from, to): (TimestampMs, TimestampMs),
-        direction: Direction,
-        of_segment: impl Fn(i64) -> Bounds,
-    ) -> Vec<Bounds> {
-        let mut ranges: Vec<Bounds> =
-            (self.segment(from)..=self.segment(to)).map(of_segment).collect();
-        if direction == Direction::Backwards {
-            ranges.reverse();
-        }
-        ranges
-    }
-
-    /// All rows of the segments of these times.
-    fn whole_segments(&self, (from, to): (TimestampMs, TimestampMs)) -> Bounds {
-        let end = self.segment(to).saturating_add(1).to_be_bytes();
-        let from = self.segment(from).to_be_bytes();
-        (Bound::Included(from.to_vec()), Bound::Excluded(end.to_vec()))
+        self.segments.retention_ms()
     }
 }
 
@@ -149,7 +90,7 @@ impl<K> Kind<K> for Window {
     }
 
     fn frame(&self, key: &WindowKey<K>, bytes: &mut Vec<u8>) {
-        bytes.splice(0..0, self.segment(key.start).to_be_bytes());
+        bytes.splice(0..0, self.segments.prefix(key.start));
         bytes.extend_from_slice(&suffix(key.start, key.sequence));
     }
 
@@ -168,64 +109,60 @@ impl<K> Kind<K> for Window {
     fn row_key<'a>(&self, changelog_key: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         let start = changelog_key.len().checked_sub(SUFFIX_LEN)?;
         let start = changelog_key.get(start..)?.first_chunk()?;
-        let segment = self.segment(i64::from_be_bytes(*start)).to_be_bytes();
+        let segment = self.segments.prefix(i64::from_be_bytes(*start));
         Some(Cow::Owned([&segment, changelog_key].concat()))
     }
 
     fn admit(&mut self, key: &WindowKey<K>) -> bool {
-        self.advance(key.start)
+        self.segments.advance(key.start)
     }
 
     fn admit_row(&mut self, row_key: &[u8]) -> bool {
         let Some((_, start, sequence)) = parts(row_key) else { return false };
         self.sequence = sequence;
-        self.advance(start)
+        self.segments.advance(start)
     }
 
     fn is_live(&self, key: &WindowKey<K>) -> bool {
-        key.start >= self.first_live()
+        self.segments.is_live(key.start)
     }
 
     fn is_row_live(&self, row_key: &[u8]) -> bool {
-        parts(row_key).is_some_and(|(_, start, _)| start >= self.first_live())
+        parts(row_key).is_some_and(|(_, start, _)| self.segments.is_live(start))
     }
 
     fn take_expired(&mut self) -> Option<(Vec<u8>, Vec<u8>)> {
-        let before = self.segment(self.first_live());
-        if before <= self.expired_before {
-            return None;
-        }
-        let from = std::mem::replace(&mut self.expired_before, before);
-        Some((from.to_be_bytes().to_vec(), before.to_be_bytes().to_vec()))
+        self.segments.take_expired()
     }
 
     fn note(&self) -> Vec<u8> {
         let mut note = Vec::with_capacity(NOTE_LEN);
         note.push(NOTE_VERSION);
-        note.extend_from_slice(&self.segment_ms.to_be_bytes());
-        note.extend_from_slice(&self.stream_time.to_be_bytes());
+        note.extend_from_slice(&self.segments.segment_ms().to_be_bytes());
+        note.extend_from_slice(&self.segments.stream_time().to_be_bytes());
         note.extend_from_slice(&self.sequence.to_be_bytes());
         note
     }
 
     fn read_note(&mut self, note: Option<&[u8]>) -> Result<(), SerdeError> {
         let Some(note) = note else {
-            (self.stream_time, self.sequence, self.expired_before) = (-1, 0, 0);
+            self.segments.resume(-1);
+            self.sequence = 0;
             return Ok(());
         };
         let refused = |message: String| SerdeError::Format { type_name: "a window store", message };
         let (segment_ms, time, sequence) = read_note(note)
             .ok_or_else(|| refused("its note is of another version than this one".to_owned()))?;
-        if segment_ms != self.segment_ms {
+        if segment_ms != self.segments.segment_ms() {
             return Err(refused(format!(
                 "its rows lie in segments of {segment_ms} ms, and its retention now makes them {} \
                  ms; delete the store's state, which is then made again from its changelog",
-                self.segment_ms
+                self.segments.segment_ms()
             )));
         }
-        (self.stream_time, self.sequence) = (time, sequence);
         // What expired up to that time went with the note.
-        self.expired_before = self.segment(self.first_live());
+        self.segments.resume(time);
+        self.sequence = sequence;
         Ok(())
     }
 }
@@ -263,7 +200,7 @@ impl<K: Hash + Eq + Clone, V: Clone> WindowStore<K, V> {
         let mut sequence = 0;
         if self.kind.retain_duplicates {
             let is_null = value.as_ref().is_none_or(|v| self.is_null(v));
-            if is_null || start < self.kind.first_live() {
+            if is_null || !self.kind.segments.is_live(start) {
                 return Ok(false);
             }
             sequence = if self.kind.sequence < LAST_SEQUENCE { self.kind.sequence + 1 } else { 0 };
@@ -390,11 +327,11 @@ impl<K: Hash + Eq + Clone, V: Clone> WindowStore<K, V> {
         direction: Direction,
     ) -> Result<Windows<'_, K, V>, TaskError> {
         self.recall()?;
-        let (Some(key), Some(times)) = (self.bound_bytes(key)?, self.kind.shown(times)) else {
+        let (Some(key), Some(times)) = (self.bound_bytes(key)?, self.kind.segments.shown(times))
+        else {
             return self.scan(Vec::new(), direction, None);
         };
-        let ranges = self.kind.ranges(times, direction, |segment| {
-            let segment = segment.to_be_bytes();
+        let ranges = self.kind.segments.ranges(times, direction, |segment| {
             let from = [&segment, &key[..], &suffix(times.0, 0)].concat();
             let to = [&segment, &key[..], &suffix(times.1, u32::MAX)].concat();
             (Bound::Included(from), Bound::Included(to))
@@ -412,17 +349,16 @@ impl<K: Hash + Eq + Clone, V: Clone> WindowStore<K, V> {
     ) -> Result<Windows<'_, K, V>, TaskError> {
         self.recall()?;
         let (first, last) = (self.bound_bytes(keys.0)?, self.bound_bytes(keys.1)?);
-        let Some(times) = self.kind.shown(times) else {
+        let Some(times) = self.kind.segments.shown(times) else {
             return self.scan(Vec::new(), direction, None);
         };
-        let ranges = self.kind.ranges(times, direction, |segment| {
-            let (of, next) = (segment.to_be_bytes(), segment.saturating_add(1).to_be_bytes());
-            let from = [&of, first.as_deref().unwrap_or_default()].concat();
+        let ranges = self.kind.segments.ranges(times, direction, |segment| {
+            let from = [&segment, first.as_deref().unwrap_or_default()].concat();
             let to = last.as_ref().map_or_else(
-                || Bound::Excluded(next.to_vec()),
+                || Segments::behind(segment),
                 |last| {
                     let to = greatest(last, &suffix(times.1, u32::MAX));
-                    Bound::Included([&of, &to[..]].concat())
+                    Bound::Included([&segment, &to[..]].concat())
                 },
             );
             (Bound::Included(from), to)
@@ -443,10 +379,10 @@ impl<K: Hash + Eq + Clone, V: Clone> WindowStore<K, V> {
         direction: Direction,
     ) -> Result<Windows<'_, K, V>, TaskError> {
         self.recall()?;
-        let Some(times) = self.kind.shown(times) else {
+        let Some(times) = self.kind.segments.shown(times) else {
             return self.scan(Vec::new(), direction, None);
         };
-        let bounds = self.kind.whole_segments(times);
+        let bounds = self.kind.segments.whole(times);
         let is_given = move |row_key: &[u8]| {
             parts(row_key).is_some_and(|(_, start, _)| (times.0..=times.1).contains(&start))
         };

@@ -1,7 +1,7 @@
 //! The bytes of a session's row key: a segment, the user's key, the end, the start.
 
-use super::segments::SEGMENT_LEN;
 use crate::record::TimestampMs;
+use crate::state::kinds::segments::SEGMENT_LEN;
 
 /// The end and the start.
 pub(super) const SUFFIX_LEN: usize = 16;

@@ -1,9 +1,8 @@
 //! The bytes of a window's row key: a segment, the user's key, the start, a sequence number.
 
 use crate::record::TimestampMs;
+use crate::state::kinds::segments::SEGMENT_LEN;
 
-/// The segment.
-pub(super) const SEGMENT_LEN: usize = 8;
 /// The start and the sequence number.
 pub(super) const SUFFIX_LEN: usize = 12;
 

@@ -59,7 +59,7 @@ fn the_changelog_key_is_kafka_streams_own_and_the_row_key_begins_with_the_segmen
 
 #[test]
 fn segments_are_half_a_retention_and_a_minute_at_least() {
-    let of = |retention| window(retention).segment_ms;
+    let of = |retention| window(retention).segments.segment_ms();
     assert_eq!((of(200_000), of(120_001), of(1)), (100_000, 60_000, 60_000));
     assert_eq!(Window::new(Duration::MAX).retention_ms(), i64::MAX);
 }
@@ -96,7 +96,7 @@ fn a_note_is_taken_over_whole_and_another_form_is_refused() {
     assert_eq!(note.len(), NOTE_LEN);
     let mut second = window(120_000);
     kind(&mut second).told(Some(&note)).unwrap();
-    assert_eq!((second.stream_time, second.sequence), (500_000, 7));
+    assert_eq!((second.segments.stream_time(), second.sequence), (500_000, 7));
     assert_eq!(kind(&mut second).expired(), None, "that went with the note");
     let told = kind(&mut window(600_000)).told(Some(&note)).unwrap_err().to_string();
     assert!(told.contains("60000 ms") && told.contains("300000"), "{told}");
@@ -105,5 +105,5 @@ fn a_note_is_taken_over_whole_and_another_form_is_refused() {
     assert!(kind(&mut window(120_000)).told(Some(&other)).is_err());
     assert!(kind(&mut window(120_000)).told(Some(&note[..20])).is_err());
     kind(&mut second).told(None).unwrap();
-    assert_eq!((second.stream_time, second.sequence), (-1, 0));
+    assert_eq!((second.segments.stream_time(), second.sequence), (-1, 0));
 }

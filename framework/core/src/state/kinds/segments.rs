@@ -92,8 +92,13 @@ impl Segments {
 
     /// All rows of the segments of these times.
     pub(super) fn whole(&self, (from, to): (TimestampMs, TimestampMs)) -> Bounds {
-        let end = self.number(to).saturating_add(1).to_be_bytes();
-        (Bound::Included(self.prefix(from).to_vec()), Bound::Excluded(end.to_vec()))
+        (Bound::Included(self.prefix(from).to_vec()), Self::behind(self.prefix(to)))
+    }
+
+    /// The bound behind all rows of a segment.
+    pub(super) fn behind(segment: [u8; SEGMENT_LEN]) -> Bound<Vec<u8>> {
+        let next = i64::from_be_bytes(segment).saturating_add(1);
+        Bound::Excluded(next.to_be_bytes().to_vec())
     }
 
     /// The rows of the segments that have expired since the last call.
