@@ -99,7 +99,8 @@ fn offsets_that_are_committed_outside_the_transaction_are_noticed() {
 
 #[test]
 fn a_restore_that_ends_too_early_is_noticed() {
-    assert!(noticed("short_restore").contains("Crash("));
+    // The undisturbed run loses its disk at the end, and with it the last count.
+    assert!(noticed("short_restore").contains("left: {\"a\": 3,"));
 }
 
 #[test]
