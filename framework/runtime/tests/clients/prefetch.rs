@@ -74,7 +74,7 @@ fn most_queued(broker: &Broker, settings: &[(&str, &str)]) -> i64 {
     let told = || consumer.context().0.lock().unwrap().len();
     // Nothing more came between the last two statistics.
     let is_full = |since: usize| match consumer.context().0.lock().unwrap()[since..] {
-        [.., before, last] => last > 0 && last <= before,
+        [.., before, newest] => newest > 0 && newest <= before,
         _ => false,
     };
     let (mut read, mut since) = (0, Some(0));
