@@ -37,14 +37,16 @@ fn pipeline(c: &mut Criterion) {
     let (mut task, input) = task(&topology, &MemoryBackend::new(), DEFAULT_CACHE);
     let value = [b'v'; 100];
     let mut out = Counting::default();
+    let mut next = 0;
     let mut group = c.benchmark_group("pipeline");
     group.throughput(Throughput::Elements(RECORDS as u64));
     group.bench_function("source_map_values_filter_sink", |b| {
         b.iter(|| {
-            for offset in 0..RECORDS as i64 {
+            for offset in next..next + RECORDS as i64 {
                 let key = offset.to_be_bytes();
                 task.add_record(input, raw(offset, &key, &value), 0, &mut out).expect("processed");
             }
+            next += RECORDS as i64;
         });
     });
 }

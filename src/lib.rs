@@ -47,17 +47,31 @@
 //! | configure | [`config`], and [`StreamsConfig::keys`] for all keys with their defaults |
 //! | run it, stop it, watch it | [`Streams`], [`ClientState`], [`metrics`] |
 //! | decide about records that fail | [`handlers`], and [`Streams::set_uncaught_error_handler`] |
-//! | know what may go wrong at the start or while it runs | [`StreamsError`] |
+//! | know what may go wrong at the start or while it runs | [`StreamsError`], [`ClientError`] |
 //! | begin again | [`reset`] |
 //! | test it | the crate `oncestream-testkit`: a driver without Kafka, and a check with a fault at every request |
 //! | have a broker in a test | the crate `oncestream-broker` |
 //!
 //! `use oncestream::prelude::*` brings what nearly every topology needs.
 //!
+//! # Without librdkafka
+//!
+//! Without the feature `runtime` a topology is described, and tested with the driver of
+//! `oncestream-testkit`, which runs the same worker on an embedded broker: librdkafka is not built, and
+//! no C++ compiler is needed.
+//!
+//! ```toml
+//! [dependencies]
+//! oncestream = { version = "0.1", default-features = false }
+//!
+//! [dev-dependencies]
+//! oncestream-testkit = { version = "0.1", default-features = false }
+//! ```
+//!
 //! # What it takes to build
 //!
 //! Rust 1.95, a C and a C++ compiler, and make: librdkafka is built from its source. The cargo
-//! features `fjall`, `gzip` and `zstd` are on; `sled`, `bincode`, `ssl`, `ssl-vendored`, `gssapi`,
+//! features `runtime`, `fjall`, `gzip` and `zstd` are on; `sled`, `bincode`, `ssl`, `ssl-vendored`, `gssapi`,
 //! `cmake-build` and `dynamic-linking` are there. A program needs `anyhow`, or another type that
 //! takes errors, and `tokio` beside this crate:
 //!
@@ -80,10 +94,14 @@ pub use oncestream_core::serde;
 pub use oncestream_core::state;
 pub use oncestream_core::task::{Activity, Outgoing, PunctuationType, ScheduleId};
 pub use oncestream_core::{Header, Headers, Record, RecordMetadata, TaskId, TimestampMs};
+pub use oncestream_engine::{
+    ClientError, ClientState, ConnectionFault, ErrorKind, Resource, StreamsError, metrics,
+};
 pub use oncestream_operators::*;
+#[cfg(feature = "runtime")]
 pub use oncestream_runtime::{
-    ClientState, ConnectionFault, ProcessingGuarantee, Resource, Streams, StreamsConfig,
-    StreamsError, UncaughtErrorResponse, config, metrics, reset, shutdown_signal,
+    ProcessingGuarantee, Streams, StreamsConfig, UncaughtErrorResponse, config, reset,
+    shutdown_signal,
 };
 
 /// What nearly every topology needs.
@@ -91,7 +109,8 @@ pub mod prelude {
     pub use crate::serde::{HasSerde, JsonSerde, Serde};
     pub use crate::{
         ClientState, Consumed, Grouped, KGroupedStream, KStream, KTable, Materialized, Named,
-        ProcessingGuarantee, Produced, Record, Repartitioned, Streams, StreamsBuilder,
-        StreamsConfig, shutdown_signal,
+        Produced, Record, Repartitioned, StreamsBuilder,
     };
+    #[cfg(feature = "runtime")]
+    pub use crate::{ProcessingGuarantee, Streams, StreamsConfig, shutdown_signal};
 }

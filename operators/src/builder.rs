@@ -92,7 +92,8 @@ impl StreamsBuilder {
         KStream::new(self.dsl.clone(), node, false)
     }
 
-    /// Checks the topology. Handles that are still held add to nothing afterwards.
+    /// Checks the topology. What is added to streams and tables of this builder afterwards
+    /// is in no topology.
     ///
     /// # Errors
     /// A name used twice, a cycle, an unknown store, no source; a topic that is read twice in

@@ -6,8 +6,11 @@
 
 mod support;
 
-use oncestream_core::error::TaskError;
+use oncestream_core::error::{BoxError, TaskError};
 use oncestream_core::serde::{HasSerde, Serde};
+use oncestream_operators::processor::{
+    FixedKeyProcessor, FixedKeyProcessorContext, FixedKeyRecord,
+};
 use oncestream_operators::{Change, ChangeSerde, Consumed, Grouped, Materialized, StreamsBuilder};
 use support::Run;
 
@@ -218,4 +221,104 @@ fn with_a_cache_a_table_forwards_one_change_per_key_and_commit() {
     assert_eq!(run.on("all"), [some("k", 3), gone("k")]);
     assert_eq!(run.sent.iter().rfind(|s| s.topic == "all").unwrap().timestamp, 35);
     assert_eq!(run.on("n"), [some("k", 1), some("k", 0)]);
+}
+
+/// What Kafka Streams has in its place: three operators in a row.
+#[test]
+fn filter_map_values_is_a_map_a_filter_and_a_map_in_one() {
+    let b = StreamsBuilder::new();
+    let lines = b.stream::<String, String>("in");
+    lines.filter_map_values(|v| v.parse::<i64>().ok()).to("one");
+    lines
+        .map_values(|v| v.parse::<i64>().ok())
+        .filter(|_, v| v.is_some())
+        .map_values(Option::unwrap)
+        .to("three");
+    lines.filter_map_values_with_key(|k, v| (k == "a").then_some(v.len() as i64)).to("of-a");
+    let mut run = run(b);
+    for (k, v, time) in [("a", "1", 5), ("b", "one", 9), ("b", "2", 3), ("a", "two", 0)] {
+        run.pipe("in", Some(k.to_owned()), Some(v.to_owned()), time).unwrap();
+    }
+    let sent = |topic: &str| {
+        let of_topic = run.sent.iter().filter(|s| s.topic == topic);
+        of_topic.map(|s| (s.key(), s.value(), s.timestamp)).collect::<Vec<_>>()
+    };
+    let at = |(key, value): (Option<String>, Option<i64>), time: i64| (key, value, time);
+    assert_eq!(sent("one"), [at(some("a", 1), 5), at(some("b", 2), 3)]);
+    assert_eq!(sent("one"), sent("three"));
+    assert_eq!(sent("of-a"), [at(some("a", 1), 5), at(some("a", 3), 0)]);
+    assert_eq!(run.dropped(), 0, "who is left out was not wanted");
+}
+
+#[test]
+fn a_null_that_filter_map_values_gives_is_a_value() {
+    let b = StreamsBuilder::new();
+    b.stream::<Option<String>, Option<i64>>("in")
+        .filter_map_values(|v| (v != Some(0)).then_some(v))
+        .to("out");
+    let mut run = run(b);
+    for v in [Some(1), Some(0), None] {
+        put(&mut run, "in", "k", v, 0);
+    }
+    run.pipe("in", None::<String>, Some(2_i64), 0).unwrap();
+    assert_eq!(run.on("out"), [some("k", 1), gone("k"), (None, Some(2))]);
+    assert_eq!(run.dropped(), 0);
+}
+
+/// Gives each record a header, or shows the last one as its value.
+enum Trace {
+    Adds,
+    Shows,
+}
+
+impl FixedKeyProcessor<String, i64, i64> for Trace {
+    fn process(
+        &mut self,
+        ctx: &mut FixedKeyProcessorContext<'_, String, i64>,
+        mut record: FixedKeyRecord<String, i64>,
+    ) -> Result<(), BoxError> {
+        match self {
+            Self::Adds => record.headers.add("trace", Some(vec![record.value as u8])),
+            Self::Shows => record.value = record.headers.last("trace").unwrap()[0].into(),
+        }
+        Ok(ctx.forward(record)?)
+    }
+}
+
+#[test]
+fn filter_map_values_leaves_headers_as_they_are() {
+    let b = StreamsBuilder::new();
+    b.stream::<String, i64>("in")
+        .process_values(|| Trace::Adds, &[])
+        .filter_map_values(|v| (v != 2).then_some(v * 10))
+        .process_values(|| Trace::Shows, &[])
+        .to("traces");
+    let mut run = run(b);
+    for v in [1, 2, 3] {
+        put(&mut run, "in", "k", Some(v), 0);
+    }
+    assert_eq!(run.on("traces"), [some("k", 1), some("k", 3)]);
+}
+
+#[test]
+fn filter_map_values_needs_no_repartition_topic_and_one_number() {
+    let described = |one: bool, moved: bool| {
+        let b = StreamsBuilder::new();
+        let mut stream = b.stream::<String, i64>("in");
+        if moved {
+            stream = stream.select_key(|_, v| v.to_string());
+        }
+        let some = if one { stream.filter_map_values(Some) } else { stream.map_values(|v| v) };
+        some.group_by_key().count(Materialized::named("counts")).to_stream().to("out");
+        b.build().unwrap()
+    };
+    let topology = described(true, false);
+    assert_eq!(topology.sub_topologies().len(), 1);
+    let text = topology.describe();
+    assert!(text.contains("KSTREAM-FILTERMAPVALUES-0000000001"), "{text}");
+    // The names of all others are as with another operator in its place.
+    let renamed = text.replace("KSTREAM-FILTERMAPVALUES-", "KSTREAM-MAPVALUES-");
+    assert_eq!(renamed, described(false, false).describe());
+    // The control: a changed key is moved after it as before it.
+    assert_eq!(described(true, true).sub_topologies().len(), 2);
 }

@@ -114,3 +114,19 @@ fn topics_of_a_stateful_pattern_have_equal_partitions() {
     let topics = vec![("in-1".to_owned(), 2), ("in-2".to_owned(), 5)];
     assert_eq!(fault, TopologyError::NotCopartitioned { topics });
 }
+
+#[test]
+fn a_repartition_topic_takes_the_count_of_the_topics_it_meets_in_a_store() {
+    let b = StreamsBuilder::new();
+    let moved = b.stream::<String, i64>("other").repartition(Repartitioned::named("counts"));
+    moved.merge(&b.stream("named")).group_by_key().count(Materialized::named("counts"));
+    let topology = b.build().unwrap();
+    let both = known(&[(CHANGELOG, 2), (REPARTITION, 2)]);
+    assert_eq!(planned(&topology, &[("named", 2), ("other", 5)]), both);
+    // Without a store nothing meets.
+    let b = StreamsBuilder::new();
+    let moved = b.stream::<String, i64>("other").repartition(Repartitioned::named("counts"));
+    moved.merge(&b.stream("named")).to("out");
+    let alone = known(&[(REPARTITION, 5)]);
+    assert_eq!(planned(&b.build().unwrap(), &[("named", 2), ("other", 5)]), alone);
+}

@@ -19,7 +19,7 @@ use crate::kafka::eventually;
 const LIMIT: Duration = Duration::from_secs(90);
 
 /// What instances log. The actions of commits are traced: kills are aimed by them.
-const LOG: &str = "info,oncestream=debug,oncestream_runtime::worker::commit=trace";
+const LOG: &str = "info,oncestream=debug,oncestream_engine::worker::commit=trace";
 
 /// What was heard from an instance so far.
 #[derive(Default)]

@@ -1,6 +1,7 @@
 //! The README and the other pages say what is there: links lead somewhere, commands name targets and
-//! flags that exist, configurations are taken. What the manifests of published crates say is held here
-//! too. Blocks of Rust are compiled as tests of `oncestream`'s documentation (`src/pages.rs`).
+//! flags that exist, configurations are taken. Pages about the code name files and tests that exist.
+//! What the manifests of published crates say is held here too. Blocks of Rust are compiled as tests of
+//! `oncestream`'s documentation (`src/pages.rs`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -80,6 +81,42 @@ fn faults_of_settings(block: &Block) -> Vec<String> {
     errors.into_iter().filter(is_fault).map(|error| error.to_string()).collect()
 }
 
+/// The pages about the code.
+const OF_THE_CODE: [&str; 4] =
+    ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/formats.md", "docs/invariants.md"];
+
+fn faults_of_places(page: &Page) -> Vec<String> {
+    let mut faults = Vec::new();
+    for place in page.places() {
+        let (file, test) = place.split_once("::").unwrap_or((&place, ""));
+        match source(file) {
+            None => faults.push(format!("there is no file `{file}`")),
+            Some(source) if !test.is_empty() && !source.contains(&format!("fn {test}(")) => {
+                faults.push(format!("there is no test `{test}` in `{file}`"));
+            }
+            Some(_) => {}
+        }
+    }
+    faults
+}
+
+/// The text of a file, named from the root, or by its crate if that is below `framework`.
+fn source(file: &str) -> Option<String> {
+    let (folder, rest) = file.split_once('/')?;
+    let short = Path::new("framework").join(folder).join("src").join(rest);
+    let paths = [root().join(file), root().join(short)];
+    paths.iter().find_map(|path| fs::read_to_string(path).ok())
+}
+
+#[test]
+fn files_and_tests_that_pages_about_the_code_name_exist() {
+    let of_page = |page: &Page| {
+        let name = page.path.strip_prefix(root()).unwrap().display().to_string();
+        if OF_THE_CODE.contains(&name.as_str()) { faults_of_places(page) } else { Vec::new() }
+    };
+    assert_eq!(faults(of_page), "");
+}
+
 #[test]
 fn links_lead_to_files_and_headings_that_exist() {
     assert_eq!(faults(faults_of_links), "");
@@ -127,6 +164,7 @@ fn a_page_with_faults_is_found_out() {
 # A page's heading
 [good](README.md) [good](#a-pages-heading) `[no](link)` [bad](gone.md) [bad](README.md#gone)
 `cargo run --release --example word_count` `cargo run --example gone` `cargo test -p gone`
+`core/ids.rs` `cli/tests/pages/main.rs::every_block_says_its_language` `core/gone.rs` `core/ids.rs::gone`
 ```sh
 cargo run -p oncestream-cli -- reset --application-id a --to-gone  # --nothing
 cargo run -p oncestream-cli -- \\
@@ -158,6 +196,11 @@ commit.intervall.ms = 100
         "no feature `gone` in oncestream",
     ];
     assert_eq!(told, expected);
+    let places = faults_of_places(&page);
+    assert_eq!(
+        places,
+        ["there is no file `core/gone.rs`", "there is no test `gone` in `core/ids.rs`"]
+    );
     let settings: Vec<String> = page.blocks().iter().flat_map(faults_of_settings).collect();
     assert!(settings.len() == 1 && settings[0].contains("commit.intervall.ms"), "{settings:?}");
 }

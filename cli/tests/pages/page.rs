@@ -1,4 +1,5 @@
-//! Reads a page: its blocks of code, the commands in it, its links and its anchors. Judges nothing.
+//! Reads a page: its blocks of code, the commands in it, its links and anchors, and the files of the
+//! source that it names. Judges nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -103,6 +104,18 @@ impl Page {
             piece.split_whitespace().find(|word| !word.contains('=')) == Some("cargo")
         });
         pieces
+    }
+
+    /// Files of the source, and tests in them as `file.rs::test`, between backticks.
+    pub(crate) fn places(&self) -> Vec<String> {
+        let prose = self.lines.iter().filter(|line| line.kind == Kind::Prose);
+        let pieces = prose.flat_map(|line| line.text.split('`').skip(1).step_by(2));
+        let is_place = |piece: &&str| {
+            let file = piece.split("::").next().unwrap_or_default();
+            let is_rust = Path::new(file).extension().is_some_and(|ending| ending == "rs");
+            is_rust && file.contains('/') && !file.contains(['<', ' '])
+        };
+        pieces.filter(is_place).map(str::to_owned).collect()
     }
 
     /// What links lead to.

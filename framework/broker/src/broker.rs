@@ -18,7 +18,6 @@ use tokio::sync::oneshot;
 
 pub use builder::BrokerBuilder;
 
-use crate::api::topic_settings;
 use crate::cluster::CoordinatorOf;
 use crate::error::BrokerError;
 use crate::fault::{Faults, RequestRecord};
@@ -122,13 +121,7 @@ impl Broker {
         partitions: usize,
         settings: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<(), BrokerError> {
-        let failed = |reason| BrokerError::Topic { topic: topic.to_owned(), reason };
-        let settings = settings.into_iter().map(|(name, value)| (name.into(), value.into()));
-        let cluster = &mut *self.shared.cluster();
-        let settings = topic_settings(&cluster.settings, settings.collect()).map_err(failed)?;
-        cluster.check_new_topic(topic).map_err(|(_, reason)| failed(reason))?;
-        cluster.create_topic(topic, partitions, settings);
-        Ok(())
+        self.shared.cluster().create_topic_with(topic, partitions, settings)
     }
 
     /// The plan of faults.
@@ -200,7 +193,7 @@ impl Broker {
         RecordBatchEncoder::encode(&mut batch, &records, &options)
             .map_err(|error| failed(error.to_string()))?;
         {
-            let now = server::now();
+            let now = self.shared.now();
             let cluster = &mut *self.shared.cluster();
             let (settings, found) =
                 cluster.partition_mut(topic, partition).map_err(|e| failed(e.to_string()))?;
@@ -218,7 +211,7 @@ impl Broker {
     /// When there is no such node.
     pub fn restart_node(&self, node: i32) -> Result<(), BrokerError> {
         self.check_node(node)?;
-        let now = server::now();
+        let now = self.shared.now();
         self.shared.cluster().restart_coordinators(node, now);
         self.shared.cut(node);
         Ok(())
@@ -232,7 +225,7 @@ impl Broker {
     /// When there is no such node.
     pub fn stop_node(&self, node: i32) -> Result<(), BrokerError> {
         self.check_node(node)?;
-        let now = server::now();
+        let now = self.shared.now();
         self.shared.cluster().take_down(node, now);
         self.shared.cut(node);
         self.shared.wake();
@@ -318,27 +311,27 @@ impl Broker {
 
     /// Hands a group to another coordinator; on a single node its members only have to rejoin.
     pub fn move_group_coordinator(&self, group: &str) {
-        let now = server::now();
+        let now = self.shared.now();
         self.shared.cluster().move_coordinator(CoordinatorOf::Group, group, now);
     }
 
     /// Hands a transactional id to another coordinator.
     pub fn move_transaction_coordinator(&self, transactional_id: &str) {
-        let now = server::now();
+        let now = self.shared.now();
         self.shared.cluster().move_coordinator(CoordinatorOf::Transaction, transactional_id, now);
     }
 
     /// Throws a member out of its group, as if its session had timed out. `member` is its member
     /// id or its instance id. False if there is none.
     pub fn expire_member(&self, group: &str, member: &str) -> bool {
-        let now = server::now();
+        let now = self.shared.now();
         self.shared.cluster().groups.expire_member(group, member, now.instant)
     }
 
     /// Aborts the open transaction of a transactional id and fences its producer, as if its
     /// timeout had passed. False if none is open.
     pub fn time_out_transaction(&self, transactional_id: &str) -> bool {
-        let now = server::now();
+        let now = self.shared.now();
         let (fenced, changed) = {
             let cluster = &mut *self.shared.cluster();
             let fenced = cluster.transactions.fence(transactional_id, now.instant);
@@ -359,7 +352,7 @@ impl Broker {
 
     /// Removes what retention and compaction let go, now.
     pub fn clean(&self) {
-        let now = server::now();
+        let now = self.shared.now();
         self.shared.cluster().clean(now.ms);
     }
 }

@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use kafka_protocol::error::ResponseError;
 
+use crate::api::topic_settings;
+use crate::error::BrokerError;
 use crate::group::Groups;
 use crate::log::{LogSettings, PartitionLog};
 use crate::settings::BrokerSettings;
@@ -221,6 +223,24 @@ impl Cluster {
             let why = format!("Topic '{name}' collides with existing topic: {other}");
             return Err((ResponseError::InvalidTopicException, why));
         }
+        Ok(())
+    }
+
+    /// Checks and creates a topic with settings under Kafka's names.
+    ///
+    /// # Errors
+    /// The name is taken or refused, or a setting is wrong.
+    pub(crate) fn create_topic_with<'a>(
+        &mut self,
+        topic: &str,
+        partitions: usize,
+        settings: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<(), BrokerError> {
+        let failed = |reason| BrokerError::Topic { topic: topic.to_owned(), reason };
+        let settings = settings.into_iter().map(|(name, value)| (name.into(), value.into()));
+        let settings = topic_settings(&self.settings, settings.collect()).map_err(failed)?;
+        self.check_new_topic(topic).map_err(|(_, reason)| failed(reason))?;
+        self.create_topic(topic, partitions, settings);
         Ok(())
     }
 

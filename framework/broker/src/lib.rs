@@ -19,6 +19,9 @@
 //! # Ok::<(), oncestream_broker::BrokerError>(())
 //! ```
 //!
+//! A client that shares the process can do without sockets: [`LocalBroker`] takes requests by calls,
+//! and its time goes by hand.
+//!
 //! # What is different from Apache Kafka
 //!
 //! - Nodes share their data, so a leader that moves has every record, and acknowledgements of one
@@ -35,10 +38,12 @@ mod api;
 mod broker;
 #[cfg(test)]
 mod client;
+mod clock;
 mod cluster;
 mod error;
 mod fault;
 mod group;
+mod local;
 mod log;
 mod server;
 mod settings;
@@ -52,6 +57,10 @@ pub use fault::{
     Action, AnswerBody, Api, BatchSent, Fault, FaultId, Faults, Fetched, RequestBody, RequestRecord,
 };
 pub use group::{CommittedOffset, GroupState, GroupView, MemberView};
-pub use log::{ControlKind, LogRecord, ProducerView};
+pub use local::{ConnectionLost, LocalBroker, LocalConnection, PendingAnswer};
+pub use log::{
+    BatchProducer, ControlKind, LogRecord, NewRecord, ProducerView, ReadBatches, read_batches,
+    write_batch,
+};
 pub use transaction::{TransactionState, TransactionView};
 pub use view::{ClusterView, NodeView, PartitionView};

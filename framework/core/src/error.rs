@@ -211,9 +211,9 @@ pub enum TopologyError {
         /// The topic.
         topic: String,
     },
-    /// Inputs of one stateful sub-topology have different partition counts.
+    /// Inputs whose records meet by key, in a store or a join, have different partition counts.
     #[error(
-        "topics that meet in one stateful sub-topology must have the same number of partitions: {}; repartition() one of them or recreate it",
+        "topics whose records meet in a store must have the same number of partitions: {}; repartition() one of them or recreate it",
         topics.iter().map(|(t, n)| format!("`{t}` has {n}")).collect::<Vec<_>>().join(", ")
     )]
     NotCopartitioned {

@@ -1,52 +1,16 @@
-//! What an application needs before records flow: names that do not clash, inputs that are there,
-//! and the internal topics as far as their partitions are known.
+//! What is looked at once, at the start: how much the application deals with, and whether the topics
+//! that it writes to are there.
 //!
-//! Asked at the start, and by a worker at each assignment, since a pattern may have taken topics
-//! in. Only the broker's list of topics is needed; what it means is decided in `core`.
+//! What it reads, and which internal topics there must be, the engine knows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use oncestream_core::error::TopologyError;
+use oncestream_core::SubTopologyId;
 use oncestream_core::graph::{InternalTopics, NodeKind, SinkTopic, TopicRef, Topology};
+use oncestream_engine::ports::Topics;
 
-use crate::clients::Admin;
 use crate::config::{Scale, StreamsConfig};
-use crate::error::StreamsError;
-
-/// Topics of the broker, with their partitions.
-pub(crate) type Topics = BTreeMap<Arc<str>, i32>;
-
-/// Checks names and inputs and says which internal topics there must be.
-///
-/// # Errors
-/// A name that brokers do not take, a topic that is read twice or that is not meant to be read, an input that is missing or may not
-/// be read, inputs that are not co-partitioned.
-pub(crate) fn plan(
-    topology: &Topology,
-    config: &StreamsConfig,
-    admin: &Admin,
-    there: &Topics,
-) -> Result<InternalTopics, StreamsError> {
-    let application_id = config.application_id();
-    topology.check_names(application_id, config.dead_letter_topic())?;
-    let names = there.keys().map(|topic| &**topic);
-    topology.check_topic_names(application_id, config.dead_letter_topic(), names)?;
-    topology.check_topics(application_id, there.keys().map(|topic| &**topic))?;
-    match topology.internal_topics(application_id, there) {
-        Err(TopologyError::MissingSourceTopic { topic }) => {
-            admin.check_visible(&topic, "Read")?;
-            Err(TopologyError::MissingSourceTopic { topic }.into())
-        }
-        other => Ok(other?),
-    }
-}
-
-/// Whether nothing that the topology reads is there yet: its patterns match no topic, and what
-/// they would be written through is not made.
-pub(crate) fn reads_nothing(topology: &Topology, application_id: &str, there: &Topics) -> bool {
-    there.keys().all(|topic| topology.readers_of(application_id, topic).is_empty())
-}
 
 /// How many partitions the application deals with, as far as they are known.
 pub(crate) fn scale(
@@ -61,7 +25,25 @@ pub(crate) fn scale(
     let sinks = sinks(topology, config);
     let sinks = sinks.iter().filter_map(|topic| there.get(topic)).map(|n| count(*n));
     let outputs = wanted.topics().map(|(_, n)| count(n)).chain(sinks).sum();
-    Scale { brokers, outputs, changelogs }
+    Scale { brokers, outputs, changelogs, apart: apart(topology, config, there, wanted) }
+}
+
+/// The partitions of the inputs of all sub-topologies that read more than one topic.
+fn apart(
+    topology: &Topology,
+    config: &StreamsConfig,
+    there: &Topics,
+    wanted: &InternalTopics,
+) -> usize {
+    let mut inputs: Topics = there.clone();
+    inputs.extend(wanted.topics().map(|(topic, n)| (topic.clone(), n)));
+    let mut counts: BTreeMap<SubTopologyId, Vec<usize>> = BTreeMap::new();
+    for (topic, n) in &inputs {
+        if let Some((sub, _)) = topology.reader_of(config.application_id(), topic) {
+            counts.entry(sub).or_default().push(usize::try_from(*n).unwrap_or(0));
+        }
+    }
+    counts.values().filter(|counts| counts.len() > 1).flatten().sum()
 }
 
 /// The topics of the user's that records are written to and that are not there.
@@ -93,7 +75,7 @@ fn sinks(topology: &Topology, config: &StreamsConfig) -> Vec<Arc<str>> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use oncestream_operators::{Materialized, StreamsBuilder};
+    use oncestream_operators::{Materialized, Repartitioned, StreamsBuilder};
 
     use super::*;
 
@@ -110,9 +92,23 @@ mod tests {
             .into();
         let wanted = topology.internal_topics("app", &there).unwrap();
         // To the topic `out`, the repartition topic and the changelog.
-        let expected = Scale { brokers: 2, outputs: 19, changelogs: 8 };
+        let expected = Scale { brokers: 2, outputs: 19, changelogs: 8, apart: 0 };
         assert_eq!(scale(&topology, &config, &there, &wanted, 2), expected);
         there.extend(wanted.topics().map(|(topic, n)| (topic.clone(), n)));
         assert_eq!(scale(&topology, &config, &there, &wanted, 2), expected, "the second start");
+    }
+
+    #[test]
+    fn what_several_inputs_of_a_task_have_is_counted_and_what_single_ones_have_is_not() {
+        let builder = StreamsBuilder::new();
+        let moved = builder.stream::<String, String>("in").repartition(Repartitioned::named("in"));
+        moved.merge(&builder.stream("other")).to("out");
+        let topology = builder.build().unwrap();
+        let config = StreamsConfig::builder("app", "b:1").build().unwrap();
+        let there: Topics =
+            [("in", 8), ("other", 3), ("out", 3)].map(|(t, n)| (t.into(), n)).into();
+        let wanted = topology.internal_topics("app", &there).unwrap();
+        // The repartition topic and `other`.
+        assert_eq!(scale(&topology, &config, &there, &wanted, 1).apart, 11);
     }
 }

@@ -1,25 +1,23 @@
-//! The state directory of an instance: its lock, its id, and who of its workers owns which task.
+//! The state directory of an instance: its lock, its id, and the stores in it.
 //!
 //! Invariants:
 //! - One process at a time works in a directory.
-//! - A worker's commit is applied to a task's stores only while the worker owns the task.
 //! - Stores that are damaged are thrown away at the opening: the changelogs have all that is in
 //!   them. What only kept a disk from working is kept.
 
-use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
 
-use oncestream_core::TaskId;
-use oncestream_core::state::{Backend, WriteBatch};
+use oncestream_core::state::Backend;
+use oncestream_engine::StreamsError;
+use oncestream_engine::ports::Stores;
 use oncestream_stores::MemoryBackend;
 
 mod stores;
 
 use crate::config::{StateBackendKind, StreamsConfig};
-use crate::error::StreamsError;
 
 /// The file that is locked.
 const LOCK: &str = "lock";
@@ -84,11 +82,9 @@ impl Drop for Lock {
 
 /// `<state.dir>/<application.id>`, locked.
 pub(crate) struct StateDir {
-    pub(crate) backend: Arc<dyn Backend>,
+    /// Closed before the lock is given up, by their order here.
+    pub(crate) stores: Arc<Stores>,
     pub(crate) instance_id: String,
-    owners: Mutex<HashMap<TaskId, usize>>,
-    /// Where it is noted that a commit could not be applied; `None` without a disk.
-    suspect: Option<PathBuf>,
     /// Held open: the lock ends with the process, however it ends.
     _lock: Option<Lock>,
 }
@@ -101,10 +97,8 @@ impl StateDir {
         if config.state_backend() == StateBackendKind::Memory {
             // Nothing on disk, so nothing to lock; the id is new at each start.
             return Ok(Self {
-                backend: Arc::new(MemoryBackend::new()),
+                stores: Arc::new(Stores::new(Arc::new(MemoryBackend::new()), |_| {})),
                 instance_id: config.instance_id().map_or_else(new_id, str::to_owned),
-                owners: Mutex::default(),
-                suspect: None,
                 _lock: None,
             });
         }
@@ -125,36 +119,12 @@ impl StateDir {
             None => persisted_id(&path.join(INSTANCE_ID)).map_err(failed)?,
         };
         let backend = stores::open(&path, |data| open_backend(config.state_backend(), data))?;
-        let suspect = Some(path.join(stores::SUSPECT));
-        Ok(Self { backend, instance_id, owners: Mutex::default(), suspect, _lock: Some(lock) })
-    }
-
-    /// Makes a worker the owner of a task, whoever it was before.
-    pub(crate) fn claim(&self, task: TaskId, worker: usize) {
-        self.owners.lock().unwrap_or_else(PoisonError::into_inner).insert(task, worker);
-    }
-
-    /// Applies a worker's batch if it still owns all the tasks in it. False if it does not: then
-    /// nothing is written, and the stores follow the changelog where they are now.
-    pub(crate) fn apply(
-        &self,
-        worker: usize,
-        tasks: impl Iterator<Item = TaskId>,
-        batch: &WriteBatch,
-    ) -> Result<bool, StreamsError> {
-        // Held while writing, so that a claim waits for the batch or the batch sees the claim.
-        let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
-        for task in tasks {
-            if owners.get(&task) != Some(&worker) {
-                return Ok(false);
-            }
-        }
-        if let Err(error) = self.backend.commit(batch) {
+        let suspect = path.join(stores::SUSPECT);
+        let stores = Arc::new(Stores::new(backend, move |error| {
             // If this fails too, the disk is at fault and not what is on it.
-            let _ = self.suspect.as_ref().map(|file| fs::write(file, error.to_string()));
-            return Err(error.into());
-        }
-        Ok(true)
+            let _ = fs::write(&suspect, error.to_string());
+        }));
+        Ok(Self { stores, instance_id, _lock: Some(lock) })
     }
 }
 
@@ -217,6 +187,7 @@ mod tests {
 
     use super::*;
     use std::io::Write;
+    use std::sync::Mutex;
 
     #[derive(Clone, Default)]
     struct Logged(Arc<Mutex<Vec<u8>>>);

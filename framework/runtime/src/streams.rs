@@ -6,16 +6,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use oncestream_core::graph::{Topology, check_application_id};
+use oncestream_engine::ports::Ports as _;
+use oncestream_engine::worker::{self, WorkerState};
+use oncestream_engine::{ClientState, StreamsError, topics};
+use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
-use crate::clients::Admin;
+use crate::clients::{Admin, KafkaCluster};
 use crate::config::StreamsConfig;
-use crate::error::StreamsError;
+use crate::ports::KafkaPorts;
 use crate::start;
-use crate::state::ClientState;
 use crate::state_dir::StateDir;
 use crate::uncaught::{Pauses, UncaughtErrorHandler, UncaughtErrorResponse, respond};
-use crate::worker::{self, Shared, WorkerState};
+
+/// What the workers of an instance share.
+type Shared = worker::Shared<KafkaPorts>;
 
 /// A running application: a topology, its worker threads and its state. Cheap to clone; every
 /// clone is a handle on the same application.
@@ -176,34 +181,37 @@ impl Streams {
         let inner = &self.inner;
         let (config, topology) = (inner.config.clone(), inner.topology.clone());
         check_application_id(config.application_id())?;
+        let runtime = Handle::current();
         let opened = tokio::task::spawn_blocking(move || {
             let state_dir = StateDir::open(&config)?;
             let config = config.with_instance_id(state_dir.instance_id.clone());
-            let admin = Admin::new(&config)?;
+            let admin = Arc::new(Admin::new(&config)?);
+            let cluster = KafkaCluster::new(config.clone(), admin.clone(), runtime);
             let there = admin.topics()?;
-            let wanted = start::plan(&topology, &config, &admin, &there)?;
+            let (application_id, dead_letters) =
+                (config.application_id(), config.dead_letter_topic());
+            let wanted = topics::plan(&topology, application_id, dead_letters, &cluster, &there)?;
             if !wanted.waiting.is_empty() {
-                let topics = &wanted.waiting;
-                tracing::info!(?topics, "created when a pattern matches its first topic");
+                tracing::info!(topics = ?wanted.waiting, "created when a pattern matches its first topic");
             }
             admin.check_sinks(&start::missing_sinks(&topology, &config, &there))?;
             let brokers = admin.brokers()?;
             let scale = start::scale(&topology, &config, &there, &wanted, brokers);
             let config = config.with_scale(scale);
-            Ok::<_, StreamsError>((state_dir, config, admin, wanted))
+            let settings = config.worker_settings();
+            let ports = KafkaPorts::new(config, cluster, state_dir);
+            Ok::<_, StreamsError>((settings, ports, admin, wanted))
         });
-        let (state_dir, config, admin, wanted) = opened.await.map_err(joined)??;
-        admin.ensure(&wanted, config.replication_factor()).await?;
-        let threads = config.num_stream_threads();
+        let (settings, ports, admin, wanted) = opened.await.map_err(joined)??;
+        admin.ensure(&wanted, inner.config.replication_factor()).await?;
+        let threads = inner.config.num_stream_threads();
         let state = inner.state.clone();
         let shared = Arc::new(Shared {
+            settings,
             topology: inner.topology.clone(),
-            state_dir,
-            admin: Arc::new(admin),
+            ports,
             stop: inner.stop.clone(),
-            runtime: tokio::runtime::Handle::current(),
             on_worker_state: Box::new(move |index, s| state.worker(index, s)),
-            config,
         });
         for index in 0..threads {
             let worker = self.spawn_worker(index, shared.clone())?;
@@ -218,7 +226,7 @@ impl Streams {
         index: usize,
         shared: Arc<Shared>,
     ) -> Result<JoinHandle<()>, StreamsError> {
-        let path = shared.config.state_dir().display().to_string();
+        let path = self.inner.config.state_dir().display().to_string();
         let (state, stop) = (self.inner.state.clone(), self.inner.stop.clone());
         let uncaught = self.inner.uncaught.lock().unwrap_or_else(PoisonError::into_inner).clone();
         std::thread::Builder::new()
@@ -308,7 +316,7 @@ fn join_all(
             // A worker catches its own panics.
             let _ = worker.join();
         }
-        let sealed = shared.map_or(Ok(()), |shared| shared.state_dir.backend.seal());
+        let sealed = shared.map_or(Ok(()), |shared| shared.ports.stores().backend().seal());
         // Nobody listens after the time is up.
         let _ = tell.send(sealed.map_err(StreamsError::from));
     })?;
@@ -331,7 +339,7 @@ fn run_replacing(
             return Err(error);
         }
         tracing::error!(worker = index, %error, "the worker is replaced");
-        (shared.on_worker_state)(index, worker::WorkerState::Rebalancing);
+        (shared.on_worker_state)(index, WorkerState::Rebalancing);
         if !pauses.pause(&shared.stop) {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::error::StreamsError;
+use oncestream_engine::StreamsError;
 
 /// The answer of an uncaught-error handler.
 ///

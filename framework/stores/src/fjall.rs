@@ -5,6 +5,8 @@
 //!   survives a process kill. It is not fsynced: a power cut may take the last batches, in order.
 //! - The journal and the memtables are bounded over all keyspaces, because opening reads them back.
 //! - A batch goes to fjall with each key once: its writes share one sequence number there.
+//! - fjall 3.1 has no deletion of a range that is part of a batch, so the pairs of a range are looked
+//!   up and deleted one by one in the batch, with the lock on batches held. The mark is none of them.
 //! - fjall 3.1.13 forgets at every open how far its sequence numbers had come in its own table of
 //!   keyspaces, and gives the numbers of dropped keyspaces again. Then an old tombstone hides a new
 //!   keyspace, and the open after that deletes its data. So a keyspace of our own, [`SEQUENCE`],
@@ -19,11 +21,11 @@ mod check;
 mod journal;
 mod marks;
 
-use crate::batch::last_writes;
+use crate::batch::{Resolved, resolve};
 use crate::{bounds, check_key, failed, not_open};
 use fjall::{Database, Guard, KeyspaceCreateOptions, OwnedWriteBatch as FjallBatch, PersistMode};
 use oncestream_core::state::{
-    Backend, BackendError, BatchOp, Keyspace, MAX_KEY_BYTES, Pair, PairIter, WriteBatch,
+    Backend, BackendError, Keyspace, MAX_KEY_BYTES, Pair, PairIter, WriteBatch,
 };
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -280,20 +282,25 @@ impl Backend for FjallBackend {
         let mut written = Vec::new();
         for (name, ops) in batch.sections() {
             let keyspace = opened.get(name).ok_or_else(|| not_open(NAME, name))?;
-            keyspace.add(&mut writes, last_writes(ops))?;
-            written.push(keyspace);
+            let resolved = resolve(ops);
+            keyspace.add(&mut writes, &resolved)?;
+            written.push((keyspace, resolved));
         }
         let mut number = self.next_batch();
+        let mut expired_bytes = 0;
+        for (keyspace, resolved) in &written {
+            expired_bytes += keyspace.add_ranges(&mut writes, resolved)?;
+        }
         // `seqno` is outside fjall's documentation; its version is held for that, too.
         let mark = marks::mark(*number, self.db.seqno());
-        for keyspace in written {
+        for (keyspace, _) in written {
             writes.insert(&keyspace.inner, marks::MARK, mark);
             writes.insert(&self.sequence, &*keyspace.name, mark);
         }
         writes.commit().map_err(|e| self.failed("commit a batch", &e))?;
         *number += 1;
         drop(number);
-        self.bound_journal(&opened, batch.byte_len() as u64)
+        self.bound_journal(&opened, (batch.byte_len() + expired_bytes) as u64)
     }
 
     fn persist(&self) -> Result<(), BackendError> {
@@ -312,20 +319,46 @@ impl FjallKeyspace {
         check::fault(format!("{action} keyspace {}", self.name), cause)
     }
 
-    fn add(&self, writes: &mut FjallBatch, ops: Vec<BatchOp<'_>>) -> Result<(), BackendError> {
-        for op in ops {
-            check_key(NAME, &self.name, op.key)?;
-            let key = stored_key(op.key);
-            if op.value.is_some_and(|v| u32::try_from(v.len()).is_err()) {
+    fn add(&self, writes: &mut FjallBatch, resolved: &Resolved<'_>) -> Result<(), BackendError> {
+        for (key, value) in &resolved.points {
+            check_key(NAME, &self.name, key)?;
+            let key = stored_key(key);
+            if value.is_some_and(|v| u32::try_from(v.len()).is_err()) {
                 let fault = "a value is too long: values have less than 4 GiB";
                 return Err(failed(NAME, format!("commit to keyspace {}", self.name), fault));
             }
-            match op.value {
-                Some(value) => writes.insert(&self.inner, &*key, value),
+            match value {
+                Some(value) => writes.insert(&self.inner, &*key, *value),
                 None => writes.remove(&self.inner, &*key),
             }
         }
         Ok(())
+    }
+
+    /// Deletes the pairs of the ranges, but for keys that are written by themselves; gives the bytes
+    /// of their keys.
+    fn add_ranges(
+        &self,
+        writes: &mut FjallBatch,
+        resolved: &Resolved<'_>,
+    ) -> Result<usize, BackendError> {
+        let mut bytes = 0;
+        for (at, (from, to)) in resolved.ranges.iter().enumerate() {
+            let Some(pairs) = self.pairs(Bound::Included(from), Bound::Excluded(to)) else {
+                continue;
+            };
+            for guard in pairs {
+                let stored = guard.key().map_err(|e| self.failed("read a range of", &e))?;
+                let key = given_key(&stored);
+                let earlier = &resolved.ranges[..at];
+                let is_gone = earlier.iter().any(|(from, to)| *from <= key && key < *to);
+                if !is_gone && !resolved.has_point(key) {
+                    bytes += stored.len();
+                    writes.remove(&self.inner, stored);
+                }
+            }
+        }
+        Ok(bytes)
     }
 
     fn pairs(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Option<fjall::Iter> {
@@ -371,11 +404,6 @@ impl Keyspace for FjallKeyspace {
             Some(pairs) => Box::new(pairs.rev().map(|guard| self.pair(guard))),
             None => Box::new(iter::empty()),
         }
-    }
-
-    fn approximate_len(&self) -> usize {
-        // The mark is not counted.
-        self.inner.approximate_len().saturating_sub(1)
     }
 }
 

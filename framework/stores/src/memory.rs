@@ -5,7 +5,7 @@
 //! of their names, so no read of a keyspace sees half of its writes and two commits never deadlock.
 //! No lock is held while the caller of a range looks at a pair.
 
-use crate::batch::last_writes;
+use crate::batch::{Resolved, resolve};
 use crate::bounds::{self, OwnedBounds};
 use crate::{check_key, not_open};
 use oncestream_core::state::{Backend, BackendError, Keyspace, Pair, PairIter, WriteBatch};
@@ -74,23 +74,16 @@ impl Backend for MemoryBackend {
         let mut sections = Vec::new();
         for (name, ops) in batch.sections() {
             let keyspace = keyspaces.get(name).ok_or_else(|| not_open("memory", name))?;
-            let ops = last_writes(ops);
-            ops.iter().try_for_each(|op| check_key("memory", name, op.key))?;
-            sections.push((name, keyspace, ops));
+            let writes = resolve(ops);
+            writes.points.iter().try_for_each(|(key, _)| check_key("memory", name, key))?;
+            sections.push((name, keyspace, writes));
         }
         sections.sort_by_key(|(name, _, _)| *name);
-        let locked: Vec<_> = sections.into_iter().map(|(_, k, ops)| (write(&k.map), ops)).collect();
+        let locked: Vec<_> = sections.into_iter().map(|(_, k, w)| (write(&k.map), w)).collect();
         // Each map stays locked until all are written.
         let mut written = Vec::with_capacity(locked.len());
-        for (mut map, ops) in locked {
-            for op in ops {
-                match (op.value, map.get_mut(op.key)) {
-                    (Some(value), Some(known)) => *known = value.into(),
-                    (Some(value), None) => drop(map.insert(op.key.to_vec(), value.into())),
-                    (None, Some(_)) => drop(map.remove(op.key)),
-                    (None, None) => {}
-                }
-            }
+        for (mut map, writes) in locked {
+            apply(&mut map, &writes);
             written.push(map);
         }
         Ok(())
@@ -117,9 +110,23 @@ impl Keyspace for MemoryKeyspace {
     fn range_rev<'a>(&'a self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> PairIter<'a> {
         Box::new(Chunks::new(&self.map, bounds::owned(from, to), true))
     }
+}
 
-    fn approximate_len(&self) -> usize {
-        read(&self.map).len()
+fn apply(map: &mut Map, writes: &Resolved<'_>) {
+    for (from, to) in &writes.ranges {
+        let range = (Bound::Included(*from), Bound::Excluded(*to));
+        let gone: Vec<_> = map.range::<[u8], _>(range).map(|(key, _)| key.clone()).collect();
+        for key in gone {
+            map.remove(&key);
+        }
+    }
+    for &(key, value) in &writes.points {
+        match (value, map.get_mut(key)) {
+            (Some(value), Some(known)) => *known = value.into(),
+            (Some(value), None) => drop(map.insert(key.to_vec(), value.into())),
+            (None, Some(_)) => drop(map.remove(key)),
+            (None, None) => {}
+        }
     }
 }
 

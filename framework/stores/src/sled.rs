@@ -9,6 +9,7 @@
 //! Invariants: a number is given again only when nothing is stored under it. sled writes its log
 //! in the background, so a kill may lose the last batches; what is left is batches 1 to n, whole.
 
+use crate::batch::{Resolved, resolve};
 use crate::bounds::OwnedBounds;
 use crate::{bounds, check_key, failed, not_open};
 use oncestream_core::state::{Backend, BackendError, Keyspace, Pair, PairIter, WriteBatch};
@@ -18,7 +19,6 @@ use std::fmt;
 use std::iter;
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -82,13 +82,6 @@ struct SledKeyspace {
     name: String,
     number: u32,
     db: Db,
-    count: Count,
-}
-
-/// A count of pairs that is taken again when enough was written to make it wrong by an eighth.
-struct Count {
-    pairs: AtomicUsize,
-    writes_since: AtomicUsize,
 }
 
 impl SledBackend {
@@ -161,21 +154,10 @@ impl Backend for SledBackend {
     fn commit(&self, batch: &WriteBatch) -> Result<(), BackendError> {
         // Held to the end: a number must not be swept while pairs are written under it.
         let keyspaces = self.keyspaces.read().unwrap_or_else(PoisonError::into_inner);
-        // sled's batch is a map, so the last write of a key wins.
         let mut writes = Batch::default();
         for (name, ops) in batch.sections() {
             let keyspace = keyspaces.by_name.get(name).ok_or_else(|| not_open(NAME, name))?;
-            let mut count = 0;
-            for op in ops {
-                check_key(NAME, name, op.key)?;
-                let key = keyspace.stored_key(op.key);
-                match op.value {
-                    Some(value) => writes.insert(key, value),
-                    None => writes.remove(key),
-                }
-                count += 1;
-            }
-            keyspace.count.writes_since.fetch_add(count, Ordering::Relaxed);
+            keyspace.add(&mut writes, &resolve(ops))?;
         }
         self.db.apply_batch(writes).map_err(|e| failed(NAME, "commit a batch", e))
     }
@@ -187,13 +169,29 @@ impl Backend for SledBackend {
 
 impl SledKeyspace {
     fn new(name: String, number: u32, db: &Db) -> Arc<Self> {
-        // One write not counted yet makes the first question count.
-        let count = Count { pairs: AtomicUsize::new(0), writes_since: AtomicUsize::new(1) };
-        Arc::new(SledKeyspace { name, number, db: db.clone(), count })
+        Arc::new(SledKeyspace { name, number, db: db.clone() })
     }
 
     fn failed(&self, action: &str, cause: impl fmt::Display) -> BackendError {
         failed(NAME, format!("{action} keyspace {}", self.name), cause)
+    }
+
+    /// Adds writes to a batch, which in sled is a map: what is inserted last of a key is in it.
+    fn add(&self, writes: &mut Batch, resolved: &Resolved<'_>) -> Result<(), BackendError> {
+        for (from, to) in &resolved.ranges {
+            let bounds = self.stored_bounds(Bound::Included(from), Bound::Excluded(to));
+            for key in self.db.range(bounds).keys() {
+                writes.remove(key.map_err(|e| self.failed("read a range of", e))?);
+            }
+        }
+        for (key, value) in &resolved.points {
+            check_key(NAME, &self.name, key)?;
+            match value {
+                Some(value) => writes.insert(self.stored_key(key), *value),
+                None => writes.remove(self.stored_key(key)),
+            }
+        }
+        Ok(())
     }
 
     fn stored_key(&self, key: &[u8]) -> Vec<u8> {
@@ -242,19 +240,6 @@ impl Keyspace for SledKeyspace {
         }
         let entries = self.db.range(self.stored_bounds(from, to));
         Box::new(entries.rev().map(|entry| self.pair(entry)))
-    }
-
-    fn approximate_len(&self) -> usize {
-        let pairs = self.count.pairs.load(Ordering::Relaxed);
-        let writes = self.count.writes_since.load(Ordering::Relaxed);
-        if writes <= pairs / 8 {
-            return pairs;
-        }
-        // sled keeps no counts: a walk over the keys, once per so many writes.
-        let pairs = self.db.range(all_of(self.number)).keys().flatten().count();
-        self.count.pairs.store(pairs, Ordering::Relaxed);
-        self.count.writes_since.fetch_sub(writes, Ordering::Relaxed);
-        pairs
     }
 }
 

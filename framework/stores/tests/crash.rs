@@ -59,8 +59,19 @@ fn writes(number: u64) -> Writes {
     writes
 }
 
-fn commit(backend: &dyn Backend, writes: &Writes) {
+/// The range that a batch deletes before its writes: a tenth of a store's keys, more or less.
+fn range(number: u64) -> Option<(&'static str, Vec<u8>, Vec<u8>)> {
+    let (store, digit) = (STORES[usize::try_from(number % 3).unwrap()], number % 6 + 1);
+    let key = |digit| format!("key-{digit}").into_bytes();
+    number.is_multiple_of(5).then(|| (store, key(digit), key(digit + 1)))
+}
+
+/// The batch of this number, with these writes.
+fn commit(backend: &dyn Backend, number: u64, writes: &Writes) {
     let mut batch = WriteBatch::default();
+    if let Some((store, from, to)) = range(number) {
+        batch.delete_range(store, &from, &to);
+    }
     for (store, key, value) in writes {
         match value {
             Some(value) => batch.put(store, key, value),
@@ -114,6 +125,9 @@ impl Expected {
     fn advance_to(&mut self, number: u64) {
         while self.number < number {
             self.number += 1;
+            if let Some((store, from, to)) = range(self.number) {
+                self.state.retain(|(of, key), _| of != store || *key < from || *key >= to);
+            }
             for (store, key, value) in writes(self.number) {
                 let at = (store.to_owned(), key);
                 match value {
@@ -178,7 +192,7 @@ fn writer_until_killed() {
     let mut out = std::io::stdout();
     loop {
         number += 1;
-        commit(&*backend, &writes(number));
+        commit(&*backend, number, &writes(number));
         if number.is_multiple_of(3) {
             make_and_drop_scratch(&*backend);
         }
@@ -253,7 +267,7 @@ fn verifier_rejects_torn_states() {
     let whole = MemoryBackend::new();
     open_keyspaces(&whole);
     for number in 1..=last {
-        commit(&whole, &writes(number));
+        commit(&whole, number, &writes(number));
     }
     assert_eq!(Expected::default().verify(&state_of(&whole)), Ok(last));
 
@@ -270,10 +284,19 @@ fn verifier_rejects_torn_states() {
         assert!(Expected::default().verify(&torn).is_err(), "{at:?} is not missed");
     }
 
+    // Its range, which was not applied.
+    let kept = MemoryBackend::new();
+    open_keyspaces(&kept);
+    for number in 1..=20 {
+        commit(&kept, if number == 20 { 1 } else { number }, &writes(number));
+    }
+    assert_eq!(range(1), None);
+    assert!(Expected::default().verify(&state_of(&kept)).is_err());
+
     // The next batch without its number in meta.
     let mut beyond = writes(last + 1);
     beyond.retain(|(store, ..)| *store != META);
-    commit(&whole, &beyond);
+    commit(&whole, last + 1, &beyond);
     assert!(Expected::default().verify(&state_of(&whole)).is_err());
 
     // The number alone, ahead of the data.
@@ -281,7 +304,7 @@ fn verifier_rejects_torn_states() {
     open_keyspaces(&ahead);
     let mut only_meta = writes(1);
     only_meta.retain(|(store, ..)| *store == META);
-    commit(&ahead, &only_meta);
+    commit(&ahead, 1, &only_meta);
     assert!(Expected::default().verify(&state_of(&ahead)).is_err());
     // A state that went back behind what an earlier kill had left.
     let mut later = Expected::default();

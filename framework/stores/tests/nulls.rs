@@ -171,13 +171,12 @@ impl<'a> Run<'a> {
         };
         match way {
             Way::Put => {
-                self.store.put(owned, given, 1).unwrap();
+                assert!(self.store.put(owned, given, 1).unwrap());
                 self.blind.insert(key.to_owned());
             }
             Way::Update => {
                 let update = self.store.update(&owned, true, fold).unwrap();
                 prop_assert_eq!(update.old, before.map(Some));
-                prop_assert_eq!(update.existed, before.is_some());
                 prop_assert_eq!(update.new, given.flatten().map(Some));
             }
             Way::UpdateCached => {
@@ -200,7 +199,7 @@ impl<'a> Run<'a> {
             let now = emission.key.and_then(|key| self.model.get(&key).copied());
             prop_assert_eq!(emission.update.new, now.map(Some));
             prop_assert_ne!(emission.update.old, Some(None));
-            prop_assert!(emission.update.existed || now.is_some(), "a key that never was");
+            prop_assert!(emission.update.old.is_some() || now.is_some(), "a key that never was");
         }
         let (mut log, mut batch) = (Log::default(), WriteBatch::default());
         self.store.seal(&mut log, &mut batch).unwrap();

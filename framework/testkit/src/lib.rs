@@ -4,14 +4,14 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
-#[cfg(unix)]
+#[cfg(all(unix, feature = "runtime"))]
 pub mod check;
 pub mod driver;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "runtime"))]
 pub mod kafka;
 
-#[cfg(unix)]
+#[cfg(all(unix, feature = "runtime"))]
 pub use check::ExactlyOnceCheck;
 pub use driver::TopologyTestDriver;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "runtime"))]
 pub use kafka::KafkaCluster;

@@ -175,7 +175,7 @@ fn a_key_too_large_for_a_store_is_dropped_and_those_around_it_are_kept_on_every_
                 assert_eq!(dropped, u64::from(is_refused(way)), "{case}");
                 driver.crash();
                 driver.recover().unwrap();
-                let stores = driver.tasks().iter().flat_map(Task::stores);
+                let stores = driver.tasks().into_iter().flat_map(Task::stores);
                 let of = stores.map(|s| s.state().keyspace_name().to_string());
                 let name = of.into_iter().find(|name| name.starts_with("store")).unwrap();
                 let all = (Bound::Unbounded, Bound::Unbounded);

@@ -2,8 +2,9 @@
 
 use oncestream_core::graph::ChangelogConfig;
 use oncestream_core::serde::{DynSerde, HasSerde};
+use oncestream_core::state::KeyValue;
 
-/// Name, serdes, caching and changelog of a store.
+/// Name, kind, serdes, caching and changelog of a store.
 ///
 /// A store always has a name of yours: its changelog topic is
 /// `<application.id>-<name>-changelog`, and a generated name would change with the topology.
@@ -17,7 +18,8 @@ use oncestream_core::serde::{DynSerde, HasSerde};
 /// let counts = Materialized::named("counts").topic_setting("segment.ms", "600000");
 /// builder.stream::<String, i64>("in").group_by_key().count(counts);
 /// ```
-pub struct Materialized<K, V> {
+pub struct Materialized<K, V, Kd = KeyValue> {
+    pub(crate) kind: Kd,
     pub(crate) name: String,
     pub(crate) key_serde: DynSerde<K>,
     pub(crate) value_serde: DynSerde<V>,
@@ -43,7 +45,37 @@ impl<K, V> Materialized<K, V> {
 
     /// A name, and these serdes.
     pub fn with(name: impl Into<String>, key: DynSerde<K>, value: DynSerde<V>) -> Self {
+        Self::of_kind(name, KeyValue, key, value)
+    }
+}
+
+impl<K, V, Kd> Materialized<K, V, Kd> {
+    /// A store of another kind, with these serdes, for
+    /// [`StreamsBuilder::add_state_store`](crate::StreamsBuilder::add_state_store).
+    ///
+    /// The changelog of any kind is compacted, and keeps the last record of each row for ever. What
+    /// a window store has expired may be deleted from its changelog by age, with the topic settings
+    /// `cleanup.policy=compact,delete` and a `retention.ms` above the store's own retention; by the
+    /// clock of the brokers, so not where old records are read again.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use oncestream_core::serde::HasSerde;
+    /// use oncestream_core::state::Window;
+    /// use oncestream_operators::{Materialized, StreamsBuilder};
+    /// let builder = StreamsBuilder::new();
+    /// let an_hour = Window::new(Duration::from_secs(3600));
+    /// let seen = Materialized::of_kind("seen", an_hour, String::serde(), i64::serde());
+    /// builder.add_state_store(seen);
+    /// ```
+    pub fn of_kind(
+        name: impl Into<String>,
+        kind: Kd,
+        key: DynSerde<K>,
+        value: DynSerde<V>,
+    ) -> Self {
         Self {
+            kind,
             name: name.into(),
             key_serde: key,
             value_serde: value,
@@ -60,10 +92,11 @@ impl<K, V> Materialized<K, V> {
         self
     }
 
-    /// Keeps no changelog. The store then does not survive the loss of its disk, nor a move to
-    /// another instance. Exactly once does not hold for it: a crash between the commit and its
-    /// writing to the disk loses that commit's updates. At least once, it is written before the
-    /// offsets are committed: it never lacks what they say is done, and may have more.
+    /// Keeps no changelog. The store is then on the disk of one instance alone, and is lost with it.
+    /// An instance that is assigned the partition begins with what its own disk has: nothing, or what
+    /// it had when the partition was last its own. Exactly once does not hold for it: a crash between
+    /// the commit and its writing to the disk loses that commit's updates. At least once, it is written
+    /// before the offsets are committed: it never lacks what they say is done, and may have more.
     #[must_use]
     pub fn logging_disabled(mut self) -> Self {
         self.changelog = None;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oncestream_core::error::{TaskError, TopologyError};
-use oncestream_core::state::{KeyValueStore, StoreInstance};
+use oncestream_core::state::{Kind, Store, StoreInstance};
 use oncestream_core::task::{Context, Downstream, PunctuationType, PunctuatorId, ScheduleId};
 use oncestream_core::{Record, RecordMetadata, TaskId, TimestampMs};
 
@@ -89,12 +89,24 @@ impl ProcessingContext<'_> {
         &self,
         name: &str,
     ) -> Result<StoreHandle<K, V>, TopologyError> {
+        self.store_of_kind(name)
+    }
+
+    /// A store of some kind that this processor is connected to: a window store, for instance.
+    ///
+    /// # Errors
+    /// [`TopologyError::StoreType`] when the store is not connected to the processor, or has
+    /// other types or another kind.
+    pub fn store_of_kind<K: StoreKey, V: Data, Kd: Kind<K>>(
+        &self,
+        name: &str,
+    ) -> Result<StoreHandle<K, V, Kd>, TopologyError> {
         let found = self.node.stores.iter().find(|(n, _)| &**n == name);
-        let store = found.and_then(|(_, s)| s.downcast::<KeyValueStore<K, V>>());
+        let store = found.and_then(|(_, s)| s.downcast::<Store<K, V, Kd>>());
         let store = store.ok_or_else(|| TopologyError::StoreType {
             node: self.node.name.to_string(),
             store: name.to_owned(),
-            asked: type_name::<KeyValueStore<K, V>>(),
+            asked: type_name::<Store<K, V, Kd>>(),
         })?;
         Ok(StoreHandle { store, now: self.node.now.clone() })
     }

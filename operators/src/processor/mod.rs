@@ -9,6 +9,7 @@ mod error;
 mod fixed_key;
 mod node;
 mod store_handle;
+mod window_handle;
 
 pub use context::{ProcessingContext, ProcessorContext};
 pub use error::ProcessorError;

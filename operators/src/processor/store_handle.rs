@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use oncestream_core::TimestampMs;
 use oncestream_core::error::TaskError;
-use oncestream_core::state::{Entry, KeyValueStore, ValueAndTimestamp};
+use oncestream_core::state::{Entry, KeyValue, Kind, Store, ValueAndTimestamp};
 
 use crate::dsl::{Data, StoreKey};
 
@@ -19,12 +19,12 @@ use crate::dsl::{Data, StoreKey};
 /// to put it deletes the key. A null key is refused with [`TaskError::NullKey`], and one of more than
 /// [`MAX_KEY_BYTES`](oncestream_core::state::MAX_KEY_BYTES) with [`TaskError::KeyTooLarge`]; if the
 /// processor fails with either, `processing.exception.handler` is asked.
-pub struct StoreHandle<K, V> {
-    pub(super) store: Rc<RefCell<KeyValueStore<K, V>>>,
+pub struct StoreHandle<K, V, Kd: Kind<K> = KeyValue> {
+    pub(super) store: Rc<RefCell<Store<K, V, Kd>>>,
     pub(super) now: Rc<Cell<TimestampMs>>,
 }
 
-impl<K, V> Clone for StoreHandle<K, V> {
+impl<K, V, Kd: Kind<K>> Clone for StoreHandle<K, V, Kd> {
     fn clone(&self) -> Self {
         Self { store: self.store.clone(), now: self.now.clone() }
     }
@@ -65,7 +65,7 @@ impl<K: StoreKey, V: Data> StoreHandle<K, V> {
         value: V,
         timestamp: TimestampMs,
     ) -> Result<(), TaskError> {
-        self.store.borrow_mut().put(key, Some(value), timestamp)
+        self.store.borrow_mut().put(key, Some(value), timestamp).map(drop)
     }
 
     /// Sets a key unless it has a value; what it had.

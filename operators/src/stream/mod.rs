@@ -1,6 +1,7 @@
 //! [`KStream`]: a stream of records. Each operator is a file of this folder.
 
 mod filter;
+mod filter_map_values;
 mod flat_map;
 mod flat_map_values;
 mod for_each;

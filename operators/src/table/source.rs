@@ -9,6 +9,7 @@ use oncestream_core::Record;
 use oncestream_core::error::TaskError;
 use oncestream_core::graph::{SourceTopics, TopicRef};
 use oncestream_core::serde::{DynSerde, OptionSerde};
+use oncestream_core::state::Kind;
 use oncestream_core::task::{Context, Node};
 
 use super::{KTable, OldValues, TableStore};
@@ -79,7 +80,10 @@ impl StreamsBuilder {
     /// let builder = StreamsBuilder::new();
     /// builder.add_state_store(KeyValueStoreBuilder::<String, i64>::named("seen"));
     /// ```
-    pub fn add_state_store<K: StoreKey, V: Data>(&self, store: Materialized<K, V>) -> &Self {
+    pub fn add_state_store<K: StoreKey, V: Data>(
+        &self,
+        store: Materialized<K, V, impl Kind<K, Key: StoreKey>>,
+    ) -> &Self {
         self.dsl.graph(|g| store.add_to(g));
         self
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use oncestream_core::error::{TaskError, TopologyError};
 use oncestream_core::graph::{GraphBuilder, NodeId};
-use oncestream_core::state::{KeyValueStore, ValueAndTimestamp};
+use oncestream_core::state::{KeyValue, Kind, Store, ValueAndTimestamp};
 use oncestream_core::task::{Context, Downstream, FailedAt, Flush, Flushed, TaskBuilder};
 use oncestream_core::{Headers, Record, TimestampMs};
 
@@ -33,7 +33,10 @@ impl TableSpec {
     }
 }
 
-impl<K: StoreKey, V: Data> Materialized<K, V> {
+impl<K: Data, V: Data, Kd: Kind<K>> Materialized<K, V, Kd>
+where
+    Kd::Key: StoreKey,
+{
     /// For [`TableStore::instantiate`].
     pub(crate) fn spec(&self, old_values: &OldValues) -> TableSpec {
         TableSpec {
@@ -45,23 +48,26 @@ impl<K: StoreKey, V: Data> Materialized<K, V> {
 
     /// Adds the store to the graph.
     pub(crate) fn add_to(self, graph: &mut GraphBuilder) {
-        let Self { name, key_serde, value_serde, changelog, .. } = self;
+        let Self { kind, name, key_serde, value_serde, changelog, .. } = self;
         graph.add_store(&name, changelog, move |init| {
-            KeyValueStore::new(init, key_serde.clone(), value_serde.clone())
+            Store::of_kind(kind.clone(), init, key_serde.clone(), value_serde.clone())
         });
     }
 }
 
-/// Takes updates and forwards changes.
-pub(crate) struct TableStore<K, V> {
-    store: Rc<RefCell<KeyValueStore<K, V>>>,
+/// Takes updates and forwards changes, with the key that rows of the kind have.
+pub(crate) struct TableStore<K, V, Kd: Kind<K> = KeyValue> {
+    store: Rc<RefCell<Store<K, V, Kd>>>,
     caching: bool,
     keep_old: bool,
     name: Arc<str>,
-    out: Downstream<K, Change<V>>,
+    out: Downstream<Kd::Key, Change<V>>,
 }
 
-impl<K: StoreKey, V: Data> TableStore<K, V> {
+impl<K: Data, V: Data, Kd: Kind<K>> TableStore<K, V, Kd>
+where
+    Kd::Key: StoreKey,
+{
     /// Makes it for one task.
     pub(crate) fn instantiate(
         b: &mut TaskBuilder<'_>,
@@ -83,7 +89,7 @@ impl<K: StoreKey, V: Data> TableStore<K, V> {
     }
 
     /// Whether the table has a value for the key.
-    pub(crate) fn contains(&self, key: &K) -> Result<bool, TaskError> {
+    pub(crate) fn contains(&self, key: &Kd::Key) -> Result<bool, TaskError> {
         Ok(self.store.borrow_mut().get(key)?.is_some())
     }
 
@@ -92,8 +98,8 @@ impl<K: StoreKey, V: Data> TableStore<K, V> {
     pub(crate) fn update(
         &mut self,
         ctx: &mut Context<'_>,
-        record: Record<K, ()>,
-        f: impl FnOnce(&K, Option<ValueAndTimestamp<V>>) -> (Option<V>, TimestampMs),
+        record: Record<Kd::Key, ()>,
+        f: impl FnOnce(&Kd::Key, Option<ValueAndTimestamp<V>>) -> (Option<V>, TimestampMs),
     ) -> Result<(), TaskError> {
         let Record { key, timestamp, headers, .. } = record;
         let mut store = self.store.borrow_mut();
@@ -132,7 +138,10 @@ impl<K: StoreKey, V: Data> TableStore<K, V> {
     }
 }
 
-impl<K: StoreKey, V: Data> Flush for TableStore<K, V> {
+impl<K: Data, V: Data, Kd: Kind<K>> Flush for TableStore<K, V, Kd>
+where
+    Kd::Key: StoreKey,
+{
     fn flush(&mut self, ctx: &mut Context<'_>) -> Result<Flushed, TaskError> {
         let pending = self.store.borrow_mut().take_pending();
         for change in pending {

@@ -49,9 +49,6 @@ impl Keyspace for Nothing {
     fn range_rev<'a>(&'a self, _from: Bound<&[u8]>, _to: Bound<&[u8]>) -> PairIter<'a> {
         Box::new(std::iter::empty())
     }
-    fn approximate_len(&self) -> usize {
-        0
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,6 +188,10 @@ impl Run {
                 unreadable_headers: None,
             };
             task.add_record(input, raw, 0, &mut self.recorder)?;
+            let inputs: Vec<_> = task.inputs().map(|(id, _)| id).collect();
+            for input in inputs {
+                task.input_at_end(input, self.offset + 1, 0);
+            }
             task.process_ready(1, 0, &mut self.recorder)?;
         }
         Ok(())

@@ -430,7 +430,7 @@ async fn the_wall_clock_punctuates_without_any_further_record() {
 
 /// The names and kinds in the table of the documentation.
 fn documented() -> BTreeSet<(String, String)> {
-    include_str!("../../../framework/runtime/src/metrics.rs")
+    include_str!("../../../framework/engine/src/metrics.rs")
         .lines()
         .filter_map(|line| line.strip_prefix("//! | `oncestream_"))
         .map(|row| {

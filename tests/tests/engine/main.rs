@@ -13,6 +13,7 @@ mod codecs;
 mod extremes;
 mod generations;
 mod handlers;
+mod inputs;
 mod internal_topics;
 mod lagging;
 mod lifecycle;

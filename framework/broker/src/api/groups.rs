@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use super::{code, text};
 use crate::cluster::{Cluster, CoordinatorOf, Now};
 use crate::group::{Join, JoinAnswer, Sync, SyncAnswer};
-use crate::server::{self, Origin, Shared};
+use crate::server::{Origin, Shared};
 
 pub(super) fn optional(text: Option<StrBytes>) -> Option<String> {
     text.map(|text| text.to_string())
@@ -54,7 +54,7 @@ pub(super) async fn join(
     };
     let (reply, answer) = oneshot::channel();
     {
-        let now = server::now().instant;
+        let now = shared.now().instant;
         let cluster = &mut *shared.cluster();
         let here = cluster.check_coordinator(CoordinatorOf::Group, &join.group_id, origin.node);
         match here {
@@ -128,7 +128,7 @@ pub(super) async fn sync(
     let refused = |error: ResponseError| SyncGroupResponse::default().with_error_code(error.code());
     let (reply, answer) = oneshot::channel();
     {
-        let now = server::now().instant;
+        let now = shared.now().instant;
         let cluster = &mut *shared.cluster();
         let here = cluster.check_coordinator(CoordinatorOf::Group, &sync.group_id, origin.node);
         match here {

@@ -22,7 +22,7 @@ use kafka_protocol::protocol::StrBytes;
 pub(crate) use configs::topic_settings;
 pub(crate) use metadata::unknown_api_versions;
 
-use crate::server::{self, Origin, Shared};
+use crate::server::{Origin, Shared};
 
 /// Applies a request and returns its answer. `None`: none is wanted, or the node is down.
 ///
@@ -46,7 +46,7 @@ pub(crate) async fn answer(
         Q::SyncGroup(r) => return Some(A::SyncGroup(groups::sync(shared, origin, r).await)),
         other => other,
     };
-    let now = server::now();
+    let now = shared.now();
     let cluster = &mut *shared.cluster();
     if !cluster.is_up(origin.node) {
         return None;

@@ -6,9 +6,11 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::Broker;
+use crate::clock::Clock;
 use crate::cluster::{Cluster, Node};
 use crate::error::BrokerError;
 use crate::fault::Faults;
+use crate::local::LocalBroker;
 use crate::server::Shared;
 use crate::settings::BrokerSettings;
 
@@ -122,9 +124,23 @@ impl BrokerBuilder {
             nodes.push(Node { id: i32::from(index) + 1, host: self.host.clone(), port, up: true });
             listeners.push(listener);
         }
-        let cluster_id = Uuid::new_v4().simple().to_string();
-        let cluster = Cluster::new(self.settings, cluster_id, nodes);
+        let cluster = Cluster::new(self.settings, cluster_id(), nodes);
         let faults = Faults::new(self.seed, self.keep_requests);
-        Broker::run(Shared::new(cluster, faults), listeners)
+        Broker::run(Shared::new(cluster, faults, Clock::System), listeners)
     }
+
+    /// A broker of one node that listens nowhere and has no thread: it is called, and its time, which
+    /// begins at so many milliseconds since 1970, goes by hand.
+    ///
+    /// Requests are not kept in a log, whatever [`keep_requests`](Self::keep_requests) says.
+    pub fn build_local(self, now_ms: i64) -> LocalBroker {
+        let node = Node { id: 1, host: self.host, port: self.port, up: true };
+        let cluster = Cluster::new(self.settings, cluster_id(), vec![node]);
+        let faults = Faults::new(self.seed, 0);
+        LocalBroker::new(Shared::new(cluster, faults, Clock::by_hand(now_ms)))
+    }
+}
+
+fn cluster_id() -> String {
+    Uuid::new_v4().simple().to_string()
 }

@@ -7,7 +7,6 @@ use kafka_protocol::messages::{ApiKey, MetadataRequest, RequestKind, ResponseKin
 
 use crate::Broker;
 use crate::client::Client;
-use crate::server;
 
 const VERSION: i16 = 9;
 
@@ -27,7 +26,8 @@ fn a_node_that_is_down_answers_nobody_while_its_connections_still_stand() {
     assert_eq!(told.brokers.len(), 1);
 
     // The first half of `stop_node`.
-    broker.shared.cluster().take_down(1, server::now());
+    let now = broker.shared.now();
+    broker.shared.cluster().take_down(1, now);
     client.patience(Duration::from_millis(300));
     let silence = client.call(ApiKey::Metadata, VERSION, &metadata()).unwrap_err();
     assert!(matches!(silence.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{silence}");

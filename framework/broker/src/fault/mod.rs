@@ -19,7 +19,6 @@ pub use action::Action;
 pub use api::Api;
 pub use body::{AnswerBody, BatchSent, Fetched, RequestBody};
 pub(crate) use errors::first_error;
-pub(crate) use plan::Course;
 pub use plan::Faults;
 pub(crate) use refuse::refuse;
 pub use requests::RequestRecord;

@@ -12,7 +12,7 @@ use super::body::{body_of, body_of_answer};
 use super::speaks::speaks_of;
 use super::{Action, AnswerBody, Api, Fault, FaultId, RequestRecord, first_error};
 use crate::cluster::CoordinatorOf;
-use crate::server::{self, Origin, Shared};
+use crate::server::{Origin, Shared};
 
 /// What happens to one request.
 #[derive(Debug, Clone, Copy)]
@@ -281,7 +281,7 @@ fn act(
         Action::Error(code) => Course { error: error(code), ..lost },
         Action::ErrorAfter(code) => Course { error: error(code), ..UNDISTURBED },
         Action::RestartNode => {
-            let now = server::now();
+            let now = shared.now();
             shared.cluster().restart_coordinators(origin.node, now);
             shared.cut(origin.node);
             Course { close: true, ..lost }
@@ -300,7 +300,7 @@ fn act(
             Course { error: Some(ResponseError::NotLeaderOrFollower), ..lost }
         }
         Action::MoveCoordinator => {
-            let now = server::now();
+            let now = shared.now();
             let cluster = &mut *shared.cluster();
             if let Some(id) = &request.transactional_id {
                 cluster.move_coordinator(CoordinatorOf::Transaction, id, now);
@@ -312,7 +312,7 @@ fn act(
         }
         Action::ExpireMember => {
             if let (Some(group), Some(member)) = (&request.group, &request.member) {
-                let now = server::now();
+                let now = shared.now();
                 shared.cluster().groups.expire_member(group, member, now.instant);
             }
             UNDISTURBED
@@ -320,7 +320,7 @@ fn act(
         Action::AnswerAsOf { records_ago } => Course { records_ago, ..UNDISTURBED },
         Action::TimeOutTransaction => {
             if let Some(id) = &request.transactional_id {
-                let now = server::now();
+                let now = shared.now();
                 let changed = {
                     let cluster = &mut *shared.cluster();
                     cluster.transactions.fence(id, now.instant);

@@ -7,6 +7,7 @@
 use bytes::Bytes;
 
 use super::compression::Codec;
+use super::exchange::BatchProducer;
 
 /// The length of a batch's header in bytes.
 pub(crate) const HEADER_LEN: usize = 61;
@@ -116,6 +117,28 @@ impl Header {
             producer_epoch: -1,
             base_sequence: -1,
             record_count: 1,
+        }
+    }
+
+    /// The header of a batch that a client writes.
+    pub(crate) fn of_client(
+        producer: BatchProducer,
+        record_count: i32,
+        base_timestamp: i64,
+        max_timestamp: i64,
+    ) -> Self {
+        Self {
+            base_offset: 0,
+            leader_epoch: -1,
+            crc: 0,
+            attributes: if producer.transactional { TRANSACTIONAL } else { 0 },
+            last_offset_delta: record_count - 1,
+            base_timestamp,
+            max_timestamp,
+            producer_id: producer.id,
+            producer_epoch: producer.epoch,
+            base_sequence: producer.sequence,
+            record_count,
         }
     }
 

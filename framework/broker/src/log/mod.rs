@@ -24,6 +24,7 @@ mod clean;
 mod compression;
 mod ends;
 mod epochs;
+mod exchange;
 mod partition;
 mod producers;
 mod read;
@@ -37,6 +38,7 @@ mod view;
 mod tests;
 
 pub(crate) use append::Appended;
+pub use exchange::{BatchProducer, NewRecord, ReadBatches, read_batches, write_batch};
 pub(crate) use partition::PartitionLog;
 pub(crate) use settings::{Isolation, LogSettings};
 pub(crate) use validate::AppendError;

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use super::batch::{HEADER_LEN, sequence_after};
+use super::batch::{HEADER_LEN, Header, sequence_after};
 use super::partition::{Batch, PartitionLog};
 use super::records::{Record, Records};
 
@@ -86,8 +86,17 @@ pub(super) fn with_records<T>(
     batch: &Batch,
     f: impl FnOnce(&Bytes, &[Record<'_>]) -> T,
 ) -> Option<T> {
-    let body = batch.header.codec()?.decompress_shared(&batch.data.slice(HEADER_LEN..)).ok()?;
-    let records: Result<Vec<_>, _> = Records::new(&body, batch.header.record_count).collect();
+    with_records_of(&batch.header, &batch.data, f)
+}
+
+/// The same for a header and the batch it is of.
+pub(super) fn with_records_of<T>(
+    header: &Header,
+    data: &Bytes,
+    f: impl FnOnce(&Bytes, &[Record<'_>]) -> T,
+) -> Option<T> {
+    let body = header.codec()?.decompress_shared(&data.slice(HEADER_LEN..)).ok()?;
+    let records: Result<Vec<_>, _> = Records::new(&body, header.record_count).collect();
     records.ok().map(|records| f(&body, &records))
 }
 
@@ -114,29 +123,32 @@ impl PartitionLog {
     }
 
     fn record(&self, batch: &Batch, body: &Bytes, record: &Record<'_>) -> LogRecord {
-        let header = &batch.header;
-        let offset = header.base_offset + i64::from(record.offset_delta);
-        let owned = |bytes: Option<&[u8]>| bytes.map(|bytes| body.slice_ref(bytes));
-        let headers = record.headers().unwrap_or_default();
+        let record = decode(&batch.header, body, record);
         let aborted = self.aborted.all().iter().any(|aborted| {
-            aborted.producer_id == header.producer_id
-                && (aborted.first_offset..aborted.marker_offset).contains(&offset)
+            aborted.producer_id == batch.header.producer_id
+                && (aborted.first_offset..aborted.marker_offset).contains(&record.offset)
         });
-        LogRecord {
-            offset,
-            timestamp_ms: header.timestamp(record.timestamp_delta),
-            key: owned(record.key),
-            value: owned(record.value),
-            headers: headers
-                .into_iter()
-                .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), owned(value)))
-                .collect(),
-            producer: (header.producer_id >= 0)
-                .then_some((header.producer_id, header.producer_epoch)),
-            sequence: sequence_after(header.base_sequence, record.offset_delta),
-            transactional: header.transactional(),
-            control: if header.control() { control_kind(record.key) } else { None },
-            aborted: header.transactional() && aborted,
-        }
+        LogRecord { aborted: record.transactional && aborted, ..record }
+    }
+}
+
+/// A record of a batch. Whether it was aborted, the batch does not tell.
+pub(super) fn decode(header: &Header, body: &Bytes, record: &Record<'_>) -> LogRecord {
+    let owned = |bytes: Option<&[u8]>| bytes.map(|bytes| body.slice_ref(bytes));
+    let headers = record.headers().unwrap_or_default();
+    LogRecord {
+        offset: header.base_offset + i64::from(record.offset_delta),
+        timestamp_ms: header.timestamp(record.timestamp_delta),
+        key: owned(record.key),
+        value: owned(record.value),
+        headers: headers
+            .into_iter()
+            .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), owned(value)))
+            .collect(),
+        producer: (header.producer_id >= 0).then_some((header.producer_id, header.producer_epoch)),
+        sequence: sequence_after(header.base_sequence, record.offset_delta),
+        transactional: header.transactional(),
+        control: if header.control() { control_kind(record.key) } else { None },
+        aborted: false,
     }
 }

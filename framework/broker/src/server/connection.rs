@@ -14,9 +14,9 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::apis::Api;
+use super::course::{self, Outcome};
 use super::{Origin, Shared, shape};
 use crate::api;
-use crate::fault::{Course, first_error, refuse};
 
 /// So much is read at once.
 const CHUNK: usize = 64 << 10;
@@ -164,56 +164,12 @@ async fn handle(shared: &Shared, origin: &mut Origin, mut frame: Bytes) -> Resul
     }
     let request = decode(api, version, &mut frame, origin)?;
 
-    let (number, course) = shared.faults.take(shared, origin, &request);
-    match run(shared, origin, request, course, number).await? {
-        _ if course.silence => Ok(Reply::Silence),
-        Some(answer) => encode(api, version, correlation, &answer),
-        None => Ok(Reply::Nothing),
-    }
-}
-
-/// Follows the course a fault gives the request. `None`: no answer is wanted.
-async fn run(
-    shared: &Shared,
-    origin: &Origin,
-    request: RequestKind,
-    course: Course,
-    number: u64,
-) -> Result<Option<ResponseKind>, End> {
-    if let Some(delay) = course.delay {
-        tokio::time::sleep(delay).await;
-    }
-    if let Some(fault) = course.held_by {
-        shared.faults.removed(fault).await;
-    }
-    let refused = course.error.map(|error| refuse(origin, &request, error));
-    let wants_none = matches!(&request, RequestKind::Produce(r) if r.acks == 0);
-    // A topic's error does not hide the brokers: a client would give them up.
-    let looks = matches!(&request, RequestKind::Metadata(_));
-    let mut answer = None;
-    if course.applied || (looks && refused.is_some()) {
-        answer = api::answer(shared, origin, request, course.records_ago).await;
-    }
-    let answer = match (refused, answer) {
-        (Some(ResponseKind::Metadata(refused)), Some(ResponseKind::Metadata(answer))) => {
-            Some(ResponseKind::Metadata(answer.with_topics(refused.topics)))
-        }
-        (refused, answer) => refused.or(answer),
-    };
-    shared.faults.note(number, answer.as_ref());
-    if let Some(delay) = course.delay_answer {
-        tokio::time::sleep(delay).await;
-    }
-    if let Some(fault) = course.answer_held_by {
-        shared.faults.removed(fault).await;
-    }
-    if course.close {
-        return Err(End::Fault);
-    }
-    match answer {
-        // Who wants no acknowledgement learns of a failure by the end of the connection.
-        Some(answer) if wants_none && first_error(&answer).is_some() => Err(End::Unacknowledged),
-        answer => Ok(answer.filter(|_| !wants_none)),
+    match course::follow(shared, origin, request).await {
+        Outcome::Answer(answer) => encode(api, version, correlation, &answer),
+        Outcome::Nothing => Ok(Reply::Nothing),
+        Outcome::Silence => Ok(Reply::Silence),
+        Outcome::Unacknowledged => Err(End::Unacknowledged),
+        Outcome::Close => Err(End::Fault),
     }
 }
 

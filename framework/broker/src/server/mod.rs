@@ -1,22 +1,25 @@
 //! Connections: frames in, answers out.
 //!
 //! All nodes share one state behind one lock, and one thread serves them all, so requests are
-//! applied one after the other in one order.
+//! applied one after the other in one order. A broker without sockets ([`crate::LocalBroker`])
+//! shares the state and the course of a request, and nothing else of this.
 
 pub(crate) mod apis;
 mod connection;
+pub(crate) mod course;
 mod shape;
 #[cfg(test)]
 mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use kafka_protocol::messages::ApiKey;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 
+use crate::clock::Clock;
 use crate::cluster::{Cluster, Now};
 use crate::fault::Faults;
 
@@ -40,6 +43,7 @@ pub(crate) struct Origin {
 #[derive(Debug)]
 pub(crate) struct Shared {
     cluster: Mutex<Cluster>,
+    pub(crate) clock: Clock,
     pub(crate) faults: Faults,
     /// Tells waiting fetches that there may be something to answer: records, or an error.
     changed: Notify,
@@ -51,17 +55,37 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(cluster: Cluster, faults: Faults) -> Self {
+    pub(crate) fn new(cluster: Cluster, faults: Faults, clock: Clock) -> Self {
         let cuts = cluster.nodes.iter().map(|_| watch::Sender::new(0)).collect();
         let pauses = cluster.nodes.iter().map(|_| watch::Sender::new(false)).collect();
         Self {
             cluster: Mutex::new(cluster),
+            clock,
             faults,
             changed: Notify::new(),
             cuts,
             pauses,
             connections: AtomicU64::new(0),
         }
+    }
+
+    /// This moment.
+    pub(crate) fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// What the time up to now has brought.
+    pub(crate) fn tick(&self) {
+        let now = self.now();
+        let changed = self.cluster().tick(now);
+        if changed {
+            self.wake();
+        }
+    }
+
+    /// The number of the next connection.
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// The state, locked. Never held over an await.
@@ -108,12 +132,6 @@ impl Shared {
     }
 }
 
-/// This moment.
-pub(crate) fn now() -> Now {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Now { instant: Instant::now(), ms: since.as_millis() as i64 }
-}
-
 /// Takes in connections of one node until the broker stops.
 pub(crate) async fn listen(shared: Arc<Shared>, node: i32, listener: TcpListener) {
     loop {
@@ -136,7 +154,7 @@ fn admit(shared: &Arc<Shared>, node: i32, stream: TcpStream, client_host: String
     if !shared.cluster().is_up(node) {
         return;
     }
-    let number = shared.connections.fetch_add(1, Ordering::Relaxed) + 1;
+    let number = shared.next_connection();
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
         connection::serve(&shared, node, number, client_host, stream, cut).await;
@@ -154,11 +172,8 @@ pub(crate) async fn keep_time(shared: Arc<Shared>) {
     let (mut compacted, mut checked) = (Instant::now(), Instant::now());
     loop {
         ticks.tick().await;
-        let now = self::now();
-        let changed = shared.cluster().tick(now);
-        if changed {
-            shared.wake();
-        }
+        shared.tick();
+        let now = shared.now();
         if compacted.elapsed() >= backoff {
             shared.cluster().compact(now.ms);
             compacted = Instant::now();

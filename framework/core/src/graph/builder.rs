@@ -18,6 +18,7 @@ pub struct GraphBuilder {
     nodes: Vec<NodeDef>,
     stores: Vec<StoreDef>,
     repartitions: Vec<RepartitionDef>,
+    copartitioned: Vec<Vec<NodeId>>,
     names: HashSet<Arc<str>>,
     fault: Option<TopologyError>,
 }
@@ -109,11 +110,6 @@ impl GraphBuilder {
         });
     }
 
-    /// Connects a node that is there already to a store.
-    pub fn connect_store(&mut self, node: NodeId, store: &str) {
-        self.nodes[node.0].stores.push(store.into());
-    }
-
     /// Adds a repartition topic.
     pub fn add_repartition(&mut self, name: &str, partitions: Option<i32>) -> TopicRef {
         self.check_name("repartition topic", name);
@@ -129,6 +125,16 @@ impl GraphBuilder {
         let name: Arc<str> = name.into();
         self.repartitions.push(RepartitionDef { name: name.clone(), partitions });
         TopicRef::Repartition(name)
+    }
+
+    /// Says that records of these nodes meet by their keys, as in a join: the topics that they come from
+    /// must have equal numbers of partitions. A repartition topic among them that was given no number
+    /// takes that of the others. Sources of a sub-topology with a store need not be named.
+    pub fn copartition(&mut self, nodes: &[NodeId]) {
+        if nodes.iter().any(|node| node.0 >= self.nodes.len()) {
+            self.fail(TopologyError::ForeignHandle { node: "a co-partitioned one".to_owned() });
+        }
+        self.copartitioned.push(nodes.to_vec());
     }
 
     /// Remembers the first fault, for `build` to tell.
@@ -204,7 +210,7 @@ impl GraphBuilder {
         let patterns = inputs::compile(&self.nodes)?;
         inputs::check(&self.nodes, &patterns)?;
         no_cycle(&self.nodes)?;
-        Ok(Topology::new(self.nodes, patterns, self.stores, self.repartitions))
+        Ok(Topology::new(self.nodes, patterns, self.stores, self.repartitions, &self.copartitioned))
     }
 }
 

@@ -4,9 +4,11 @@
 //! [`GraphBuilder::build`] checks it and cuts it into sub-topologies: [`Topology`].
 
 mod builder;
+mod copartition;
 mod describe;
 mod inputs;
 mod names;
+mod partitions;
 mod plan;
 mod topology;
 
@@ -117,7 +119,7 @@ pub struct ChangelogConfig {
 pub struct StoreDef {
     /// Its name, unique in the topology.
     pub name: Arc<str>,
-    /// `None` when logging is disabled: the store is then lost with its task.
+    /// `None` when logging is disabled: the store is then lost with its disk.
     pub changelog: Option<ChangelogConfig>,
     pub(crate) factory: StoreFactory,
 }
@@ -127,6 +129,7 @@ pub struct StoreDef {
 pub struct RepartitionDef {
     /// Its name, without application id and suffix.
     pub name: Arc<str>,
-    /// How many partitions; `None` takes the largest count upstream.
+    /// How many partitions; `None` takes that of the topics it must be co-partitioned with, or else
+    /// the largest upstream.
     pub partitions: Option<i32>,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use regex::Regex;
 
+use super::copartition;
 use super::{NodeDef, NodeId, NodeKind, RepartitionDef, SourceTopics, StoreDef, TopicRef};
 use crate::SubTopologyId;
 
@@ -31,6 +32,7 @@ struct Inner {
     stores: Vec<StoreDef>,
     repartitions: Vec<RepartitionDef>,
     sub_topologies: Vec<SubTopology>,
+    copartition_groups: Vec<Vec<NodeId>>,
 }
 
 impl std::fmt::Debug for Topology {
@@ -47,9 +49,12 @@ impl Topology {
         patterns: Vec<(NodeId, Regex)>,
         stores: Vec<StoreDef>,
         repartitions: Vec<RepartitionDef>,
+        copartitioned: &[Vec<NodeId>],
     ) -> Self {
         let sub_topologies = cut(&nodes, &stores);
-        let inner = Inner { nodes, patterns, stores, repartitions, sub_topologies };
+        let copartition_groups = copartition::groups(&nodes, &sub_topologies, copartitioned);
+        let inner =
+            Inner { nodes, patterns, stores, repartitions, sub_topologies, copartition_groups };
         Self { inner: Arc::new(inner) }
     }
 
@@ -106,6 +111,11 @@ impl Topology {
     /// The sub-topologies; a [`crate::SubTopologyId`] is an index here.
     pub fn sub_topologies(&self) -> &[SubTopology] {
         &self.inner.sub_topologies
+    }
+
+    /// The sources whose topics must have equal numbers of partitions, by groups.
+    pub fn copartition_groups(&self) -> &[Vec<NodeId>] {
+        &self.inner.copartition_groups
     }
 
     /// The topics that the sources of one sub-topology name; patterns are not among them.
@@ -167,14 +177,14 @@ fn cut(nodes: &[NodeDef], stores: &[StoreDef]) -> Vec<SubTopology> {
 }
 
 /// Union-find over node indices.
-struct Groups(Vec<usize>);
+pub(super) struct Groups(Vec<usize>);
 
 impl Groups {
-    fn new(len: usize) -> Self {
+    pub(super) fn new(len: usize) -> Self {
         Self((0..len).collect())
     }
 
-    fn root(&mut self, mut at: usize) -> usize {
+    pub(super) fn root(&mut self, mut at: usize) -> usize {
         while self.0[at] != at {
             self.0[at] = self.0[self.0[at]];
             at = self.0[at];
@@ -182,7 +192,7 @@ impl Groups {
         at
     }
 
-    fn join(&mut self, a: usize, b: usize) {
+    pub(super) fn join(&mut self, a: usize, b: usize) {
         let (a, b) = (self.root(a), self.root(b));
         self.0[a.max(b)] = a.min(b);
     }

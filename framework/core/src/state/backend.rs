@@ -2,12 +2,14 @@
 //!
 //! A backend is opened once per instance and shared by its workers. It knows nothing of types,
 //! tasks or changelogs. Its one promise: a [`WriteBatch`] is applied whole or not at all, also
-//! when the process is killed in the middle. It need not survive a power cut with the last
-//! batches in place, but what is left must be a prefix of the batches, in order.
+//! when the process is killed in the middle. A power cut may take the last batches, but only
+//! the last ones: if a batch is there, all batches before it are.
 
 use std::fmt::Debug;
 use std::ops::Bound;
 use std::sync::Arc;
+
+use super::WriteBatch;
 
 /// The largest key of a row, in bytes: every backend takes it, and none takes a larger one. fjall
 /// has 16 bits for the length of a key, and two bytes of a key of zeros are taken by its backend.
@@ -53,7 +55,9 @@ pub trait Backend: Send + Sync + Debug {
     /// The names of all keyspaces, in no order.
     fn keyspace_names(&self) -> Vec<String>;
 
-    /// Applies a batch: all of it or nothing. Keyspaces it names must have been opened.
+    /// Applies a batch: all of it or nothing, and what it says of a key in its order. Keyspaces it
+    /// names must have been opened. A keyspace has one writer at a time: a pair that another batch
+    /// puts into a range while that range is deleted may stay.
     ///
     /// # Errors
     /// When the disk refuses, or a key is larger than [`MAX_KEY_BYTES`]; nothing of the batch is
@@ -90,116 +94,4 @@ pub trait Keyspace: Send + Sync {
 
     /// The same backwards.
     fn range_rev<'a>(&'a self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> PairIter<'a>;
-
-    /// An estimate of the number of pairs, cheap to get.
-    fn approximate_len(&self) -> usize;
-}
-
-/// Writes to several keyspaces that go down together. Bytes lie in one buffer.
-///
-/// ```
-/// use oncestream_core::state::WriteBatch;
-/// let mut batch = WriteBatch::default();
-/// batch.put("counts", b"word", b"7");
-/// batch.delete("counts", b"gone");
-/// assert_eq!(batch.len(), 2);
-/// ```
-#[derive(Default, Debug)]
-pub struct WriteBatch {
-    bytes: Vec<u8>,
-    sections: Vec<Section>,
-    len: usize,
-}
-
-#[derive(Debug)]
-struct Section {
-    keyspace: Arc<str>,
-    ops: Vec<Op>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Op {
-    start: usize,
-    key_len: usize,
-    /// `None` deletes the key.
-    value_len: Option<usize>,
-}
-
-/// One write of a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BatchOp<'a> {
-    /// The key.
-    pub key: &'a [u8],
-    /// The value; `None` deletes the key.
-    pub value: Option<&'a [u8]>,
-}
-
-impl WriteBatch {
-    /// Sets a key.
-    pub fn put(&mut self, keyspace: &str, key: &[u8], value: &[u8]) {
-        self.push(keyspace, key, Some(&[value]));
-    }
-
-    /// Sets a key to the concatenation of `parts`, without an intermediate buffer.
-    pub fn put_parts(&mut self, keyspace: &str, key: &[u8], parts: &[&[u8]]) {
-        self.push(keyspace, key, Some(parts));
-    }
-
-    /// Removes a key.
-    pub fn delete(&mut self, keyspace: &str, key: &[u8]) {
-        self.push(keyspace, key, None);
-    }
-
-    fn push(&mut self, keyspace: &str, key: &[u8], value: Option<&[&[u8]]>) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(key);
-        let value_len = value.map(|parts| {
-            for part in parts {
-                self.bytes.extend_from_slice(part);
-            }
-            self.bytes.len() - start - key.len()
-        });
-        let op = Op { start, key_len: key.len(), value_len };
-        // Writes come in runs of one keyspace: the last section is nearly always the right one.
-        match self.sections.iter_mut().rev().find(|s| &*s.keyspace == keyspace) {
-            Some(section) => section.ops.push(op),
-            None => self.sections.push(Section { keyspace: keyspace.into(), ops: vec![op] }),
-        }
-        self.len += 1;
-    }
-
-    /// The number of writes.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// True when there is nothing to write.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// The size of all keys and values, in bytes.
-    pub fn byte_len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Forgets the writes and keeps the memory.
-    pub fn clear(&mut self) {
-        self.bytes.clear();
-        self.sections.clear();
-        self.len = 0;
-    }
-
-    /// The writes by keyspace, each keyspace once, its writes in the order they were made.
-    pub fn sections(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = BatchOp<'_>>)> {
-        self.sections.iter().map(|s| (&*s.keyspace, s.ops.iter().map(|op| self.op(*op))))
-    }
-
-    fn op(&self, op: Op) -> BatchOp<'_> {
-        let value_start = op.start + op.key_len;
-        BatchOp {
-            key: &self.bytes[op.start..value_start],
-            value: op.value_len.map(|len| &self.bytes[value_start..value_start + len]),
-        }
-    }
 }

@@ -100,7 +100,7 @@ mod tests {
         let mut batch = WriteBatch::default();
         checkpoint.write("counts-0", &mut batch);
         let (_, mut ops) = batch.sections().next().expect("one section");
-        let BatchOp { value: Some(bytes), .. } = ops.next().expect("one op") else {
+        let BatchOp::Put { value: bytes, .. } = ops.next().expect("one op") else {
             panic!("a put")
         };
         bytes.to_vec()

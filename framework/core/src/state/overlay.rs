@@ -2,8 +2,8 @@
 //! worth keeping of what was read.
 //!
 //! Writes lie in layers. The active layer takes writes; sealing it hands its keys to a commit;
-//! releasing it, once that commit is known to have succeeded, makes them evictable. Several
-//! layers may be sealed at once, so that one transaction can be committed while the next runs.
+//! releasing it, once that commit is applied to the backend, makes them evictable. Several layers
+//! may be sealed and not yet applied.
 //!
 //! Invariants:
 //! - A slot in any layer is never evicted.
@@ -50,6 +50,11 @@ impl<K, V> Slot<K, V> {
     /// The key, unless the slot is free.
     pub(crate) fn key(&self) -> Option<&K> {
         self.key.as_ref()
+    }
+
+    /// Whether the backend may lack what it holds.
+    pub(crate) fn is_uncommitted(&self) -> bool {
+        self.layers > 0
     }
 
     /// True for the deletion of a key that never was: a commit has nothing to write for it.
@@ -137,14 +142,16 @@ impl<K: Hash + Eq, V> Overlay<K, V> {
         &mut self.slots[id as usize]
     }
 
-    /// Puts a slot into the active layer.
-    pub(crate) fn mark_dirty(&mut self, id: SlotId) {
+    /// Puts a slot into the active layer; true if it was in no layer before.
+    pub(crate) fn mark_dirty(&mut self, id: SlotId) -> bool {
         let slot = &mut self.slots[id as usize];
-        if !slot.in_active {
-            slot.in_active = true;
-            slot.layers += 1;
-            self.active.push(id);
+        if slot.in_active {
+            return false;
         }
+        slot.in_active = true;
+        slot.layers += 1;
+        self.active.push(id);
+        slot.layers == 1
     }
 
     /// The slots of the active layer, in the order of their first write.
@@ -152,9 +159,9 @@ impl<K: Hash + Eq, V> Overlay<K, V> {
         &self.active
     }
 
-    /// Every slot in some layer, for ranges that must see what is not in the backend yet.
-    pub(crate) fn uncommitted(&self) -> impl Iterator<Item = &Slot<K, V>> {
-        self.slots.iter().filter(|s| s.layers > 0)
+    /// Every slot in some layer, one in several layers as often.
+    pub(crate) fn uncommitted(&self) -> impl Iterator<Item = SlotId> {
+        self.sealed.iter().flatten().chain(&self.active).copied()
     }
 
     /// Closes the active layer: what is written from now on belongs to the next commit.
@@ -236,5 +243,60 @@ fn hash_of<K: Hash, V>(hasher: &DefaultHashBuilder, slots: &[Slot<K, V>], id: Sl
 impl<K, V> Drop for Overlay<K, V> {
     fn drop(&mut self) {
         self.budget.replace(self.accounted, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn overlay(max_bytes: usize) -> Overlay<u32, u32> {
+        Overlay::new(Rc::new(CacheBudget::new(max_bytes)))
+    }
+
+    fn add(overlay: &mut Overlay<u32, u32>, key: u32) -> SlotId {
+        overlay.insert(key, Below::Unknown, Some(key), 0)
+    }
+
+    #[test]
+    fn a_slot_is_new_to_the_layers_once_until_all_are_released() {
+        let mut overlay = overlay(1 << 20);
+        let id = add(&mut overlay, 1);
+        assert!(overlay.mark_dirty(id) && !overlay.mark_dirty(id));
+        overlay.seal();
+        assert!(!overlay.mark_dirty(id), "it is in the sealed layer");
+        assert_eq!(overlay.uncommitted().collect::<Vec<_>>(), [id, id]);
+        overlay.release();
+        assert!(overlay.slot(id).is_uncommitted());
+        overlay.seal();
+        overlay.release();
+        assert!(!overlay.slot(id).is_uncommitted());
+        assert!(overlay.mark_dirty(id));
+    }
+
+    #[test]
+    fn a_slot_in_a_layer_outlives_any_eviction_and_a_clean_one_does_not() {
+        let mut overlay = overlay(0);
+        let dirty = add(&mut overlay, 0);
+        overlay.mark_dirty(dirty);
+        for key in 1..200 {
+            add(&mut overlay, key);
+        }
+        assert_eq!(overlay.find(&0), Some(dirty));
+        assert_eq!(overlay.find(&1), None);
+        assert!(overlay.index.len() < 20, "{}", overlay.index.len());
+    }
+
+    #[test]
+    fn a_deletion_is_nothing_new_where_nothing_is_below() {
+        let mut overlay = overlay(1 << 20);
+        let absent = overlay.insert(1, Below::Absent, None, 0);
+        let unknown = overlay.insert(2, Below::Unknown, None, 0);
+        assert!(overlay.slot(absent).is_nothing_new() && !overlay.slot(unknown).is_nothing_new());
+        overlay.slot_mut(absent).value = Some(1);
+        overlay.mark_dirty(absent);
+        overlay.seal();
+        overlay.slot_mut(absent).value = None;
+        assert!(!overlay.slot(absent).is_nothing_new(), "the layer below has it");
     }
 }

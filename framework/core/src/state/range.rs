@@ -1,145 +1,113 @@
-//! Ranges over a key-value store: the uncommitted overlay merged with the backend.
-//!
-//! Order is that of the serialised keys, as in Kafka Streams. Ranges are the slow path: the
-//! overlay's keys are serialised and sorted for each of them.
+//! Typed ranges over a store: uncommitted slots merged with the backend's rows.
 
-use std::cmp::Ordering;
 use std::hash::Hash;
-use std::iter::Peekable;
-use std::ops::Bound;
+use std::vec;
 
-use super::key_value::{KeyValueStore, ValueAndTimestamp};
-use super::{Pair, PairIter};
+use super::codec::RowCodec;
+use super::kinds::Kind;
+use super::order::{Bounds, Direction, Merge, MergedRow, Order};
+use super::overlay::Overlay;
+use super::{KeyValue, Keyspace, ValueAndTimestamp};
 use crate::error::{Part, TaskError};
-use crate::serde::serialize_nullable;
+use crate::serde::SerdeError;
 
 /// A key and its value with its time.
 pub type Entry<K, V> = (K, ValueAndTimestamp<V>);
 
-type Uncommitted<'a, V> = (Vec<u8>, Option<(&'a V, i64)>);
+/// Which rows of a range are given, by their keys.
+pub(super) type RowFilter<'a> = Box<dyn Fn(&[u8]) -> bool + 'a>;
 
-impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
-    /// Every entry.
-    ///
-    /// # Errors
-    /// When a key cannot be serialised. Reading errors come from the iterator.
-    pub fn all(&self) -> Result<RangeIter<'_, K, V>, TaskError> {
-        self.range_bytes(Bound::Unbounded, Bound::Unbounded)
+/// The parts of a store that a range reads.
+pub(super) struct Parts<'a, K, V, Kd: Kind<K>> {
+    pub(super) kind: &'a Kd,
+    pub(super) codec: &'a RowCodec<K, V>,
+    pub(super) overlay: &'a Overlay<Kd::Key, V>,
+    pub(super) order: &'a Order,
+    pub(super) keyspace: &'a dyn Keyspace,
+}
+
+/// Entries in the order of their rows' keys.
+pub struct RangeIter<'a, K, V, Kd: Kind<K> = KeyValue> {
+    parts: Parts<'a, K, V, Kd>,
+    direction: Direction,
+    filter: Option<RowFilter<'a>>,
+    merge: Option<Merge<'a>>,
+    /// The ranges behind the one that is open.
+    rest: vec::IntoIter<Bounds>,
+}
+
+impl<'a, K, V, Kd: Kind<K>> RangeIter<'a, K, V, Kd> {
+    pub(super) fn new(
+        parts: Parts<'a, K, V, Kd>,
+        ranges: Vec<Bounds>,
+        direction: Direction,
+        filter: Option<RowFilter<'a>>,
+    ) -> Self {
+        Self { parts, direction, filter, merge: None, rest: ranges.into_iter() }
     }
 
-    /// The entries from `from` to `to`, both included. A bound that the serde calls null is
-    /// open, as in Kafka Streams.
-    ///
-    /// # Errors
-    /// When a key cannot be serialised. Reading errors come from the iterator.
-    pub fn range(&self, from: &K, to: &K) -> Result<RangeIter<'_, K, V>, TaskError> {
-        let (from, to) = (self.key_bytes_of(from)?, self.key_bytes_of(to)?);
-        self.range_bytes(bound(from.as_deref()), bound(to.as_deref()))
+    fn next_row(&mut self) -> Option<Result<MergedRow<'a>, TaskError>> {
+        loop {
+            if let Some(row) = self.merge.as_mut().and_then(Merge::next) {
+                return Some(row.map_err(|e| self.parts.codec.backend_error(e)));
+            }
+            let bounds = self.rest.next()?;
+            let Parts { order, keyspace, .. } = self.parts;
+            self.merge = Merge::new(order, keyspace, &bounds, self.direction);
+        }
     }
 
-    /// `None` for a null.
-    fn key_bytes_of(&self, key: &K) -> Result<Option<Vec<u8>>, TaskError> {
-        let mut bytes = Vec::new();
-        let present = serialize_nullable(&*self.key_serde, key, &mut bytes)
-            .map_err(|e| self.serde_error(Part::Key, e))?;
-        Ok(present.then_some(bytes))
+    fn is_given(&self, row_key: &[u8]) -> bool {
+        self.parts.kind.is_row_live(row_key) && self.filter.as_ref().is_none_or(|f| f(row_key))
     }
+}
 
-    fn range_bytes(
-        &self,
-        from: Bound<&[u8]>,
-        to: Bound<&[u8]>,
-    ) -> Result<RangeIter<'_, K, V>, TaskError> {
-        let mut overlay: Vec<Uncommitted<'_, V>> = Vec::new();
-        for slot in self.overlay.uncommitted() {
-            let Some(key) = slot.key() else { continue };
-            let Some(bytes) = self.key_bytes_of(key)? else { continue };
-            if within(&bytes, from, to) {
-                overlay.push((bytes, slot.value.as_ref().map(|v| (v, slot.timestamp))));
+impl<K, V: Clone, Kd: Kind<K>> RangeIter<'_, K, V, Kd>
+where
+    Kd::Key: Hash + Eq + Clone,
+{
+    /// `None` for a row that is not given, or that the serde reads as a null.
+    fn entry(&self, row: MergedRow<'_>) -> Result<Option<Entry<Kd::Key, V>>, TaskError> {
+        let Parts { kind, codec, overlay, .. } = &self.parts;
+        match row {
+            MergedRow::Uncommitted(row_key, id) => {
+                let slot = overlay.slot(id);
+                let (Some(key), Some(value)) = (slot.key(), &slot.value) else { return Ok(None) };
+                let found = ValueAndTimestamp { value: value.clone(), timestamp: slot.timestamp };
+                Ok(self.is_given(row_key).then(|| (key.clone(), found)))
+            }
+            MergedRow::Stored((row_key, row)) => {
+                if !self.is_given(&row_key) {
+                    return Ok(None);
+                }
+                let Some(found) = codec.read_row(&row)? else { return Ok(None) };
+                let user_bytes = kind.user_bytes(&row_key);
+                let user_key = user_bytes.map(|bytes| codec.read_key(bytes)).transpose()?;
+                let key = user_key.and_then(|user_key| kind.key(user_key, &row_key));
+                let key = key.ok_or_else(|| {
+                    let message = "the row has not the form of this kind of store".to_owned();
+                    codec.error(Part::Key, SerdeError::Format { type_name: "a row key", message })
+                })?;
+                Ok(Some((key, found)))
             }
         }
-        overlay.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        Ok(RangeIter {
-            store: self,
-            overlay: overlay.into_iter().peekable(),
-            backend: if is_empty(from, to) {
-                (Box::new(std::iter::empty()) as PairIter<'_>).peekable()
-            } else {
-                self.keyspace().range(from, to).peekable()
-            },
-        })
     }
 }
 
-fn bound(key: Option<&[u8]>) -> Bound<&[u8]> {
-    key.map_or(Bound::Unbounded, Bound::Included)
-}
-
-fn within(key: &[u8], from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
-    std::ops::RangeBounds::contains(&(from, to), key)
-}
-
-/// A range whose start lies past its end; backends may refuse such bounds.
-fn is_empty(from: Bound<&[u8]>, to: Bound<&[u8]>) -> bool {
-    matches!((from, to), (Bound::Included(a), Bound::Included(b)) if a > b)
-}
-
-/// Entries in the order of their keys' bytes.
-pub struct RangeIter<'a, K, V> {
-    store: &'a KeyValueStore<K, V>,
-    overlay: Peekable<std::vec::IntoIter<Uncommitted<'a, V>>>,
-    backend: Peekable<PairIter<'a>>,
-}
-
-impl<K: Hash + Eq + Clone, V: Clone> RangeIter<'_, K, V> {
-    fn decode(&self, key: &[u8], value: ValueAndTimestamp<V>) -> Result<Entry<K, V>, TaskError> {
-        let key = self
-            .store
-            .key_serde
-            .deserialize(key)
-            .map_err(|e| self.store.serde_error(Part::Key, e))?;
-        Ok((key, value))
-    }
-
-    /// `None` for a value that the serde reads as a null.
-    fn decode_pair(&self, (key, value): &Pair) -> Result<Option<Entry<K, V>>, TaskError> {
-        let value = self.store.decode_value(value)?;
-        value.map(|value| self.decode(key, value)).transpose()
-    }
-}
-
-impl<K: Hash + Eq + Clone, V: Clone> Iterator for RangeIter<'_, K, V> {
-    type Item = Result<Entry<K, V>, TaskError>;
+impl<K, V: Clone, Kd: Kind<K>> Iterator for RangeIter<'_, K, V, Kd>
+where
+    Kd::Key: Hash + Eq + Clone,
+{
+    type Item = Result<Entry<Kd::Key, V>, TaskError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let order = match (self.overlay.peek(), self.backend.peek()) {
-                (None, None) => return None,
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) | (_, Some(Err(_))) => Ordering::Greater,
-                (Some((ours, _)), Some(Ok((theirs, _)))) => ours.cmp(theirs),
+            let row = match self.next_row()? {
+                Ok(row) => row,
+                Err(error) => return Some(Err(error)),
             };
-            if order == Ordering::Greater {
-                let entry = match self.backend.next()? {
-                    Ok(pair) => self.decode_pair(&pair),
-                    Err(source) => {
-                        let store = self.store.init.name.to_string();
-                        Err(TaskError::Backend { store, source })
-                    }
-                };
-                if let Some(entry) = entry.transpose() {
-                    return Some(entry);
-                }
-                continue;
-            }
-            if order == Ordering::Equal {
-                // The overlay is newer than the backend.
-                self.backend.next();
-            }
-            if let Some((key, Some((value, timestamp)))) = self.overlay.next() {
-                return Some(
-                    self.decode(&key, ValueAndTimestamp { value: value.clone(), timestamp }),
-                );
+            if let Some(entry) = self.entry(row).transpose() {
+                return Some(entry);
             }
         }
     }

@@ -1,105 +1,376 @@
-//! What a task needs of any store, whatever its kind: [`StateStore`].
+//! The store: its parts put together, over a kind. What a task does with it is in `commit`.
 //!
-//! A store kind is a typed overlay with a mapping to keyspace bytes. Key-value stores are the
-//! first; window and session stores fit the same trait.
+//! In the keyspace a row is the time of a value and its bytes; in the changelog it is its bytes
+//! alone, and the time is the record's, as in Kafka Streams.
+//!
+//! Invariants:
+//! - A value that the serde calls null is a deletion. It is dropped wherever a value enters a
+//!   slot or leaves the keyspace, so that nobody above needs to ask: no slot holds one.
+//! - No slot has a null key: its bytes would be those of an empty key.
+//! - No slot has a key larger than [`MAX_KEY_BYTES`](super::MAX_KEY_BYTES): it is refused with its
+//!   record in hand, and not by the backend at a commit.
+//! - No slot has a negative time: a changelog has no place for it, so it is 0 from the beginning.
+//! - Once there is an order, each slot in a layer is in it, under its row key.
 
-use std::any::Any;
-use std::cell::RefCell;
-use std::rc::Rc;
+mod commit;
+
+use std::cell::OnceCell;
+use std::collections::VecDeque;
+use std::hash::Hash;
 use std::sync::Arc;
 
-use super::{CacheBudget, Keyspace, WriteBatch};
-use crate::error::TaskError;
-use crate::record::TimestampMs;
-use crate::task::{ChangelogId, Collector};
+use super::changelog::ChangelogWriter;
+use super::codec::RowCodec;
+use super::instance::StoreInit;
+use super::kinds::Kind;
+use super::order::{Bounds, Direction, Order};
+use super::overlay::{Below, Overlay, SlotId};
+use super::pending::{Emission, Pending, PendingChanges, Update};
+use super::range::{Parts, RangeIter, RowFilter};
+use super::rows::Rows;
+use super::{KeyValue, Keyspace, SealedLayer};
+use crate::error::{Part, TaskError};
+use crate::record::{Headers, TimestampMs};
+use crate::serde::DynSerde;
 
-/// The changelog partition of one store of one task.
-#[derive(Clone, Debug)]
-pub struct ChangelogTarget {
-    /// The topic.
-    pub topic: Arc<str>,
-    /// The partition: that of the task.
-    pub partition: i32,
-    /// Its index in the worker.
-    pub id: ChangelogId,
+/// A value with the time of the record that set it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueAndTimestamp<V> {
+    /// The value.
+    pub value: V,
+    /// Event time.
+    pub timestamp: TimestampMs,
 }
 
-/// All that a store is made from.
-pub struct StoreInit {
-    /// The store's name.
-    pub name: Arc<str>,
-    /// Where its data lies.
-    pub keyspace_name: Arc<str>,
-    /// The open keyspace.
-    pub keyspace: Arc<dyn Keyspace>,
-    /// Where its changes go; `None` when logging is disabled.
-    pub changelog: Option<ChangelogTarget>,
-    /// The memory it shares with the other stores of the worker.
-    pub budget: Rc<CacheBudget>,
+/// A typed store of one task, of some kind. Handed to nodes by the task that owns it.
+pub struct Store<K, V, Kd: Kind<K> = KeyValue> {
+    keyspace_name: Arc<str>,
+    keyspace: Arc<dyn Keyspace>,
+    codec: RowCodec<K, V>,
+    pub(super) kind: Kd,
+    /// The note of the kind was read.
+    is_noted: bool,
+    overlay: Overlay<Kd::Key, V>,
+    order: OnceCell<Order>,
+    pending: PendingChanges<V>,
+    changelog: ChangelogWriter,
+    /// The rows of the sealed layers; `None` for one without rows.
+    layers: VecDeque<Option<Arc<SealedLayer>>>,
+    /// For the next layer.
+    spare: Rows,
+    key_bytes: Vec<u8>,
+    value_bytes: Vec<u8>,
 }
 
-/// A store as its task handles it.
-pub trait StateStore {
-    /// The store's name.
-    fn name(&self) -> &Arc<str>;
+impl<K, V: Clone, Kd: Kind<K>> Store<K, V, Kd>
+where
+    Kd::Key: Hash + Eq + Clone,
+{
+    /// A store of a kind on a keyspace.
+    pub fn of_kind(
+        kind: Kd,
+        init: StoreInit,
+        key_serde: DynSerde<K>,
+        value_serde: DynSerde<V>,
+    ) -> Self {
+        let StoreInit { name, keyspace_name, keyspace, changelog, budget } = init;
+        Self {
+            keyspace_name,
+            keyspace,
+            codec: RowCodec::new(name, key_serde, value_serde),
+            kind,
+            is_noted: false,
+            overlay: Overlay::new(budget),
+            order: if Kd::SCANS { OnceCell::from(Order::new()) } else { OnceCell::new() },
+            pending: PendingChanges::new(),
+            changelog: ChangelogWriter::new(changelog),
+            layers: VecDeque::new(),
+            spare: Rows::default(),
+            key_bytes: Vec::new(),
+            value_bytes: Vec::new(),
+        }
+    }
 
-    /// The keyspace its data lies in.
-    fn keyspace_name(&self) -> &Arc<str>;
-
-    /// Its changelog; `None` when logging is disabled.
-    fn changelog(&self) -> Option<&ChangelogTarget>;
-
-    /// Seals what was written since the last call: each dirty key goes to the changelog once,
-    /// and into `batch`, which is applied after the commit.
+    /// The value of a key.
     ///
     /// # Errors
-    /// When a serde or the producer refuses.
-    fn seal(
+    /// When the backend or a serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
+    pub fn get(&mut self, key: &Kd::Key) -> Result<Option<ValueAndTimestamp<V>>, TaskError> {
+        self.recall()?;
+        if !self.kind.is_live(key) {
+            return Ok(None);
+        }
+        let id = self.load(key)?;
+        let slot = self.overlay.slot(id);
+        Ok(slot
+            .value
+            .as_ref()
+            .map(|v| ValueAndTimestamp { value: v.clone(), timestamp: slot.timestamp }))
+    }
+
+    /// Sets a key; `None`, or a value that the serde calls null, deletes it. False if that is too
+    /// late, because the row has expired already: nothing is changed.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
+    pub fn put(
         &mut self,
-        collector: &mut dyn Collector,
-        batch: &mut WriteBatch,
-    ) -> Result<(), TaskError>;
+        key: Kd::Key,
+        value: Option<V>,
+        timestamp: TimestampMs,
+    ) -> Result<bool, TaskError> {
+        self.recall()?;
+        let found = self.overlay.find(&key);
+        if found.is_none() {
+            self.encode_key(&key)?;
+        }
+        if !self.kind.admit(&key) {
+            return Ok(false);
+        }
+        let id = found.unwrap_or_else(|| self.overlay.insert(key, Below::Unknown, None, timestamp));
+        let slot = self.overlay.slot_mut(id);
+        slot.value = value.filter(|v| !self.codec.is_null(v));
+        slot.timestamp = timestamp.max(0);
+        self.mark_dirty(id, found.is_none())?;
+        Ok(true)
+    }
 
-    /// The oldest sealed writes are in the backend.
-    fn committed(&mut self);
-
-    /// Adds one changelog record to a batch, on the way back from the changelog.
+    /// Reads, computes and writes with one look-up. `f` gets the old value and its time, and
+    /// gives the new ones. The old value is moved into `f`; it is kept only for `keep_old`.
+    /// `None`, or a value that the serde calls null, deletes the key. A row that has expired has no
+    /// old value, and keeps no new one.
     ///
     /// # Errors
-    /// [`TaskError::KeyTooLarge`], for a record that no store has written.
-    fn restore(
-        &self,
-        key: &[u8],
-        value: Option<&[u8]>,
-        timestamp: TimestampMs,
-        batch: &mut WriteBatch,
-    ) -> Result<(), TaskError>;
+    /// When the backend or a serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
+    pub fn update(
+        &mut self,
+        key: &Kd::Key,
+        keep_old: bool,
+        f: impl FnOnce(Option<ValueAndTimestamp<V>>) -> (Option<V>, TimestampMs),
+    ) -> Result<Update<V>, TaskError> {
+        if !self.admit(key)? {
+            let (_, timestamp) = f(None);
+            return Ok(Update { old: None, new: None, timestamp });
+        }
+        let id = self.load(key)?;
+        let (old, _) = self.apply_to(id, keep_old, f);
+        self.mark_dirty(id, false)?;
+        let slot = self.overlay.slot(id);
+        Ok(Update { old, new: slot.value.clone(), timestamp: slot.timestamp })
+    }
 
-    /// An estimate of the bytes not sealed yet.
-    fn uncommitted_bytes(&self) -> usize;
+    /// Like [`Self::update`], but the change is remembered for [`Self::take_pending`]. A
+    /// deletion has the time of the record that caused it, whatever time `f` gives, as in the
+    /// caches of Kafka Streams.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
+    pub fn update_cached(
+        &mut self,
+        key: &Kd::Key,
+        keep_old: bool,
+        record_time: TimestampMs,
+        headers: Headers,
+        f: impl FnOnce(Option<ValueAndTimestamp<V>>) -> (Option<V>, TimestampMs),
+    ) -> Result<(), TaskError> {
+        if !self.admit(key)? {
+            return Ok(());
+        }
+        let id = self.load(key)?;
+        // The old value to tell of is the one before the first change of this commit.
+        let known = self.pending.find(id);
+        let keep_old = keep_old && known.is_none();
+        let (old, existed) = self.apply_to(id, keep_old, f);
+        let slot = self.overlay.slot_mut(id);
+        if slot.value.is_none() {
+            slot.timestamp = record_time.max(0);
+        }
+        self.mark_dirty(id, false)?;
+        match known {
+            Some(at) => self.pending.set_headers(at, headers),
+            None => self.pending.add(Pending { slot: id, old, existed, headers }),
+        }
+        Ok(())
+    }
+
+    /// The changes since the last call, each key once, in the order of their first change. Ask
+    /// [`Self::emission`] for each; the store is free to be used in between.
+    pub fn take_pending(&mut self) -> Vec<Pending<V>> {
+        self.pending.take()
+    }
+
+    /// What to forward for a change; nothing for a key that was absent before and is absent now.
+    pub fn emission(&self, pending: Pending<V>) -> Option<Emission<Kd::Key, V>> {
+        let slot = self.overlay.slot(pending.slot);
+        if !pending.existed && slot.value.is_none() {
+            return None;
+        }
+        let (old, new, timestamp) = (pending.old, slot.value.clone(), slot.timestamp);
+        let update = Update { old, new, timestamp };
+        Some(Emission { key: slot.key()?.clone(), update, headers: pending.headers })
+    }
+
+    /// Whether the serde of the values calls this one null.
+    pub(super) fn is_null(&self, value: &V) -> bool {
+        self.codec.is_null(value)
+    }
+
+    /// Ranges of rows one behind the other, with what is not committed yet. The kinds make their
+    /// own ways to read of it.
+    pub(super) fn scan<'a>(
+        &'a self,
+        ranges: Vec<Bounds>,
+        direction: Direction,
+        filter: Option<RowFilter<'a>>,
+    ) -> Result<RangeIter<'a, K, V, Kd>, TaskError> {
+        let order = match self.order.get() {
+            Some(order) => order,
+            None => {
+                let order = self.ordered()?;
+                self.order.get_or_init(|| order)
+            }
+        };
+        let Self { kind, codec, overlay, keyspace, .. } = self;
+        let parts = Parts { kind, codec, overlay, order, keyspace: &**keyspace };
+        Ok(RangeIter::new(parts, ranges, direction, filter))
+    }
+
+    /// The bytes of a bound; `None` for a null.
+    pub(super) fn bound_bytes(&self, key: &K) -> Result<Option<Vec<u8>>, TaskError> {
+        let mut bytes = Vec::new();
+        Ok(self.codec.write_bound(key, &mut bytes)?.then_some(bytes))
+    }
+
+    /// Reads the note of the kind, if it has one and that was not done. It cannot be done when the
+    /// store is made: a restore comes after that.
+    #[inline]
+    pub(super) fn recall(&mut self) -> Result<(), TaskError> {
+        if Kd::NOTE.is_none() || self.is_noted {
+            return Ok(());
+        }
+        self.read_note()
+    }
+
+    #[cold]
+    fn read_note(&mut self) -> Result<(), TaskError> {
+        self.kind = with_note(&self.kind, &*self.keyspace, &self.codec)?;
+        self.is_noted = true;
+        Ok(())
+    }
+
+    /// Takes notice of a write; false if it is too late.
+    #[inline]
+    fn admit(&mut self, key: &Kd::Key) -> Result<bool, TaskError> {
+        self.recall()?;
+        Ok(self.kind.admit(key))
+    }
+
+    fn apply_to(
+        &mut self,
+        id: SlotId,
+        keep_old: bool,
+        f: impl FnOnce(Option<ValueAndTimestamp<V>>) -> (Option<V>, TimestampMs),
+    ) -> (Option<V>, bool) {
+        let slot = self.overlay.slot_mut(id);
+        let old = slot.value.take();
+        let kept = if keep_old { old.clone() } else { None };
+        let existed = old.is_some();
+        let timestamp = slot.timestamp;
+        let (new, timestamp) = f(old.map(|value| ValueAndTimestamp { value, timestamp }));
+        slot.value = new.filter(|v| !self.codec.is_null(v));
+        slot.timestamp = timestamp.max(0);
+        (kept, existed)
+    }
+
+    /// Puts a slot into the active layer, and into the order if there is one. `encoded` says that
+    /// its row key is in the buffer.
+    #[inline]
+    fn mark_dirty(&mut self, id: SlotId, encoded: bool) -> Result<(), TaskError> {
+        if self.overlay.mark_dirty(id) && self.order.get().is_some() {
+            return self.put_in_order(id, encoded);
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn put_in_order(&mut self, id: SlotId, encoded: bool) -> Result<(), TaskError> {
+        if !encoded {
+            encode(&self.kind, &self.codec, self.overlay.slot(id).key(), &mut self.key_bytes)?;
+        }
+        if let Some(order) = self.order.get_mut() {
+            order.insert(self.key_bytes.clone(), id);
+        }
+        Ok(())
+    }
+
+    /// All uncommitted slots by row key.
+    fn ordered(&self) -> Result<Order, TaskError> {
+        let mut order = Order::new();
+        for id in self.overlay.uncommitted() {
+            let mut bytes = Vec::new();
+            encode(&self.kind, &self.codec, self.overlay.slot(id).key(), &mut bytes)?;
+            order.insert(bytes, id);
+        }
+        Ok(order)
+    }
+
+    /// The slot of a key, read from the backend if need be.
+    fn load(&mut self, key: &Kd::Key) -> Result<SlotId, TaskError> {
+        if let Some(id) = self.overlay.find(key) {
+            return Ok(id);
+        }
+        self.encode_key(key)?;
+        let mut found = Ok(None);
+        let mut len = 0;
+        self.keyspace
+            .get(&self.key_bytes, &mut |stored| {
+                len = stored.len();
+                found = self.codec.read_row(stored);
+            })
+            .map_err(|e| self.codec.backend_error(e))?;
+        let below = if len == 0 { Below::Absent } else { Below::Unknown };
+        let (value, timestamp) = match found? {
+            Some(v) => {
+                self.overlay.learn_size(self.key_bytes.len() + len);
+                (Some(v.value), v.timestamp)
+            }
+            None => (None, -1),
+        };
+        Ok(self.overlay.insert(key.clone(), below, value, timestamp))
+    }
+
+    /// Writes the row key of a key that is about to get a slot into its buffer.
+    fn encode_key(&mut self, key: &Kd::Key) -> Result<(), TaskError> {
+        encode(&self.kind, &self.codec, Some(key), &mut self.key_bytes)
+    }
 }
 
-/// A store of a task, typed for its nodes and untyped for the task.
-#[derive(Clone)]
-pub struct StoreInstance {
-    pub(crate) typed: Rc<dyn Any>,
-    pub(crate) store: Rc<RefCell<dyn StateStore>>,
+/// Writes a row key into an emptied buffer.
+fn encode<K, V, Kd: Kind<K>>(
+    kind: &Kd,
+    codec: &RowCodec<K, V>,
+    key: Option<&Kd::Key>,
+    out: &mut Vec<u8>,
+) -> Result<(), TaskError> {
+    let Some(key) = key else { return Ok(()) };
+    codec.write_key(Kd::user_key(key), Kd::FRAME, out)?;
+    kind.frame(key, out);
+    Ok(())
 }
 
-impl StoreInstance {
-    /// Wraps a store.
-    pub fn new<S: StateStore + 'static>(store: S) -> Self {
-        let store = Rc::new(RefCell::new(store));
-        Self { typed: Rc::new(store.clone()), store }
-    }
-
-    /// The store without its types, for restoring it and for checkpoints.
-    pub fn state(&self) -> std::cell::Ref<'_, dyn StateStore> {
-        self.store.borrow()
-    }
-
-    /// The store as what it is, or `None` for another type.
-    pub fn downcast<S: 'static>(&self) -> Option<Rc<RefCell<S>>> {
-        self.typed.downcast_ref::<Rc<RefCell<S>>>().cloned()
-    }
+/// The kind with the note of a keyspace.
+fn with_note<K, V, Kd: Kind<K>>(
+    kind: &Kd,
+    keyspace: &dyn Keyspace,
+    codec: &RowCodec<K, V>,
+) -> Result<Kd, TaskError> {
+    let mut kind = kind.clone();
+    let Some(note) = Kd::NOTE else { return Ok(kind) };
+    let mut read = None;
+    keyspace
+        .get(note, &mut |bytes| read = Some(kind.read_note(Some(bytes))))
+        .map_err(|e| codec.backend_error(e))?;
+    let read = read.unwrap_or_else(|| kind.read_note(None));
+    read.map_err(|e| codec.error(Part::Value, e))?;
+    Ok(kind)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::run::Task;
+use super::run::{InputId, Task};
 use crate::TopicPartition;
 
 /// What a task was in the middle of.
@@ -38,11 +38,13 @@ impl fmt::Display for Activity {
     }
 }
 
-/// What a task does when it has no record in hand.
+/// What a task does, for [`Task::activity`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Aside {
+pub(super) enum Doing {
     #[default]
     Nothing,
+    /// It has the record of an input in hand that has this offset.
+    Record(InputId, i64),
     Start,
     Punctuation,
     Flush,
@@ -52,16 +54,16 @@ pub(crate) enum Aside {
 impl Task {
     /// What it is in the middle of. Asked after a panic: a call that has returned has ended it.
     pub fn activity(&self) -> Option<Activity> {
-        if let Some((input, offset)) = self.state.current {
-            let partition = self.state.inputs.get(input)?.partition.clone();
-            return Some(Activity::Record { partition, offset });
-        }
-        match self.state.aside {
-            Aside::Nothing => None,
-            Aside::Start => Some(Activity::Start),
-            Aside::Punctuation => Some(Activity::Punctuation),
-            Aside::Flush => Some(Activity::Flush),
-            Aside::Close => Some(Activity::Close),
+        match self.doing {
+            Doing::Nothing => None,
+            Doing::Record(input, offset) => {
+                let partition = self.inputs.get(input.0)?.partition.clone();
+                Some(Activity::Record { partition, offset })
+            }
+            Doing::Start => Some(Activity::Start),
+            Doing::Punctuation => Some(Activity::Punctuation),
+            Doing::Flush => Some(Activity::Flush),
+            Doing::Close => Some(Activity::Close),
         }
     }
 }

@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use super::activity::Aside;
 use super::failed::SourceBytes;
-use super::input::{Held, Input};
+use super::ledger::{Held, Ledger};
 use super::punctuate::{PunctuationType, PunctuatorId, ScheduleId, Schedules};
-use crate::TaskId;
+use super::run::InputId;
 use crate::error::BoxError;
 use crate::handlers::ErrorHandlers;
 use crate::record::{Headers, RecordMetadata, TimestampMs};
+use crate::{TaskId, TopicPartition};
 
 /// Index of a changelog partition among those of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,36 +71,50 @@ pub(crate) struct TaskState {
     /// The largest record time processed so far; -1 before the first.
     pub(crate) stream_time: TimestampMs,
     pub(crate) wall_clock_ms: TimestampMs,
-    pub(crate) inputs: Vec<Input>,
-    /// Input and offset of the record in hand.
-    pub(crate) current: Option<(usize, i64)>,
-    pub(crate) aside: Aside,
     pub(crate) schedules: Schedules,
+    /// Records that nodes have released, and the ledgers of their inputs do not know of yet.
+    pub(crate) released: Vec<Held>,
     pub(crate) dropped: u64,
     pub(crate) commit_requested: bool,
     pub(crate) handlers: Arc<ErrorHandlers>,
+}
+
+/// The record in hand: where it came from.
+pub(crate) struct InHand<'a> {
+    pub(crate) input: InputId,
+    pub(crate) partition: &'a TopicPartition,
+    pub(crate) offset: i64,
+    pub(crate) ledger: &'a mut Ledger,
+    /// For handlers: in the client's buffer, or kept in a queue. None where no handler asks.
+    pub(crate) bytes: SourceBytes<'a>,
+}
+
+impl InHand<'_> {
+    fn reborrow(&mut self) -> InHand<'_> {
+        let Self { input, partition, offset, ref mut ledger, bytes } = *self;
+        InHand { input, partition, offset, ledger, bytes }
+    }
 }
 
 /// What a node may know and do while it handles one record.
 pub struct Context<'a> {
     pub(crate) state: &'a mut TaskState,
     pub(crate) collector: &'a mut dyn Collector,
-    /// The bytes of the record in hand, for handlers: in the client's buffer, or kept in a queue.
-    pub(crate) source: Option<&'a SourceBytes<'a>>,
+    /// None in punctuations and flushes.
+    pub(crate) record: Option<InHand<'a>>,
 }
 
 impl Context<'_> {
     /// The same context for a shorter time, for a context that wraps this one.
     pub fn reborrow(&mut self) -> Context<'_> {
-        Context { state: self.state, collector: self.collector, source: self.source }
+        let record = self.record.as_mut().map(InHand::reborrow);
+        Context { state: self.state, collector: self.collector, record }
     }
 
     /// The same context with the bytes of the record in hand.
-    pub(crate) fn with_source<'b>(
-        &'b mut self,
-        source: Option<&'b SourceBytes<'b>>,
-    ) -> Context<'b> {
-        Context { state: self.state, collector: self.collector, source }
+    pub(crate) fn with_bytes<'b>(&'b mut self, bytes: SourceBytes<'b>) -> Context<'b> {
+        let record = self.record.as_mut().map(|record| InHand { bytes, ..record.reborrow() });
+        Context { state: self.state, collector: self.collector, record }
     }
 
     /// The task that runs.
@@ -120,9 +134,10 @@ impl Context<'_> {
 
     /// Where the record in hand came from; `None` in punctuations and while caches flush.
     pub fn record_metadata(&self) -> Option<RecordMetadata> {
-        self.state.current.map(|(input, offset)| {
-            let tp = &self.state.inputs[input].partition;
-            RecordMetadata { topic: tp.topic.clone(), partition: tp.partition, offset }
+        self.record.as_ref().map(|InHand { partition, offset, .. }| RecordMetadata {
+            topic: partition.topic.clone(),
+            partition: partition.partition,
+            offset: *offset,
         })
     }
 
@@ -136,16 +151,14 @@ impl Context<'_> {
     /// a commit may leave held records out; after a crash they are processed again, and so are the
     /// records behind them.
     pub fn hold(&mut self) -> Option<Held> {
-        let (input, offset) = self.state.current?;
-        self.state.inputs[input].hold(offset);
-        Some(Held { input, offset })
+        let InHand { input, offset, ledger, .. } = self.record.as_mut()?;
+        ledger.hold(*offset);
+        Some(Held { input: *input, offset: *offset })
     }
 
     /// The record is done.
     pub fn release(&mut self, held: Held) {
-        if let Some(input) = self.state.inputs.get_mut(held.input) {
-            input.release(held.offset);
-        }
+        self.state.released.push(held);
     }
 
     /// Counts a record that was dropped: a null key in an aggregation, or a late record.

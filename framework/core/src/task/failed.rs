@@ -5,7 +5,7 @@
 
 use std::any::type_name;
 
-use super::context::{Context, Origin, Outgoing};
+use super::context::{Context, InHand, Origin, Outgoing};
 use crate::error::{BoxError, Part, TaskError, Unproducible};
 use crate::handlers::{DeadLetter, ErrorHandlerContext, HandlerResponse, HandlerResult};
 use crate::record::{Headers, TimestampMs};
@@ -52,13 +52,11 @@ impl Context<'_> {
         at: FailedAt<'c>,
         exception: &'static str,
     ) -> ErrorHandlerContext<'c> {
-        let source = self.source.copied().unwrap_or_default();
-        let (topic, partition, offset) = match self.state.current {
-            Some((input, offset)) => {
-                let tp = &self.state.inputs[input].partition;
-                (Some(&*tp.topic), tp.partition, offset)
+        let (topic, partition, offset, source) = match &self.record {
+            Some(InHand { partition: p, offset, bytes, .. }) => {
+                (Some(&*p.topic), p.partition, *offset, *bytes)
             }
-            None => (None, -1, -1),
+            None => (None, -1, -1, SourceBytes::default()),
         };
         ErrorHandlerContext {
             topic,

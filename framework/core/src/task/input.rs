@@ -1,153 +1,97 @@
-//! One input partition of a task: what was taken in, what of it is in work, and so what to commit.
+//! One input partition of a task: its queue, its offsets, and whether the broker has more for it.
 //!
-//! It knows offsets, not records. Invariant: the position is the offset of the lowest record that is
-//! not done: one that waits in its queue, one that a node holds, or the next one to come.
+//! The client tells that a partition is at its end behind all records it gave. Until it has, the broker
+//! is taken to have more: an input of which nothing is known yet could hold the earliest record.
 
-use std::collections::BTreeMap;
-
+use super::OffsetMetadata;
+use super::ledger::Ledger;
+use super::readiness::InputFact;
+use super::run::Position;
+use super::source::SourceQueue;
 use crate::TopicPartition;
+use crate::record::TimestampMs;
 
-/// A record in work: its offset is not committed until it is released.
-///
-/// A node gets it from [`Context::hold`](super::Context::hold), and gives it back to
-/// [`Context::release`](super::Context::release) when it has handled the record. It names a record of
-/// its own task; when the task is dropped, the record is processed again.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use = "a record that is never released stops the commits of its task"]
-pub struct Held {
-    pub(super) input: usize,
-    pub(super) offset: i64,
+/// What the broker has behind the last record taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beyond {
+    /// More, or nobody knows.
+    More,
+    /// Nothing. Since when the queue is empty too, by the wall clock.
+    Nothing { empty_since_ms: Option<TimestampMs> },
 }
 
 /// One input partition.
-#[derive(Debug)]
 pub(crate) struct Input {
-    pub(crate) partition: TopicPartition,
-    /// Its source, among those of the task.
-    pub(super) source: usize,
-    /// Its queue, among those of the source.
-    pub(super) queue: usize,
-    /// The offset after the last record taken in; `None` before the first.
-    taken: Option<i64>,
-    /// How often each record is held, by offset.
-    held: BTreeMap<i64, u32>,
-    /// What is committed, as far as the task knows.
-    committed: Option<i64>,
+    pub(super) partition: TopicPartition,
+    pub(super) ledger: Ledger,
+    pub(super) queue: Box<dyn SourceQueue>,
+    beyond: Beyond,
 }
 
 impl Input {
-    pub(super) fn new(partition: TopicPartition, source: usize, queue: usize) -> Self {
-        Self { partition, source, queue, taken: None, held: BTreeMap::new(), committed: None }
-    }
-
-    /// Takes over the offset that the group has committed.
-    pub(super) fn set_committed(&mut self, offset: Option<i64>) {
-        self.committed = offset;
+    pub(super) fn new(partition: TopicPartition, queue: Box<dyn SourceQueue>) -> Self {
+        Self { partition, ledger: Ledger::default(), queue, beyond: Beyond::More }
     }
 
     /// A record comes in. The last one taken, if this one does not lie behind it.
     pub(super) fn take(&mut self, offset: i64) -> Result<(), i64> {
-        match self.taken {
-            Some(next) if offset < next => Err(next - 1),
-            _ => {
-                self.taken = Some(offset + 1);
-                Ok(())
-            }
+        self.beyond = Beyond::More;
+        self.ledger.take(offset)
+    }
+
+    /// There was nothing at this offset. It was told late if a record behind it is here.
+    pub(super) fn at_end(&mut self, offset: i64, now_ms: TimestampMs) {
+        if self.beyond == Beyond::More && !self.ledger.is_past(offset) {
+            self.beyond = Beyond::Nothing { empty_since_ms: None };
+            self.emptied(now_ms);
         }
     }
 
-    /// A record is in work until it was released as often.
-    pub(super) fn hold(&mut self, offset: i64) {
-        *self.held.entry(offset).or_default() += 1;
-    }
-
-    pub(super) fn release(&mut self, offset: i64) {
-        if let Some(times) = self.held.get_mut(&offset) {
-            *times -= 1;
-            if *times == 0 {
-                self.held.remove(&offset);
-            }
+    /// If the queue is empty, it is so from now on.
+    pub(super) fn emptied(&mut self, now_ms: TimestampMs) {
+        if let Beyond::Nothing { empty_since_ms: empty @ None } = &mut self.beyond
+            && self.queue.len() == 0
+        {
+            *empty = Some(now_ms);
         }
     }
 
-    /// A record is in work.
-    pub(super) fn holds_any(&self) -> bool {
-        !self.held.is_empty()
+    /// What is known of it.
+    pub(super) fn fact(&mut self, now_ms: TimestampMs) -> InputFact {
+        match (self.queue.head(), &mut self.beyond) {
+            (Some(head), _) => InputFact::Waiting(head.timestamp),
+            (None, Beyond::Nothing { empty_since_ms: Some(since) }) => {
+                // A clock that was set back would have it wait until the old time comes again.
+                *since = now_ms.min(*since);
+                InputFact::AtEnd(*since)
+            }
+            (None, _) => InputFact::More,
+        }
     }
 
-    /// The offset to commit, given that of the first record that waits in the queue. `None` while
-    /// nothing is known.
-    pub(super) fn position(&self, waiting: Option<i64>) -> Option<i64> {
-        let next = waiting.or(self.taken).or(self.committed)?;
-        Some(self.held.keys().next().map_or(next, |held| next.min(*held)))
+    /// What to commit. `None` while nothing is known.
+    pub(super) fn position(&self) -> Option<Position> {
+        Some(self.position_at(self.ledger.position(self.waiting())?))
     }
 
     /// The position, if it is not what is committed.
-    pub(super) fn changed(&self, waiting: Option<i64>) -> Option<i64> {
-        self.position(waiting).filter(|position| Some(*position) != self.committed)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn input() -> Input {
-        Input::new(TopicPartition::new("lines", 0), 0, 0)
+    pub(super) fn changed(&self) -> Option<Position> {
+        Some(self.position_at(self.ledger.changed(self.waiting())?))
     }
 
-    #[test]
-    fn the_position_is_the_lowest_offset_that_is_not_done() {
-        let mut input = input();
-        assert_eq!(input.position(None), None);
-        input.set_committed(Some(3));
-        assert_eq!((input.position(None), input.changed(None)), (Some(3), None));
-        input.take(5).unwrap();
-        assert_eq!(input.changed(None), Some(6));
-        assert_eq!(input.position(Some(5)), Some(5), "it waits in the queue");
-        input.hold(5);
-        input.take(6).unwrap();
-        input.hold(6);
-        input.release(6);
-        assert_eq!(input.position(None), Some(5), "released out of order");
-        input.release(5);
-        assert_eq!(input.position(None), Some(7));
+    /// The position is committed.
+    pub(super) fn committed(&mut self) {
+        let position = self.ledger.position(self.waiting());
+        self.ledger.set_committed(position);
     }
 
-    #[test]
-    fn a_record_below_the_last_one_is_refused() {
-        let mut input = input();
-        input.take(7).unwrap();
-        assert_eq!(input.take(7), Err(7));
-        input.take(9).unwrap();
-        assert_eq!(input.take(8), Err(9));
+    /// The offset of the first record that waits.
+    fn waiting(&self) -> Option<i64> {
+        self.queue.head().map(|head| head.offset)
     }
 
-    proptest! {
-        /// Against a plain list of what is not done.
-        #[test]
-        fn any_order_of_holds_and_releases_gives_the_lowest(
-            steps in prop::collection::vec((any::<bool>(), 0..64_usize), 1..200),
-        ) {
-            let mut input = input();
-            let (mut held, mut next) = (Vec::new(), 0);
-            for (take, choice) in steps {
-                if take || held.is_empty() {
-                    input.take(next).unwrap();
-                    for _ in 0..choice % 3 {
-                        input.hold(next);
-                        held.push(next);
-                    }
-                    next += 1;
-                } else {
-                    input.release(held.swap_remove(choice % held.len()));
-                }
-                let lowest = held.iter().copied().min().unwrap_or(next).min(next);
-                prop_assert_eq!(input.position(None), Some(lowest));
-                prop_assert_eq!(input.holds_any(), !held.is_empty());
-            }
-        }
+    fn position_at(&self, offset: i64) -> Position {
+        let metadata = OffsetMetadata { partition_time: self.queue.partition_time() };
+        Position { partition: self.partition.clone(), offset, metadata }
     }
 }

@@ -5,9 +5,12 @@ mod builder;
 mod context;
 mod failed;
 mod input;
+mod intake;
+mod ledger;
 mod node;
 mod offset_metadata;
 mod punctuate;
+mod readiness;
 mod run;
 mod sink;
 mod source;
@@ -16,10 +19,11 @@ pub use activity::Activity;
 pub use builder::{BuildError, NodeHandle, TaskBuilder};
 pub use context::{ChangelogId, Collector, Context, Origin, Outgoing};
 pub use failed::{FailedAt, RecordRefused};
-pub use input::Held;
+pub use ledger::Held;
 pub use node::{Downstream, Flush, Flushed, Lifecycle, Node, Shared};
 pub use offset_metadata::OffsetMetadata;
 pub use punctuate::{PunctuationType, PunctuatorId, ScheduleId};
+pub use readiness::Readiness;
 pub use run::{InputId, Position, Task};
 pub use sink::{Destination, Partitioner, Sink, TopicNameExtractor};
 pub use source::{RawRecord, SourceConfig, SourceInstance, TimestampExtractor};
@@ -27,7 +31,7 @@ pub use source::{RawRecord, SourceConfig, SourceInstance, TimestampExtractor};
 /// Settings that tasks depend on.
 #[derive(Clone, Debug)]
 pub struct TaskConfig {
-    /// What a record's effects are worth after a failure.
+    /// Whether a record's effects may happen twice after a failure.
     pub guarantee: crate::commit::Guarantee,
     /// In front of every internal topic's name.
     pub application_id: std::sync::Arc<str>,
@@ -35,8 +39,8 @@ pub struct TaskConfig {
     pub handlers: std::sync::Arc<crate::handlers::ErrorHandlers>,
     /// How many records wait per partition before it is paused.
     pub buffered_records_per_partition: usize,
-    /// How long a task with several inputs waits for an empty one, in milliseconds of wall
-    /// clock; 0 and less: not at all.
+    /// How long a task with several inputs waits for records that are not written yet, in milliseconds
+    /// of wall clock. With 0 it waits for what the broker has, with -1 for nothing.
     pub max_task_idle_ms: i64,
 }
 

@@ -1,12 +1,14 @@
 //! Sources: bytes in, typed records out.
 //!
-//! With one input partition a record is deserialised and processed at once; with several, each
-//! has a typed queue and the task picks the smallest timestamp.
+//! Each input partition has a typed queue. With one input its records are deserialised and processed
+//! at once; with several they wait, and the task picks the smallest timestamp.
 //!
 //! Invariant: a record that cannot be read waits for its turn like any other. Its handler is asked
 //! when its offset is next, so that a dead letter is never committed before that offset.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::TaskBuilder;
@@ -74,32 +76,26 @@ pub(crate) struct Head {
 
 /// A source as its task sees it.
 pub(crate) trait SourceNode {
-    /// Makes a queue for one more input partition.
-    fn add_queue(&mut self);
+    /// Makes the queue of one input partition.
+    fn queue(&self) -> Box<dyn SourceQueue>;
+}
+
+/// The queue of one input partition.
+pub(crate) trait SourceQueue {
     /// Deserialises and processes at once.
-    fn process(
-        &mut self,
-        ctx: &mut Context<'_>,
-        queue: usize,
-        raw: RawRecord<'_>,
-    ) -> Result<(), TaskError>;
+    fn process(&mut self, ctx: &mut Context<'_>, raw: RawRecord<'_>) -> Result<(), TaskError>;
     /// Deserialises into the queue, unless the timestamp extractor drops the record.
-    fn enqueue(
-        &mut self,
-        ctx: &mut Context<'_>,
-        queue: usize,
-        raw: RawRecord<'_>,
-    ) -> Result<(), TaskError>;
-    /// The head of a queue.
-    fn head(&self, queue: usize) -> Option<Head>;
+    fn enqueue(&mut self, ctx: &mut Context<'_>, raw: RawRecord<'_>) -> Result<(), TaskError>;
+    /// Its head.
+    fn head(&self) -> Option<Head>;
     /// How many records wait.
-    fn queued(&self, queue: usize) -> usize;
-    /// Takes the head of a queue out and processes it.
-    fn process_head(&mut self, ctx: &mut Context<'_>, queue: usize) -> Result<(), TaskError>;
-    /// The largest time seen on a partition; -1 before the first record.
-    fn partition_time(&self, queue: usize) -> TimestampMs;
+    fn len(&self) -> usize;
+    /// Takes its head out and processes it.
+    fn process_head(&mut self, ctx: &mut Context<'_>) -> Result<(), TaskError>;
+    /// The largest time processed; -1 before the first record.
+    fn partition_time(&self) -> TimestampMs;
     /// Sets the time that was committed with the partition's offset.
-    fn set_partition_time(&mut self, queue: usize, time: TimestampMs);
+    fn set_partition_time(&mut self, time: TimestampMs);
 }
 
 /// A source of one task, for the graph's factory to return.
@@ -115,13 +111,12 @@ impl SourceInstance {
         node: NodeId,
         config: SourceConfig<K, V>,
     ) -> Result<Self, TopologyError> {
-        Ok(Self(Box::new(Source {
+        Ok(Self(Box::new(Rc::new(Source {
             name: builder.node_name(node),
             keep_bytes: builder.config().handlers.need_source_bytes(),
-            out: builder.downstream(node)?,
+            out: RefCell::new(builder.downstream(node)?),
             config,
-            queues: Vec::new(),
-        })))
+        }))))
     }
 }
 
@@ -168,63 +163,21 @@ enum NoRecord {
     Unreadable(Box<Unreadable>),
 }
 
-struct Queue<K, V> {
-    records: VecDeque<(i64, Waiting<K, V>)>,
-    /// The largest time ingested.
-    seen_time: TimestampMs,
-    /// The largest time processed; what is committed.
-    processed_time: TimestampMs,
-}
-
+/// What the queues of one source share.
 struct Source<K, V> {
     config: SourceConfig<K, V>,
     name: Arc<str>,
     /// Whether records in a queue keep their bytes.
     keep_bytes: bool,
-    out: Downstream<K, V>,
-    queues: Vec<Queue<K, V>>,
+    out: RefCell<Downstream<K, V>>,
 }
 
 impl<K, V> Source<K, V> {
-    fn read(
-        &mut self,
-        ctx: &mut Context<'_>,
-        queue: usize,
-        mut raw: RawRecord<'_>,
-    ) -> Result<Record<K, V>, NoRecord> {
-        if let Some(error) = raw.unreadable_headers.take() {
-            return Err(unreadable(Part::Headers, *error, raw));
-        }
-        let is_dropped = self.config.drop_null_keys && raw.key.is_none();
-        let key = if is_dropped {
-            None
-        } else {
-            match deserialize_nullable(&*self.config.key_serde, raw.key) {
-                Ok(key) => Some(key),
-                Err(error) => return Err(unreadable(Part::Key, error, raw)),
-            }
-        };
-        let value = match deserialize_nullable(&*self.config.value_serde, raw.value) {
-            Ok(value) => value,
-            Err(error) => return Err(unreadable(Part::Value, error, raw)),
-        };
-        let Some(key) = key else {
-            let timestamp = self.timed(ctx, queue, raw.timestamp)?;
-            return Err(NoRecord::NullKey(timestamp));
-        };
-        let mut record = Record { key, value, timestamp: raw.timestamp, headers: raw.headers };
-        if let Some(extract) = &self.config.timestamp_extractor {
-            record.timestamp = extract(&record, self.queues[queue].seen_time);
-        }
-        self.timed(ctx, queue, record.timestamp)?;
-        Ok(record)
-    }
-
     /// The time of a record that is ingested, if it has one.
     fn timed(
-        &mut self,
+        &self,
         ctx: &mut Context<'_>,
-        queue: usize,
+        seen_time: &mut TimestampMs,
         timestamp: TimestampMs,
     ) -> Result<TimestampMs, NoRecord> {
         if timestamp < 0 && self.config.timestamp_extractor.is_some() {
@@ -240,16 +193,8 @@ impl<K, V> Source<K, V> {
                 timestamp,
             }));
         }
-        let seen = &mut self.queues[queue].seen_time;
-        *seen = timestamp.max(*seen);
+        *seen_time = timestamp.max(*seen_time);
         Ok(timestamp)
-    }
-
-    /// The times move on with a record at its turn.
-    fn at_turn(&mut self, ctx: &mut Context<'_>, queue: usize, timestamp: TimestampMs) {
-        let time = &mut self.queues[queue].processed_time;
-        *time = timestamp.max(*time);
-        ctx.state.stream_time = timestamp.max(ctx.state.stream_time);
     }
 
     /// Asks the handler; `Ok` means: drop the record.
@@ -257,6 +202,58 @@ impl<K, V> Source<K, V> {
         let Unreadable { part, error, timestamp, headers } = unreadable;
         let at = FailedAt { node: &self.name, timestamp, headers: &headers };
         ctx.deserialization_failed(at, part, error)
+    }
+}
+
+struct Queue<K, V> {
+    source: Rc<Source<K, V>>,
+    records: VecDeque<(i64, Waiting<K, V>)>,
+    /// The largest time ingested.
+    seen_time: TimestampMs,
+    /// The largest time processed; what is committed.
+    processed_time: TimestampMs,
+}
+
+impl<K, V> Queue<K, V> {
+    fn read(
+        &mut self,
+        ctx: &mut Context<'_>,
+        mut raw: RawRecord<'_>,
+    ) -> Result<Record<K, V>, NoRecord> {
+        if let Some(error) = raw.unreadable_headers.take() {
+            return Err(unreadable(Part::Headers, *error, raw));
+        }
+        let source = &self.source;
+        let config = &source.config;
+        let is_dropped = config.drop_null_keys && raw.key.is_none();
+        let key = if is_dropped {
+            None
+        } else {
+            match deserialize_nullable(&*config.key_serde, raw.key) {
+                Ok(key) => Some(key),
+                Err(error) => return Err(unreadable(Part::Key, error, raw)),
+            }
+        };
+        let value = match deserialize_nullable(&*config.value_serde, raw.value) {
+            Ok(value) => value,
+            Err(error) => return Err(unreadable(Part::Value, error, raw)),
+        };
+        let Some(key) = key else {
+            let timestamp = source.timed(ctx, &mut self.seen_time, raw.timestamp)?;
+            return Err(NoRecord::NullKey(timestamp));
+        };
+        let mut record = Record { key, value, timestamp: raw.timestamp, headers: raw.headers };
+        if let Some(extract) = &config.timestamp_extractor {
+            record.timestamp = extract(&record, self.seen_time);
+        }
+        source.timed(ctx, &mut self.seen_time, record.timestamp)?;
+        Ok(record)
+    }
+
+    /// The times move on with a record at its turn.
+    fn at_turn(&mut self, ctx: &mut Context<'_>, timestamp: TimestampMs) {
+        self.processed_time = timestamp.max(self.processed_time);
+        ctx.state.stream_time = timestamp.max(ctx.state.stream_time);
     }
 }
 
@@ -268,49 +265,46 @@ fn unreadable(part: Part, error: SerdeError, raw: RawRecord<'_>) -> NoRecord {
 
 /// Where the record in hand came from. A source always has one in hand.
 fn position(ctx: &Context<'_>) -> (TopicPartition, i64) {
-    match ctx.state.current {
-        Some((input, offset)) => (ctx.state.inputs[input].partition.clone(), offset),
+    match &ctx.record {
+        Some(record) => (record.partition.clone(), record.offset),
         None => (TopicPartition::new("?", -1), -1),
     }
 }
 
-impl<K: Clone, V: Clone> SourceNode for Source<K, V> {
-    fn add_queue(&mut self) {
-        self.queues.push(Queue { records: VecDeque::new(), seen_time: -1, processed_time: -1 });
+impl<K: Clone + 'static, V: Clone + 'static> SourceNode for Rc<Source<K, V>> {
+    fn queue(&self) -> Box<dyn SourceQueue> {
+        Box::new(Queue {
+            source: self.clone(),
+            records: VecDeque::new(),
+            seen_time: -1,
+            processed_time: -1,
+        })
     }
+}
 
-    fn process(
-        &mut self,
-        ctx: &mut Context<'_>,
-        queue: usize,
-        raw: RawRecord<'_>,
-    ) -> Result<(), TaskError> {
-        let record = match self.read(ctx, queue, raw) {
+impl<K: Clone, V: Clone> SourceQueue for Queue<K, V> {
+    fn process(&mut self, ctx: &mut Context<'_>, raw: RawRecord<'_>) -> Result<(), TaskError> {
+        let record = match self.read(ctx, raw) {
             Ok(record) => record,
             Err(NoRecord::Dropped) => return Ok(()),
             Err(NoRecord::NullKey(timestamp)) => {
-                self.at_turn(ctx, queue, timestamp);
+                self.at_turn(ctx, timestamp);
                 ctx.drop_record();
                 return Ok(());
             }
             Err(NoRecord::Task(error)) => return Err(error),
-            Err(NoRecord::Unreadable(it)) => return self.refused(ctx, *it),
+            Err(NoRecord::Unreadable(it)) => return self.source.refused(ctx, *it),
         };
-        self.at_turn(ctx, queue, record.timestamp);
-        self.out.forward(ctx, record)
+        self.at_turn(ctx, record.timestamp);
+        self.source.out.borrow_mut().forward(ctx, record)
     }
 
-    fn enqueue(
-        &mut self,
-        ctx: &mut Context<'_>,
-        queue: usize,
-        raw: RawRecord<'_>,
-    ) -> Result<(), TaskError> {
+    fn enqueue(&mut self, ctx: &mut Context<'_>, raw: RawRecord<'_>) -> Result<(), TaskError> {
         let (offset, key, value) = (raw.offset, raw.key, raw.value);
-        let waiting = match self.read(ctx, queue, raw) {
+        let waiting = match self.read(ctx, raw) {
             Ok(record) => {
                 let keep = || Box::new(KeptBytes::of(key, value));
-                Waiting::Record(record, self.keep_bytes.then(keep))
+                Waiting::Record(record, self.source.keep_bytes.then(keep))
             }
             Err(NoRecord::Dropped) => return Ok(()),
             Err(NoRecord::NullKey(timestamp)) => Waiting::NullKey(timestamp),
@@ -319,12 +313,12 @@ impl<K: Clone, V: Clone> SourceNode for Source<K, V> {
                 Waiting::Unreadable(Box::new((*it, KeptBytes::of(key, value))))
             }
         };
-        self.queues[queue].records.push_back((offset, waiting));
+        self.records.push_back((offset, waiting));
         Ok(())
     }
 
-    fn head(&self, queue: usize) -> Option<Head> {
-        self.queues[queue].records.front().map(|(offset, waiting)| {
+    fn head(&self) -> Option<Head> {
+        self.records.front().map(|(offset, waiting)| {
             let timestamp = match waiting {
                 Waiting::Record(record, _) => record.timestamp,
                 Waiting::NullKey(timestamp) => *timestamp,
@@ -335,38 +329,39 @@ impl<K: Clone, V: Clone> SourceNode for Source<K, V> {
         })
     }
 
-    fn queued(&self, queue: usize) -> usize {
-        self.queues[queue].records.len()
+    fn len(&self) -> usize {
+        self.records.len()
     }
 
-    fn process_head(&mut self, ctx: &mut Context<'_>, queue: usize) -> Result<(), TaskError> {
-        let head = self.queues[queue].records.pop_front();
-        let Some((_, waiting)) = head else { return Ok(()) };
+    fn process_head(&mut self, ctx: &mut Context<'_>) -> Result<(), TaskError> {
+        let Some((_, waiting)) = self.records.pop_front() else { return Ok(()) };
         match waiting {
             Waiting::Record(record, bytes) => {
-                self.at_turn(ctx, queue, record.timestamp);
-                let bytes = bytes.as_deref().map(KeptBytes::borrowed);
-                self.out.forward(&mut ctx.with_source(bytes.as_ref()), record)
+                self.at_turn(ctx, record.timestamp);
+                let mut out = self.source.out.borrow_mut();
+                match &bytes {
+                    None => out.forward(ctx, record),
+                    Some(bytes) => out.forward(&mut ctx.with_bytes(bytes.borrowed()), record),
+                }
             }
             Waiting::NullKey(timestamp) => {
-                self.at_turn(ctx, queue, timestamp);
+                self.at_turn(ctx, timestamp);
                 ctx.drop_record();
                 Ok(())
             }
             Waiting::Unreadable(it) => {
                 let (unreadable, bytes) = *it;
-                let bytes = bytes.borrowed();
-                self.refused(&mut ctx.with_source(Some(&bytes)), unreadable)
+                self.source.refused(&mut ctx.with_bytes(bytes.borrowed()), unreadable)
             }
         }
     }
 
-    fn partition_time(&self, queue: usize) -> TimestampMs {
-        self.queues[queue].processed_time
+    fn partition_time(&self) -> TimestampMs {
+        self.processed_time
     }
 
-    fn set_partition_time(&mut self, queue: usize, time: TimestampMs) {
-        self.queues[queue].seen_time = time;
-        self.queues[queue].processed_time = time;
+    fn set_partition_time(&mut self, time: TimestampMs) {
+        self.seen_time = time;
+        self.processed_time = time;
     }
 }

@@ -1,4 +1,4 @@
-//! What a user can do about an error of a Kafka client. Decides nothing: `verdict.rs` does.
+//! What a user can do about an error of librdkafka. Decides nothing: the engine does.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
@@ -6,7 +6,7 @@ use super::verdict::code_of;
 
 /// What to do about an error, for its message; empty where nothing better is known than what the
 /// client says.
-pub(crate) fn advice(error: &KafkaError) -> &'static str {
+pub(super) fn advice(error: &KafkaError) -> &'static str {
     let Some(code) = code_of(error) else { return "" };
     match code {
         Code::MessageSizeTooLarge | Code::MessageBatchTooLarge => {

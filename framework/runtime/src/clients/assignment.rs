@@ -18,7 +18,7 @@ use rdkafka::error::KafkaError;
 const ROUNDS: usize = 3;
 
 /// Makes these partitions, at these offsets, all that a consumer reads.
-pub(crate) fn assign<C: ConsumerContext>(
+pub(super) fn assign<C: ConsumerContext>(
     client: &BaseConsumer<C>,
     partitions: &TopicPartitionList,
 ) -> Result<(), KafkaError> {
@@ -27,7 +27,7 @@ pub(crate) fn assign<C: ConsumerContext>(
 }
 
 /// Ends all reading.
-pub(crate) fn unassign<C: ConsumerContext>(client: &BaseConsumer<C>) -> Result<(), KafkaError> {
+pub(super) fn unassign<C: ConsumerContext>(client: &BaseConsumer<C>) -> Result<(), KafkaError> {
     client.unassign()?;
     settle(client)
 }

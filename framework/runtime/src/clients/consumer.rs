@@ -5,38 +5,37 @@
 //! for the assign or unassign call meanwhile, and the member keeps its generation, so that the
 //! last commit before a revocation is still its own.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use oncestream_core::TopicPartition;
-use oncestream_core::task::{OffsetMetadata, RawRecord};
+use oncestream_core::task::{Position, RawRecord};
+use oncestream_engine::ClientError;
+use oncestream_engine::metrics::record_lag;
+use oncestream_engine::ports::{Committed, GroupConsumer, Message, Rebalance, Taken};
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, ConsumerGroupMetadata};
+use rdkafka::consumer::{
+    BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata,
+};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Message};
+use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use super::{assignment, context, native, offsets};
+use super::apart::{Apart, Bell};
+use super::verdict::client_error;
+use super::{assignment, context, lists, native, offsets};
 use crate::config::ClientSettings;
-use crate::metrics::record_lag;
 
-/// The question wakes and not its answer, so little is waited for one.
+/// How long an answer is waited for that does not matter: librdkafka's thread wakes up when the
+/// request is sent.
 const WAKE_TIMEOUT: Duration = Duration::from_millis(200);
-
-/// What the group decided about this member.
-#[derive(Debug)]
-pub(crate) enum Rebalance {
-    /// These partitions are its own from now on.
-    Assign(Vec<TopicPartition>),
-    /// These partitions must be given up; what was processed can still be committed.
-    Revoke(Vec<TopicPartition>),
-    /// These partitions are gone; nothing can be committed.
-    Lost(Vec<TopicPartition>),
-}
+/// So many events are served at most before the worker goes on: rebalances wait for it, too.
+const MAX_EVENTS: usize = 100;
 
 #[derive(Default)]
 pub(crate) struct RebalanceContext {
@@ -101,17 +100,6 @@ impl ConsumerContext for RebalanceContext {
     }
 }
 
-/// A committed offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Committed {
-    pub(crate) offset: i64,
-    pub(crate) metadata: OffsetMetadata,
-    /// Written by an application like this one, and not by another consumer or by hand.
-    pub(crate) is_own: bool,
-    /// Written by a reset that has not come to its end.
-    pub(crate) is_resetting: bool,
-}
-
 /// What is committed for partitions, in their order; stable, if the client reads committed.
 pub(super) fn committed<C: ConsumerContext>(
     client: &BaseConsumer<C>,
@@ -121,145 +109,177 @@ pub(super) fn committed<C: ConsumerContext>(
     if partitions.is_empty() {
         return Ok(Vec::new());
     }
-    let found = client.committed_offsets(list(partitions.iter()), timeout)?;
+    let found = client.committed_offsets(lists::of_partitions(partitions), timeout)?;
     let of = |p: &TopicPartition| {
         let Some(e) = found.find_partition(&p.topic, p.partition) else { return Ok(None) };
         e.error()?;
         Ok(match e.offset() {
-            Offset::Offset(offset) => Some(Committed {
-                offset,
-                metadata: OffsetMetadata::decode(e.metadata()),
-                is_own: OffsetMetadata::is_own(e.metadata()),
-                is_resetting: OffsetMetadata::is_resetting(e.metadata()),
-            }),
+            Offset::Offset(offset) => Some(Committed::new(offset, e.metadata())),
             _ => None,
         })
     };
     partitions.iter().map(of).collect()
 }
 
+/// A generation of the group, as the client library has it.
+pub(crate) type Generation = Arc<ConsumerGroupMetadata>;
+
 /// The consumer that is a member of the application's group.
-pub(crate) struct GroupConsumer {
-    client: BaseConsumer<RebalanceContext>,
-    generation: Option<Arc<ConsumerGroupMetadata>>,
+pub(crate) struct KafkaConsumer {
+    /// Before the client: the last one that keeps it is this, and closes it.
+    apart: RefCell<Apart<RebalanceContext>>,
+    client: Arc<BaseConsumer<RebalanceContext>>,
+    client_id: String,
+    /// Rings when one of the client's queues gets something.
+    bell: Arc<Bell>,
 }
 
-impl GroupConsumer {
+impl KafkaConsumer {
     /// Makes the client and subscribes; it joins the group when it is polled.
     pub(crate) fn subscribe(
         settings: &ClientSettings,
         topics: &[String],
     ) -> Result<Self, KafkaError> {
-        let client: BaseConsumer<RebalanceContext> =
+        let mut client: BaseConsumer<RebalanceContext> =
             context::create(settings, RebalanceContext::default())?;
+        let bell = Arc::new(Bell::default());
+        let ringing = Arc::clone(&bell);
+        client.set_nonempty_callback(move || ringing.ring());
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         client.subscribe(&topics)?;
-        Ok(Self { client, generation: None })
+        let client_id = settings.get("client.id").unwrap_or_default().to_owned();
+        let apart = RefCell::new(Apart::new(Arc::clone(&bell)));
+        Ok(Self { apart, client: Arc::new(client), client_id, bell })
     }
 
-    /// The next record, or an error of the client. A rebalance may be queued meanwhile.
-    pub(crate) fn poll(
-        &self,
-        timeout: Duration,
-    ) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
-        self.client.poll(timeout)
-    }
-
-    /// The oldest rebalance not handled yet.
-    pub(crate) fn next_rebalance(&self) -> Option<Rebalance> {
-        self.client.context().events.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
-    }
-
-    /// The newest generation that the client has joined. It need not be the one that gave this
-    /// member what was told last: see [`GroupConsumer::confirm`].
-    pub(crate) fn newest_generation(&self) -> Option<ConsumerGroupMetadata> {
-        // Without a member's id nobody would check it.
-        self.client.group_metadata().filter(|_| self.member_id().is_some())
-    }
-
-    /// Takes note of the generation that gave this member its partitions; none is known after an
-    /// assignment, until its coordinator has told.
-    ///
-    /// While an assignment waits for its answer, librdkafka 2.12 joins the group again if the topics
-    /// of its subscription change, and tells no revocation before the next assignment
-    /// (`rd_kafka_cgrp_revoke_all_rejoin`). So what is told may be of one generation and the client
-    /// in the next.
-    pub(crate) fn confirm(&mut self, generation: Option<ConsumerGroupMetadata>) {
-        self.generation = generation.map(Arc::new);
-    }
-
-    /// The group metadata of the generation that gave this member its partitions. The client may
-    /// have joined another one since; the broker refuses what comes with this one then.
-    pub(crate) fn group_metadata(&self) -> Option<Arc<ConsumerGroupMetadata>> {
-        self.generation.clone()
-    }
-
-    /// The id that the group's coordinator gave to this member.
-    pub(crate) fn member_id(&self) -> Option<String> {
-        native::member_id(self.client.client())
-    }
-
-    /// What is committed for partitions, stable: a pending transaction's offsets are waited for.
-    pub(crate) fn committed(
-        &self,
-        partitions: &[TopicPartition],
-        timeout: Duration,
-    ) -> Result<Vec<Option<Committed>>, KafkaError> {
-        committed(&self.client, partitions, timeout)
-    }
-
-    /// Takes partitions at the given offsets. What was fetched for them before is void.
-    pub(crate) fn assign(&self, positions: &[(TopicPartition, i64)]) -> Result<(), KafkaError> {
-        let mut list = TopicPartitionList::with_capacity(positions.len());
-        for (p, offset) in positions {
-            list.add_partition_offset(&p.topic, p.partition, Offset::Offset(*offset))?;
+    /// What the client's own queue has next, waiting for no longer than that.
+    fn poll_own(&self, timeout: Duration) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
+        let mut timeout = timeout;
+        loop {
+            match self.client.poll(timeout) {
+                // Of a partition that nobody wants to know it of.
+                Some(Err(KafkaError::PartitionEOF(_))) => timeout = Duration::ZERO,
+                polled => return polled,
+            }
         }
-        self.answered();
-        assignment::assign(&self.client, &list)
     }
 
-    /// Gives all partitions up.
-    pub(crate) fn unassign(&self) -> Result<(), KafkaError> {
-        self.answered();
-        assignment::unassign(&self.client)
+    /// What is in the client's own queue. One poll serves one event: what has no record in it may have
+    /// others behind it.
+    fn poll_queued(&self) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
+        for _ in 0..MAX_EVENTS {
+            let polled = self.poll_own(Duration::ZERO);
+            if polled.is_some() || native::queued(self.client.client()) == 0 {
+                return polled;
+            }
+        }
+        None
     }
 
     fn answered(&self) {
         self.client.context().unanswered.store(false, Ordering::Release);
     }
+}
 
-    /// Whether the assignment is gone, or changes with an event that was not handled yet.
-    pub(crate) fn is_rebalancing(&self) -> bool {
+impl GroupConsumer for KafkaConsumer {
+    type Generation = Generation;
+    type Message<'a> = KafkaMessage<'a>;
+
+    fn poll(&self, timeout: Duration) -> Option<Result<KafkaMessage<'_>, ClientError>> {
+        let polled = if timeout.is_zero() || self.apart.borrow().is_empty() {
+            self.poll_own(timeout)
+        } else {
+            // A wait inside the client would miss what comes apart.
+            self.poll_queued().or_else(|| {
+                self.bell.wait(timeout);
+                self.poll_queued()
+            })
+        };
+        Some(polled?.map(KafkaMessage).map_err(client_error))
+    }
+
+    fn take_apart(&self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
+        self.apart.borrow_mut().set(&self.client, partitions).map_err(client_error)
+    }
+
+    fn take<E>(
+        &self,
+        partition: &TopicPartition,
+        max: usize,
+        each: impl FnMut(Taken<'_>) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        self.apart.borrow_mut().take(partition, max, each)
+    }
+
+    fn next_rebalance(&self) -> Option<Rebalance> {
+        self.client.context().events.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// While an assignment waits for its answer, librdkafka 2.12 joins the group again if the topics
+    /// of its subscription change, and tells no revocation before the next assignment
+    /// (`rd_kafka_cgrp_revoke_all_rejoin`). So what is told may be of one generation and the client
+    /// in the next.
+    fn newest_generation(&self) -> Option<Generation> {
+        // Without a member's id nobody would check it.
+        self.client.group_metadata().filter(|_| self.member_id().is_some()).map(Arc::new)
+    }
+
+    fn member_id(&self) -> Option<String> {
+        native::member_id(self.client.client())
+    }
+
+    fn client_id(&self) -> String {
+        self.client_id.clone()
+    }
+
+    fn committed(
+        &self,
+        partitions: &[TopicPartition],
+        timeout: Duration,
+    ) -> Result<Vec<Option<Committed>>, ClientError> {
+        committed(&self.client, partitions, timeout).map_err(client_error)
+    }
+
+    fn assign(&self, positions: &[(TopicPartition, i64)]) -> Result<(), ClientError> {
+        let list = lists::at_offsets(positions).map_err(client_error)?;
+        self.answered();
+        assignment::assign(&self.client, &list).map_err(client_error)?;
+        self.apart.borrow().assigned();
+        Ok(())
+    }
+
+    fn unassign(&self) -> Result<(), ClientError> {
+        self.answered();
+        assignment::unassign(&self.client).map_err(client_error)
+    }
+
+    fn is_rebalancing(&self) -> bool {
         let events = self.client.context().events.lock().unwrap_or_else(PoisonError::into_inner);
         !events.is_empty() || self.client.assignment_lost()
     }
 
-    pub(crate) fn pause<'a>(
-        &self,
-        partitions: impl Iterator<Item = &'a TopicPartition>,
-    ) -> Result<(), KafkaError> {
-        let list = list(partitions);
-        if list.count() == 0 { Ok(()) } else { self.client.pause(&list) }
+    fn pause(&self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        self.client.pause(&lists::of_partitions(partitions)).map_err(client_error)
     }
 
-    pub(crate) fn resume<'a>(
-        &self,
-        partitions: impl Iterator<Item = &'a TopicPartition>,
-    ) -> Result<(), KafkaError> {
-        let list = list(partitions);
-        if list.count() == 0 { Ok(()) } else { self.client.resume(&list) }
+    fn resume(&self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        self.client.resume(&lists::of_partitions(partitions)).map_err(client_error)
     }
 
-    /// Lets partitions that were just resumed be read at once.
-    ///
     /// librdkafka 2.12 wakes the thread of a broker when a partition gets a position, but not when
     /// it is resumed: that thread sleeps on, for up to a second. A question to the leaders wakes
     /// theirs. Nothing else hangs on the answer.
-    pub(crate) fn wake<'a>(&self, resumed: impl Iterator<Item = &'a TopicPartition>) {
-        let mut list = list(resumed);
-        if list.count() == 0 {
+    fn wake(&self, resumed: &[TopicPartition]) {
+        if resumed.is_empty() {
             return;
         }
+        let mut list = lists::of_partitions(resumed);
         let asked = list
             .set_all_offsets(Offset::End)
             .and_then(|()| self.client.offsets_for_times(list, WAKE_TIMEOUT));
@@ -268,32 +288,29 @@ impl GroupConsumer {
         }
     }
 
-    /// The end of a partition as this consumer sees it: if it reads committed, the last stable
-    /// offset.
-    pub(crate) fn end_offset(
+    fn end_offset(
         &self,
         partition: &TopicPartition,
         timeout: Duration,
-    ) -> Result<i64, KafkaError> {
-        offsets::end_offset(&self.client, partition, timeout)
+    ) -> Result<i64, ClientError> {
+        offsets::end_offset(&self.client, partition, timeout).map_err(client_error)
     }
 
-    /// Asks for all topics now, and not when the next refresh is due. If those it is subscribed to
-    /// have changed, the client joins the group again; it takes in the answer by itself, so it is
-    /// not waited for.
-    pub(crate) fn look_for_topics(&self) {
+    /// The client takes in the answer by itself, so it is not waited for.
+    fn look_for_topics(&self) {
         if let Err(error) = self.client.fetch_metadata(None, WAKE_TIMEOUT) {
             tracing::debug!(%error, "the topics of the subscription are not known");
         }
     }
 
-    /// Commits positions to the group, outside any transaction, and waits for the answer.
-    pub(crate) fn commit(&self, positions: &TopicPartitionList) -> Result<(), KafkaError> {
-        self.client.commit(positions, rdkafka::consumer::CommitMode::Sync)
+    fn commit(&self, positions: &[Position]) -> Result<(), ClientError> {
+        lists::of_positions(positions)
+            .and_then(|list| self.client.commit(&list, CommitMode::Sync))
+            .map_err(client_error)
     }
 }
 
-impl Drop for GroupConsumer {
+impl Drop for KafkaConsumer {
     fn drop(&mut self) {
         // The client's own close polls until the group has let it go. It never does if a
         // rebalance that was told still waits for its answer. One that was not told yet is told
@@ -308,23 +325,27 @@ impl Drop for GroupConsumer {
     }
 }
 
-fn list<'a>(partitions: impl Iterator<Item = &'a TopicPartition>) -> TopicPartitionList {
-    let mut list = TopicPartitionList::new();
-    for p in partitions {
-        list.add_partition(&p.topic, p.partition);
-    }
-    list
-}
+/// A record of the client's, borrowed.
+pub(crate) struct KafkaMessage<'a>(BorrowedMessage<'a>);
 
-/// A record of the client's, borrowed, as the engine takes it.
-pub(crate) fn raw_record<'a>(message: &'a BorrowedMessage<'_>) -> RawRecord<'a> {
-    let (headers, unreadable_headers) = native::headers(message);
-    RawRecord {
-        offset: message.offset(),
-        timestamp: message.timestamp().to_millis().unwrap_or(-1),
-        key: message.key(),
-        value: message.payload(),
-        headers,
-        unreadable_headers,
+impl Message for KafkaMessage<'_> {
+    fn topic(&self) -> &str {
+        self.0.topic()
+    }
+
+    fn partition(&self) -> i32 {
+        self.0.partition()
+    }
+
+    fn record(&self) -> RawRecord<'_> {
+        let (headers, unreadable_headers) = native::headers(&self.0);
+        RawRecord {
+            offset: self.0.offset(),
+            timestamp: self.0.timestamp().to_millis().unwrap_or(-1),
+            key: self.0.key(),
+            value: self.0.payload(),
+            headers,
+            unreadable_headers,
+        }
     }
 }

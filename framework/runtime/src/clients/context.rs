@@ -6,13 +6,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use oncestream_engine::ConnectionFault;
 use rdkafka::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel as Level};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::types::RDKafkaConfRes;
 
-use crate::access::ConnectionFault;
 use crate::config::{ClientSettings, is_secret};
 
 /// A log line of the client. What is an error, the runtime decides.
@@ -65,7 +65,7 @@ fn without_secret(error: KafkaError) -> KafkaError {
     }
 }
 
-/// The context of clients of which nothing is asked but to speak up.
+/// The context of clients whose log lines and errors go to `tracing`, and nowhere else.
 pub(crate) struct LogContext;
 
 impl ClientContext for LogContext {

@@ -6,32 +6,23 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use oncestream_core::commit::Verdict;
 use oncestream_core::task::ChangelogId;
+use oncestream_engine::Step;
+use oncestream_engine::ports::DeliveryFailure;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Message};
 use rdkafka::producer::ProducerContext;
 
 use super::context;
 use super::refused::RefusedRecord;
-use super::verdict::{Step, Verdict, is_of_neighbour, judge, may_still_arrive};
+use super::verdict::{client_error, is_of_neighbour, is_of_time, may_still_arrive};
 
 /// What travels with a record of a sink, and with a dead letter; a changelog's is its id plus one.
 pub(super) const SINK: usize = 0;
 pub(super) const DEAD_LETTER: usize = usize::MAX;
-
-/// The first record that could not be delivered.
-#[derive(Debug, Clone)]
-pub(crate) struct DeliveryFailure {
-    pub(crate) topic: String,
-    pub(crate) partition: i32,
-    /// The time that is refused, in milliseconds; -1 where no time is.
-    pub(crate) timestamp: i64,
-    pub(crate) error: KafkaError,
-    /// This record of a sink is at fault, or another in its batch.
-    pub(crate) is_refusal: bool,
-}
 
 /// A refused record and its partition.
 type Refused = (i32, RefusedRecord);
@@ -99,10 +90,11 @@ impl ProducerContext for DeliveryContext {
 impl Deliveries {
     #[cold]
     fn failed(&mut self, error: &KafkaError, message: &BorrowedMessage<'_>, origin: usize) {
-        let at_fault = judge(error, Step::Delivery, None) == Verdict::Refused;
+        let error = client_error(error.clone());
+        let at_fault = error.judge(Step::Delivery, None) == Verdict::Refused;
         let is_refusal = origin == SINK && at_fault;
-        self.stray |= may_still_arrive(error);
-        let of_neighbour = is_of_neighbour(error);
+        self.stray |= may_still_arrive(&error);
+        let of_neighbour = is_of_neighbour(&error);
         if of_neighbour {
             self.named.insert((message.topic().to_owned(), message.partition()));
         }
@@ -122,7 +114,7 @@ impl Deliveries {
                 topic: message.topic().to_owned(),
                 key: message.key().map(<[u8]>::to_vec),
                 value: message.payload().map(<[u8]>::to_vec),
-                error: error.clone(),
+                error,
                 named: false,
             };
             self.refused.push((message.partition(), record));
@@ -136,10 +128,7 @@ impl Deliveries {
         refused
             .map(|(partition, record)| {
                 // One that is too large is refused before the broker looks at single records.
-                let single = matches!(
-                    record.error.rdkafka_error_code(),
-                    Some(RDKafkaErrorCode::InvalidTimestamp | RDKafkaErrorCode::InvalidRecord)
-                );
+                let single = is_of_time(&record.error);
                 let named = single && named.contains(&(record.topic.clone(), partition));
                 RefusedRecord { named, ..record }
             })

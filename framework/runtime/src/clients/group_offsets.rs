@@ -7,17 +7,20 @@ use std::time::{Duration, Instant};
 
 use oncestream_core::TopicPartition;
 use oncestream_core::task::OffsetMetadata;
+use oncestream_engine::ports::Committed;
+use oncestream_engine::{ClientError, Resource, StreamsError};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::consumer::{Committed, committed};
+use super::consumer::committed;
 use super::context::{self, LogContext};
+use super::lists;
 use super::offsets::{ask_offsets, ask_offsets_since};
-use super::verdict::{code_of, is_unsettled};
-use crate::access::Resource;
+use super::verdict::{
+    client_error, client_failed, code_of, has_code, is_unsettled, reading_failed,
+};
 use crate::config::ClientSettings;
-use crate::error::StreamsError;
 
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -42,7 +45,7 @@ impl GroupOffsets {
     /// The settings are a consumer's, with the id of the group.
     pub(crate) fn new(settings: &ClientSettings) -> Result<Self, StreamsError> {
         let client = context::create(settings, LogContext)
-            .map_err(|e| StreamsError::client("creating the consumer of the reset", e))?;
+            .map_err(|e| client_failed("creating the consumer of the reset", e))?;
         Ok(Self { client, group: settings.get("group.id").unwrap_or_default().to_owned() })
     }
 
@@ -75,11 +78,8 @@ impl GroupOffsets {
     /// Whether some of these offsets were committed by an application like this one. What may not be
     /// looked at says nothing.
     pub(crate) fn is_of_application(&self, partitions: &[TopicPartition]) -> bool {
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for p in partitions {
-            list.add_partition(&p.topic, p.partition);
-        }
-        let found = self.client.committed_offsets(list, REQUEST_TIMEOUT);
+        let found =
+            self.client.committed_offsets(lists::of_partitions(partitions), REQUEST_TIMEOUT);
         found.is_ok_and(|found| {
             found.elements().iter().any(|e| {
                 OffsetMetadata::is_own(e.metadata()) || OffsetMetadata::is_resetting(e.metadata())
@@ -136,7 +136,7 @@ impl GroupOffsets {
             Some(Code::GroupAuthorizationFailed) => {
                 StreamsError::not_authorized(Resource::Group, &self.group, "Read")
             }
-            _ => StreamsError::reading(action, topic, error),
+            _ => reading_failed(action, topic, error),
         }
     }
 }
@@ -154,7 +154,7 @@ fn look_up<T>(
     found.map_err(|e| {
         let (name, topic) =
             partitions.get(at).map_or_else(Default::default, |p| (p.to_string(), p.topic.clone()));
-        StreamsError::reading(format!("looking up offsets of {name}"), &topic, e)
+        reading_failed(format!("looking up offsets of {name}"), &topic, e)
     })
 }
 
@@ -168,7 +168,11 @@ fn patiently<T>(mut ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T, Kaf
     let deadline = Instant::now() + PATIENCE;
     loop {
         match ask() {
-            Err(e) if is_unsettled(&e) && !is_of_members(&e) && Instant::now() < deadline => {
+            Err(e)
+                if is_unsettled(&e)
+                    && !is_of_members(&client_error(e.clone()))
+                    && Instant::now() < deadline =>
+            {
                 tracing::debug!(error = %e, "asking again");
                 std::thread::sleep(RETRY_EVERY);
             }
@@ -178,9 +182,6 @@ fn patiently<T>(mut ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T, Kaf
 }
 
 /// Not to be waited for: a member that is alive stays.
-fn is_of_members(error: &KafkaError) -> bool {
-    matches!(
-        code_of(error),
-        Some(Code::UnknownMemberId | Code::IllegalGeneration | Code::RebalanceInProgress)
-    )
+fn is_of_members(error: &ClientError) -> bool {
+    has_code(error, &[Code::UnknownMemberId, Code::IllegalGeneration, Code::RebalanceInProgress])
 }

@@ -1,12 +1,17 @@
-//! The Kafka clients of a worker: everything the rest of the runtime knows of rdkafka.
+//! The engine's ports on librdkafka: everything the rest of the runtime knows of rdkafka.
 
 mod admin;
 mod advice;
-pub(crate) mod assignment;
+mod apart;
+mod assignment;
+mod changelogs;
+mod cluster;
 mod consumer;
 mod context;
 mod deliveries;
 mod group_offsets;
+mod hand_over;
+mod lists;
 mod native;
 mod offsets;
 mod pattern;
@@ -16,20 +21,14 @@ mod unknown;
 mod verdict;
 
 pub(crate) use admin::{Admin, Deletion, TopicId};
-pub(crate) use advice::advice;
-pub(crate) use consumer::{Committed, GroupConsumer, Rebalance, raw_record};
-pub(crate) use context::LogContext;
-pub(crate) use deliveries::DeliveryFailure;
+pub(crate) use changelogs::KafkaChangelogs;
+pub(crate) use cluster::KafkaCluster;
+pub(crate) use consumer::{Generation, KafkaConsumer};
 pub(crate) use group_offsets::{GroupOffsets, is_refused_for_members};
 pub use native::flush;
-pub(crate) use native::{Fetched, Group, GroupMember, PartitionQueue};
-pub(crate) use offsets::{end_offset, restore_consumer};
 pub(crate) use pattern::to_posix;
-pub(crate) use producer::WorkerProducer;
-pub(crate) use verdict::{
-    Step, Verdict, is_consequence, is_of_instance, is_out_of_range, is_outage, is_transient,
-    is_unknown_topic, is_unsettled, judge,
-};
+pub(crate) use producer::KafkaProducer;
+pub(crate) use verdict::client_failed;
 
 use rdkafka::ClientConfig;
 

@@ -1,8 +1,7 @@
-//! Where changelogs begin and end, and the consumer that reads them.
+//! Where partitions begin and end.
 //!
 //! Invariant: an offset that is told is the broker's answer for that very partition, or an error.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use oncestream_core::TopicPartition;
@@ -10,23 +9,14 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::context::{self, LogContext};
 use super::verdict::is_unknown_topic;
-use crate::config::ClientSettings;
-
-/// A consumer for changelogs: assigned by hand, tells the end of a partition.
-pub(crate) fn restore_consumer(
-    settings: &ClientSettings,
-) -> Result<Arc<BaseConsumer<LogContext>>, KafkaError> {
-    Ok(Arc::new(context::create(settings, LogContext)?))
-}
 
 /// The first offset of a partition, and its end as the client's isolation level sees it.
 ///
 /// librdkafka 2.12 has one call for both, but forgets an error of the first answer when the second
 /// is there already, and then tells the end for the beginning: records would be skipped, or a
 /// store taken for restored.
-pub(crate) fn watermarks<C: ConsumerContext>(
+pub(super) fn watermarks<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partition: &TopicPartition,
     timeout: Duration,
@@ -36,7 +26,7 @@ pub(crate) fn watermarks<C: ConsumerContext>(
 }
 
 /// The end of a partition as the client's isolation level sees it.
-pub(crate) fn end_offset<C: ConsumerContext>(
+pub(super) fn end_offset<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partition: &TopicPartition,
     timeout: Duration,
@@ -127,7 +117,7 @@ fn ask_places<C: ConsumerContext>(
 }
 
 /// The first offset and the end of many partitions; `None` where it cannot be had now.
-pub(crate) fn bounds<C: ConsumerContext>(
+pub(super) fn bounds<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partitions: &[TopicPartition],
     timeout: Duration,

@@ -1,30 +1,30 @@
-//! The producer of a worker, with its transaction, and what became of its records.
+//! The producer of a worker, with its transaction.
 //!
 //! Every transactional call is bounded in time. Deliveries are awaited by polling here, before
-//! the client's own flush and commit: those poll in steps of 100 ms.
+//! the client's own flush and commit: those poll in steps of 100 ms. How records are handed over is in
+//! `hand_over.rs`, what becomes of them in `deliveries.rs`.
 
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use oncestream_core::error::{BoxError, Unproducible};
-use oncestream_core::task::{ChangelogId, Collector, Origin, Outgoing, RecordRefused};
-use rdkafka::TopicPartitionList;
-use rdkafka::consumer::ConsumerGroupMetadata;
+use oncestream_core::commit::CommitPermit;
+use oncestream_core::task::{ChangelogId, Position};
+use oncestream_engine::ClientError;
+use oncestream_engine::ports::{DeliveryFailure, WorkerProducer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, PurgeConfig};
+use rdkafka::producer::{BaseProducer, Producer, PurgeConfig};
 
-use super::deliveries::{DEAD_LETTER, Deliveries, DeliveryContext, DeliveryFailure, SINK, Times};
-use super::refused::{Refusals, Suspicion};
+use super::consumer::Generation;
+use super::deliveries::{Deliveries, DeliveryContext, Times};
+use super::hand_over::{ALONE, now_ms};
+use super::refused::Refusals;
 use super::unknown::UnknownTopics;
-use super::verdict::{Step, Verdict, is_of_time, is_unknown_topic, judge};
-use super::{context, native};
+use super::verdict::{client_error, error_of, is_of_time};
+use super::{context, lists, native};
 use crate::config::ClientSettings;
 
-/// How often the client is asked for acknowledgements while records are sent.
-const POLL_EVERY: u32 = 256;
 /// The step in which acknowledgements are awaited. librdkafka's clock has milliseconds.
 const STEP: Duration = Duration::from_micros(100);
 /// How often, in steps, and for how long the client then sends what still lingers. Its threads do so
@@ -35,14 +35,8 @@ const FLUSH: Duration = Duration::from_millis(1);
 const SHORT_LINGER_MS: f64 = 5.0;
 /// How much longer than its time a call may take.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long what is in flight may take while a suspect record is sent alone.
-const ALONE: Duration = Duration::from_secs(5);
-
 /// How long a topic that the client does not know is asked for, at most.
 const UNKNOWN_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long a question for the partitions of a topic may take.
-const METADATA_LIMIT: Duration = Duration::from_secs(10);
 
 /// Waits so long for a call, and says that it timed out when it goes on for longer.
 fn within(
@@ -65,29 +59,29 @@ pub(crate) struct Lessons {
 }
 
 /// A producer, transactional under exactly once.
-pub(crate) struct WorkerProducer {
+pub(crate) struct KafkaProducer {
     /// Shared with a call that has not returned in its time.
-    client: Arc<BaseProducer<DeliveryContext>>,
+    pub(super) client: Arc<BaseProducer<DeliveryContext>>,
     /// A transaction was begun, and neither committed nor aborted.
     open: Cell<bool>,
-    sent: u32,
-    /// Records handed over since the last call of [`Self::take_sent`].
-    records: u64,
+    pub(super) sent: u32,
+    /// Records handed over since the last call of [`WorkerProducer::take_sent`].
+    pub(super) records: u64,
     /// Partition counts, for custom partitioners. A topic that grows is seen after a restart.
-    partitions: HashMap<String, i32>,
-    refusals: Refusals,
+    pub(super) partitions: HashMap<String, i32>,
+    pub(super) refusals: Refusals,
     /// Topics that the client does not know, or no longer.
-    unknown: UnknownTopics,
+    pub(super) unknown: UnknownTopics,
     /// When the first record of the open transaction was handed over: with it the transaction
     /// begins at the broker, and its timeout.
-    first_sent: Option<Instant>,
+    pub(super) first_sent: Option<Instant>,
     /// Batches grow for so long that waiting for it would cost a commit more than a flush does.
     lingers: bool,
     /// The times of the records since the last commit.
-    times: Times,
+    pub(super) times: Times,
 }
 
-impl WorkerProducer {
+impl KafkaProducer {
     pub(crate) fn new(settings: &ClientSettings) -> Result<Self, KafkaError> {
         let client: BaseProducer<_> = context::create(settings, DeliveryContext::default())?;
         Ok(Self {
@@ -103,60 +97,53 @@ impl WorkerProducer {
             times: Times::default(),
         })
     }
+}
 
-    /// Settles what an earlier producer with this transactional id left open, and fences it.
-    pub(crate) fn init(&self, timeout: Duration) -> Result<(), KafkaError> {
-        self.client.init_transactions(timeout)
+impl WorkerProducer for KafkaProducer {
+    type Generation = Generation;
+    type Lessons = Lessons;
+
+    fn init(&self, timeout: Duration) -> Result<(), ClientError> {
+        self.client.init_transactions(timeout).map_err(client_error)
     }
 
-    pub(crate) fn begin(&mut self) -> Result<(), KafkaError> {
-        self.client.begin_transaction()?;
+    fn begin(&mut self) -> Result<(), ClientError> {
+        self.client.begin_transaction().map_err(client_error)?;
         self.open.set(true);
         self.first_sent = None;
         self.times = Times::default();
         Ok(())
     }
 
-    /// Adds offsets to the transaction.
-    ///
     /// librdkafka 2.12 looks for the group's coordinator as long as there is none to be found,
     /// whatever time it was given. So the call has a thread of its own, and is left behind, with
     /// its client, when its time is up.
-    pub(crate) fn send_offsets(
+    fn send_offsets(
         &self,
-        offsets: TopicPartitionList,
-        group: Arc<ConsumerGroupMetadata>,
+        offsets: &[Position],
+        group: &Generation,
         timeout: Duration,
-    ) -> Result<(), KafkaError> {
-        let client = Arc::clone(&self.client);
-        within(timeout + GRACE, move || {
-            client.send_offsets_to_transaction(&offsets, &group, timeout)
-        })
+    ) -> Result<(), ClientError> {
+        let offsets = lists::of_positions(offsets).map_err(client_error)?;
+        let (client, group) = (Arc::clone(&self.client), Arc::clone(group));
+        let call = move || client.send_offsets_to_transaction(&offsets, &group, timeout);
+        within(timeout + GRACE, call).map_err(client_error)
     }
 
-    /// For how long the broker may have had the transaction open; none if nothing was sent in it.
-    pub(crate) fn open_for(&self) -> Duration {
+    fn open_for(&self) -> Duration {
         self.first_sent.map_or(Duration::ZERO, |sent| sent.elapsed())
     }
 
-    /// Commits. Taking the permit by value means: once per transaction, and only if all went well.
-    pub(crate) fn commit(
-        &self,
-        permit: oncestream_core::commit::CommitPermit,
-        timeout: Duration,
-    ) -> Result<(), KafkaError> {
+    fn commit(&self, permit: CommitPermit, timeout: Duration) -> Result<(), ClientError> {
         tracing::trace!(transaction = permit.transaction(), "committing");
-        self.client.commit_transaction(timeout)?;
+        self.client.commit_transaction(timeout).map_err(client_error)?;
         self.open.set(false);
         Ok(())
     }
 
-    /// Gives up what has no acknowledgement yet; an abort would wait for it. True if a record of
-    /// the open transaction may still arrive at the broker.
-    ///
-    /// It would be taken for one of the next transaction of this producer, so there must be none:
-    /// a new producer fences it. Kafka's own client raises its epoch for the same reason.
-    pub(crate) fn purge(&self, timeout: Duration) -> bool {
+    /// A new producer fences what may still arrive. Kafka's own client raises its epoch for the same
+    /// reason.
+    fn purge(&self, timeout: Duration) -> bool {
         if !self.open.get() {
             return false;
         }
@@ -165,25 +152,21 @@ impl WorkerProducer {
         !settled || self.client.context().lock().stray
     }
 
-    /// Aborts what is open. After [`Self::purge`], or it waits for acknowledgements.
-    pub(crate) fn abort(&self, timeout: Duration) -> Result<(), KafkaError> {
+    fn abort(&self, timeout: Duration) -> Result<(), ClientError> {
         if !self.open.get() {
             return Ok(());
         }
-        self.client.abort_transaction(timeout)?;
+        self.client.abort_transaction(timeout).map_err(client_error)?;
         self.open.set(false);
         *self.client.context().lock() = Deliveries::default();
         Ok(())
     }
 
-    /// Serves acknowledgements without waiting.
-    pub(crate) fn poll(&self) {
+    fn poll(&self) {
         self.client.poll(Duration::ZERO);
     }
 
-    /// Sends what lingers, and waits until no record is without an acknowledgement or failure. False
-    /// after `timeout`.
-    pub(crate) fn await_deliveries(&self, timeout: Duration) -> bool {
+    fn await_deliveries(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let mut step = 0_u32;
         while self.client.in_flight_count() > 0 {
@@ -199,9 +182,9 @@ impl WorkerProducer {
         true
     }
 
-    /// Serves a report of deliveries, or waits a moment for one. Given a time to wait, rdkafka's
-    /// own poll is busy for the last millisecond of it, and never ends early.
-    pub(crate) fn await_report(&self) {
+    /// Given a time to wait, rdkafka's own poll is busy for the last millisecond of it, and never
+    /// ends early.
+    fn await_report(&self) {
         let before = self.client.in_flight_count();
         self.client.poll(Duration::ZERO);
         if self.client.in_flight_count() == before {
@@ -209,8 +192,7 @@ impl WorkerProducer {
         }
     }
 
-    /// The first failed delivery of the transaction.
-    pub(crate) fn failure(&self) -> Option<DeliveryFailure> {
+    fn failure(&self) -> Option<DeliveryFailure> {
         let deliveries = self.client.context().lock();
         let Some(topic) = &deliveries.denied else {
             let failure = deliveries.failure.clone()?;
@@ -223,176 +205,56 @@ impl WorkerProducer {
             topic: topic.clone(),
             partition: -1,
             timestamp: -1,
-            error: KafkaError::MessageProduction(RDKafkaErrorCode::TopicAuthorizationFailed),
+            error: error_of(RDKafkaErrorCode::TopicAuthorizationFailed),
             is_refusal: false,
         })
     }
 
-    /// Takes note of why a delivery failed, for the records that come next.
-    pub(crate) fn learn_failure(&mut self, failure: &DeliveryFailure) {
-        if is_unknown_topic(&failure.error) {
+    fn learn_failure(&mut self, failure: &DeliveryFailure) {
+        if failure.error.is_unknown_topic() {
             self.unknown.doubt(&failure.topic);
         }
     }
 
-    /// Whether the transaction is lost because a topic may not be written to.
-    pub(crate) fn is_denied(&self) -> bool {
+    fn is_denied(&self) -> bool {
         self.poll();
         self.client.context().lock().denied.is_some()
     }
 
-    /// Takes in what the broker has refused since the last abort, so that the tasks may process
-    /// their records again. False when that has happened too often without a commit.
-    pub(crate) fn learn_refused(&mut self) -> bool {
+    fn learn_refused(&mut self) {
         let _ = self.await_deliveries(ALONE);
         let refused = self.client.context().lock().take_refused();
-        self.refusals.learn(refused)
+        self.refusals.learn(refused);
     }
 
-    /// What goes over to the producer that replaces this one.
-    pub(crate) fn into_lessons(self) -> Lessons {
+    fn into_lessons(self) -> Lessons {
         Lessons { refusals: self.refusals, unknown: self.unknown }
     }
 
-    pub(crate) fn take_over(&mut self, lessons: Lessons) {
+    fn take_over(&mut self, lessons: Lessons) {
         (self.refusals, self.unknown) = (lessons.refusals, lessons.unknown);
     }
 
-    /// True once after a known refused record met its handler.
-    pub(crate) fn take_refusal_applied(&mut self) -> bool {
+    fn take_refusal_applied(&mut self) -> bool {
         self.refusals.take_applied()
     }
 
-    /// A commit succeeded.
-    pub(crate) fn committed(&mut self) {
+    fn committed(&mut self) {
         self.refusals.committed();
         self.times = Times::default();
     }
 
-    /// The changelog positions of the transaction that was just committed.
-    pub(crate) fn take_changelogs(&self) -> HashMap<ChangelogId, i64> {
+    fn take_changelogs(&self) -> HashMap<ChangelogId, i64> {
         std::mem::take(&mut *self.client.context().lock()).changelogs
     }
 
-    /// The client's own fatal error.
-    pub(crate) fn fatal(&self) -> Option<RDKafkaErrorCode> {
-        self.client.client().fatal_error().map(|(code, _)| code)
+    fn fatal(&self) -> Option<ClientError> {
+        self.client.client().fatal_error().map(|(code, _)| error_of(code))
     }
 
-    pub(crate) fn take_sent(&mut self) -> u64 {
+    fn take_sent(&mut self) -> u64 {
         std::mem::take(&mut self.records)
     }
-
-    /// Sends a record of which something is known already.
-    #[cold]
-    fn produce_warily(&mut self, record: &Outgoing<'_>) -> Result<(), BoxError> {
-        match self.refusals.suspicion(record) {
-            Suspicion::Guilty(error) => Err(Box::new(RecordRefused::new(error))),
-            // The transaction is lost already: nothing is learnt from this one.
-            Suspicion::Suspect if self.failure().is_none() => {
-                let _ = self.await_deliveries(ALONE);
-                self.produce(record)?;
-                let done = self.await_deliveries(ALONE);
-                match self.failure() {
-                    _ if !done => {}
-                    None => self.refusals.tried(record, false),
-                    Some(failure) if failure.is_refusal => self.refusals.tried(record, true),
-                    // Lost for a reason that says nothing about this record.
-                    Some(_) => {}
-                }
-                Ok(())
-            }
-            Suspicion::Suspect | Suspicion::None => self.produce(record),
-        }
-    }
-
-    /// Hands a record to the client; waits while its queue is full.
-    fn produce(&mut self, record: &Outgoing<'_>) -> Result<(), BoxError> {
-        let origin = match record.origin {
-            Origin::Sink => SINK,
-            Origin::DeadLetter => DEAD_LETTER,
-            Origin::Changelog(id) => id.0 as usize + 1,
-        };
-        let mut next: BaseRecord<'_, [u8], [u8], usize> =
-            BaseRecord::with_opaque_to(record.topic, origin).timestamp(time_of(record));
-        self.times.add(record.timestamp);
-        next.partition = record.partition;
-        next.key = record.key;
-        next.payload = record.value;
-        if !record.headers.is_empty() {
-            next.headers = Some(owned_headers(record.headers));
-        }
-        while self.unknown.is_doubted(record.topic) {
-            if !self.unknown.await_topic(record.topic, &self.client) {
-                let code = RDKafkaErrorCode::UnknownTopicOrPartition;
-                let error = KafkaError::MessageProduction(code);
-                return Err(Box::new(RecordRefused::new(error)));
-            }
-        }
-        if self.first_sent.is_none() {
-            self.first_sent = Some(Instant::now());
-        }
-        loop {
-            let (error, back) = match self.client.send(next) {
-                Ok(()) => break,
-                Err(refused) => refused,
-            };
-            next = back;
-            match judge(&error, Step::HandOver, None) {
-                Verdict::Retry if is_unknown_topic(&error) => {
-                    if !self.unknown.await_topic(record.topic, &self.client) {
-                        return Err(Box::new(RecordRefused::new(error)));
-                    }
-                }
-                Verdict::Retry => {
-                    self.await_report();
-                    if let Some(failure) = self.failure() {
-                        return Err(Box::new(failure.error));
-                    }
-                }
-                // The client has not taken it: the transaction is as it was.
-                Verdict::Refused => return Err(Box::new(RecordRefused::new(error))),
-                _ => return Err(Box::new(error)),
-            }
-        }
-        if !self.unknown.is_empty() {
-            self.unknown.found(record.topic);
-        }
-        self.records += 1;
-        self.sent += 1;
-        if self.sent >= POLL_EVERY {
-            self.sent = 0;
-            self.poll();
-        }
-        Ok(())
-    }
-}
-
-/// Kafka's "no timestamp".
-const NO_TIME: i64 = -1;
-
-/// The time a record is sent with; librdkafka takes 0 for the present.
-///
-/// - A row of a changelog of time 0 has none, and a restore makes that 0 again.
-/// - A dead letter has the time of the record it stands for, which may be why that one was refused:
-///   no letter lies in the future, and one that would have no time, or time 0, has the present.
-fn time_of(record: &Outgoing<'_>) -> i64 {
-    match record.origin {
-        Origin::Changelog(_) if record.timestamp <= 0 => NO_TIME,
-        Origin::DeadLetter if record.timestamp <= 0 => now_ms(),
-        Origin::DeadLetter => record.timestamp.min(now_ms()),
-        Origin::Sink | Origin::Changelog(_) => record.timestamp,
-    }
-}
-
-/// Whether a record has a time that would be another one when it is read.
-fn has_no_time(record: &Outgoing<'_>) -> bool {
-    record.origin == Origin::Sink && record.timestamp <= 0
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// How long a topic may be unknown: half of the time that a record has to be delivered.
@@ -407,47 +269,11 @@ fn linger_ms(settings: &ClientSettings) -> f64 {
     given.and_then(|ms| ms.parse().ok()).unwrap_or(SHORT_LINGER_MS)
 }
 
-fn owned_headers(headers: &oncestream_core::Headers) -> OwnedHeaders {
-    headers.iter().fold(OwnedHeaders::new(), |list, h| {
-        list.insert(Header { key: &h.key, value: h.value.as_ref() })
-    })
-}
-
-impl Collector for WorkerProducer {
-    fn send(&mut self, record: &Outgoing<'_>) -> Result<(), BoxError> {
-        if has_no_time(record) {
-            let (topic, timestamp) = (record.topic.to_owned(), record.timestamp);
-            let refused = Unproducible::Timestamp { topic, timestamp };
-            return Err(Box::new(RecordRefused::new(refused)));
-        }
-        if self.refusals.is_empty() { self.produce(record) } else { self.produce_warily(record) }
-    }
-
-    fn partition_count(&mut self, topic: &str) -> Result<i32, BoxError> {
-        if let Some(count) = self.partitions.get(topic) {
-            return Ok(*count);
-        }
-        loop {
-            let metadata = self.client.client().fetch_metadata(Some(topic), METADATA_LIMIT)?;
-            let count = metadata.topics().first().map_or(0, |t| t.partitions().len()) as i32;
-            if count > 0 {
-                self.unknown.found(topic);
-                self.partitions.insert(topic.to_owned(), count);
-                return Ok(count);
-            }
-            // Not believed at once, as for a record without a partitioner.
-            if !self.unknown.await_topic(topic, &self.client) {
-                let unknown = KafkaError::MessageProduction(RDKafkaErrorCode::UnknownTopic);
-                return Err(Box::new(RecordRefused::new(unknown)));
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use oncestream_broker::{Action, Api, Broker, Fault};
     use oncestream_core::Headers;
+    use oncestream_core::task::{Collector as _, Origin, Outgoing};
 
     use super::*;
     use crate::config::{StreamsConfig, StreamsConfigBuilder};
@@ -463,18 +289,18 @@ mod tests {
     }
 
     /// A producer with one record in an open transaction.
-    fn with_a_record(broker: &Broker) -> WorkerProducer {
+    fn with_a_record(broker: &Broker) -> KafkaProducer {
         with_a_record_and(broker, &[])
     }
 
-    fn with_a_record_and(broker: &Broker, settings: &[(&str, &str)]) -> WorkerProducer {
+    fn with_a_record_and(broker: &Broker, settings: &[(&str, &str)]) -> KafkaProducer {
         broker.create_topic("out", 1).unwrap();
         let config = StreamsConfig::builder("app", broker.bootstrap_servers());
         let set =
             |config: StreamsConfigBuilder, (key, value): &(&str, &str)| config.set(key, value);
         let config = settings.iter().try_fold(config, set).unwrap().build().unwrap();
         let settings = config.producer_settings(Some("id"), 0);
-        let mut producer = WorkerProducer::new(&settings).unwrap();
+        let mut producer = KafkaProducer::new(&settings).unwrap();
         producer.init(LIMIT).unwrap();
         producer.begin().unwrap();
         let record = Outgoing {

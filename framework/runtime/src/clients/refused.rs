@@ -9,15 +9,11 @@
 //! - A guilty record is refused here, before the client sees it. The production handler is asked
 //!   then, with the record's source at hand, and the transaction goes on.
 //!
-//! Invariant: all is forgotten at the first commit of a transaction in which nothing known was met.
-//! What is refused depends on the record's content and on the topic, and the topic may change.
+//! Invariant: at the first commit of a transaction that met no known record, all of them are
+//! forgotten, because what is refused depends on the topic too, and the topic may have changed.
 
 use oncestream_core::task::{Origin, Outgoing};
-use rdkafka::error::KafkaError;
-
-/// So many times in a row, without a commit, may tasks start again because of refused records.
-/// Enough for a batch full of them; not for outputs that differ each time.
-const MAX_PASSES: u32 = 200;
+use oncestream_engine::ClientError;
 
 /// One refused record.
 #[derive(Debug)]
@@ -25,7 +21,7 @@ pub(crate) struct RefusedRecord {
     pub(crate) topic: String,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) value: Option<Vec<u8>>,
-    pub(crate) error: KafkaError,
+    pub(crate) error: ClientError,
     /// The broker has named it, among others of its batch that it has not.
     pub(crate) named: bool,
 }
@@ -47,7 +43,7 @@ impl RefusedRecord {
 pub(crate) enum Suspicion {
     None,
     Suspect,
-    Guilty(KafkaError),
+    Guilty(ClientError),
 }
 
 /// The refused records since the last commit.
@@ -55,7 +51,6 @@ pub(crate) enum Suspicion {
 pub(crate) struct Refusals {
     suspects: Vec<RefusedRecord>,
     guilty: Vec<RefusedRecord>,
-    passes: u32,
     applied: bool,
     /// A known record was met since the last commit.
     met: bool,
@@ -67,8 +62,8 @@ impl Refusals {
         self.suspects.is_empty() && self.guilty.is_empty()
     }
 
-    /// Takes refused records in. False when that has happened too often without a commit.
-    pub(crate) fn learn(&mut self, refused: Vec<RefusedRecord>) -> bool {
+    /// Takes refused records in.
+    pub(crate) fn learn(&mut self, refused: Vec<RefusedRecord>) {
         for record in refused {
             let known =
                 self.guilty.iter().chain(&self.suspects).any(|known| known.is_same(&record));
@@ -78,8 +73,6 @@ impl Refusals {
                 (false, false) => self.suspects.push(record),
             }
         }
-        self.passes += 1;
-        self.passes <= MAX_PASSES
     }
 
     /// What is known of a record. Only sinks' records can be refused without harm.
@@ -111,7 +104,6 @@ impl Refusals {
 
     /// A commit succeeded.
     pub(crate) fn committed(&mut self) {
-        self.passes = 0;
         if !std::mem::take(&mut self.met) {
             *self = Self::default();
         }
@@ -125,6 +117,7 @@ impl Refusals {
 
 #[cfg(test)]
 mod tests {
+    use super::super::verdict::error_of;
     use super::*;
     use oncestream_core::Headers;
     use rdkafka::error::RDKafkaErrorCode as Code;
@@ -134,7 +127,7 @@ mod tests {
             topic: "out".into(),
             key: None,
             value: Some(value.as_bytes().to_vec()),
-            error: KafkaError::MessageProduction(Code::MessageSizeTooLarge),
+            error: error_of(Code::MessageSizeTooLarge),
             named: false,
         }
     }
@@ -163,7 +156,7 @@ mod tests {
     #[test]
     fn only_a_record_that_is_refused_alone_is_guilty() {
         let mut known = Refusals::default();
-        assert!(known.learn(vec![refused("large"), refused("small")]));
+        known.learn(vec![refused("large"), refused("small")]);
         assert_eq!(verdict(&mut known, "large", Origin::Sink), "suspect");
         let headers = Headers::default();
         known.tried(&outgoing("large", &headers, Origin::Sink), true);
@@ -173,7 +166,7 @@ mod tests {
         assert!(known.take_applied() && !known.take_applied());
         assert_eq!(verdict(&mut known, "small", Origin::Sink), "unknown");
         // Refused with the transaction that ended with the guilty one: known already.
-        assert!(known.learn(vec![refused("large")]));
+        known.learn(vec![refused("large")]);
         assert_eq!(verdict(&mut known, "large", Origin::Sink), "guilty");
     }
 
@@ -205,13 +198,5 @@ mod tests {
         for origin in [changelog, Origin::DeadLetter] {
             assert_eq!(verdict(&mut known, "large", origin), "unknown");
         }
-    }
-
-    #[test]
-    fn outputs_that_differ_each_time_end_the_passes() {
-        let mut known = Refusals::default();
-        let learns = |n: &u32| known.learn(vec![refused(&n.to_string())]);
-        let passes = (0..MAX_PASSES * 2).take_while(learns).count();
-        assert_eq!(passes, MAX_PASSES as usize);
     }
 }

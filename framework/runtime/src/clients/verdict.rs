@@ -1,141 +1,47 @@
-//! What an error of a Kafka client means: one table from an error code and a step to a verdict.
+//! What an error of librdkafka speaks of, told in the engine's terms: a [`ClientError`].
 //!
-//! The table has two halves. [`kind`] says what a code speaks of, [`verdict`] what that means at a
-//! step. Neither does any I/O, and neither knows what happened before: how often something may
-//! fail is the worker's business.
+//! What that means at a step, and what is done about it, the engine knows (`ErrorKind` and its table).
+//! What a user can do about it is in `advice.rs`.
 //!
-//! Invariant: every code of Kafka's protocol and of librdkafka has a line in [`kind`]; a test walks
-//! all of them.
+//! Invariants:
+//! - Every code of Kafka's protocol and of librdkafka has a line in [`kind`]; a test walks all of them.
+//! - No error of the client library leaves this folder as it is.
 
-use oncestream_core::commit::Disposition;
+use oncestream_engine::{ClientError, ErrorKind, Resource, StreamsError, TransactionFault};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
-/// The call that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Reading records.
-    Read,
-    /// A question about topics, offsets or the group, which is asked again for a bounded time.
-    LookUp,
-    /// Handing one record to the client, which refuses it at once.
-    HandOver,
-    /// The delivery of one record, in a transaction or outside.
-    Delivery,
-    /// A call of the transaction's life: init, begin, send offsets, commit, abort.
-    Transaction,
-    /// Committing offsets to the group, at least once.
-    GroupCommit,
-}
+use super::advice::advice;
 
-/// What to do about an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// It passes: the same call may be made again here, for as long as the caller has patience.
-    Retry,
-    /// The record itself is at fault, and sending it again is of no use.
-    Refused,
-    /// What is open cannot be committed: abort it and start the tasks again.
-    Abort,
-    /// Nobody knows what the broker did: replace the producer and start the tasks again.
-    OutcomeUnknown,
-    /// Another producer with this transactional id has taken over.
-    Fenced,
-    /// The membership of the group is not what this member thinks: start the tasks again.
-    StaleMember,
-    /// Nothing will change by itself: stop.
-    Fatal,
-}
-
-impl Verdict {
-    /// What the commit machine is told. A call that may be made again and was not, because the
-    /// patience is over, has failed.
-    pub(crate) fn disposition(self) -> Disposition {
-        match self {
-            Self::Retry | Self::Abort => Disposition::AbortTransaction,
-            Self::OutcomeUnknown => Disposition::OutcomeUnknown,
-            Self::StaleMember => Disposition::RestoreTask,
-            Self::Fenced => Disposition::Fenced,
-            Self::Refused | Self::Fatal => Disposition::Fatal,
-        }
-    }
-}
-
-/// What a code speaks of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// A broker is away, busy, slow or has just changed its role. It passes.
-    Away,
-    /// The client's own queue is full.
-    Full,
-    /// The record: its size, its time, its form, or a rule of its topic.
-    Record,
-    /// Another record of the same batch.
-    Neighbour,
-    /// A topic or partition that is not there, or not yet.
-    UnknownTopic,
-    /// The producer id, its sequence or its transaction is not what the client thinks.
-    Producer,
-    /// Another producer with the same transactional id.
-    Fence,
-    /// The group has another generation, or does not know the member.
-    Member,
-    /// Another member with the same group instance id.
-    Instance,
-    /// A right is missing.
-    Denied,
-    /// Client, broker and settings do not fit each other.
-    Unfit,
-    /// Nothing that this application's calls should be answered with, or nothing that is known.
-    Other,
-}
-
-/// What to do about a kind of error at each step: the table.
-#[rustfmt::skip]
-#[allow(clippy::match_same_arms, reason = "a table has a line for each kind")]
-fn row(kind: Kind) -> Row {
-    use Verdict::{Abort, Fatal, Fenced, OutcomeUnknown, Refused, Retry, StaleMember};
-    let (read, look_up, hand_over, delivery, transaction, group_commit) = match kind {
-        Kind::Away         => (Retry, Retry, Abort,       Abort,       OutcomeUnknown, Abort),
-        Kind::Full         => (Fatal, Fatal, Retry,       Abort,       OutcomeUnknown, Abort),
-        Kind::Record       => (Fatal, Fatal, Refused,     Refused,     OutcomeUnknown, Abort),
-        Kind::Neighbour    => (Fatal, Fatal, Abort,       Abort,       OutcomeUnknown, Abort),
-        // Not believed at once: brokers learn of topics one after the other. The hand-over decides.
-        Kind::UnknownTopic => (Fatal, Retry, Retry,       Abort,       OutcomeUnknown, Abort),
-        Kind::Producer     => (Fatal, Fatal, Abort,       Abort,       OutcomeUnknown, Abort),
-        Kind::Fence        => (Fatal, Fatal, Fenced,      Fenced,      Fenced,         Fenced),
-        // A consumer gets over it by itself, and tells of it all the same.
-        Kind::Member       => (Retry, Retry, StaleMember, StaleMember, StaleMember,    StaleMember),
-        Kind::Instance     => (Fatal, Fatal, Fatal,       Fatal,       Fatal,          Fatal),
-        Kind::Denied       => (Fatal, Fatal, Fatal,       Fatal,       Fatal,          Fatal),
-        Kind::Unfit        => (Fatal, Fatal, Fatal,       Fatal,       Fatal,          Fatal),
-        Kind::Other        => (Fatal, Fatal, Abort,       Abort,       OutcomeUnknown, Abort),
+/// The client's error as the engine takes it.
+pub(crate) fn client_error(error: KafkaError) -> ClientError {
+    let code = code_of(&error);
+    let transaction = match &error {
+        KafkaError::Transaction(e) => Some(TransactionFault {
+            requires_abort: e.txn_requires_abort() && !e.is_fatal(),
+            is_retriable: e.is_retriable(),
+        }),
+        _ => None,
     };
-    Row { read, look_up, hand_over, delivery, transaction, group_commit }
+    let (kind, advice) = (kind_of(&error), advice(&error));
+    ClientError::new(kind, error)
+        .with_code(code.map(|code| code as i32))
+        .with_transaction(transaction)
+        .with_advice(advice)
 }
 
-/// One kind's verdicts, by step. `Abort` of a delivery or a group commit starts the tasks again:
-/// the partitions are still this member's, and nobody else would process them. In doubt, a call of
-/// a transaction has an unknown outcome; [`judge`] knows better if the client does.
-struct Row {
-    read: Verdict,
-    look_up: Verdict,
-    hand_over: Verdict,
-    delivery: Verdict,
-    transaction: Verdict,
-    group_commit: Verdict,
+/// What a code says beside all else that an error can say.
+pub(super) fn error_of(code: Code) -> ClientError {
+    client_error(KafkaError::MessageProduction(code))
 }
 
-/// What to do about a code at a step.
-fn verdict(code: Code, step: Step) -> Option<Verdict> {
-    let row = row(kind(code)?);
-    Some(match step {
-        Step::Read => row.read,
-        Step::LookUp => row.look_up,
-        Step::HandOver => row.hand_over,
-        Step::Delivery => row.delivery,
-        Step::Transaction => row.transaction,
-        Step::GroupCommit => row.group_commit,
-    })
+/// A client that failed at something.
+pub(crate) fn client_failed(action: impl Into<String>, error: KafkaError) -> StreamsError {
+    StreamsError::client(action, client_error(error))
+}
+
+/// A client that failed while a topic was read.
+pub(crate) fn reading_failed(action: String, topic: &str, error: KafkaError) -> StreamsError {
+    StreamsError::reading(action, topic, client_error(error))
 }
 
 /// The code of an error. The client library tells none for errors of its admin client.
@@ -146,100 +52,63 @@ pub(super) fn code_of(error: &KafkaError) -> Option<Code> {
     }
 }
 
-/// What to do about `error` at `step`. `fatal` is the client's own fatal error, if it has one.
-pub(crate) fn judge(error: &KafkaError, step: Step, fatal: Option<Code>) -> Verdict {
-    let found = fatal.or(code_of(error)).and_then(|code| verdict(code, step));
-    if let Some(clear @ (Verdict::Fenced | Verdict::StaleMember | Verdict::Fatal)) = found {
-        return clear;
-    }
-    if fatal.is_some() {
-        // Sequence errors, an expired producer id: a new producer gets over them.
-        return Verdict::OutcomeUnknown;
-    }
-    if let KafkaError::Transaction(e) = error {
-        // Timed out, retriable or in the wrong state: what the broker did is not known.
-        let sure = e.txn_requires_abort() && !e.is_fatal();
-        return if sure { Verdict::Abort } else { Verdict::OutcomeUnknown };
-    }
-    found.unwrap_or(match step {
-        Step::Read | Step::LookUp => Verdict::Fatal,
-        Step::Transaction => Verdict::OutcomeUnknown,
-        Step::HandOver | Step::Delivery | Step::GroupCommit => Verdict::Abort,
-    })
-}
-
 /// An error that a consumer or an admin client gets over by itself.
-pub(crate) fn is_transient(error: &KafkaError) -> bool {
-    judge(error, Step::Read, None) == Verdict::Retry
+pub(super) fn is_transient(error: &KafkaError) -> bool {
+    client_error(error.clone()).is_transient()
 }
 
 /// An error of a look-up that may go away while brokers come and go: the client can know fewer
 /// partitions than there are for a while. To be borne for a bounded time.
-pub(crate) fn is_unsettled(error: &KafkaError) -> bool {
-    judge(error, Step::LookUp, None) == Verdict::Retry
+pub(super) fn is_unsettled(error: &KafkaError) -> bool {
+    client_error(error.clone()).is_unsettled()
 }
 
 /// A topic or partition is not there, or not yet.
-pub(crate) fn is_unknown_topic(error: &KafkaError) -> bool {
-    kind_of(error) == Some(Kind::UnknownTopic)
-}
-
-/// The log has nothing at a position: it begins later, or ends before.
-pub(crate) fn is_out_of_range(error: &KafkaError) -> bool {
-    matches!(code_of(error), Some(Code::AutoOffsetReset | Code::OffsetOutOfRange))
+pub(super) fn is_unknown_topic(error: &KafkaError) -> bool {
+    kind_of(error) == ErrorKind::UnknownTopic
 }
 
 /// The broker blames another record of the batch.
-pub(crate) fn is_of_neighbour(error: &KafkaError) -> bool {
-    kind_of(error) == Some(Kind::Neighbour)
+pub(super) fn is_of_neighbour(error: &ClientError) -> bool {
+    error.kind() == ErrorKind::Neighbour
 }
 
 /// The record's time is refused. Of several records in a batch the client only tells that they
 /// are invalid.
-pub(crate) fn is_of_time(error: &KafkaError) -> bool {
-    matches!(code_of(error), Some(Code::InvalidTimestamp | Code::InvalidRecord))
-}
-
-/// Another member has the same group instance id.
-pub(crate) fn is_of_instance(error: &KafkaError) -> bool {
-    kind_of(error) == Some(Kind::Instance)
-}
-
-/// A record was thrown away by the client itself, for a reason that this error does not tell.
-pub(crate) fn is_consequence(error: &KafkaError) -> bool {
-    matches!(code_of(error), Some(Code::PurgeQueue | Code::PurgeInflight))
-}
-
-/// What may go on for as long as brokers or the group need it, however often it fails in a row.
-pub(crate) fn is_outage(error: &KafkaError) -> bool {
-    matches!(kind_of(error), Some(Kind::Away | Kind::Full | Kind::Member))
-}
-
-fn kind_of(error: &KafkaError) -> Option<Kind> {
-    code_of(error).and_then(kind)
+pub(super) fn is_of_time(error: &ClientError) -> bool {
+    has_code(error, &[Code::InvalidTimestamp, Code::InvalidRecord])
 }
 
 /// Whether a record that failed with this error may still be on its way to a broker.
 ///
 /// A record that waits in the client's queue may have been sent before: when a connection is lost
 /// the client puts what was in flight back there, and tells of it as of any other that is purged.
-pub(crate) fn may_still_arrive(error: &KafkaError) -> bool {
-    matches!(
-        code_of(error),
-        Some(
-            Code::MessageTimedOut
-                | Code::PurgeInflight
-                | Code::PurgeQueue
-                | Code::BrokerTransportFailure
-                | Code::OperationTimedOut
-        )
-    )
+pub(super) fn may_still_arrive(error: &ClientError) -> bool {
+    let codes = [
+        Code::MessageTimedOut,
+        Code::PurgeInflight,
+        Code::PurgeQueue,
+        Code::BrokerTransportFailure,
+        Code::OperationTimedOut,
+    ];
+    has_code(error, &codes)
+}
+
+/// Whether an error has one of these codes.
+pub(super) fn has_code(error: &ClientError, codes: &[Code]) -> bool {
+    codes.iter().any(|code| error.code() == Some(*code as i32))
+}
+
+fn kind_of(error: &KafkaError) -> ErrorKind {
+    code_of(error).and_then(kind).unwrap_or(ErrorKind::Other)
 }
 
 /// What a code speaks of. The last arm is for codes that this version of the client library does
 /// not have; see the test.
 #[rustfmt::skip]
-fn kind(code: Code) -> Option<Kind> {
+fn kind(code: Code) -> Option<ErrorKind> {
+    use ErrorKind as Kind;
+    use Resource::{Cluster, Group, Topic, TransactionalId};
     Some(match code {
         Code::BrokerTransportFailure | Code::AllBrokersDown | Code::DestroyBroker | Code::Resolve
         | Code::TimedOutQueue | Code::OperationTimedOut | Code::MessageTimedOut
@@ -274,8 +143,12 @@ fn kind(code: Code) -> Option<Kind> {
 
         Code::OutOfOrderSequenceNumber | Code::DuplicateSequenceNumber | Code::UnknownProducerId
         | Code::InvalidTransactionalState | Code::InvalidProducerIdMapping
-        | Code::Inconsistent | Code::GaplessGuarantee | Code::State | Code::Conflict
-        | Code::PurgeQueue | Code::PurgeInflight => Kind::Producer,
+        | Code::Inconsistent | Code::GaplessGuarantee | Code::State
+        | Code::Conflict => Kind::Producer,
+
+        Code::PurgeQueue | Code::PurgeInflight => Kind::Purged,
+
+        Code::AutoOffsetReset | Code::OffsetOutOfRange => Kind::OutOfRange,
 
         Code::ProducerFenced | Code::InvalidProducerEpoch | Code::Fenced => Kind::Fence,
 
@@ -285,11 +158,14 @@ fn kind(code: Code) -> Option<Kind> {
 
         Code::FencedInstanceId | Code::UnreleasedInstanceId => Kind::Instance,
 
-        Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed
-        | Code::ClusterAuthorizationFailed | Code::TransactionalIdAuthorizationFailed
-        | Code::DelegationTokenAuthorizationFailed | Code::DelegationTokenAuthDisabled
+        Code::TopicAuthorizationFailed => Kind::Denied(Some(Topic)),
+        Code::GroupAuthorizationFailed => Kind::Denied(Some(Group)),
+        Code::ClusterAuthorizationFailed => Kind::Denied(Some(Cluster)),
+        Code::TransactionalIdAuthorizationFailed => Kind::Denied(Some(TransactionalId)),
+        Code::DelegationTokenAuthorizationFailed | Code::DelegationTokenAuthDisabled
         | Code::DelegationTokenNotFound | Code::DelegationTokenOwnerMismatch
-        | Code::DelegationTokenRequestNotAllowed | Code::DelegationTokenExpired => Kind::Denied,
+        | Code::DelegationTokenRequestNotAllowed
+        | Code::DelegationTokenExpired => Kind::Denied(None),
 
         Code::UnsupportedVersion | Code::UnsupportedFeature | Code::NotImplemented
         | Code::UnknownProtocol | Code::UnsupportedSASLMechanism | Code::IllegalSASLState
@@ -305,8 +181,7 @@ fn kind(code: Code) -> Option<Kind> {
         | Code::CriticalSystemResource | Code::FileSystem | Code::ExistingSubscription
         | Code::NoOffset | Code::KeyDeserialization | Code::ValueDeserialization
         | Code::ReadOnly | Code::NoEnt | Code::Underflow | Code::InvalidType | Code::Fatal
-        | Code::Application | Code::AutoOffsetReset | Code::LogTruncation
-        | Code::Unknown | Code::OffsetOutOfRange | Code::InvalidMessage
+        | Code::Application | Code::LogTruncation | Code::Unknown | Code::InvalidMessage
         | Code::InvalidMessageSize | Code::TopicAlreadyExists | Code::InvalidPartitions
         | Code::InvalidReplicationFactor | Code::InvalidReplicaAssignment
         | Code::OperationNotAttempted | Code::LogDirNotFound | Code::InvalidPrincipalType
@@ -323,21 +198,20 @@ fn kind(code: Code) -> Option<Kind> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::error::Error;
+
+    use oncestream_core::commit::Verdict;
+    use oncestream_engine::Step;
     use rdkafka::types::RDKafkaRespErr;
 
     use super::*;
 
-    const STEPS: [Step; 6] = [
-        Step::Read,
-        Step::LookUp,
-        Step::HandOver,
-        Step::Delivery,
-        Step::Transaction,
-        Step::GroupCommit,
-    ];
+    fn judge(error: KafkaError, step: Step, fatal: Option<Code>) -> Verdict {
+        client_error(error).judge(step, fatal.map(error_of).as_ref())
+    }
 
     fn production(code: Code, step: Step) -> Verdict {
-        judge(&KafkaError::MessageProduction(code), step, None)
+        judge(KafkaError::MessageProduction(code), step, None)
     }
 
     /// All codes that the client library has.
@@ -347,14 +221,67 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn every_code_has_a_verdict_at_every_step() {
+    fn every_code_has_a_line_in_the_table() {
         let codes = all_codes();
         assert!(codes.len() > 150, "{}", codes.len());
         for code in codes {
-            for step in STEPS {
-                assert!(verdict(code, step).is_some(), "{code:?} has no line in the table");
+            assert!(kind(code).is_some(), "{code:?} has no line in the table");
+        }
+    }
+
+    /// Which call had failed says nothing about what its error means.
+    #[test]
+    fn a_code_means_the_same_whichever_call_it_comes_from() {
+        let calls = [
+            KafkaError::AdminOp,
+            KafkaError::ConsumerCommit,
+            KafkaError::Global,
+            KafkaError::GroupListFetch,
+            KafkaError::MessageConsumption,
+            KafkaError::MessageConsumptionFatal,
+            KafkaError::MetadataFetch,
+            KafkaError::OffsetFetch,
+            KafkaError::SetPartitionOffset,
+        ];
+        for code in all_codes() {
+            let expected = error_of(code);
+            assert_eq!(expected.code(), Some(code as i32));
+            for call in calls {
+                let error = client_error(call(code));
+                assert_eq!((error.code(), error.kind()), (expected.code(), expected.kind()));
+                assert_eq!(error.advice(), expected.advice(), "{code:?}");
+                assert_eq!(error.to_string(), call(code).to_string());
+                let source = |e: &dyn Error| e.source().map(ToString::to_string);
+                assert_eq!(source(&error), source(&call(code)));
+                for step in Step::ALL {
+                    assert_eq!(error.judge(step, None), expected.judge(step, None), "{code:?}");
+                    let fatal = error.judge(step, Some(&error));
+                    assert_eq!(fatal, expected.judge(step, Some(&error)), "{code:?}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn an_error_without_a_code_is_one_that_nothing_is_known_of() {
+        let error = client_error(KafkaError::Canceled);
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Other, None));
+        assert_eq!(error.advice(), "");
+    }
+
+    #[test]
+    fn what_a_right_is_missing_on_is_known_where_the_code_tells() {
+        for (code, resource) in [
+            (Code::TopicAuthorizationFailed, Some(Resource::Topic)),
+            (Code::GroupAuthorizationFailed, Some(Resource::Group)),
+            (Code::ClusterAuthorizationFailed, Some(Resource::Cluster)),
+            (Code::TransactionalIdAuthorizationFailed, Some(Resource::TransactionalId)),
+            (Code::DelegationTokenExpired, None),
+        ] {
+            assert_eq!(error_of(code).kind(), ErrorKind::Denied(resource), "{code:?}");
+        }
+        let named = all_codes().into_iter().filter(|code| error_of(*code).denied().is_some());
+        assert_eq!(named.count(), 4);
     }
 
     #[test]
@@ -390,7 +317,7 @@ pub(super) mod tests {
         }
         let fatal = Some(Code::ProducerFenced);
         let error = KafkaError::MessageProduction(Code::Fatal);
-        assert_eq!(judge(&error, Step::Transaction, fatal), Verdict::Fenced);
+        assert_eq!(judge(error, Step::Transaction, fatal), Verdict::Fenced);
     }
 
     #[test]
@@ -411,7 +338,7 @@ pub(super) mod tests {
     fn a_fatal_client_error_without_a_name_wants_a_new_producer() {
         let error = KafkaError::MessageProduction(Code::Fatal);
         let fatal = Some(Code::OutOfOrderSequenceNumber);
-        assert_eq!(judge(&error, Step::Delivery, fatal), Verdict::OutcomeUnknown);
+        assert_eq!(judge(error, Step::Delivery, fatal), Verdict::OutcomeUnknown);
     }
 
     #[test]
@@ -436,7 +363,7 @@ pub(super) mod tests {
             (Code::InvalidMessage, false),
             (Code::UnknownTopicOrPartition, false),
         ] {
-            assert_eq!(is_outage(&KafkaError::MessageProduction(code)), may, "{code:?}");
+            assert_eq!(error_of(code).is_outage(), may, "{code:?}");
         }
     }
 }

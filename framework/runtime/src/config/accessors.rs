@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oncestream_core::handlers::ErrorHandlers;
+use oncestream_engine::AutoOffsetReset;
 
 use super::StreamsConfig;
 use super::names;
-use super::values::{AutoOffsetReset, ExceptionHandler, ProcessingGuarantee, StateBackendKind};
+use super::values::{ExceptionHandler, ProcessingGuarantee, StateBackendKind};
 
 impl StreamsConfig {
     /// `application.id`: also the consumer group.

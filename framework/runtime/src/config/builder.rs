@@ -8,7 +8,8 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use super::error::ConfigError;
+use oncestream_engine::ConfigError;
+
 use super::given::{Ignored, OwnKeys, Raw};
 use super::handlers::CustomHandlers;
 use super::names::{self, Client, Place};

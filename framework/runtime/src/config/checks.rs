@@ -4,7 +4,8 @@
 //! Knows neither files nor clients. Invariant: a configuration that passed cannot make a commit
 //! outlive its transaction, or a transaction its owner's session.
 
-use super::error::ConfigError;
+use oncestream_engine::ConfigError;
+
 use super::keys::ONLY_CLASSIC;
 use super::names::Client;
 use super::secrets::shown;
@@ -53,8 +54,8 @@ const FIXED: &[Fixed] = &[
         reason: ONLY_CLASSIC },
     Fixed { clients: CONSUMERS, setting: "group.protocol", allowed: &["classic"], when: When::Always,
         reason: ONLY_CLASSIC },
-    Fixed { clients: MEMBER, setting: "enable.partition.eof", allowed: &["false"], when: When::Always,
-        reason: "a worker would take the end of a partition for an error" },
+    Fixed { clients: MEMBER, setting: "enable.partition.eof", allowed: &["true"], when: When::Always,
+        reason: "a task with several inputs waits for the end of those that are empty" },
     Fixed { clients: RESTORE, setting: "enable.partition.eof", allowed: &["true"], when: When::Always,
         reason: "the end of a partition is how a restore ends" },
     Fixed { clients: RESTORE, setting: "auto.offset.reset", allowed: &["error"], when: When::Always,

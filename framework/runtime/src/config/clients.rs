@@ -233,8 +233,8 @@ const MEMBER: &[(&str, &str)] = &[
     // The worker's rebalance is eager: all partitions are given up before any are assigned.
     ("group.protocol", "classic"),
     ("partition.assignment.strategy", "range"),
-    // The worker would take the end of a partition for an error.
-    ("enable.partition.eof", "false"),
+    // A task with several inputs waits for the end of those that are empty.
+    ("enable.partition.eof", "true"),
 ];
 
 const RESTORE_CONSUMER: &[(&str, &str)] = &[
@@ -278,7 +278,7 @@ mod tests {
         let mut config = StreamsConfig::builder("a", "b:1").build().unwrap();
         for prefix in ["consumer.", "main.consumer."] {
             for (setting, value) in [
-                ("enable.partition.eof", "true"),
+                ("enable.partition.eof", "false"),
                 ("group.protocol", "consumer"),
                 ("partition.assignment.strategy", "cooperative-sticky"),
             ] {

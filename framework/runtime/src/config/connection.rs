@@ -5,8 +5,9 @@
 
 use std::path::Path;
 
+use oncestream_engine::ConfigError;
+
 use super::builder::{Strays, login, text_of};
-use super::error::ConfigError;
 use super::names::{self, Place};
 use super::parse;
 

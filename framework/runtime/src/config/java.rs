@@ -131,7 +131,7 @@ const ANSWERS: &[Entry] = &[
     ("value.subject.name.strategy", REGISTRY),
     ("window.size.ms", SERDES),
     ("windowed.inner.class.serde", SERDES),
-    ("windowstore.changelog.additional.retention.ms", Ignored("there are no window stores")),
+    ("windowstore.changelog.additional.retention.ms", Ignored("no operator uses a window store yet")),
 ];
 
 /// Values with which a key that is refused says what is so anyway. One of several is enough.

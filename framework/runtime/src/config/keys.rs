@@ -5,7 +5,8 @@
 //! Invariant: every default in the table is a value its own key takes (tested), except those
 //! that depend on another key; these say so in words and are computed in `resolve.rs`.
 
-use super::error::ConfigError;
+use oncestream_engine::ConfigError;
+
 use super::names::Client;
 use super::secrets::shown;
 use super::values::{BACKENDS, GUARANTEES, HANDLERS, OFFSET_RESETS};
@@ -59,7 +60,7 @@ const fn of(client: Client, key: Key) -> Key {
 pub(super) static KEYS: &[Key] = &[
     key("application.id", "", Kind::Name, "Required. Names the application: its consumer group, and the prefix of its internal topics, transactional ids and state directory."),
     key("bootstrap.servers", "", Kind::Servers, "Required. Brokers to begin with, as `host:port`, separated by commas."),
-    key("processing.guarantee", "at_least_once", Kind::OneOf(GUARANTEES), "What a record's effects are worth after a failure. `exactly_once_v2` means the same as `exactly_once`."),
+    key("processing.guarantee", "at_least_once", Kind::OneOf(GUARANTEES), "Whether a record's effects may happen twice after a failure. `exactly_once_v2` means the same as `exactly_once`."),
     key("num.stream.threads", "1", Kind::Whole(1, 1024), "Worker threads of this instance."),
     key("commit.interval.ms", "(30000 with at_least_once, 100 with exactly_once)", Kind::Whole(0, MAX_MS), "How often to commit; with exactly_once also the life of a transaction, so the least latency a reader of committed records sees."),
     key("poll.ms", "100", Kind::Whole(0, MAX_MS), "How long a worker waits for records before it looks after its other duties."),

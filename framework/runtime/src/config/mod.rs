@@ -10,7 +10,7 @@
 //! - `handlers.rs` makes the exception handlers.
 //! - `connection.rs` reads a file for a tool with a client of its own.
 //! - `clients.rs` tells each Kafka client's settings; `scale.rs` those that follow the number of
-//!   partitions.
+//!   partitions; `worker.rs` tells the engine's.
 //!
 //! It connects to nothing. Invariants: a [`StreamsConfig`] has passed all checks, librdkafka's too;
 //! neither its `Debug` nor any error shows a secret.
@@ -20,7 +20,6 @@ mod builder;
 mod checks;
 mod clients;
 mod connection;
-mod error;
 mod given;
 mod handlers;
 mod jaas;
@@ -33,6 +32,7 @@ mod resolve;
 mod scale;
 mod secrets;
 mod values;
+mod worker;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,11 +43,11 @@ use oncestream_core::handlers::ErrorHandlers;
 pub use builder::StreamsConfigBuilder;
 pub use clients::ClientSettings;
 pub use connection::connection_properties;
-pub use error::ConfigError;
 pub use keys::Key;
+pub use oncestream_engine::{AutoOffsetReset, ConfigError};
 pub(crate) use scale::Scale;
 pub(crate) use secrets::is_secret;
-pub use values::{AutoOffsetReset, ExceptionHandler, ProcessingGuarantee, StateBackendKind};
+pub use values::{ExceptionHandler, ProcessingGuarantee, StateBackendKind};
 
 /// The checked configuration of an application.
 ///

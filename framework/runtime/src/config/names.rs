@@ -4,7 +4,8 @@
 //! Names that are in none of the tables here are librdkafka's to know (`native.rs`).
 //! Invariant: one setting has one name after [`canonical`].
 
-use super::error::ConfigError;
+use oncestream_engine::ConfigError;
+
 use super::java::{self, Answer};
 use super::keys::{KEYS, Key};
 use super::{native, secrets};

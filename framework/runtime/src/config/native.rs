@@ -3,6 +3,7 @@
 //!
 //! Invariant: what it answers about a secret setting has no part of the value.
 
+use oncestream_engine::ConfigError;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::BaseConsumer;
@@ -11,7 +12,6 @@ use rdkafka::producer::BaseProducer;
 use rdkafka::types::RDKafkaConfRes;
 
 use super::clients::ClientSettings;
-use super::error::ConfigError;
 use super::secrets::{HIDDEN, is_secret};
 
 /// What begins the settings of a connection. They are left out where a client is made for a check:

@@ -5,8 +5,6 @@
 
 use std::iter::Peekable;
 
-use super::error::ConfigError;
-
 /// Keys and values in the order they were given.
 pub(super) type Pairs = Vec<Pair>;
 
@@ -202,3 +200,4 @@ pub(super) fn is_of_a_service(key: &str) -> bool {
         parts => parts.windows(2).any(|two| two == ["service", "port"]),
     }
 }
+use oncestream_engine::ConfigError;

@@ -7,14 +7,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::ConfigError;
+use oncestream_engine::ConfigError;
+
 use super::given::Raw;
 use super::handlers::HandlerWords;
 use super::keys::Key;
 use super::names::{self, Client};
 use super::native::{self, Role};
 use super::scale::Scale;
-use super::values::{AutoOffsetReset, ExceptionHandler, ProcessingGuarantee, StateBackendKind};
+use super::values::{ExceptionHandler, ProcessingGuarantee, StateBackendKind, offset_reset};
 use super::{StreamsConfig, StreamsConfigBuilder, checks};
 
 /// A transaction timeout that nobody set; Kafka's default for Kafka Streams.
@@ -143,7 +144,7 @@ fn typed(builder: StreamsConfigBuilder) -> Result<StreamsConfig, ConfigError> {
         buffered_records_per_partition: raw.unsigned("buffered.records.per.partition")?,
         instance_id: raw.text("instance.id")?,
         group_instance_id: raw.text("group.instance.id")?,
-        auto_offset_reset: raw.word("auto.offset.reset", AutoOffsetReset::from_word)?,
+        auto_offset_reset: raw.word("auto.offset.reset", offset_reset)?,
         max_poll_interval: millis(raw.whole_or("max.poll.interval.ms", default_poll_interval_ms)?),
         session_timeout: millis(session_ms),
         heartbeat_interval: millis(raw.whole_or("heartbeat.interval.ms", default_heartbeat_ms)?),

@@ -8,7 +8,8 @@
 //! - An answer has up to `max.partition.fetch.bytes` of each partition and `fetch.max.bytes` of
 //!   all, by default 1 MiB and 50 MiB. So with two topics of 4 partitions it is 8 MiB, and with 50
 //!   partitions it would be 50 MiB: of records of 20 bytes, 2.5 million.
-//! - The queues of a restore are those of single partitions, each with limits of its own.
+//! - The queues of a restore are those of single partitions, each with limits of its own. So are those of
+//!   inputs that are read apart, because their tasks have several.
 //!
 //! What a few partitions have by default is what all have together.
 
@@ -23,7 +24,7 @@ const MESSAGE_BYTES: usize = 1_000_000;
 /// librdkafka's own limits of a queue.
 const QUEUED_MESSAGES: usize = 100_000;
 const QUEUED_KBYTES: usize = 65_536;
-/// So many partitions of changelogs may each queue that much.
+/// So many partitions with a queue of their own may each queue that much.
 const FULL_QUEUES: usize = 4;
 /// The setting, and another name of it.
 const PARTITION_FETCH: &[&str] = &["max.partition.fetch.bytes", "fetch.message.max.bytes"];
@@ -42,6 +43,8 @@ pub(crate) struct Scale {
     pub(crate) outputs: usize,
     /// Partitions of all changelogs.
     pub(crate) changelogs: usize,
+    /// Partitions of inputs whose tasks have several.
+    pub(crate) apart: usize,
 }
 
 impl Scale {
@@ -49,8 +52,7 @@ impl Scale {
     /// it is: many records of one partition in a row change fewer keys than those of many do, so a
     /// commit writes less.
     pub(super) fn size_consumer(self, settings: &mut ClientSettings) {
-        settings.put_absent(&["queued.min.messages"], QUEUED_MESSAGES);
-        settings.put_absent(&["queued.max.messages.kbytes"], QUEUED_KBYTES);
+        bound_queues(self.apart, settings);
         self.bound_fetches(settings);
     }
 
@@ -58,11 +60,7 @@ impl Scale {
     pub(super) fn size_restore_consumer(self, settings: &mut ClientSettings) {
         let share = shared(FETCH_BYTES, self.changelogs, 64 * KIB, MIB);
         settings.put_absent(PARTITION_FETCH, share);
-        let most = FULL_QUEUES * QUEUED_MESSAGES;
-        let messages = shared(most, self.changelogs, 1_000, QUEUED_MESSAGES);
-        settings.put_absent(&["queued.min.messages"], messages);
-        let kbytes = shared(FULL_QUEUES * QUEUED_KBYTES, self.changelogs, KIB, QUEUED_KBYTES);
-        settings.put_absent(&["queued.max.messages.kbytes"], kbytes);
+        bound_queues(self.changelogs, settings);
         self.bound_fetches(settings);
     }
 
@@ -87,6 +85,14 @@ impl Scale {
     }
 }
 
+/// What each of so many partitions may queue by itself.
+fn bound_queues(partitions: usize, settings: &mut ClientSettings) {
+    let messages = shared(FULL_QUEUES * QUEUED_MESSAGES, partitions, 1_000, QUEUED_MESSAGES);
+    settings.put_absent(&["queued.min.messages"], messages);
+    let kbytes = shared(FULL_QUEUES * QUEUED_KBYTES, partitions, KIB, QUEUED_KBYTES);
+    settings.put_absent(&["queued.max.messages.kbytes"], kbytes);
+}
+
 /// A part of the whole for each, within bounds.
 fn shared(whole: usize, among: usize, least: usize, most: usize) -> usize {
     (whole / among.max(1)).clamp(least, most)
@@ -99,7 +105,7 @@ mod tests {
     use super::*;
 
     fn word_count(partitions: usize) -> Scale {
-        Scale { brokers: 1, outputs: 3 * partitions, changelogs: partitions }
+        Scale { brokers: 1, outputs: 3 * partitions, changelogs: partitions, apart: 0 }
     }
 
     fn bound(brokers: usize, given: &[(&str, &str)]) -> String {
@@ -142,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn queues_of_changelogs_share_what_four_have() {
+    fn queues_of_single_partitions_share_what_four_have() {
         let table = [
             // Partitions, messages, KiB, bytes of a fetch.
             (0, "100000", "65536", "1048576"),
@@ -157,6 +163,10 @@ mod tests {
             assert_eq!(settings.get("queued.min.messages"), Some(messages), "{partitions}");
             assert_eq!(settings.get("queued.max.messages.kbytes"), Some(kbytes), "{partitions}");
             assert_eq!(settings.get("max.partition.fetch.bytes"), Some(bytes), "{partitions}");
+            let mut inputs = ClientSettings::default();
+            Scale { apart: partitions, ..Scale::default() }.size_consumer(&mut inputs);
+            assert_eq!(inputs.get("queued.min.messages"), Some(messages), "{partitions}");
+            assert_eq!(inputs.get("queued.max.messages.kbytes"), Some(kbytes), "{partitions}");
         }
     }
 

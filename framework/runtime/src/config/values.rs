@@ -2,7 +2,9 @@
 //!
 //! Invariant: the words here and in the key table (`keys.rs`) are the same slices.
 
-/// What a record's effects are worth after a failure.
+use oncestream_engine::AutoOffsetReset;
+
+/// Whether a record's effects may happen twice after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessingGuarantee {
     /// Every record is processed; after a failure some are processed again.
@@ -22,17 +24,6 @@ pub enum StateBackendKind {
     Memory,
 }
 
-/// Where to begin on a partition without a committed offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AutoOffsetReset {
-    /// At the oldest record.
-    Earliest,
-    /// After the newest record.
-    Latest,
-    /// Nowhere: it is an error.
-    None,
-}
-
 /// What to do with a record that cannot be deserialised, processed or produced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExceptionHandler {
@@ -46,6 +37,12 @@ pub(super) const GUARANTEES: &[&str] = &["at_least_once", "exactly_once", "exact
 pub(super) const BACKENDS: &[&str] = &["fjall", "sled", "memory"];
 pub(super) const OFFSET_RESETS: &[&str] = &["earliest", "latest", "none"];
 pub(super) const HANDLERS: &[&str] = &["fail", "continue"];
+
+/// A word of [`OFFSET_RESETS`].
+pub(super) fn offset_reset(word: &str) -> Option<AutoOffsetReset> {
+    use AutoOffsetReset::{Earliest, Latest, None};
+    [Earliest, Latest, None].into_iter().find(|reset| reset.as_str() == word)
+}
 
 impl ProcessingGuarantee {
     /// The word for it in a configuration file.
@@ -83,21 +80,6 @@ impl StateBackendKind {
 
     pub(super) fn from_word(word: &str) -> Option<Self> {
         [Self::Fjall, Self::Sled, Self::Memory].into_iter().find(|kind| kind.as_str() == word)
-    }
-}
-
-impl AutoOffsetReset {
-    /// The word for it in a configuration file.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Earliest => "earliest",
-            Self::Latest => "latest",
-            Self::None => "none",
-        }
-    }
-
-    pub(super) fn from_word(word: &str) -> Option<Self> {
-        [Self::Earliest, Self::Latest, Self::None].into_iter().find(|kind| kind.as_str() == word)
     }
 }
 

@@ -6,9 +6,10 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use oncestream_engine::StreamsError;
+
 use super::ResetError;
 use crate::config::StreamsConfig;
-use crate::error::StreamsError;
 use crate::state_dir::{Lock, is_own_entry};
 
 /// The application's directory, if there is one that may be deleted. It is only looked at.

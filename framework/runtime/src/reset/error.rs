@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::StreamsError;
+use oncestream_engine::StreamsError;
 
 /// A reset that cannot be, or did not come to its end.
 #[derive(Debug, thiserror::Error)]

@@ -6,9 +6,9 @@
 //!
 //! 1. The committed offsets of all inputs that are set, and of the repartition topics that will go,
 //!    get a mark beside them. They stay what they are, so running the reset again shifts from the
-//!    same place. An instance refuses to begin at an offset with the mark (`worker/positions.rs`).
-//!    Brokers take these commits only while the group has no members, and only with the rights that
-//!    the last step needs.
+//!    same place. An instance refuses to begin at an offset with the mark (the engine's
+//!    `worker/positions.rs`). Brokers take these commits only while the group has no members, and only
+//!    with the rights that the last step needs.
 //! 2. Internal topics are deleted. Brokers delete their committed offsets with them, and the mark; that
 //!    is waited for, because an offset of before would skip records of a topic that is made anew.
 //! 3. The local state is deleted. If it stays, its checkpoints speak of topics with other ids.
@@ -22,12 +22,13 @@ use std::time::{Duration, Instant};
 
 use oncestream_core::TopicPartition;
 use oncestream_core::task::OffsetMetadata;
+use oncestream_engine::StreamsError;
+use oncestream_engine::ports::Committed;
 
 use super::directory::LockedDirectory;
 use super::planning::Clients;
 use super::{ResetError, blocking};
-use crate::clients::{Committed, Deletion, TopicId, is_refused_for_members};
-use crate::error::StreamsError;
+use crate::clients::{Deletion, TopicId, is_refused_for_members};
 
 /// How long brokers may take to forget the offsets of a topic that was deleted.
 const FORGET_DEADLINE: Duration = Duration::from_secs(60);

@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use oncestream_core::TopicPartition;
 use oncestream_core::graph::{Topology, internal_name};
+use oncestream_engine::StreamsError;
+use oncestream_engine::ports::{Committed, GroupMember, Topics};
 
 use super::names::{Choice, Owner, choose, owner};
 use super::plan::{Notice, OffsetChange, ResetPlan};
 use super::targets::{Known, target};
 use super::{ActiveMember, ApplicationReset, ResetError, To, WrongTopic, directory};
-use crate::clients::{Admin, Committed, GroupOffsets};
+use crate::clients::{Admin, GroupOffsets, client_failed};
 use crate::config::{ClientSettings, StreamsConfig};
-use crate::error::StreamsError;
-use crate::start::Topics;
 
 /// What a reset talks to the brokers with.
 pub(super) struct Clients {
@@ -47,11 +47,9 @@ impl Clients {
 
     pub(super) fn members(&self) -> Result<Vec<ActiveMember>, StreamsError> {
         let group = &self.application_id;
-        let failed =
-            |e| StreamsError::client(format!("asking for the members of group {group}"), e);
+        let failed = |e| client_failed(format!("asking for the members of group {group}"), e);
         let members = self.admin.members_of(group).map_err(failed)?;
-        let member =
-            |m: crate::clients::GroupMember| ActiveMember { client_id: m.client_id, host: m.host };
+        let member = |m: GroupMember| ActiveMember { client_id: m.client_id, host: m.host };
         Ok(members.into_iter().map(member).collect())
     }
 }
@@ -136,7 +134,7 @@ impl ApplicationReset {
         there: &Topics,
     ) -> Result<Vec<String>, StreamsError> {
         let id = self.config.application_id();
-        let failed = |e| StreamsError::client("asking for the groups of the cluster", e);
+        let failed = |e| client_failed("asking for the groups of the cluster", e);
         let mut groups = clients.admin.groups().map_err(failed)?;
         let is_of = |id: &str, topic: &str| internal_name(id, topic).is_some();
         groups.retain(|group| {

@@ -11,8 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use oncestream_core::state::{Backend, BackendError};
-
-use crate::error::StreamsError;
+use oncestream_engine::StreamsError;
 
 /// The folder of the backend.
 const STORES: &str = "stores";
@@ -60,7 +59,8 @@ pub(super) fn is_entry(name: &str) -> bool {
     [STORES, SUSPECT, OPENING].contains(&name)
 }
 
-/// What the file says; one, where it cannot be understood. A number is short, whatever the file is.
+/// The number in the file; 0 if there is no file, and 1 if it holds something else. Only a few bytes
+/// are read, because the file may be anything.
 fn openings_cut_short(file: &Path) -> u32 {
     let Ok(file) = File::open(file) else { return 0 };
     let mut text = String::new();

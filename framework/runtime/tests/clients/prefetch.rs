@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use oncestream_broker::Broker;
 use oncestream_runtime::config::{StreamsConfig, StreamsConfigBuilder};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::statistics::Statistics;
 use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
@@ -72,27 +72,36 @@ fn most_queued(broker: &Broker, settings: &[(&str, &str)]) -> i64 {
     }
     consumer.assign(&list).unwrap();
     let told = || consumer.context().0.lock().unwrap().len();
-    let (mut read, mut wanted) = (0, 0);
+    // Nothing more came between the last two statistics.
+    let is_full = |since: usize| match consumer.context().0.lock().unwrap()[since..] {
+        [.., before, newest] => newest > 0 && newest <= before,
+        _ => false,
+    };
+    let (mut read, mut since) = (0, Some(0));
     let deadline = Instant::now() + TIMEOUT;
     while read < RECORDS {
         assert!(Instant::now() < deadline, "{read} of {RECORDS} records were read");
-        if let Some(record) = consumer.poll(Duration::from_millis(50)) {
-            record.unwrap();
-            read += 1;
-        }
-        // Statistics come with a poll: none of the answers is read before its length is known.
-        while wanted > told() && read < RECORDS {
-            std::thread::sleep(Duration::from_millis(1));
-            if let Some(record) = consumer.poll(Duration::ZERO) {
-                record.unwrap();
-                read += 1;
-            }
-        }
-        if read % 20_000 == 0 {
-            wanted = told() + 1;
+        // Statistics come with a poll, which may give a record.
+        let pause = if since.is_some() { Duration::ZERO } else { Duration::from_millis(50) };
+        let took = took(&consumer, pause);
+        read += took;
+        match since {
+            // The client takes in what it may before so many records are read.
+            Some(from) if is_full(from) => since = None,
+            Some(_) => std::thread::sleep(Duration::from_millis(1)),
+            None if took > 0 && read % 20_000 == 0 => since = Some(told()),
+            None => {}
         }
     }
     consumer.context().0.lock().unwrap().iter().copied().max().unwrap_or(0)
+}
+
+/// How many records a poll gives: one, or none before the time is over or at an end.
+fn took(consumer: &BaseConsumer<Queued>, timeout: Duration) -> usize {
+    match consumer.poll(timeout) {
+        None | Some(Err(KafkaError::PartitionEOF(_))) => 0,
+        Some(record) => record.map(|_| 1).unwrap(),
+    }
 }
 
 /// Small records cost the client many times their bytes, so what one answer may hold decides.

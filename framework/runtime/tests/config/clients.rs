@@ -12,8 +12,8 @@ fn overrides_that_break_the_runtime_are_refused() {
         ("consumer.partition.assignment.strategy", "cooperative-sticky"),
         ("consumer.group.remote.assignor", "uniform"),
         ("consumer.group.remote.assignor", "range"),
-        ("consumer.enable.partition.eof", "true"),
-        ("main.consumer.enable.partition.eof", "true"),
+        ("consumer.enable.partition.eof", "false"),
+        ("main.consumer.enable.partition.eof", "false"),
         ("restore.consumer.enable.partition.eof", "false"),
         ("restore.consumer.auto.offset.reset", "earliest"),
         ("producer.transactional.id", "mine"),
@@ -49,7 +49,7 @@ fn overrides_that_break_the_runtime_are_refused() {
     for (key, value) in [
         ("consumer.enable.auto.commit", "false"),
         ("consumer.partition.assignment.strategy", "range"),
-        ("main.consumer.enable.partition.eof", "false"),
+        ("main.consumer.enable.partition.eof", "true"),
         ("restore.consumer.enable.partition.eof", "true"),
         ("producer.partitioner", "murmur2"),
         ("producer.acks", "all"),
@@ -179,7 +179,7 @@ fn the_clients_get_what_exactly_once_needs() {
             ("isolation.level", "read_committed"),
             ("group.protocol", "classic"),
             ("partition.assignment.strategy", "range"),
-            ("enable.partition.eof", "false"),
+            ("enable.partition.eof", "true"),
             ("session.timeout.ms", "45000"),
             ("heartbeat.interval.ms", "3000"),
             ("auto.offset.reset", "error"),
@@ -231,7 +231,7 @@ fn an_instance_id_found_later_gives_way_to_a_configured_one() {
 fn a_restore_keeps_its_ways_whatever_the_consumers_are_told() {
     let pairs = [
         ("consumer.auto.offset.reset", "latest"),
-        ("consumer.enable.partition.eof", "false"),
+        ("consumer.enable.partition.eof", "true"),
         ("consumer.group.instance.id", "g"),
         ("consumer.group.protocol", "classic"),
     ];

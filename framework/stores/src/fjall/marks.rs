@@ -11,7 +11,7 @@
 //! drop of a keyspace reaches it: numbers are never given twice.
 //!
 //! Invariant: a keyspace keeps a prefix of its batches, whatever is lost. So if the two numbers
-//! are equal for every keyspace, each is as the batches up to one and the same left it.
+//! are equal for every keyspace, each is as batches 1 to n left it, with the same n for all.
 
 use std::collections::BTreeMap;
 

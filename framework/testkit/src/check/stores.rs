@@ -1,16 +1,18 @@
 //! The stores of an instance on disk, against the fold of their changelogs.
 //!
-//! The fold is made by the stores themselves, in memory, as a restore does it; so it knows no
-//! format, and holds for stores of any kind.
+//! The fold is made by the stores themselves, in memory, as a restore does it, and they say which of
+//! its rows they show; so it knows no format, and holds for stores of any kind, also of those whose
+//! rows expire.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use oncestream_broker::LogRecord;
 use oncestream_core::TaskId;
-use oncestream_core::state::{Backend, CHECKPOINTS, CacheBudget, Checkpoint, WriteBatch};
+use oncestream_core::state::{
+    Backend, CHECKPOINTS, CacheBudget, Checkpoint, StoreInstance, WriteBatch,
+};
 use oncestream_core::task::{ChangelogId, Task, TaskConfig};
 use oncestream_stores::{FjallBackend, FjallOptions, MemoryBackend};
 
@@ -93,8 +95,7 @@ fn compare(
     }
     let mut changelog = stage.readable(topic, *partition);
     changelog.retain(|r| r.offset < checkpoint.offset);
-    let expected = fold(stage, store, &changelog)?;
-    let actual = content(backend, keyspace).map_err(|e| told(&e))?;
+    let (expected, actual) = folded_and_found(stage, store, &changelog, backend)?;
     for key in expected.keys().chain(actual.keys().filter(|key| !expected.contains_key(*key))) {
         let (should, is) = (expected.get(key), actual.get(key));
         if should != is {
@@ -129,42 +130,49 @@ fn stores(stage: &Stage<'_>) -> Result<Vec<OfPartition>, String> {
     Ok(found)
 }
 
-fn fold(
+/// What a store must show, by its changelog, and what it shows.
+fn folded_and_found(
     stage: &Stage<'_>,
     store: &OfPartition,
     changelog: &[LogRecord],
-) -> Result<Content, String> {
-    let backend = MemoryBackend::new();
-    let mut batch = WriteBatch::default();
-    let mut refused = None;
-    for_each_task(stage, &backend, |task| {
+    backend: &FjallBackend,
+) -> Result<(Content, Content), String> {
+    let memory = MemoryBackend::new();
+    let mut answer = Ok(None);
+    for_each_task(stage, &memory, |task| {
         for instance in task.stores() {
-            let kept = instance.state();
-            if **kept.keyspace_name() != *store.keyspace {
-                continue;
-            }
-            for record in changelog {
-                let value = record.value.as_deref();
-                if let Some(key) = &record.key {
-                    // Without a time is how time 0 is written.
-                    let time = record.timestamp_ms.max(0);
-                    refused = refused.take().or(kept.restore(key, value, time, &mut batch).err());
-                }
+            if **instance.state().keyspace_name() == *store.keyspace {
+                answer = fold(instance, changelog, &memory)
+                    .and_then(|folded| Ok(Some((folded, content(instance, backend)?))));
             }
         }
     })?;
-    if let Some(error) = refused {
-        return Err(error.to_string());
-    }
-    backend.commit(&batch).map_err(|e| e.to_string())?;
-    content(&backend, &store.keyspace).map_err(|e| e.to_string())
+    answer?.ok_or_else(|| format!("store {}: no task has it", store.keyspace))
 }
 
-fn content(
-    backend: &dyn Backend,
-    keyspace: &str,
-) -> Result<Content, oncestream_core::state::BackendError> {
-    backend.keyspace(keyspace)?.range(Bound::Unbounded, Bound::Unbounded).collect()
+/// What a store shows that has followed these records of its changelog.
+fn fold(
+    store: &StoreInstance,
+    changelog: &[LogRecord],
+    memory: &MemoryBackend,
+) -> Result<Content, String> {
+    let mut batch = WriteBatch::default();
+    for record in changelog {
+        if let Some(key) = &record.key {
+            // Without a time is how time 0 is written.
+            let time = record.timestamp_ms.max(0);
+            let restored = store.restore(key, record.value.as_deref(), time, &mut batch);
+            restored.map_err(|e| e.to_string())?;
+        }
+    }
+    memory.commit(&batch).map_err(|e| e.to_string())?;
+    content(store, memory)
+}
+
+fn content(store: &StoreInstance, backend: &dyn Backend) -> Result<Content, String> {
+    let store = store.state();
+    let keyspace = backend.keyspace(store.keyspace_name()).map_err(|e| e.to_string())?;
+    Ok(store.shown(&*keyspace).map_err(|e| e.to_string())?.into_iter().collect())
 }
 
 /// Makes each task that has stores, without inputs.

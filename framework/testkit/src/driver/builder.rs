@@ -1,9 +1,8 @@
 //! The settings of a driver, by the names of the configuration they stand for.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use oncestream_core::commit::Guarantee;
 use oncestream_core::graph::{TopicRef, Topology};
@@ -12,18 +11,28 @@ use oncestream_core::handlers::{
     ProductionExceptionHandler,
 };
 use oncestream_core::state::Backend;
-use oncestream_core::task::TaskConfig;
+use oncestream_engine::{AutoOffsetReset, Participant, WorkerSettings};
 use oncestream_stores::MemoryBackend;
 
-use super::broker::Broker;
-use super::crash::CrashPlan;
-use super::plan::Plan;
+use super::instance::Instance;
+use super::ports::{Options, World};
+use super::records::TestClient;
 use super::{DriverError, Sabotage, TopologyTestDriver};
+
+/// Longer than any test.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// So many records are processed before the commit is looked at, unless one follows each.
+const RECORDS_PER_TURN: usize = 500;
+
+/// Makes what takes part in the commits of a worker, anew for each of its lives.
+pub(super) type Participants = Vec<Arc<dyn Fn(usize) -> Box<dyn Participant> + Send + Sync>>;
 
 /// Settings of a [`TopologyTestDriver`]; made by [`TopologyTestDriver::builder`].
 pub struct TopologyTestDriverBuilder {
     topology: Topology,
-    config: TaskConfig,
+    application_id: Arc<str>,
+    guarantee: Guarantee,
+    max_task_idle_ms: i64,
     counts: BTreeMap<Arc<str>, i32>,
     default_partitions: i32,
     commit_interval_ms: i64,
@@ -31,7 +40,9 @@ pub struct TopologyTestDriverBuilder {
     handlers: ErrorHandlers,
     message_max_bytes: usize,
     wall_clock_ms: i64,
-    backend: Arc<dyn Backend>,
+    backends: Vec<Arc<dyn Backend>>,
+    instances: usize,
+    participants: Participants,
     sabotage: Option<Sabotage>,
 }
 
@@ -39,7 +50,9 @@ impl TopologyTestDriverBuilder {
     pub(super) fn new(topology: Topology) -> Self {
         Self {
             topology,
-            config: TaskConfig::new("test"),
+            application_id: "test".into(),
+            guarantee: Guarantee::ExactlyOnce,
+            max_task_idle_ms: 0,
             counts: BTreeMap::new(),
             default_partitions: 1,
             commit_interval_ms: 0,
@@ -47,7 +60,9 @@ impl TopologyTestDriverBuilder {
             handlers: ErrorHandlers::default(),
             message_max_bytes: usize::MAX,
             wall_clock_ms: 0,
-            backend: Arc::new(MemoryBackend::new()),
+            backends: Vec::new(),
+            instances: 1,
+            participants: Vec::new(),
             sabotage: None,
         }
     }
@@ -55,7 +70,7 @@ impl TopologyTestDriverBuilder {
     /// `application.id`, in front of internal topics; `test` without it.
     #[must_use]
     pub fn application_id(mut self, id: &str) -> Self {
-        self.config.application_id = id.into();
+        self.application_id = id.into();
         self
     }
 
@@ -93,7 +108,7 @@ impl TopologyTestDriverBuilder {
     /// `processing.guarantee`; exactly once without it.
     #[must_use]
     pub fn guarantee(mut self, guarantee: Guarantee) -> Self {
-        self.config.guarantee = guarantee;
+        self.guarantee = guarantee;
         self
     }
 
@@ -107,7 +122,7 @@ impl TopologyTestDriverBuilder {
     /// `max.task.idle.ms`, in milliseconds of the driver's wall clock; 0 without it.
     #[must_use]
     pub fn max_task_idle_ms(mut self, idle_ms: i64) -> Self {
-        self.config.max_task_idle_ms = idle_ms;
+        self.max_task_idle_ms = idle_ms;
         self
     }
 
@@ -149,10 +164,30 @@ impl TopologyTestDriverBuilder {
         self
     }
 
-    /// Where the stores' data lies; in memory without it. What is in it survives a crash.
+    /// Where the stores' data lies; in memory without it. What is in it survives a crash. With several
+    /// instances, the first call is for the first, and so on.
     #[must_use]
     pub fn backend(mut self, backend: Arc<dyn Backend>) -> Self {
-        self.backend = backend;
+        self.backends.push(backend);
+        self
+    }
+
+    /// How many instances the application has; one without it. Each has a worker and a disk of its own,
+    /// and the group assigns partitions to them as Kafka does.
+    #[must_use]
+    pub fn instances(mut self, count: usize) -> Self {
+        self.instances = count.max(1);
+        self
+    }
+
+    /// What changes together with the transactions of each instance, beside its stores. It is made anew
+    /// whenever an instance starts, so that what it keeps in memory is lost in a crash.
+    #[must_use]
+    pub fn participant(
+        mut self,
+        make: impl Fn(usize) -> Box<dyn Participant> + Send + Sync + 'static,
+    ) -> Self {
+        self.participants.push(Arc::new(make));
         self
     }
 
@@ -178,31 +213,57 @@ impl TopologyTestDriverBuilder {
         for topic in user {
             self.counts.entry(topic).or_insert(self.default_partitions);
         }
-        self.config.handlers = Arc::new(self.handlers);
-        let (plan, internal) = Plan::new(self.topology, self.config, &self.counts)?;
-        let mut broker = Broker::new(self.default_partitions);
-        for (topic, partitions) in &self.counts {
-            broker.create_topic(topic, *partitions);
-        }
-        for topic in &internal.repartitions {
-            broker.create_topic(&topic.topic, topic.partitions);
-        }
-        for topic in &internal.changelogs {
-            broker.create_topic(&topic.topic, topic.partitions);
-        }
-        let mut driver = TopologyTestDriver {
-            plan,
-            broker: Rc::new(RefCell::new(broker)),
-            backend: self.backend,
-            worker: None,
-            crashes: CrashPlan::default(),
-            now_ms: self.wall_clock_ms,
-            commit_interval_ms: self.commit_interval_ms,
-            cache_max_bytes: self.cache_max_bytes,
+        let options = Options {
+            default_partitions: self.default_partitions,
             message_max_bytes: self.message_max_bytes,
             sabotage: self.sabotage,
         };
+        let world = Arc::new(World::new(options, self.wall_clock_ms));
+        for (topic, partitions) in &self.counts {
+            world.create_topic(topic, *partitions, &[])?;
+        }
+        let handlers = Arc::new(self.handlers.clone());
+        let mut backends = std::mem::take(&mut self.backends).into_iter();
+        let instances = (1..=self.instances).map(|number| {
+            let backend = backends.next().unwrap_or_else(|| Arc::new(MemoryBackend::new()));
+            Instance::new(self.settings(number, &handlers), backend, self.participants.clone())
+        });
+        let mut driver = TopologyTestDriver {
+            instances: instances.collect(),
+            client: TestClient::new(&world),
+            application_id: self.application_id,
+            topology: self.topology,
+            world,
+        };
         driver.recover()?;
+        driver.world.crashes().restart();
         Ok(driver)
+    }
+
+    /// The settings of an instance's worker.
+    fn settings(&self, number: usize, handlers: &Arc<ErrorHandlers>) -> WorkerSettings {
+        let interval = u64::try_from(self.commit_interval_ms).unwrap_or(0);
+        WorkerSettings {
+            application_id: self.application_id.clone(),
+            instance_id: format!("instance-{number}").into(),
+            bootstrap_servers: "the driver".into(),
+            guarantee: self.guarantee,
+            commit_interval: Duration::from_millis(interval),
+            poll: Duration::ZERO,
+            transaction_timeout: Duration::from_secs(10),
+            session_timeout: Duration::from_secs(45),
+            max_poll_interval: Duration::from_mins(5),
+            // Tests look at what repartition topics hold.
+            repartition_purge_interval: NEVER,
+            auto_offset_reset: AutoOffsetReset::Earliest,
+            cache_max_bytes: self.cache_max_bytes,
+            uncommitted_max_bytes: None,
+            buffered_records_per_partition: 1000,
+            records_per_turn: if interval == 0 { 1 } else { RECORDS_PER_TURN },
+            max_task_idle_ms: self.max_task_idle_ms,
+            dead_letter_topic: None,
+            handlers: handlers.clone(),
+            has_own_client_ids: true,
+        }
     }
 }

@@ -1,14 +1,15 @@
 //! What the driver can fail with.
 
+use oncestream_broker::BrokerError;
 use oncestream_core::TaskId;
 use oncestream_core::error::{TaskError, TopologyError};
 use oncestream_core::serde::SerdeError;
 use oncestream_core::state::BackendError;
-use oncestream_core::task::BuildError;
+use oncestream_engine::{ClientError, StreamsError};
 
 use super::CommitStep;
 
-/// The driver could not go on. After [`Self::Task`], [`Self::Crashed`] and [`Self::Backend`]
+/// The driver could not go on. After [`Self::Task`], [`Self::Worker`], [`Self::Crashed`] and [`Self::Backend`]
 /// everything in memory is gone, as after a crash; `recover` starts the tasks again.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -16,9 +17,6 @@ pub enum DriverError {
     /// The topology does not fit the topics.
     #[error(transparent)]
     Topology(#[from] TopologyError),
-    /// A task could not be made.
-    #[error(transparent)]
-    Build(#[from] BuildError),
     /// A task failed, for example on a record that it cannot read.
     #[error("task {task}: {source}")]
     Task {
@@ -30,6 +28,20 @@ pub enum DriverError {
     /// The state backend failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// The worker stopped, as it would in the runtime.
+    #[error(transparent)]
+    Worker(Box<StreamsError>),
+    /// A topic could not be made.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The broker refuses a record of the test.
+    #[error("topic {topic}: {source}")]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// What the broker said.
+        source: ClientError,
+    },
     /// A key or value of the test could not be written, or what it reads has other types.
     #[error("topic {topic}: {source}; give the input or output the serdes of the topology")]
     Serde {
@@ -44,15 +56,13 @@ pub enum DriverError {
         /// Where.
         step: CommitStep,
     },
-    /// A node has records in work, and a commit waits for them.
+    /// The workers fail and start again without an end.
     #[error(
-        "task {task} holds records that its nodes have not released in {waited:?}; a node that holds \
-         one must release it by itself, and one that is asked to flush, soon"
+        "the workers have not come to rest within {waited:?} of their time: they fail and start again; \
+         their log says why"
     )]
-    NotFlushed {
-        /// The task.
-        task: TaskId,
-        /// How long the commit has waited.
+    NoRest {
+        /// For how long, by their clock.
         waited: std::time::Duration,
     },
     /// The tasks are gone since a crash or an error.
@@ -76,12 +86,23 @@ pub enum DriverError {
         /// The bound.
         max: usize,
     },
-    /// No store of that name and types.
-    #[error("no store `{store}` as KeyValueStore<{types}>; check the name and the types")]
+    /// No store of that name, types and kind.
+    #[error("no store `{store}` of keys, values and kind {types}; check the name and the types")]
     NoStore {
         /// The store.
         store: String,
         /// The types asked for.
         types: &'static str,
     },
+}
+
+impl From<StreamsError> for DriverError {
+    fn from(error: StreamsError) -> Self {
+        match error {
+            StreamsError::Topology(error) => Self::Topology(error),
+            StreamsError::Task { task, source } => Self::Task { task, source },
+            StreamsError::Backend(error) => Self::Backend(error),
+            other => Self::Worker(Box::new(other)),
+        }
+    }
 }

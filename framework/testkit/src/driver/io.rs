@@ -2,17 +2,15 @@
 //!
 //! They hold serdes and reading positions; they know nothing of tasks.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use oncestream_core::Record;
 use oncestream_core::serde::{DynSerde, Serde};
 
 use super::DriverError;
-use super::broker::{Broker, StoredRecord};
+use super::records::Reader;
 
 /// An input topic with the serdes to write it. Pass it to
 /// [`TopologyTestDriver::pipe`](super::TopologyTestDriver::pipe).
@@ -50,21 +48,19 @@ impl<K, V> TestInput<K, V> {
 /// their arrival, over all partitions. It may be kept while the driver is used.
 pub struct TestOutput<K, V> {
     topic: Arc<str>,
-    broker: Rc<RefCell<Broker>>,
+    reader: Reader,
     key_serde: DynSerde<K>,
     value_serde: DynSerde<V>,
-    positions: Vec<i64>,
 }
 
 impl<K, V> TestOutput<K, V> {
     pub(super) fn new(
         topic: Arc<str>,
-        broker: Rc<RefCell<Broker>>,
+        reader: Reader,
         key_serde: DynSerde<K>,
         value_serde: DynSerde<V>,
     ) -> Self {
-        let positions = vec![0; broker.borrow_mut().partition_count(&topic) as usize];
-        Self { topic, broker, key_serde, value_serde, positions }
+        Self { topic, reader, key_serde, value_serde }
     }
 
     /// The next committed record, or `None` when there is none yet.
@@ -72,7 +68,7 @@ impl<K, V> TestOutput<K, V> {
     /// # Errors
     /// When the record has other types.
     pub fn read_record(&mut self) -> Result<Option<Record<K, V>>, DriverError> {
-        let Some(stored) = self.next() else { return Ok(None) };
+        let Some(stored) = self.reader.next() else { return Ok(None) };
         let topic = &self.topic;
         let refused = |source| DriverError::Serde { topic: topic.to_string(), source };
         let key = match &stored.key {
@@ -89,18 +85,6 @@ impl<K, V> TestOutput<K, V> {
             timestamp: stored.timestamp,
             headers: stored.headers,
         }))
-    }
-
-    fn next(&mut self) -> Option<StoredRecord> {
-        let broker = self.broker.borrow();
-        let heads = self.positions.iter().enumerate();
-        let next = heads
-            .filter_map(|(p, from)| broker.next_committed(&self.topic, p as i32, *from))
-            .min_by_key(|record| record.sequence)?
-            .clone();
-        drop(broker);
-        self.positions[next.partition as usize] = next.offset + 1;
-        Some(next)
     }
 
     /// Every committed record that was not read yet.
@@ -136,8 +120,6 @@ impl<K, V> TestOutput<K, V> {
 
     /// True when there is no committed record that was not read yet.
     pub fn is_empty(&self) -> bool {
-        let broker = self.broker.borrow();
-        let mut heads = self.positions.iter().enumerate();
-        heads.all(|(p, from)| broker.next_committed(&self.topic, p as i32, *from).is_none())
+        self.reader.is_empty()
     }
 }

@@ -1,52 +1,67 @@
 //! [`TopologyTestDriver`]: runs a topology without Kafka, in milliseconds, and can crash it.
 //!
-//! The driver is a Kafka in memory, one worker with all tasks of the topology, and a state
-//! backend. It has no threads and no clock of its own: time moves when the test says so.
+//! The driver is the embedded broker's state, one or more instances of the application, each with the
+//! engine's worker and a disk, and a clock. It has no threads and no sockets, and time moves when the
+//! test says so.
 //!
-//! What a topology does here it does in the runtime, for both run the same tasks and the same
-//! commit machine:
-//! - Piped records are processed until no task has anything to do. With a commit interval of 0 a
+//! What a topology does here it does in the runtime, for both run the same worker, on other ports:
+//! - Piped records are processed until no instance has anything to do. With a commit interval of 0 a
 //!   commit follows every record, as in Kafka Streams' driver. With a larger one a commit comes
 //!   when the wall clock has advanced by that much, when a processor asks for it, or when the
 //!   test calls [`TopologyTestDriver::commit`].
-//! - All tasks share one transaction. What one sub-topology writes to a repartition topic is seen
-//!   by the next after the commit, under exactly once; and at once, under at least once.
-//! - After a crash only three things are left: committed records and offsets, records that are
-//!   visible because no transaction hides them, and what was applied to the backend.
+//! - All tasks of an instance share one transaction. What one sub-topology writes to a repartition
+//!   topic is seen by the next after the commit, under exactly once; and at once, under at least once.
+//! - After a crash only three things are left: what the broker holds, records that are visible because
+//!   no transaction hides them, and what was applied to the disk. The session of an instance that
+//!   crashes is over at once, as if its time had passed, so that no test has to wait for it; its
+//!   transaction is open until the instance starts again, or until it times out.
+//!
+//! What is different from the runtime: a record may have time 0, or one far in the future; topics are
+//! made by who writes to them; nothing is purged from repartition topics; a wall clock that the test
+//! moves at once ends no session and no transaction ([`TopologyTestDriver::pass_time`] does).
 
-mod broker;
 mod builder;
 mod crash;
 mod error;
+mod instance;
 mod io;
-mod plan;
+mod lives;
+mod ports;
+mod records;
 mod store;
-mod worker;
 
 use std::any::type_name;
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::hash::Hash;
-use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use oncestream_core::graph::Topology;
 use oncestream_core::serde::{DynSerde, HasSerde};
-use oncestream_core::state::{Backend, KeyValueStore};
+use oncestream_core::state::{Kind, Store};
 use oncestream_core::task::{Origin, Outgoing, Task};
-use oncestream_core::{Record, TimestampMs, TopicPartition};
+use oncestream_core::{Record, TimestampMs};
+use oncestream_engine::StreamsError;
+use oncestream_engine::worker::Worker;
 
-pub use broker::StoredRecord;
 pub use builder::TopologyTestDriverBuilder;
 pub use crash::CommitStep;
 pub use error::DriverError;
 pub use io::{TestInput, TestOutput};
+pub use records::StoredRecord;
 pub use store::TestStore;
 
-use broker::Broker;
-use crash::CrashPlan;
-use plan::Plan;
-use worker::{Worker, WorkerEnv};
+use instance::Instance;
+use ports::{LocalPorts, World};
+use records::TestClient;
+
+/// What an instance that waits for something waits at once, and in all: long enough for a transaction
+/// of another one to time out.
+const WAIT_STEP: Duration = Duration::from_millis(50);
+const WAIT_LIMIT: Duration = Duration::from_secs(15);
+/// For how long the instances may find their way back without coming to rest, by their clock: longer than
+/// any of them waits for something.
+const RUN_LIMIT: Duration = Duration::from_mins(10);
 
 /// A rule of exactly once to break, to show that a test notices.
 #[doc(hidden)]
@@ -88,17 +103,11 @@ pub enum Sabotage {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct TopologyTestDriver {
-    plan: Plan,
-    broker: Rc<RefCell<Broker>>,
-    backend: Arc<dyn Backend>,
-    /// `None` after a crash.
-    worker: Option<Worker>,
-    crashes: CrashPlan,
-    now_ms: i64,
-    commit_interval_ms: i64,
-    cache_max_bytes: usize,
-    message_max_bytes: usize,
-    sabotage: Option<Sabotage>,
+    world: Arc<World>,
+    instances: Vec<Instance>,
+    client: TestClient,
+    topology: Topology,
+    application_id: Arc<str>,
 }
 
 impl TopologyTestDriver {
@@ -134,7 +143,7 @@ impl TopologyTestDriver {
         key_serde: DynSerde<K>,
         value_serde: DynSerde<V>,
     ) -> TestOutput<K, V> {
-        TestOutput::new(topic.into(), self.broker.clone(), key_serde, value_serde)
+        TestOutput::new(topic.into(), self.client.reader(topic), key_serde, value_serde)
     }
 
     /// Writes a record to an input topic and processes it. Its partition follows from the key,
@@ -190,35 +199,44 @@ impl TopologyTestDriver {
             headers: &record.headers,
             origin: Origin::Sink,
         };
-        self.broker.borrow_mut().append(&outgoing, false)?;
-        Ok(())
+        self.client.append(&outgoing)
     }
 
     /// Processes what is visible until no task has anything to do, with the commits that are
     /// due. Does nothing while the driver is down.
     ///
+    /// An instance that waits for another one, or for a transaction that one has left open, lets time
+    /// pass for a while.
+    ///
     /// # Errors
     /// When a task fails, or a crash was asked for.
     pub fn run(&mut self) -> Result<(), DriverError> {
-        if self.worker.is_none() {
-            return Ok(());
-        }
+        let mut waited = Duration::ZERO;
+        let began = self.world.broker.now();
         loop {
-            let mut progress = false;
-            for task in 0..self.plan.tasks.len() {
-                let now_ms = self.now_ms;
-                if !self.guarded(|worker, _| worker.process_one(task, now_ms))? {
-                    continue;
-                }
-                progress = true;
-                let asked = self.guarded(|worker, _| Ok(worker.take_commit_request()))?;
-                if asked || self.commit_interval_ms <= 0 {
-                    self.commit_now()?;
-                }
+            if self.world.broker.now() - began > RUN_LIMIT {
+                self.crash();
+                return Err(DriverError::NoRest { waited: RUN_LIMIT });
             }
-            if !progress {
+            let before = self.commit_steps();
+            let (mut busy, mut settled) = (false, true);
+            for instance in &mut self.instances {
+                let turned = instance.with_worker(|worker| {
+                    worker.turn()?;
+                    Ok((worker.is_busy(), worker.is_settled()))
+                })?;
+                let (is_busy, is_settled) = turned.unwrap_or((false, true));
+                busy |= is_busy;
+                settled &= is_settled;
+            }
+            if busy || self.commit_steps() > before {
+                continue;
+            }
+            if settled || waited >= WAIT_LIMIT {
                 return Ok(());
             }
+            self.world.broker.advance(WAIT_STEP);
+            waited += WAIT_STEP;
         }
     }
 
@@ -228,16 +246,24 @@ impl TopologyTestDriver {
     /// # Errors
     /// When the driver is down, a task fails, or a crash was asked for.
     pub fn advance_wall_clock(&mut self, by_ms: i64) -> Result<(), DriverError> {
-        self.now_ms += by_ms;
-        let (now_ms, interval_ms) = (self.now_ms, self.commit_interval_ms);
-        let due = self.guarded(|worker, _| {
-            worker.punctuate_wall_clock(now_ms)?;
-            Ok(worker.is_commit_due(now_ms, interval_ms) || worker.take_commit_request())
-        })?;
-        if due {
-            self.commit_now()?;
-        }
+        self.world.clock.advance(&self.world.broker, by_ms);
+        self.check_up()?;
         self.run()
+    }
+
+    /// Lets time pass bit by bit, as running instances live through it: commits come when they are due,
+    /// and what instances that are down have left open times out.
+    ///
+    /// # Errors
+    /// As [`Self::advance_wall_clock`].
+    pub fn pass_time(&mut self, by_ms: i64) -> Result<(), DriverError> {
+        self.check_up()?;
+        let until = self.now_ms().saturating_add(by_ms);
+        while self.now_ms() < until {
+            self.world.broker.advance(WAIT_STEP);
+            self.run()?;
+        }
+        Ok(())
     }
 
     /// Commits once, then processes what became visible. That is not committed; see
@@ -256,110 +282,58 @@ impl TopologyTestDriver {
     /// As [`Self::commit`].
     pub fn commit_all(&mut self) -> Result<(), DriverError> {
         self.run()?;
-        while self.guarded(|worker, _| Ok(worker.is_open()))? {
-            self.commit()?;
+        while self.commit_now()? {
+            self.run()?;
         }
         Ok(())
     }
 
-    fn commit_now(&mut self) -> Result<(), DriverError> {
-        let now_ms = self.now_ms;
-        self.guarded(|worker, crashes| worker.commit(crashes, now_ms))
-    }
-
-    /// Runs `f` on the worker. After an error the worker is dropped: there is no undo.
-    fn guarded<R>(
-        &mut self,
-        f: impl FnOnce(&mut Worker, &mut CrashPlan) -> Result<R, DriverError>,
-    ) -> Result<R, DriverError> {
-        let worker = self.worker.as_mut().ok_or(DriverError::Down)?;
-        let result = f(worker, &mut self.crashes);
-        if result.is_err() {
-            self.worker = None;
+    /// Commits what there is. False if there was nothing.
+    fn commit_now(&mut self) -> Result<bool, DriverError> {
+        self.check_up()?;
+        let mut committed = false;
+        for instance in &mut self.instances {
+            let before = instance.worker_if_up().map_or(0, Worker::commits);
+            committed |= instance.with_worker(commit(before))?.unwrap_or(false);
         }
-        result
+        Ok(committed)
     }
 
-    /// Crashes at the next such step of a commit: the call that commits fails with
-    /// [`DriverError::Crashed`].
-    pub fn crash_at(&mut self, step: CommitStep) {
-        self.crashes.at_step(step);
-    }
-
-    /// Crashes at the n-th step of a commit, counted from 1 since the driver was built. With
-    /// [`Self::commit_steps`] a test can crash at every step in turn.
-    pub fn crash_at_count(&mut self, count: u64) {
-        self.crashes.at_count(count);
-    }
-
-    /// How many steps of commits were passed since the driver was built.
-    pub fn commit_steps(&self) -> u64 {
-        self.crashes.passed()
-    }
-
-    /// Crashes now: everything in memory is lost.
-    pub fn crash(&mut self) {
-        self.worker = None;
-    }
-
-    /// Crashes now and loses the disk as well: the stores come back from their changelogs alone.
-    ///
-    /// # Errors
-    /// When the backend fails.
-    pub fn crash_and_lose_disk(&mut self) -> Result<(), DriverError> {
-        self.crash();
-        for keyspace in self.backend.keyspace_names() {
-            self.backend.drop_keyspace(&keyspace)?;
-        }
-        Ok(())
-    }
-
-    /// True after a crash or an error, until [`Self::recover`].
-    pub fn is_down(&self) -> bool {
-        self.worker.is_none()
-    }
-
-    /// Starts the tasks anew: the open transaction is aborted, stores are restored from their
-    /// checkpoints on, and processing goes on from the committed offsets. A driver that runs is
-    /// crashed first.
-    ///
-    /// # Errors
-    /// When a task cannot be made or fails, or another crash was asked for.
-    pub fn recover(&mut self) -> Result<(), DriverError> {
-        self.crash();
-        let worker = Worker::start(&WorkerEnv {
-            broker: &self.broker,
-            backend: &self.backend,
-            plan: &self.plan,
-            message_max_bytes: self.message_max_bytes,
-            sabotage: self.sabotage,
-            cache_max_bytes: self.cache_max_bytes,
-            now_ms: self.now_ms,
-        })?;
-        self.worker = Some(worker);
-        self.run()
+    fn check_up(&self) -> Result<(), DriverError> {
+        if self.is_down() { Err(DriverError::Down) } else { Ok(()) }
     }
 
     /// How many changelog records the last start read back, by store. Stores that were up to
     /// date are not among them.
     pub fn restored_records(&self) -> BTreeMap<String, u64> {
-        self.worker.as_ref().map(|worker| worker.restored().clone()).unwrap_or_default()
+        let mut by_store = BTreeMap::new();
+        for (topic, records) in self.instances.iter().flat_map(Instance::restored_records) {
+            let store = topic.strip_prefix(&format!("{}-", self.application_id));
+            let store = store.and_then(|rest| rest.strip_suffix("-changelog")).unwrap_or(&topic);
+            *by_store.entry(store.to_owned()).or_default() += records;
+        }
+        by_store
     }
 
     /// The records dropped since the last start: null keys, late records, records that could
     /// not be read.
     pub fn dropped_records(&self) -> u64 {
-        self.worker.as_ref().map_or(0, Worker::dropped)
+        self.instances.iter().filter_map(Instance::worker_if_up).map(Worker::dropped).sum()
     }
 
-    /// The running tasks; none while the driver is down.
-    pub fn tasks(&self) -> &[Task] {
-        self.worker.as_ref().map_or(&[], Worker::tasks)
+    /// The running tasks, instance by instance; none while the driver is down.
+    pub fn tasks(&self) -> Vec<&Task> {
+        self.instances.iter().flat_map(Instance::tasks).collect()
+    }
+
+    /// The running tasks of one instance, counted from 0.
+    pub fn tasks_of(&self, instance: usize) -> Vec<&Task> {
+        self.instances.get(instance).into_iter().flat_map(Instance::tasks).collect()
     }
 
     /// The wall clock, in milliseconds.
     pub fn now_ms(&self) -> i64 {
-        self.now_ms
+        self.world.broker.now_ms()
     }
 
     /// A key-value store, with what is not committed yet.
@@ -371,6 +345,22 @@ impl TopologyTestDriver {
         K: Hash + Eq + Clone + 'static,
         V: Clone + 'static,
     {
+        self.store_of_kind(name)
+    }
+
+    /// A store of some kind, with what is not committed yet: a window store, for instance.
+    ///
+    /// # Errors
+    /// When the driver is down, or no task has a store of that name, types and kind.
+    pub fn store_of_kind<K, V, Kd>(
+        &self,
+        name: &str,
+    ) -> Result<TestStore<'_, K, V, Kd>, DriverError>
+    where
+        K: Hash + Eq + Clone + 'static,
+        V: Clone + 'static,
+        Kd: Kind<K>,
+    {
         if self.is_down() {
             return Err(DriverError::Down);
         }
@@ -378,13 +368,13 @@ impl TopologyTestDriver {
         for task in self.tasks() {
             for instance in task.stores() {
                 let named = &**instance.state().name() == name;
-                if let Some(store) = instance.downcast::<KeyValueStore<K, V>>().filter(|_| named) {
+                if let Some(store) = instance.downcast::<Store<K, V, Kd>>().filter(|_| named) {
                     parts.push((task.id(), store));
                 }
             }
         }
         if parts.is_empty() {
-            let (store, types) = (name.to_owned(), type_name::<(K, V)>());
+            let (store, types) = (name.to_owned(), type_name::<(K, V, Kd)>());
             return Err(DriverError::NoStore { store, types });
         }
         Ok(TestStore::new(parts))
@@ -392,23 +382,36 @@ impl TopologyTestDriver {
 
     /// The committed records of a store's changelog, in the order of arrival.
     pub fn changelog(&self, store: &str) -> Vec<StoredRecord> {
-        let topic = Topology::changelog_topic(&self.plan.config.application_id, store);
-        self.topic(&topic)
+        self.topic(&Topology::changelog_topic(&self.application_id, store))
     }
 
     /// The committed records of any topic, by its name on the broker, in the order of arrival.
     pub fn topic(&self, topic: &str) -> Vec<StoredRecord> {
-        self.broker.borrow().all_committed(topic)
+        if self.world.partition_count(topic).is_none() {
+            return Vec::new();
+        }
+        let reader = self.client.reader(topic);
+        std::iter::from_fn(|| reader.next()).collect()
     }
 
     /// The names of all topics, internal ones among them.
     pub fn topic_names(&self) -> Vec<Arc<str>> {
-        self.broker.borrow().topic_names()
+        self.world.topic_names()
     }
 
     /// The committed offset of an input partition: the next record to process.
     pub fn committed_offset(&self, topic: &str, partition: i32) -> Option<i64> {
-        let partition = TopicPartition::new(topic, partition);
-        self.broker.borrow().committed_offset(&partition).map(|(offset, _)| *offset)
+        let view = self.world.broker.view();
+        let offsets = &view.group(&self.application_id)?.offsets;
+        let found = offsets.iter().find(|(t, p, _)| t == topic && *p == partition);
+        found.map(|(_, _, committed)| committed.offset)
+    }
+}
+
+/// Commits what a worker has, and says whether that was anything.
+fn commit(before: u64) -> impl FnOnce(&mut Worker<LocalPorts>) -> Result<bool, StreamsError> {
+    move |worker| {
+        worker.commit_now()?;
+        Ok(worker.commits() > before)
     }
 }

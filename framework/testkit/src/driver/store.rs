@@ -1,4 +1,4 @@
-//! A look into a key-value store, over all tasks that have a part of it.
+//! A look into a store of some kind, over all tasks that have a part of it.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -6,24 +6,65 @@ use std::hash::Hash;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use oncestream_core::TaskId;
-use oncestream_core::state::{KeyValueStore, ValueAndTimestamp};
+use oncestream_core::state::{KeyValue, Kind, Store, ValueAndTimestamp, Window, WindowKey};
+use oncestream_core::{TaskId, TimestampMs};
 
 use super::{DriverError, TopologyTestDriver};
 
-/// A key-value store as the tasks see it, with what is not committed yet.
+/// A store as the tasks see it, with what is not committed yet.
 ///
 /// It borrows the driver, so that it never shows what a later crash has thrown away.
-pub struct TestStore<'a, K, V> {
-    parts: Vec<(TaskId, Rc<RefCell<KeyValueStore<K, V>>>)>,
+pub struct TestStore<'a, K, V, Kd: Kind<K> = KeyValue> {
+    parts: Vec<Part<K, V, Kd>>,
     driver: PhantomData<&'a TopologyTestDriver>,
 }
 
-impl<K: Hash + Eq + Clone, V: Clone> TestStore<'_, K, V> {
-    pub(super) fn new(parts: Vec<(TaskId, Rc<RefCell<KeyValueStore<K, V>>>)>) -> Self {
+/// The store of one task.
+pub(super) type Part<K, V, Kd> = (TaskId, Rc<RefCell<Store<K, V, Kd>>>);
+
+impl<K, V, Kd: Kind<K>> TestStore<'_, K, V, Kd> {
+    pub(super) fn new(parts: Vec<Part<K, V, Kd>>) -> Self {
         Self { parts, driver: PhantomData }
     }
+}
 
+impl<K: Hash + Eq + Clone, V: Clone> TestStore<'_, K, V, Window> {
+    /// The value of a key for the window that begins at `start`, in whichever partition it is.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails.
+    pub fn fetch(
+        &self,
+        key: &K,
+        start: TimestampMs,
+    ) -> Result<Option<ValueAndTimestamp<V>>, DriverError> {
+        for (task, part) in &self.parts {
+            let found = part.borrow_mut().fetch(key, start);
+            let found = found.map_err(|source| DriverError::Task { task: *task, source })?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Every window that has not expired: partition by partition, each in the order of its store.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails.
+    pub fn all(&self) -> Result<Vec<(WindowKey<K>, ValueAndTimestamp<V>)>, DriverError> {
+        let mut all = Vec::new();
+        for (task, part) in &self.parts {
+            let failed = |source| DriverError::Task { task: *task, source };
+            for entry in part.borrow_mut().all().map_err(failed)? {
+                all.push(entry.map_err(failed)?);
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> TestStore<'_, K, V> {
     /// The value of a key, in whichever partition it is.
     ///
     /// # Errors

@@ -4,14 +4,13 @@
 
 use std::time::Instant;
 
+use oncestream_engine::{Resource, StreamsError};
 use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::super::verdict::is_transient;
+use super::super::verdict::{client_failed, is_transient};
 use super::settings::InternalTopic;
 use super::{Admin, REQUEST_TIMEOUT, RETRY_EVERY, TOPIC_DEADLINE};
-use crate::access::Resource;
-use crate::error::StreamsError;
 
 impl Admin {
     pub(super) async fn create(
@@ -37,7 +36,7 @@ impl Admin {
                     tracing::info!(error = %e, "creating the internal topics: trying again");
                     tokio::time::sleep(RETRY_EVERY).await;
                 }
-                Err(e) => return Err(StreamsError::client("creating the internal topics", e)),
+                Err(e) => return Err(client_failed("creating the internal topics", e)),
             }
         };
         for result in results {
@@ -86,7 +85,7 @@ impl Admin {
                     actual: *actual,
                 });
             }
-            // Created, but not for these eyes.
+            // It was created, but this user may not see it.
             self.check_visible(&topic.name, "Read")?;
             if Instant::now() >= deadline {
                 let action = format!("the creation of topic {}", topic.name);

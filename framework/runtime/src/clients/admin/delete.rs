@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use oncestream_engine::{Resource, StreamsError};
 use rdkafka::admin::AdminOptions;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::super::native;
-use super::super::verdict::{is_transient, is_unknown_topic};
+use super::super::verdict::{client_failed, is_transient, is_unknown_topic, reading_failed};
 use super::{Admin, REQUEST_TIMEOUT, RETRY_EVERY, TOPIC_DEADLINE};
-use crate::access::Resource;
-use crate::error::StreamsError;
 
 /// A topic that is there, by its id; 0 where brokers have none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +32,7 @@ impl Admin {
     /// The ids of topics, in their order.
     pub(crate) fn topic_ids(&self, topics: &[Arc<str>]) -> Result<Vec<TopicId>, StreamsError> {
         let found = self.incarnations(topics).map_err(|(topic, e)| {
-            StreamsError::reading(format!("asking for the id of topic {topic}"), &topic, e)
+            reading_failed(format!("asking for the id of topic {topic}"), &topic, e)
         })?;
         let id = |(name, found): (&Arc<str>, _)| TopicId { name: name.clone(), id: found };
         Ok(topics.iter().zip(found.into_iter().map(|i| i.topic)).map(id).collect())
@@ -56,7 +55,7 @@ impl Admin {
                     tokio::time::sleep(RETRY_EVERY).await;
                 }
                 Err(e) => {
-                    return Deletion::Partly(StreamsError::client("deleting internal topics", e));
+                    return Deletion::Partly(client_failed("deleting internal topics", e));
                 }
             }
         };
@@ -85,7 +84,7 @@ impl Admin {
                 Err(error) if is_transient(&error) => {
                     topics.first().map(|topic| (topic, Err(error)))
                 }
-                Err(e) => return Err(StreamsError::client("looking for deleted topics", e)),
+                Err(e) => return Err(client_failed("looking for deleted topics", e)),
             };
             let Some((topic, _)) = left else { return Ok(()) };
             if Instant::now() >= deadline {
@@ -102,7 +101,7 @@ fn refusal(topic: String, code: Code) -> StreamsError {
         Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => {
             StreamsError::not_authorized(Resource::Topic, topic, "Delete")
         }
-        code => StreamsError::client(
+        code => client_failed(
             format!("deleting internal topic {topic}"),
             rdkafka::error::KafkaError::AdminOp(code),
         ),

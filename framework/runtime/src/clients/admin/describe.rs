@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
+use oncestream_engine::StreamsError;
 use rdkafka::admin::{AdminOptions, ConfigResource, ResourceSpecifier};
 
-use super::super::verdict::is_transient;
+use super::super::verdict::{client_failed, is_transient};
 use super::settings::{DELETE_RETENTION_MS, Finding, Gravity, InternalTopic, findings};
 use super::{Admin, REQUEST_TIMEOUT, RETRY_EVERY, TOPIC_DEADLINE};
-use crate::error::StreamsError;
 
 /// How long a broker may take to tell the settings of a topic that was just made.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -102,10 +102,7 @@ impl Admin {
                     tracing::info!(error = %e, "asking for the settings of internal topics: trying again");
                 }
                 Err(e) if is_transient(&e) => {
-                    return Err(StreamsError::client(
-                        "asking for the settings of internal topics",
-                        e,
-                    ));
+                    return Err(client_failed("asking for the settings of internal topics", e));
                 }
                 // A broker that does not answer such requests at all can still do its work.
                 Err(error) => {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use oncestream_core::TopicPartition;
 use oncestream_core::state::Incarnation;
+use oncestream_engine::ports::{Group, GroupMember};
 use rdkafka::error::KafkaError;
 
-use super::super::native::{self, Group, GroupMember};
-use super::super::offsets;
+use super::super::{native, offsets};
 use super::{Admin, REQUEST_TIMEOUT};
 
 /// How long the coordinator of a group may take, until it is asked again. While any broker is away, it

@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 
 use oncestream_core::TopicPartition;
 use oncestream_core::graph::InternalTopics;
+use oncestream_engine::ports::Topics;
+use oncestream_engine::{ConnectionFault, Resource, StreamsError};
 use rdkafka::admin::AdminClient;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -29,9 +31,8 @@ use rdkafka::metadata::{Metadata, MetadataTopic};
 pub(crate) use delete::{Deletion, TopicId};
 
 use super::context::{self, LogContext, LookupContext};
-use crate::access::{ConnectionFault, Resource};
+use super::verdict::{client_error, client_failed};
 use crate::config::StreamsConfig;
-use crate::error::StreamsError;
 
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -60,7 +61,7 @@ pub(crate) struct Admin {
 
 impl Admin {
     pub(crate) fn new(config: &StreamsConfig) -> Result<Self, StreamsError> {
-        let failed = |e| StreamsError::client("creating the admin client", e);
+        let failed = |e| client_failed("creating the admin client", e);
         let settings = config.admin_settings();
         let lookup = settings.clone().with("isolation.level", "read_uncommitted");
         Ok(Self {
@@ -73,7 +74,7 @@ impl Admin {
     }
 
     /// Every topic with its number of partitions. Also the first contact with a broker.
-    pub(crate) fn topics(&self) -> Result<BTreeMap<Arc<str>, i32>, StreamsError> {
+    pub(crate) fn topics(&self) -> Result<Topics, StreamsError> {
         let metadata = self.all_metadata()?;
         Ok(metadata
             .topics()
@@ -108,7 +109,7 @@ impl Admin {
             if waited >= REQUEST_TIMEOUT {
                 let reason = heard.reason.unwrap_or_else(|| "no connection yet".to_owned());
                 let waited = REQUEST_TIMEOUT;
-                let source = Box::new(source);
+                let source = Box::new(client_error(source));
                 return Err(StreamsError::BrokerUnreachable {
                     bootstrap_servers,
                     waited,
@@ -134,7 +135,7 @@ impl Admin {
         let metadata = self
             .lookup
             .fetch_metadata(Some(topic), REQUEST_TIMEOUT)
-            .map_err(|e| StreamsError::client(format!("looking up topic {topic}"), e))?;
+            .map_err(|e| client_failed(format!("looking up topic {topic}"), e))?;
         match topic_error(&metadata) {
             Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
                 Err(StreamsError::not_authorized(Resource::Topic, topic, operation))
@@ -150,7 +151,7 @@ impl Admin {
             let client = self.client.inner();
             let metadata =
                 client.fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(|source| {
-                    StreamsError::client(format!("looking up sink topic {topic}"), source)
+                    client_failed(format!("looking up sink topic {topic}"), source)
                 })?;
             match topic_error(&metadata) {
                 Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
@@ -210,7 +211,7 @@ impl Admin {
 fn patience(fault: ConnectionFault) -> Duration {
     match fault {
         ConnectionFault::Protocol => REQUEST_TIMEOUT,
-        ConnectionFault::Authentication | ConnectionFault::Tls => FAULT_PATIENCE,
+        _ => FAULT_PATIENCE,
     }
 }
 

@@ -5,20 +5,15 @@ use std::sync::Arc;
 
 use oncestream_core::TopicPartition;
 use rdkafka::admin::AdminOptions;
-use rdkafka::{Offset, TopicPartitionList};
 
+use super::super::lists;
 use super::super::verdict::is_transient;
 use super::{Admin, REQUEST_TIMEOUT};
 
 impl Admin {
     /// Deletes the records before the given offsets. A purge that fails is tried again later.
     pub(crate) async fn purge(self: &Arc<Self>, before: Vec<(TopicPartition, i64)>) {
-        let mut list = TopicPartitionList::new();
-        for (p, offset) in &before {
-            if list.add_partition_offset(&p.topic, p.partition, Offset::Offset(*offset)).is_err() {
-                return;
-            }
-        }
+        let Ok(list) = lists::at_offsets(&before) else { return };
         let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
         match self.client.delete_records(&list, &options).await {
             Err(error) => {

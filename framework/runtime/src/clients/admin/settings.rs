@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oncestream_core::graph::{ChangelogTopic, InternalTopics, RepartitionTopic};
-
-use crate::error::StreamsError;
+use oncestream_engine::StreamsError;
 
 /// Kafka's default of `delete.retention.ms`: tombstones older than this may be compacted away.
 pub(super) const DELETE_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;

@@ -11,33 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oncestream_core::TopicPartition;
+use oncestream_engine::ports::{Group, GroupMember};
 use rdkafka::bindings as sys;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 
 use super::admin_op::Owned;
-
-/// A group as its coordinator sees it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Group {
-    /// Every member knows, or is being told, what it is assigned in this generation.
-    pub(crate) is_stable: bool,
-    pub(crate) members: Vec<GroupMember>,
-}
-
-/// A member of a group.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct GroupMember {
-    /// What the coordinator named it.
-    pub(crate) id: String,
-    /// What it named itself.
-    pub(crate) client_id: String,
-    /// Where it is.
-    pub(crate) host: String,
-    /// What it is assigned; nothing unless the group is stable.
-    pub(crate) assignment: Vec<TopicPartition>,
-}
 
 /// Asks for a group. One that is not there has no members. As long as a broker is away, the answer
 /// takes all the time that it is given.

@@ -22,10 +22,18 @@ pub(crate) type Read = (Headers, Option<Box<SerdeError>>);
 
 /// The headers of a message. One whose name is no text has a name that tells what could be read.
 pub(crate) fn headers(message: &BorrowedMessage<'_>) -> Read {
+    // SAFETY: the message lives, because it is borrowed; nothing else looks at it meanwhile.
+    unsafe { headers_of(message.ptr()) }
+}
+
+/// The same of a message by its pointer.
+///
+/// # Safety
+/// The message lives, and nothing else looks at it during the call.
+pub(super) unsafe fn headers_of(message: *const sys::rd_kafka_message_t) -> Read {
     let mut list = ptr::null_mut();
-    // SAFETY: the message lives, because it is borrowed; nothing else looks at it meanwhile. The list
-    // that the call may tell is a part of the message.
-    let code = unsafe { sys::rd_kafka_message_headers(message.ptr(), &raw mut list) };
+    // SAFETY: as the caller promises. The list that the call may tell is a part of the message.
+    let code = unsafe { sys::rd_kafka_message_headers(message, &raw mut list) };
     match code {
         RDKafkaRespErr::RD_KAFKA_RESP_ERR__NOENT => (Headers::default(), None),
         // SAFETY: the list lives as long as the message, and what is read of it is copied.

@@ -15,11 +15,13 @@ mod group;
 mod headers;
 mod member_id;
 mod partition_queue;
+mod queued;
 mod topic_ids;
 
 pub use flush::flush;
-pub(crate) use group::{Group, GroupMember, describe_group};
+pub(crate) use group::describe_group;
 pub(crate) use headers::headers;
 pub(crate) use member_id::member_id;
-pub(crate) use partition_queue::{Fetched, PartitionQueue};
+pub(crate) use partition_queue::PartitionQueue;
+pub(crate) use queued::queued;
 pub(crate) use topic_ids::topic_ids;

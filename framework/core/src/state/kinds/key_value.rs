@@ -1,0 +1,95 @@
+//! The key-value kind: one row per key, and nothing expires.
+//!
+//! The row key and the changelog key are the key's bytes.
+
+use std::borrow::Cow;
+use std::hash::Hash;
+use std::ops::Bound;
+
+use super::Kind;
+use crate::error::TaskError;
+use crate::serde::DynSerde;
+use crate::state::order::Direction;
+use crate::state::{RangeIter, Store, StoreInit};
+
+/// The kind of [`KeyValueStore`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyValue;
+
+/// A typed key-value store of one task. Handed to nodes by the task that owns it.
+pub type KeyValueStore<K, V> = Store<K, V, KeyValue>;
+
+impl<K> Kind<K> for KeyValue {
+    type Key = K;
+
+    const FRAME: usize = 0;
+    const SCANS: bool = false;
+
+    fn user_key(key: &K) -> &K {
+        key
+    }
+
+    fn frame(&self, _key: &K, _bytes: &mut Vec<u8>) {}
+
+    fn user_bytes<'a>(&self, row_key: &'a [u8]) -> Option<&'a [u8]> {
+        Some(row_key)
+    }
+
+    fn key(&self, user_key: K, _row_key: &[u8]) -> Option<K> {
+        Some(user_key)
+    }
+
+    fn changelog_key<'a>(&self, row_key: &'a [u8]) -> &'a [u8] {
+        row_key
+    }
+
+    fn row_key<'a>(&self, changelog_key: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        Some(Cow::Borrowed(changelog_key))
+    }
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
+    /// A store on a keyspace.
+    pub fn new(init: StoreInit, key_serde: DynSerde<K>, value_serde: DynSerde<V>) -> Self {
+        Self::of_kind(KeyValue, init, key_serde, value_serde)
+    }
+
+    /// Every entry, in the order of the keys' bytes.
+    ///
+    /// # Errors
+    /// When a key cannot be serialised. Reading errors come from the iterator.
+    pub fn all(&self) -> Result<RangeIter<'_, K, V>, TaskError> {
+        self.scan(vec![(Bound::Unbounded, Bound::Unbounded)], Direction::Forwards, None)
+    }
+
+    /// [`Self::all`], backwards.
+    ///
+    /// # Errors
+    /// As [`Self::all`].
+    pub fn all_rev(&self) -> Result<RangeIter<'_, K, V>, TaskError> {
+        self.scan(vec![(Bound::Unbounded, Bound::Unbounded)], Direction::Backwards, None)
+    }
+
+    /// The entries from `from` to `to`, both included, in the order of the keys' bytes. A bound that
+    /// the serde calls null is open, as in Kafka Streams.
+    ///
+    /// # Errors
+    /// When a key cannot be serialised. Reading errors come from the iterator.
+    pub fn range(&self, from: &K, to: &K) -> Result<RangeIter<'_, K, V>, TaskError> {
+        let bounds = (self.bound(from)?, self.bound(to)?);
+        self.scan(vec![bounds], Direction::Forwards, None)
+    }
+
+    /// [`Self::range`], backwards.
+    ///
+    /// # Errors
+    /// As [`Self::range`].
+    pub fn range_rev(&self, from: &K, to: &K) -> Result<RangeIter<'_, K, V>, TaskError> {
+        let bounds = (self.bound(from)?, self.bound(to)?);
+        self.scan(vec![bounds], Direction::Backwards, None)
+    }
+
+    fn bound(&self, key: &K) -> Result<Bound<Vec<u8>>, TaskError> {
+        Ok(self.bound_bytes(key)?.map_or(Bound::Unbounded, Bound::Included))
+    }
+}

@@ -1,0 +1,421 @@
+//! What can go wrong in an application, by what it is about and what to do.
+
+use std::time::Duration;
+
+use oncestream_core::TaskId;
+use oncestream_core::commit::Verdict;
+use oncestream_core::error::{BoxError, TaskError, TopologyError};
+use oncestream_core::state::BackendError;
+use oncestream_core::task::{Activity, BuildError};
+
+mod config;
+
+pub use config::ConfigError;
+
+use crate::access::{ConnectionFault, Resource};
+use crate::client_error::ClientError;
+use crate::verdict::{ErrorKind, Step};
+
+/// An application that could not start, or had to stop.
+///
+/// Under exactly once, nothing of the transaction in which an error occurred becomes visible.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StreamsError {
+    /// The configuration is at fault.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The topology does not fit itself or the topics.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// A task failed.
+    #[error("task {task}: {source}")]
+    Task {
+        /// The task.
+        task: TaskId,
+        /// What went wrong.
+        source: TaskError,
+    },
+    /// No broker answers.
+    #[error(
+        "no broker at {bootstrap_servers} answered within {waited:?}: {reason}; check bootstrap.servers, the network and the security settings"
+    )]
+    BrokerUnreachable {
+        /// What was configured.
+        bootstrap_servers: String,
+        /// For how long it was tried.
+        waited: Duration,
+        /// Why the last connection failed.
+        reason: String,
+        /// What the client said last.
+        source: Box<ClientError>,
+    },
+    /// Brokers answer and refuse: wrong credentials, an unknown certificate, another protocol.
+    #[error("the brokers at {bootstrap_servers} refuse the connection: {fault}: {reason}")]
+    ConnectionRefused {
+        /// What was configured.
+        bootstrap_servers: String,
+        /// Which part of the security settings does not fit.
+        fault: ConnectionFault,
+        /// What the client said.
+        reason: String,
+    },
+    /// The user this application authenticates as lacks a right.
+    #[error(
+        "the right {operation} on {resource} {name} is missing; grant it to the user of this application, or check the name"
+    )]
+    NotAuthorized {
+        /// On what kind of thing.
+        resource: Resource,
+        /// Its name.
+        name: String,
+        /// Kafka's name of the right.
+        operation: &'static str,
+    },
+    /// A topic the topology writes to is not there, and the broker does not create it.
+    #[error("sink topic {topic} does not exist; create it before the application starts")]
+    MissingSinkTopic {
+        /// The topic.
+        topic: String,
+    },
+    /// An internal topic is there with another number of partitions.
+    #[error(
+        "internal topic {topic} has {actual} partitions and needs {expected}; the number of partitions of an input has changed: reset the application with `oncestream reset`, or restore the old number"
+    )]
+    PartitionCount {
+        /// The topic.
+        topic: String,
+        /// What the topology needs.
+        expected: i32,
+        /// What the broker has.
+        actual: i32,
+    },
+    /// An internal topic is there with a setting that it cannot work with.
+    #[error(
+        "internal topic {topic} has {setting}={found} and needs {needed}: {why}; set it with `kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {setting}={needed}`, and reset the application with `oncestream reset` if records were harmed already"
+    )]
+    InternalTopicSetting {
+        /// The topic.
+        topic: String,
+        /// Kafka's name of the setting.
+        setting: &'static str,
+        /// Its value.
+        found: String,
+        /// The value it needs.
+        needed: &'static str,
+        /// What goes wrong otherwise.
+        why: &'static str,
+    },
+    /// An internal topic would be made with a setting that it cannot work with.
+    #[error(
+        "internal topic {topic} would get {setting}={found} and needs {needed}: {why}; take the setting out of {given_by}"
+    )]
+    UnfitTopicSetting {
+        /// The topic.
+        topic: String,
+        /// Where the setting was given: a `topic.` key, or the store's own settings.
+        given_by: String,
+        /// Kafka's name of the setting.
+        setting: &'static str,
+        /// The value given.
+        found: String,
+        /// The value it needs.
+        needed: &'static str,
+        /// What goes wrong otherwise.
+        why: &'static str,
+    },
+    /// The brokers do not take the name of an internal topic.
+    #[error(
+        "the brokers refuse the name of internal topic {topic}: {message}; it is made of application.id and the name of a store or repartition: choose another one"
+    )]
+    TopicNameRefused {
+        /// The topic.
+        topic: String,
+        /// What the broker said.
+        message: String,
+    },
+    /// An internal topic could not be created.
+    #[error(
+        "cannot create internal topic {topic}: {message}; create it by hand or grant the right to create topics"
+    )]
+    CreateTopic {
+        /// The topic.
+        topic: String,
+        /// What the broker said.
+        message: String,
+    },
+    /// Another process works in the state directory.
+    #[error(
+        "state directory {path} is in use by another process; give each instance its own state.dir"
+    )]
+    StateDirInUse {
+        /// The directory.
+        path: String,
+    },
+    /// The state directory cannot be used.
+    #[error(
+        "state directory {path}: {source}; check that it exists or can be made, and its permissions"
+    )]
+    StateDir {
+        /// The directory.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The state backend failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// A partition without a committed offset, and nowhere to begin.
+    #[error(
+        "{topic}-{partition} has no committed offset and auto.offset.reset=none; commit one, or set auto.offset.reset to earliest or latest"
+    )]
+    NoCommittedOffset {
+        /// The topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+    },
+    /// The log of a partition has nothing at the committed offset, and nowhere to go on.
+    #[error(
+        "{topic}-{partition} has no record at its committed offset {offset}, and auto.offset.reset=none: records were deleted before they were read, or the topic was made again; commit an offset that is there, or set auto.offset.reset to earliest or latest"
+    )]
+    CommittedOffsetOutOfRange {
+        /// The topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+        /// What is committed.
+        offset: i64,
+    },
+    /// No input of a task has a committed offset, but its changelog has records: what the store
+    /// has counted already would be counted again.
+    #[error(
+        "task {task}: no input has a committed offset, but changelog {changelog}-{partition} has records (the first at offset {offset}), so what they hold would be counted again; the offsets have expired (offsets.retention.minutes), or the group or all its input topics were deleted: commit the offsets to go on from, or begin anew with `oncestream reset`"
+    )]
+    CommittedOffsetsLost {
+        /// The task.
+        task: TaskId,
+        /// The changelog topic.
+        changelog: String,
+        /// Its partition.
+        partition: i32,
+        /// Of the first record that is visible.
+        offset: i64,
+    },
+    /// A changelog has a record that no store has written.
+    #[error(
+        "task {task}: the record of changelog {changelog}-{partition} at offset {offset} cannot be restored: {source}; no application writes it: find out who did, delete the record, or reset the application with `oncestream reset`"
+    )]
+    ChangelogRecord {
+        /// The task.
+        task: TaskId,
+        /// The changelog topic.
+        changelog: String,
+        /// Its partition.
+        partition: i32,
+        /// The record's offset.
+        offset: i64,
+        /// What the store said.
+        source: Box<TaskError>,
+    },
+    /// A reset of the application was begun and is not complete: its topics may be deleted, and its
+    /// offsets are not set.
+    #[error(
+        "a reset of the application was begun and did not come to its end, so {topic}-{partition} cannot be read: run `oncestream reset` again as before, with {topic} among its topics"
+    )]
+    ResetUnfinished {
+        /// The topic.
+        topic: String,
+        /// Its partition.
+        partition: i32,
+    },
+    /// A record was refused by the broker for good.
+    #[error("a record for {} cannot be produced: {source}{}", place(topic, *partition, *timestamp), source.advice())]
+    Produce {
+        /// The topic.
+        topic: String,
+        /// Its partition; -1 where none was chosen.
+        partition: i32,
+        /// The record's time in milliseconds; -1 where it is not known.
+        timestamp: i64,
+        /// What the client said.
+        source: ClientError,
+    },
+    /// A changelog's record was refused by the broker for good. No handler may drop it: the store
+    /// would differ from its changelog.
+    #[error(
+        "store {store}: a record for its changelog {} cannot be produced: {source}{}",
+        place(topic, *partition, *timestamp), source.advice()
+    )]
+    Changelog {
+        /// The store.
+        store: String,
+        /// The changelog topic.
+        topic: String,
+        /// Its partition; -1 where none was chosen.
+        partition: i32,
+        /// The record's time in milliseconds; -1 where it is not known.
+        timestamp: i64,
+        /// What the client said.
+        source: Box<ClientError>,
+    },
+    /// A Kafka client failed for good.
+    #[error("{action}: {source}{}", source.advice())]
+    Client {
+        /// What was being done, with the name of the thing.
+        action: String,
+        /// What the client said.
+        source: ClientError,
+    },
+    /// Something that commits together with Kafka's transactions has failed for good.
+    #[error("{participant} cannot {action}: {source}")]
+    Participant {
+        /// What it calls itself.
+        participant: String,
+        /// What it was asked for: to recover, to prepare or to apply.
+        action: &'static str,
+        /// What it said.
+        source: BoxError,
+    },
+    /// The same thing went wrong again and again, and nothing could be committed in between.
+    #[error(
+        "given up after {failures} failures in a row without a commit in between, the last being: {source}; mend its cause and start again"
+    )]
+    NoProgress {
+        /// How often.
+        failures: u32,
+        /// What went wrong the last time.
+        source: Box<StreamsError>,
+    },
+    /// One record takes longer to process than a transaction may last.
+    #[error(
+        "processing one record ({record}) takes longer than transaction.timeout.ms, {} ms; raise transaction.timeout.ms, and session.timeout.ms above it, or make the step that takes so long quicker",
+        timeout.as_millis()
+    )]
+    TooSlow {
+        /// The record, by topic, partition and offset where they are known.
+        record: String,
+        /// The configured timeout.
+        timeout: Duration,
+    },
+    /// The application was stopped, and its last commit failed.
+    #[error(
+        "worker {worker}: the last commit before the end failed: {source}; what was processed since the one before is processed again at the next start"
+    )]
+    LastCommit {
+        /// The worker.
+        worker: usize,
+        /// Why.
+        source: Box<StreamsError>,
+    },
+    /// Another producer uses the same transactional id.
+    #[error(
+        "transactional id {transactional_id} is used by another producer; give each instance its own instance.id and state.dir"
+    )]
+    Fenced {
+        /// The id.
+        transactional_id: String,
+    },
+    /// Another member of the group has the id of this instance.
+    #[error(
+        "instance.id {instance_id} is in use by another instance (member {member} at {host}), which goes on; give each instance its own instance.id and state.dir, and never copy a state directory"
+    )]
+    InstanceIdInUse {
+        /// The id, configured or from the state directory.
+        instance_id: String,
+        /// The other member of the group.
+        member: String,
+        /// Where it runs.
+        host: String,
+    },
+    /// A call did not end in time.
+    #[error("{action} did not end within {waited:?}")]
+    TimedOut {
+        /// What was waited for.
+        action: String,
+        /// For how long.
+        waited: Duration,
+    },
+    /// A user's function panicked, or a serde, or a library below.
+    #[error(
+        "worker {worker} panicked{}: {message}; its transaction was aborted",
+        doing(*task, activity.as_ref())
+    )]
+    Panicked {
+        /// The worker.
+        worker: usize,
+        /// The task that was in the middle of something, if one was.
+        task: Option<TaskId>,
+        /// What it was in the middle of: a record, by its partition and offset, or something else.
+        activity: Option<Activity>,
+        /// What the panic said.
+        message: String,
+    },
+    /// The call does not fit the state of the application.
+    #[error("the application is {state}; {hint}")]
+    InvalidState {
+        /// The state it is in.
+        state: crate::state::ClientState,
+        /// What is possible.
+        hint: &'static str,
+    },
+}
+
+/// A place a record was meant for, and its time where that is known.
+fn place(topic: &str, partition: i32, timestamp: i64) -> String {
+    let partition = if partition < 0 { String::new() } else { format!("-{partition}") };
+    let time = if timestamp < 0 { String::new() } else { format!(" with timestamp {timestamp}") };
+    format!("{topic}{partition}{time}")
+}
+
+/// What a task was in the middle of, to go on after "panicked".
+fn doing(task: Option<TaskId>, activity: Option<&Activity>) -> String {
+    let task = task.map(|task| format!(" in task {task}")).unwrap_or_default();
+    let activity = activity.map(|activity| format!(" {activity}")).unwrap_or_default();
+    format!("{task}{activity}")
+}
+
+impl StreamsError {
+    /// A right on something is missing.
+    pub fn not_authorized(
+        resource: Resource,
+        name: impl Into<String>,
+        operation: &'static str,
+    ) -> Self {
+        Self::NotAuthorized { resource, name: name.into(), operation }
+    }
+
+    /// The group has gone on without this member.
+    pub fn is_of_group(&self) -> bool {
+        match self {
+            Self::Client { source, .. } => {
+                source.judge(Step::GroupCommit, None) == Verdict::StaleMember
+            }
+            _ => false,
+        }
+    }
+
+    /// An error while a topic was read.
+    pub fn reading(action: String, topic: &str, source: ClientError) -> Self {
+        if source.denied() == Some(Resource::Topic) {
+            return Self::not_authorized(Resource::Topic, topic, "Read");
+        }
+        Self::client(action, source)
+    }
+
+    /// A client has failed at an action.
+    pub fn client(action: impl Into<String>, source: ClientError) -> Self {
+        Self::Client { action: action.into(), source }
+    }
+
+    pub(crate) fn build(task: TaskId, source: BuildError) -> Self {
+        match source {
+            BuildError::Topology(e) => Self::Topology(e),
+            BuildError::Store(source) => Self::Task { task, source },
+            other => Self::client(
+                format!("making task {task}"),
+                ClientError::new(ErrorKind::Other, other),
+            ),
+        }
+    }
+}

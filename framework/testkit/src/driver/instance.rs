@@ -1,0 +1,149 @@
+//! An instance of the application: its disk, and, while it lives, the engine's worker.
+//!
+//! It knows no tests. Dropped without [`Instance::stop`], a life is a crash: what is in the broker and on
+//! the disk stays as it is.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use oncestream_core::graph::Topology;
+use oncestream_core::state::{Backend, CHECKPOINTS};
+use oncestream_core::task::Task;
+use oncestream_engine::ports::Cluster;
+use oncestream_engine::worker::{Shared, Worker};
+use oncestream_engine::{StreamsError, WorkerSettings, topics};
+
+use super::DriverError;
+use super::builder::Participants;
+use super::ports::{Link, LocalCluster, LocalPorts, Site, World};
+
+/// The only worker of an instance.
+const WORKER: usize = 0;
+
+/// What a life is made of.
+struct Life {
+    site: Arc<Site>,
+    worker: Worker<LocalPorts>,
+}
+
+/// An instance.
+pub(super) struct Instance {
+    pub(super) settings: WorkerSettings,
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) participants: Participants,
+    /// `None` while it is down.
+    life: Option<Life>,
+}
+
+impl Instance {
+    pub(super) fn new(
+        settings: WorkerSettings,
+        backend: Arc<dyn Backend>,
+        participants: Participants,
+    ) -> Self {
+        Self { settings, backend, participants, life: None }
+    }
+
+    pub(super) fn is_down(&self) -> bool {
+        self.life.is_none()
+    }
+
+    /// Starts it as the runtime does: checks the topology, makes the internal topics, and then the
+    /// worker, whose producer settles what an earlier life has left open.
+    ///
+    /// # Errors
+    /// The topology does not fit the topics, or the instance crashes on its way.
+    pub(super) fn start(
+        &mut self,
+        world: &Arc<World>,
+        topology: &Topology,
+    ) -> Result<(), DriverError> {
+        self.kill(world);
+        let site = Arc::new(Site::new(world, self.settings.is_exactly_once()));
+        let worker = self.worker(&site, topology).and_then(|worker| {
+            worker.ok_or(StreamsError::TimedOut {
+                action: "the start of an instance".to_owned(),
+                waited: std::time::Duration::ZERO,
+            })
+        });
+        let result = worker.map(|worker| self.life = Some(Life { site: site.clone(), worker }));
+        site.judge(result).inspect_err(|_| site.kill())
+    }
+
+    fn worker(
+        &self,
+        site: &Arc<Site>,
+        topology: &Topology,
+    ) -> Result<Option<Worker<LocalPorts>>, StreamsError> {
+        let settings = &self.settings;
+        let cluster = LocalCluster::new(Link::new(site, "start"));
+        let there = cluster.topics()?;
+        let dead_letters = settings.dead_letter_topic.as_deref();
+        let id = &settings.application_id;
+        let wanted = topics::plan(topology, id, dead_letters, &cluster, &there)?;
+        cluster.ensure(&wanted)?;
+        self.backend.keyspace(CHECKPOINTS)?;
+        let participants = self.participants.clone();
+        let shared = Shared {
+            settings: settings.clone(),
+            topology: topology.clone(),
+            ports: LocalPorts::new(site, settings, self.backend.clone(), participants),
+            stop: Arc::new(AtomicBool::new(false)),
+            on_worker_state: Box::new(|_, _| {}),
+        };
+        Worker::new(WORKER, Arc::new(shared))
+    }
+
+    /// Does something with the worker, if it lives. After an error it is gone: there is no undo.
+    ///
+    /// # Errors
+    /// What the worker says, or the crash that was asked for.
+    pub(super) fn with_worker<R>(
+        &mut self,
+        act: impl FnOnce(&mut Worker<LocalPorts>) -> Result<R, StreamsError>,
+    ) -> Result<Option<R>, DriverError> {
+        let Some(life) = &mut self.life else { return Ok(None) };
+        let result = act(&mut life.worker);
+        let site = life.site.clone();
+        site.judge(result).map(Some).inspect_err(|_| self.kill(&site.world))
+    }
+
+    /// The worker, if it lives.
+    pub(super) fn worker_if_up(&self) -> Option<&Worker<LocalPorts>> {
+        self.life.as_ref().map(|life| &life.worker)
+    }
+
+    pub(super) fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.worker_if_up().into_iter().flat_map(Worker::tasks)
+    }
+
+    /// The process is gone. Its session ends at once, as if its time was over: the test would only have
+    /// to wait. Its transaction stays open.
+    pub(super) fn kill(&mut self, world: &World) {
+        let Some(life) = self.life.take() else { return };
+        life.site.kill();
+        if let Some(member) = life.site.member() {
+            world.broker.expire_member(&self.settings.application_id, &member);
+        }
+    }
+
+    /// Ends it in order: the last commit, then it leaves the group.
+    pub(super) fn stop(&mut self, world: &World) -> Result<(), DriverError> {
+        let stopped = self.with_worker(|worker| worker.close(Ok(())));
+        match stopped {
+            Ok(_) => {
+                self.life = None;
+                Ok(())
+            }
+            Err(error) => {
+                self.kill(world);
+                Err(error)
+            }
+        }
+    }
+
+    /// How many records of changelogs this life has read back, by topic.
+    pub(super) fn restored_records(&self) -> std::collections::BTreeMap<String, u64> {
+        self.life.as_ref().map(|life| life.site.restored_records()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,123 @@
+//! The reader of an instance's changelogs.
+//!
+//! As a client does, a queue tells the end of what a broker knows once for each offset that it is
+//! reached at.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use oncestream_broker::LogRecord;
+use oncestream_core::TopicPartition;
+use oncestream_engine::ClientError;
+use oncestream_engine::ports::{ChangelogQueue, ChangelogReader, Fetched};
+
+use super::fetcher::Fetcher;
+use super::link::Link;
+use super::offsets::{self, At};
+
+/// So many records are given at once: as few as a client may, so that nobody counts on more.
+const MOST: usize = 1;
+
+/// Reads changelogs, committed.
+pub(in super::super) struct LocalChangelogs {
+    link: Link,
+    /// The number of the newest assignment; queues of before give nothing.
+    newest: Rc<Cell<u64>>,
+}
+
+impl LocalChangelogs {
+    pub(super) fn new(link: Link) -> Self {
+        Self { link, newest: Rc::default() }
+    }
+}
+
+impl ChangelogReader for LocalChangelogs {
+    type Queue = LocalQueue;
+
+    fn assign(
+        &mut self,
+        positions: &[(TopicPartition, i64)],
+    ) -> Result<Vec<Self::Queue>, ClientError> {
+        self.rest();
+        let queue = |position: &(TopicPartition, i64)| {
+            let mut fetcher = Fetcher::new(self.link.clone(), true);
+            fetcher.assign(std::slice::from_ref(position));
+            LocalQueue {
+                partition: position.0.clone(),
+                fetcher,
+                link: self.link.clone(),
+                end_told: None,
+                assignment: self.newest.get(),
+                newest: self.newest.clone(),
+            }
+        };
+        Ok(positions.iter().map(queue).collect())
+    }
+
+    fn rest(&mut self) {
+        self.newest.set(self.newest.get() + 1);
+    }
+
+    fn listen(&mut self) {}
+
+    fn last_stable(
+        &self,
+        partition: &TopicPartition,
+        _timeout: Duration,
+    ) -> Result<i64, ClientError> {
+        offsets::offset(&self.link, partition, At::LastStable)
+    }
+}
+
+/// What is fetched of one changelog.
+pub(in super::super) struct LocalQueue {
+    partition: TopicPartition,
+    fetcher: Fetcher,
+    link: Link,
+    /// The offset at which the end was told last.
+    end_told: Option<i64>,
+    assignment: u64,
+    newest: Rc<Cell<u64>>,
+}
+
+impl ChangelogQueue for LocalQueue {
+    fn take<E>(&mut self, mut each: impl FnMut(Fetched<'_>) -> Result<(), E>) -> Result<usize, E> {
+        if self.assignment != self.newest.get() {
+            return Ok(0);
+        }
+        let mut taken = 0;
+        while taken < MOST {
+            match self.fetcher.next_of(&self.partition) {
+                Ok(Ok(record)) => {
+                    taken += 1;
+                    self.link.site.restored(&self.partition.topic, 1);
+                    each(fetched(&record))?;
+                }
+                Ok(Err(offset)) => {
+                    if self.end_told != Some(offset) {
+                        self.end_told = Some(offset);
+                        taken += 1;
+                        each(Fetched::End { offset })?;
+                    }
+                    break;
+                }
+                Err(error) => {
+                    taken += 1;
+                    each(Fetched::Failed(error))?;
+                    break;
+                }
+            }
+        }
+        Ok(taken)
+    }
+}
+
+fn fetched(record: &LogRecord) -> Fetched<'_> {
+    Fetched::Record {
+        offset: record.offset,
+        timestamp: record.timestamp_ms,
+        key: record.key.as_deref(),
+        value: record.value.as_deref(),
+    }
+}

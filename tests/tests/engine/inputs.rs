@@ -1,0 +1,59 @@
+//! Tasks with several inputs: their records are processed by time, as far as `max.task.idle.ms` waits.
+
+use oncestream::prelude::*;
+use oncestream_tests::application::*;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
+
+const RECORDS: i64 = 30;
+
+/// Writes numbers, each in a batch of its own, with timestamps that begin at `from_ms`.
+fn feed(topic: &str, from_ms: i64) {
+    let producer: ThreadedProducer<DefaultProducerContext> =
+        ClientConfig::new().set("bootstrap.servers", servers()).create().unwrap();
+    for n in from_ms..from_ms + RECORDS {
+        let text = n.to_string();
+        let record = BaseRecord::<(), str>::to(topic).payload(text.as_str()).timestamp(n);
+        producer.send(record).map_err(|(e, _)| e).unwrap();
+        producer.flush(DEADLINE).unwrap();
+    }
+}
+
+/// The numbers in the order in which a task processed them that reads `early` and `late`, whose records
+/// come one by one.
+async fn processed(max_task_idle_ms: &str) -> Vec<i64> {
+    let app = Application::new("inputs");
+    let (late, early) = (app.create("a-late", 1).await, app.create("b-early", 1).await);
+    let output = app.create("out", 1).await;
+    feed(&late, 1_000_000);
+    feed(&early, 1_000);
+    let builder = StreamsBuilder::new();
+    let other = builder.stream::<Option<String>, String>(&late);
+    builder.stream::<Option<String>, String>(&early).merge(&other).to(&output);
+    let settings = [
+        ("max.task.idle.ms", max_task_idle_ms),
+        // The broker gives one batch with each answer, of whichever topic is first.
+        ("consumer.max.partition.fetch.bytes", "1"),
+    ];
+    let streams = app.streams(builder.build().unwrap(), &settings);
+    start(&streams).await;
+    let all = 2 * RECORDS as usize;
+    wait_until("all records", || visible(&output).len() >= all);
+    stop(&streams).await;
+    let number = |(_, value): Seen| String::from_utf8(value.unwrap()).unwrap().parse().unwrap();
+    visible(&output).into_iter().map(number).collect()
+}
+
+/// With 0, records that are on the broker are processed by their times, whichever come first; with -1,
+/// the control, as they come.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_broker_has_is_processed_by_time_and_with_minus_one_as_it_comes() {
+    let by_time: Vec<i64> =
+        (1_000..1_000 + RECORDS).chain(1_000_000..1_000_000 + RECORDS).collect();
+    assert_eq!(processed("0").await, by_time);
+    assert_eq!(processed("50").await, by_time);
+    let mut as_it_comes = processed("-1").await;
+    assert_ne!(as_it_comes, by_time);
+    as_it_comes.sort_unstable();
+    assert_eq!(as_it_comes, by_time);
+}
