@@ -1,6 +1,6 @@
 //! What the driver promises: Kafka's partitions, transactions and offsets, in memory.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use oncestream_core::commit::Guarantee;
 use oncestream_core::graph::Topology;

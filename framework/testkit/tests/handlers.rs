@@ -1,7 +1,7 @@
 //! Exception handlers and dead letters: as in Kafka Streams, line by line, and under exactly once
 //! whatever crashes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

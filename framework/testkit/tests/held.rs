@@ -1,7 +1,7 @@
 //! Nodes that keep records in work: what they hold is not committed, whatever order they release it
 //! in and wherever the driver crashes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

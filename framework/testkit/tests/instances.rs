@@ -1,7 +1,7 @@
 //! Several instances: the group spreads partitions over them, and whatever becomes of one of them, the
 //! results are those of one.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 

@@ -4,7 +4,7 @@
 //! Run with `cargo test -p oncestream-testkit -- --include-ignored`; needs Java, and Maven once.
 
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};

@@ -1,7 +1,7 @@
 //! What stores and schedules do at the limits of keys and times: with each operator that has a
 //! store, with and without caches and changelogs, and with each backend of the driver.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::error::Error;
 use std::ops::Bound;

@@ -1,7 +1,7 @@
 //! What stores do with nulls, beside what `nulls.rs` compares with Kafka Streams: its driver
 //! commits after each record, and its stores refuse a null key with a `NullPointerException`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use oncestream_core::Record;
 use oncestream_core::error::{BoxError, TaskError};

@@ -4,7 +4,7 @@
 //! what is clean is thrown out of the caches, with a crash after each input, with one at every
 //! step of every commit, and when stores come back from their changelogs alone.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use oncestream_core::Record;
 use oncestream_core::error::BoxError;

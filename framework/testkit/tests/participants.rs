@@ -1,7 +1,7 @@
 //! What takes part in commits beside Kafka: wherever an instance crashes, and whenever the participant
 //! fails, it has what Kafka has committed, and no more.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

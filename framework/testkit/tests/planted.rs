@@ -1,7 +1,7 @@
 //! What the driver's enumeration is worth: with a bug planted into the worker's commit order, restore or
 //! recovery, it fails.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::process::Command;

@@ -4,7 +4,7 @@
 //! What a driver of another shape would hide (several partitions, a commit interval, a restart)
 //! is tested by hand below.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::hash::Hash;
 use std::time::Duration;

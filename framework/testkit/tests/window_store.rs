@@ -1,7 +1,7 @@
 //! A window store in a processor: what it counts and what it has forgotten is the same whatever
 //! crashes, and its changelog has the keys of Kafka Streams and nothing of what expires.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
 
