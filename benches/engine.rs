@@ -5,23 +5,27 @@
 //! `pipeline` is source, `map_values`, filter, sink over records of 100 B. `count` counts records
 //! over a million keys drawn by Zipf's law (s = 1) and commits to a backend every 200,000 records:
 //! every 100 ms at 2 M/s. Caches flush, changelog records are serialised and the backend is
-//! written, as in a worker. `wide` has a cache that holds all keys, `default` the default 10 MiB.
+//! written, as in a worker; `behind` lets batches wait in front of fjall until they have 16 MiB, as the
+//! runtime does. `wide` has a cache that holds all keys, `default` the default 10 MiB.
 
 #![allow(clippy::expect_used)] // A benchmark that cannot run says so and ends.
 
 mod support;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use oncestream::prelude::*;
-use oncestream::state::{Backend, WriteBatch};
-use oncestream_stores::{FjallBackend, FjallOptions, MemoryBackend};
+use oncestream_core::state::{Backend, WriteBatch};
+use oncestream_stores::{FjallBackend, FjallOptions, MemoryBackend, WriteBehind};
 use support::{Counting, DEFAULT_CACHE, count_topology, raw, task, zipf_keys};
 
 /// Holds all keys of `count`.
 const WIDE_CACHE: usize = 512 << 20;
 const RECORDS: usize = 200_000;
+/// What may wait in memory in front of fjall, as in the runtime.
+const WAITING_MAX_BYTES: usize = 16 << 20;
 
 fn pipeline(c: &mut Criterion) {
     let builder = StreamsBuilder::new();
@@ -81,11 +85,16 @@ fn count_zipf(c: &mut Criterion) {
         let memory: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
         count_on(c, &format!("zipf_memory_{name}"), &memory, cache);
         let dir = tempfile::tempdir().expect("a directory");
-        let options = FjallOptions::default();
-        let fjall: Arc<dyn Backend> =
-            Arc::new(FjallBackend::open(dir.path(), &options).expect("a database"));
-        count_on(c, &format!("zipf_fjall_{name}"), &fjall, cache);
+        count_on(c, &format!("zipf_fjall_{name}"), &fjall(dir.path()), cache);
+        let dir = tempfile::tempdir().expect("a directory");
+        let behind: Arc<dyn Backend> =
+            Arc::new(WriteBehind::new(fjall(dir.path()), WAITING_MAX_BYTES));
+        count_on(c, &format!("zipf_behind_{name}"), &behind, cache);
     }
+}
+
+fn fjall(dir: &Path) -> Arc<dyn Backend> {
+    Arc::new(FjallBackend::open(dir, &FjallOptions::default()).expect("a database"))
 }
 
 criterion_group! {

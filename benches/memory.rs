@@ -13,7 +13,7 @@
 mod support;
 
 use oncestream::prelude::*;
-use oncestream::state::{Backend, WriteBatch};
+use oncestream_core::state::{Backend, WriteBatch};
 use oncestream_stores::{FjallBackend, FjallOptions, MemoryBackend};
 use support::{Counting, DEFAULT_CACHE, count_topology, raw, task, zipf_keys};
 

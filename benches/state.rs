@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use oncestream::BoxError;
-use oncestream::state::{
+use oncestream_core::serde::HasSerde;
+use oncestream_core::state::{
     Backend, CacheBudget, KeyValueStore, StateStore, StoreInit, Window, WindowStore, WriteBatch,
 };
-use oncestream_core::serde::HasSerde;
 use oncestream_core::task::{Collector, Outgoing};
 use oncestream_stores::MemoryBackend;
 
@@ -41,6 +41,7 @@ fn init(backend: &MemoryBackend) -> StoreInit {
         keyspace_name: KEYSPACE.into(),
         keyspace: backend.keyspace(KEYSPACE).expect("a keyspace"),
         changelog: None,
+        serde_topic: "store-changelog".into(),
         budget: Rc::new(CacheBudget::new(1 << 30)),
     }
 }

@@ -3,10 +3,11 @@
 use std::hint::black_box;
 use std::rc::Rc;
 
+use oncestream::TaskId;
 use oncestream::prelude::*;
-use oncestream::state::{Backend, CacheBudget};
-use oncestream::{BoxError, Headers, TaskId, Topology};
 use oncestream_core::TopicPartition;
+use oncestream_core::graph::Graph;
+use oncestream_core::state::{Backend, CacheBudget};
 use oncestream_core::task::{
     ChangelogId, Collector, InputId, Outgoing, RawRecord, Task, TaskConfig,
 };
@@ -40,8 +41,9 @@ pub(crate) fn task(topology: &Topology, backend: &dyn Backend, cache: usize) -> 
     let config = TaskConfig::new("bench");
     let budget = Rc::new(CacheBudget::new(cache));
     let inputs = [TopicPartition::new("in", 0)];
+    let graph = Graph::of(topology);
     let task =
-        Task::new(topology, TaskId::new(0, 0), &inputs, &config, backend, &budget, ChangelogId(0))
+        Task::new(graph, TaskId::new(0, 0), &inputs, &config, backend, &budget, ChangelogId(0))
             .expect("the topology is sound");
     let input = task.inputs().map(|(id, _)| id).next().expect("one input");
     (task, input)
@@ -79,11 +81,6 @@ pub(crate) fn zipf_keys(count: usize) -> Vec<String> {
 /// Counts the records of each key.
 pub(crate) fn count_topology() -> Topology {
     let builder = StreamsBuilder::new();
-    builder
-        .stream::<String, Vec<u8>>("in")
-        .group_by_key()
-        .count(Materialized::named("counts"))
-        .to_stream()
-        .to("out");
+    builder.stream::<String, Vec<u8>>("in").group_by_key().count("counts").to_stream().to("out");
     builder.build().expect("a topology")
 }

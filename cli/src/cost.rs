@@ -38,7 +38,7 @@ pub(crate) struct Flags {
     /// localhost:9092].
     #[arg(long, value_name = "HOST:PORT", alias = "bootstrap-server")]
     bootstrap_servers: Option<String>,
-    /// A properties file: how to reach the brokers.
+    /// A properties file that says how to reach the brokers.
     #[arg(long, value_name = "FILE")]
     command_config: Option<PathBuf>,
     /// A setting of all clients, under librdkafka's name; repeat it for more.
@@ -47,22 +47,22 @@ pub(crate) struct Flags {
     /// Records that each producer sends at full speed.
     #[arg(long, default_value_t = 500_000, value_parser = clap::value_parser!(u64).range(1..))]
     records: u64,
-    /// The bytes of a record.
+    /// The size of a record, in bytes.
     #[arg(long, default_value_t = 100)]
     record_bytes: usize,
     /// Records a second while the latency is measured.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
-    /// For how long the latency is measured.
+    /// How long the latency is measured, in seconds.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// How often each producer is measured.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     rounds: u64,
-    /// How often transactional producers commit, in milliseconds, separated by commas.
+    /// The times between two commits of transactional producers, in milliseconds, separated by commas.
     #[arg(long, value_name = "MS", value_delimiter = ',', default_value = "10,100,1000")]
     commit_ms: Vec<u64>,
-    /// Which batches.
+    /// The sizes of batches to measure.
     #[arg(long, value_delimiter = ',', default_value = "small,large")]
     batches: Vec<BatchesFlag>,
     /// Partitions of each topic.
@@ -178,7 +178,7 @@ impl Output {
     fn open(path: &Path) -> anyhow::Result<Self> {
         let is_new = !path.exists();
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(path);
-        let file = file.with_context(|| format!("{} cannot be written", path.display()))?;
+        let file = file.with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self { path: path.to_owned(), file, is_new, written: false })
     }
 

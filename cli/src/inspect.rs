@@ -58,8 +58,8 @@ struct Producers {
 /// Shows the transactional ids that coordinators know, and transactions that hang
 ///
 /// A transaction hangs if it is open in a partition and no coordinator will end it. Readers of committed
-/// records then wait before it for ever. It is found as Apache Kafka's kafka-transactions.sh find-hanging
-/// finds it. The command of Apache Kafka that ends it is printed, and not run.
+/// records then wait before it for ever. The rule is that of Apache Kafka's kafka-transactions.sh
+/// find-hanging. The output has the command of Apache Kafka that ends the transaction; it is not run.
 ///
 /// Rights: Describe on the transactional ids, Read on the topics that are searched. A coordinator tells
 /// only of ids that the user may see: without the right, a transaction that is old and well looks like
@@ -83,8 +83,8 @@ struct Transactions {
     /// Search this partition of the topic alone.
     #[arg(long, value_parser = clap::value_parser!(i32).range(0..), requires = "topic")]
     partition: Option<i32>,
-    /// A transaction may hang once its last record is older: the brokers' transaction.max.timeout.ms, so
-    /// that none that is alive is taken for one.
+    /// A transaction is judged only if its last record is older than this. Give the brokers'
+    /// transaction.max.timeout.ms, so that no live transaction is taken for one that hangs.
     #[arg(long, value_name = "MINUTES", default_value_t = 15)]
     max_transaction_timeout: u32,
 }
@@ -96,9 +96,9 @@ struct Cluster {
     /// localhost:9092].
     #[arg(long, value_name = "HOST:PORT", alias = "bootstrap-servers")]
     bootstrap_server: Option<String>,
-    /// A properties file: how to reach the brokers. It may be an application's.
+    /// A properties file that says how to reach the brokers. It may be an application's own.
     ///
-    /// Known are TLS, SASL PLAIN and SASL SCRAM: security.protocol, sasl.mechanism, sasl.username and
+    /// It may ask for TLS, SASL PLAIN and SASL SCRAM: security.protocol, sasl.mechanism, sasl.username and
     /// sasl.password or sasl.jaas.config, ssl.ca.location (PEM), and request.timeout.ms.
     #[arg(long, value_name = "FILE")]
     command_config: Option<PathBuf>,
@@ -112,7 +112,7 @@ pub(crate) async fn run(flags: Flags) -> anyhow::Result<()> {
     let stopped = stopped()?;
     tokio::select! {
         done = ask(flags) => done,
-        _ = stopped => bail!("stopped before all was answered"),
+        _ = stopped => bail!("stopped before all brokers had answered"),
     }
 }
 
@@ -151,7 +151,10 @@ impl Cluster {
         if let Some(file) = &self.command_config {
             let file = file.to_string_lossy().into_owned();
             if !config.ignored().is_empty() {
-                eprintln!("No effect here, of {file}: {}", config.ignored().join(", "));
+                eprintln!(
+                    "These keys of {file} have no effect here: {}",
+                    config.ignored().join(", ")
+                );
             }
             config = config.command_config(file);
         }
@@ -172,6 +175,6 @@ impl Cluster {
         if missing.len() > MISSING_NAMED {
             lines.push(format!("\n  and {} more", missing.len() - MISSING_NAMED));
         }
-        bail!("this is not all, because not everything could be looked at:{}", lines.concat())
+        bail!("the output is incomplete, because these could not be looked at:{}", lines.concat())
     }
 }

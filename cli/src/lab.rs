@@ -33,13 +33,13 @@ pub(crate) struct Flags {
     /// The chapters to run, one after the other, or `all`.
     #[arg(value_name = "CHAPTER")]
     chapters: Vec<String>,
-    /// Wait for Enter before each piece.
+    /// Wait for Enter before each part of a chapter.
     #[arg(long, requires = "chapters")]
     step: bool,
-    /// Write what is shown as one self-contained HTML page, too.
+    /// Also write the output as one HTML page that needs no other file.
     #[arg(long, value_name = "FILE", requires = "chapters")]
     html: Option<PathBuf>,
-    /// The language: en or ko. Without it, that of the environment if it is Korean, or English.
+    /// The language, en or ko [default: ko if the environment's language is Korean, else en].
     #[arg(long, value_name = "LANGUAGE")]
     lang: Option<Language>,
 }
@@ -170,5 +170,5 @@ fn verdict(runs: &[Run]) -> anyhow::Result<ExitCode> {
     if failed.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    bail!("not all that these chapters claim was so: {}", failed.join(", "))
+    bail!("some claims of these chapters did not hold: {}", failed.join(", "))
 }

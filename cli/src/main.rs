@@ -39,8 +39,8 @@ fn main() -> ExitCode {
 #[tokio::main(flavor = "current_thread")]
 async fn run() -> ExitCode {
     let flags = Flags::parse();
-    // What the client says while it tries is in the error, if it comes to one. The lab breaks things
-    // on purpose, and shows what comes of it itself.
+    // If the command fails, its error has what librdkafka said. The lab breaks things on purpose, and shows
+    // the result itself.
     let unasked = match flags.command {
         Command::Lab(_) => "off",
         _ => "warn,librdkafka=error",
@@ -56,7 +56,7 @@ async fn run() -> ExitCode {
         Command::Snapshot(flags) => done(snapshot::run(&flags)),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("Error: {error:#}");
+        eprintln!("Error: {}", print::in_words(&error));
         ExitCode::FAILURE
     })
 }

@@ -15,15 +15,15 @@ use crate::time;
 /// with the application's id and end in -changelog or -repartition) and, with --state-dir, the state on
 /// this host. Output topics are not touched.
 ///
-/// Stop all instances first; while one runs, nothing is done. State on other hosts may stay: it is
-/// recognised by the ids of the deleted topics, and rebuilt. Only stores without a changelog need
-/// --state-dir on every host.
+/// Stop all instances first; while one runs, the command changes nothing. State on other hosts may stay:
+/// instances recognise it by the ids of the deleted topics, and rebuild it. Only stores without a
+/// changelog need --state-dir on every host.
 ///
-/// A reset that ends midway is completed by running it again with the same flags. Until then
-/// instances refuse to start.
+/// If a reset ends midway, run it again with the same flags. Until it is complete, instances refuse to
+/// start.
 ///
-/// Rights: Read on the group and the input topics, Delete on the internal topics. To see groups whose
-/// ids begin with the application's, Describe on them.
+/// The user needs the right Read on the group and the input topics, Delete on the internal topics, and
+/// Describe on other groups whose ids begin with the application's.
 #[derive(Args)]
 #[command(
     verbatim_doc_comment,
@@ -43,22 +43,22 @@ pub(crate) struct Flags {
     /// localhost:9092].
     #[arg(long, value_name = "HOST:PORT", alias = "bootstrap-servers")]
     bootstrap_server: Option<String>,
-    /// A properties file: how to reach the brokers. It may be the application's own.
+    /// A properties file that says how to reach the brokers. It may be the application's own.
     #[arg(long, value_name = "FILE")]
     command_config: Option<PathBuf>,
-    /// The input topics to set, separated by commas. Others go on from what is committed.
+    /// The input topics to set, separated by commas. Other inputs go on at their committed offsets.
     #[arg(long, value_name = "TOPICS", value_delimiter = ',')]
     input_topics: Vec<String>,
     #[command(flatten)]
     target: Target,
-    /// The internal topics to delete, and no others, separated by commas. Needed where names do not
-    /// tell whose they are: `a-b-c-changelog` may be of application `a` or `a-b`.
+    /// The internal topics to delete, and no others, separated by commas. Needed if a name does not show
+    /// which application a topic belongs to: `a-b-c-changelog` may be of application `a` or `a-b`.
     #[arg(long, value_name = "TOPICS", value_delimiter = ',')]
     internal_topics: Vec<String>,
-    /// Delete the application's directory in this one, which is its `state.dir`.
+    /// The application's `state.dir`: delete the application's directory in it.
     #[arg(long, value_name = "DIRECTORY")]
     state_dir: Option<PathBuf>,
-    /// Do it. Without this flag, what would be done is shown.
+    /// Do it. Without this flag the command only shows what it would do.
     #[arg(long, conflicts_with = "dry_run")]
     yes: bool,
     /// Only show what would be done; the default.
@@ -80,7 +80,7 @@ struct Target {
     /// such as +01:00.
     #[arg(long, value_name = "TIME", value_parser = time::datetime, requires = "input_topics")]
     to_datetime: Option<i64>,
-    /// The first records since so long ago: P1D, PT2H30M.
+    /// The first records of this long ago or later: P1D is a day, PT2H30M two hours and a half.
     #[arg(long, value_name = "DURATION", value_parser = time::ago, requires = "input_topics")]
     by_duration: Option<i64>,
     /// This offset in each partition.
@@ -91,7 +91,7 @@ struct Target {
         requires = "input_topics"
     )]
     to_offset: Option<i64>,
-    /// So many records after what is committed, or before it if negative.
+    /// This many records after the committed offset, or before it if negative.
     #[arg(long, value_name = "N", allow_negative_numbers = true, requires = "input_topics")]
     shift_by: Option<i64>,
 }

@@ -9,12 +9,13 @@ use crate::print::{print, print_json};
 
 /// Shows a producer snapshot of Apache Kafka, field by field
 ///
-/// Such a file, 00000000000000000042.snapshot for instance, lies in the directory of a partition. A
-/// broker writes one when a segment is full and when it stops. It has what the partition knew of its
-/// producers before the offset in its name: with it the broker recognises batches it has seen, and
-/// transactions that are open, without reading the whole log. The file is only read; no broker is asked.
+/// Such a file, 00000000000000000042.snapshot for instance, is in the directory of a partition. A broker
+/// writes one when a segment is full and when the broker stops. The file holds what the partition knew of
+/// its producers before the offset in its name. With it the broker recognises batches that it has seen, and
+/// transactions that are open, without reading the whole log. The command only reads the file; it asks no
+/// broker.
 ///
-/// -1 is Apache Kafka's own sign for nothing. A file that is damaged or is no such snapshot is an error.
+/// Apache Kafka writes -1 where there is nothing. A file that is damaged, or is no such snapshot, is an error.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Flags {

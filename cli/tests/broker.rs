@@ -68,7 +68,7 @@ fn what_cannot_be_is_refused_with_what_to_do() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let error = refused(&["broker", "--port", &port]);
-    assert!(error.contains(&port) && error.contains("Choose another port"), "{error}");
+    assert!(error.contains(&port) && error.contains("choose another port"), "{error}");
     let error = refused(&["broker", "--port", "0", "--set", "num.partition=3"]);
     assert!(error.contains("num.partitions"), "{error}");
     let error = refused(&["broker", "--port", "0", "--set", "num.partitions"]);

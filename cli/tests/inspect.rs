@@ -148,7 +148,7 @@ fn a_configuration_file_is_understood_or_refused_by_its_keys_and_never_quoted() 
     assert_eq!(run(&servers, &[]), (true, String::new()));
     let (success, text) = run(&format!("{servers}commit.interval.ms=100\n"), &[]);
     assert!(success);
-    assert_tells(&text, &["No effect here", "commit.interval.ms"]);
+    assert_tells(&text, &["have no effect here", "commit.interval.ms"]);
     // The flag wins over the file.
     let elsewhere = "bootstrap.servers=127.0.0.1:1\n";
     assert!(run(elsewhere, &["--bootstrap-server", broker.bootstrap_servers()]).0);
@@ -196,7 +196,7 @@ fn what_could_not_be_looked_at_is_named_after_the_rest_and_fails() {
         assert!(!status.success());
         assert_tells(&String::from_utf8(stdout).unwrap(), &["word-count-0", "Ongoing"]);
         let stderr = String::from_utf8(stderr).unwrap();
-        assert_tells(&stderr, &["not all", "lines-0: NotLeaderOrFollower", "lines-1: "]);
+        assert_tells(&stderr, &["incomplete", "lines-0: NotLeaderOrFollower", "lines-1: "]);
     }
 }
 

@@ -78,7 +78,7 @@ fn what_cannot_be_is_refused_before_a_chapter_runs() {
     for place in [missing.as_path(), folder.path(), Path::new("/dev/null")] {
         let place = place.to_str().unwrap();
         let error = refused(&[FIRST, "--html", place]);
-        assert!(error.contains(place) && error.contains("cannot be written"), "{error}");
+        assert!(error.contains(place) && error.contains("cannot write the page"), "{error}");
     }
     for arguments in [&["--html", "page.html"][..], &["--step"], &[FIRST, "--lang", "tlh"]] {
         let Output { status, stderr, .. } = oncestream(arguments).output().unwrap();

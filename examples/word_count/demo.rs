@@ -104,7 +104,7 @@ fn feed(servers: &str, topic: &str) -> anyhow::Result<()> {
 /// Feeds the text, shows the progress, prints the most frequent words, stops the application.
 pub(crate) async fn run(
     servers: &str,
-    streams: Streams,
+    streams: StreamsClientBuilder,
     input: &str,
     output: &str,
 ) -> anyhow::Result<()> {
@@ -115,7 +115,7 @@ pub(crate) async fn run(
     let words: i64 = TEXT.lines().map(|l| l.split_whitespace().count() as i64).sum();
     let goal = counts.total + words;
 
-    streams.start().await?;
+    let streams = streams.start().await?;
     let watched = streams.clone();
     let lines = TEXT.lines().count();
     println!("Feeding {lines} lines, {words} words, of Newton's Opticks to topic {input}.");

@@ -13,7 +13,6 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use oncestream::Topology;
 use oncestream::prelude::*;
 use oncestream_broker::Broker;
 
@@ -42,7 +41,7 @@ fn word_count(input: &str, output: &str) -> anyhow::Result<Topology> {
         .stream::<Option<Vec<u8>>, String>(input)
         .flat_map_values(|line| line.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>())
         .group_by(|_, word| word.clone())
-        .count(Materialized::named("counts"))
+        .count("counts")
         .to_stream()
         .to(output);
     Ok(builder.build()?)
@@ -97,13 +96,13 @@ async fn run(flags: Flags) -> anyhow::Result<()> {
         Some(input) => {
             demo::create_topics(&servers, &[(&flags.output, 4)]).await?;
             println!("Counting the words of {input} into {}. Ctrl-C stops.", flags.output);
-            let streams = Streams::new(word_count(input, &flags.output)?, config)?;
+            let streams = Streams::builder(word_count(input, &flags.output)?, config);
             streams.run_until(shutdown_signal()).await?;
         }
         None => {
             let input = format!("{}-lines", flags.output);
             demo::create_topics(&servers, &[(&input, 4), (&flags.output, 4)]).await?;
-            let streams = Streams::new(word_count(&input, &flags.output)?, config)?;
+            let streams = Streams::builder(word_count(&input, &flags.output)?, config);
             demo::run(&servers, streams, &input, &flags.output).await?;
         }
     }

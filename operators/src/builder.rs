@@ -1,13 +1,14 @@
-//! Where a topology begins: sources, tables, and `build`.
+//! Where a topology begins: sources, stores, and `build`.
 
-use std::sync::Arc;
+use std::fmt;
 
 use oncestream_core::error::TopologyError;
-use oncestream_core::graph::{SourceTopics, TopicRef, Topology};
-use oncestream_core::serde::HasSerde;
+use oncestream_core::graph::{Graph, Topology};
+use oncestream_core::state::Kind;
 
-use crate::dsl::{Data, Dsl};
-use crate::options::Consumed;
+use crate::dsl::{Data, Dsl, StoreKey};
+use crate::options::{Consumed, Materialized};
+use crate::processor::StoreRef;
 use crate::stream::KStream;
 
 /// Builds a topology.
@@ -21,7 +22,7 @@ use crate::stream::KStream;
 /// let builder = StreamsBuilder::new();
 /// builder.stream::<String, String>("in").filter(|_, v| !v.is_empty()).to("out");
 /// let topology = builder.build().unwrap();
-/// assert_eq!(topology.nodes().len(), 3);
+/// assert_eq!(topology.sink_topics(), ["out".into()].into());
 /// ```
 #[derive(Default)]
 pub struct StreamsBuilder {
@@ -34,71 +35,81 @@ impl StreamsBuilder {
         Self::default()
     }
 
-    /// A stream of the records of one topic, with the serdes of the types.
+    /// Refuses generated names where a change of the topology would lose data: [`Self::build`] then
+    /// fails with [`TopologyError::GeneratedNames`] if a store or a repartition topic has one. It is
+    /// Kafka Streams' `ensure.explicit.internal.resource.naming`.
     ///
-    /// Streams on one topic are one source, as in Kafka Streams:
+    /// A generated name has a number in it, and an operator that is added before it moves the number.
+    /// The application then begins with a new store and a new topic, and the old ones stay behind.
     ///
     /// ```
-    /// use oncestream_operators::StreamsBuilder;
+    /// use oncestream_operators::{Materialized, StreamsBuilder};
+    /// let builder = StreamsBuilder::new().explicit_names();
+    /// builder.stream::<String, i64>("in").group_by_key().count(Materialized::new());
+    /// let error = builder.build().unwrap_err().to_string();
+    /// assert!(error.contains("`KSTREAM-AGGREGATE-STATE-STORE-0000000001`"), "{error}");
+    /// ```
+    #[must_use]
+    pub fn explicit_names(self) -> Self {
+        self.dsl.ask_for_names();
+        self
+    }
+
+    /// A stream of the records of a topic, of several, or of every topic that matches a pattern.
+    ///
+    /// ```
+    /// use oncestream_operators::{Consumed, StreamsBuilder, Topics};
     /// let builder = StreamsBuilder::new();
     /// builder.stream::<String, i64>("in").filter(|_, v| *v < 0).to("losses");
+    /// // Streams on one topic are one source, as in Kafka Streams.
     /// builder.stream::<String, i64>("in").filter(|_, v| *v > 0).to("gains");
-    /// assert_eq!(builder.build().unwrap().nodes().len(), 5);
+    /// builder.stream::<String, i64>(["north", "south"]).to("both");
+    /// builder.stream::<String, i64>(Topics::pattern("clicks-.*")).to("all-clicks");
+    /// let by_value = Consumed::<String, i64>::new("readings").timestamp_extractor(|r, _| r.value);
+    /// builder.stream(by_value).to("in-their-time");
+    /// assert!(builder.build().is_ok());
     /// ```
-    pub fn stream<K: Data + HasSerde, V: Data + HasSerde>(&self, topic: &str) -> KStream<K, V> {
-        self.stream_with(topic, Consumed::new())
-    }
-
-    /// A stream of the records of one topic.
-    pub fn stream_with<K: Data, V: Data>(
-        &self,
-        topic: &str,
-        consumed: Consumed<K, V>,
-    ) -> KStream<K, V> {
-        self.stream_of_topics(&[topic], consumed)
-    }
-
-    /// A stream of the records of several topics, without an order between them.
-    pub fn stream_of_topics<K: Data, V: Data>(
-        &self,
-        topics: &[&str],
-        consumed: Consumed<K, V>,
-    ) -> KStream<K, V> {
-        let topics = topics.iter().map(|t| TopicRef::User((*t).into())).collect();
-        self.source(SourceTopics::Topics(topics), consumed)
-    }
-
-    /// A stream of the records of every topic whose whole name matches a regular expression,
-    /// among them topics that are created later. There may be none yet.
-    ///
-    /// No topic may be matched by two patterns of a topology, or by a pattern and a name, and no
-    /// pattern may match what the application writes: its outputs, its internal topics, its
-    /// dead-letter topic.
-    pub fn stream_of_pattern<K: Data, V: Data>(
-        &self,
-        pattern: &str,
-        consumed: Consumed<K, V>,
-    ) -> KStream<K, V> {
-        self.source(SourceTopics::Pattern(Arc::from(pattern)), consumed)
-    }
-
-    fn source<K: Data, V: Data>(
-        &self,
-        topics: SourceTopics,
-        consumed: Consumed<K, V>,
-    ) -> KStream<K, V> {
+    pub fn stream<K: Data, V: Data>(&self, consumed: impl Into<Consumed<K, V>>) -> KStream<K, V> {
+        let consumed = consumed.into();
         let name = self.dsl.name(consumed.name.as_ref(), "KSTREAM-SOURCE-");
-        let node = self.dsl.source(&name, topics, consumed).node;
+        let node = self.dsl.source(&name, consumed).node;
         KStream::new(self.dsl.clone(), node, false)
+    }
+
+    /// Adds a store for processors, and gives what [`KStream::process`] and
+    /// [`KStream::process_values`] connect it by.
+    ///
+    /// ```
+    /// use oncestream_operators::processor::StoreRef;
+    /// use oncestream_operators::StreamsBuilder;
+    /// let builder = StreamsBuilder::new();
+    /// let seen: StoreRef<String, i64> = builder.add_state_store("seen");
+    /// assert_eq!(seen.name(), "seen");
+    /// ```
+    pub fn add_state_store<K: StoreKey, V: Data, Kd: Kind<K, Key: StoreKey>>(
+        &self,
+        store: impl Into<Materialized<K, V, Kd>>,
+    ) -> StoreRef<K, V, Kd> {
+        let store = store.into();
+        let name = store.store_name(&self.dsl, "KSTREAM-PROCESSOR-");
+        store.add_to(&self.dsl, &name);
+        StoreRef::new(&name.name, self.dsl.identity())
     }
 
     /// Checks the topology. What is added to streams and tables of this builder afterwards
     /// is in no topology.
     ///
     /// # Errors
-    /// A name used twice, a cycle, an unknown store, no source; a topic that is read twice in
-    /// different ways, or by a name and a pattern; a pattern that matches an output.
+    /// A name used twice, or for nothing; a cycle, no source; a topic that is read twice in
+    /// different ways, or by a name and a pattern; a pattern that matches an output; a handle or a
+    /// store of another builder.
     pub fn build(self) -> Result<Topology, TopologyError> {
-        self.dsl.take_graph().build()
+        self.dsl.take_graph().build().map(Graph::into_topology)
+    }
+}
+
+impl fmt::Debug for StreamsBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamsBuilder").finish_non_exhaustive()
     }
 }

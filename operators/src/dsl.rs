@@ -1,26 +1,72 @@
 //! The graph under construction, shared by the handles of one builder, and its names.
+//!
+//! Names are generated as in Kafka Streams, with the numbers it uses up. What is named by a call that
+//! comes after its node was made (`materialized`, `grouped`) is renamed, so that it reads as if the
+//! name had been there at once.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
-use oncestream_core::graph::GraphBuilder;
+use oncestream_core::error::TopologyError;
+use oncestream_core::graph::{GraphBuilder, NodeId};
 
 use crate::options::Named;
 use crate::sources::SharedSource;
 
-/// What a type needs to travel through a topology. Keys and values of every operator have it.
-pub trait Data: Clone + 'static {}
-impl<T: Clone + 'static> Data for T {}
+/// What a type needs to travel through a topology. Keys and values of every operator have it: they
+/// may be cloned, sent to another thread, and borrow nothing.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a key or a value of a stream",
+    label = "this type is not `Clone + Send + 'static`",
+    note = "keys and values are cloned, and may be sent to another thread: use `Arc` instead of `Rc`, and owned data instead of references"
+)]
+pub trait Data: Clone + Send + 'static {}
+impl<T: Clone + Send + 'static> Data for T {}
 
 /// What a type needs to be the key of a store.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the key of a store",
+    label = "this type is not `Hash + Eq`",
+    note = "derive `Hash`, `PartialEq` and `Eq` for the key, or take another key with `select_key` or `group_by`"
+)]
 pub trait StoreKey: Data + std::hash::Hash + Eq {}
 impl<T: Data + std::hash::Hash + Eq> StoreKey for T {}
 
 #[derive(Default)]
 struct State {
     graph: GraphBuilder,
-    next_index: usize,
+    /// The prefixes of the generated names, by their numbers.
+    prefixes: Vec<String>,
     sources: Vec<SharedSource>,
+    /// Names for operators that are still to be called, or were.
+    named: Vec<Rc<Pending>>,
+    generated_stores: Vec<String>,
+    generated_repartitions: Vec<String>,
+    explicit_names: bool,
+    identity: BuilderIdentity,
+}
+
+/// Tells one builder from another, by where it points to.
+pub(crate) type BuilderIdentity = Arc<()>;
+
+/// A name that waits for its operator.
+struct Pending {
+    name: Named,
+    taken: Cell<bool>,
+}
+
+/// The name of the operator that is called next, if it was given one.
+#[derive(Clone, Default)]
+pub(crate) struct NextName(Option<Rc<Pending>>);
+
+impl NextName {
+    /// The name, for an operator that bears it.
+    pub(crate) fn take(&self) -> Option<&Named> {
+        let pending = self.0.as_ref()?;
+        pending.taken.set(true);
+        Some(&pending.name)
+    }
 }
 
 /// A handle on the graph under construction.
@@ -44,9 +90,52 @@ impl Dsl {
 
     pub(crate) fn generated(&self, prefix: &str) -> String {
         let mut state = self.0.borrow_mut();
-        let index = state.next_index;
-        state.next_index += 1;
-        format!("{prefix}{index:010}")
+        let generated = numbered(prefix, state.prefixes.len());
+        state.prefixes.push(prefix.to_owned());
+        generated
+    }
+
+    /// The number of the next generated name.
+    pub(crate) fn next_number(&self) -> usize {
+        self.0.borrow().prefixes.len()
+    }
+
+    /// Gives back the number of a generated name that turned out not to be needed: the nodes behind
+    /// it move up. Not if a name was made since `until`, which was [`Self::next_number`] then.
+    pub(crate) fn give_back(&self, number: usize, until: usize) {
+        let mut state = self.0.borrow_mut();
+        let State { graph, prefixes, .. } = &mut *state;
+        if prefixes.len() != until || number >= until {
+            return;
+        }
+        prefixes.remove(number);
+        for (at, prefix) in prefixes.iter().enumerate().skip(number) {
+            if let Some(node) = graph.find(&numbered(prefix, at + 1)) {
+                graph.rename(node, &numbered(prefix, at));
+            }
+        }
+    }
+
+    /// A name for the operator that is called next; `build` says so if none is.
+    pub(crate) fn next_name(&self, name: impl Into<Named>) -> NextName {
+        let pending = Rc::new(Pending { name: name.into(), taken: Cell::new(false) });
+        self.0.borrow_mut().named.push(pending.clone());
+        NextName(Some(pending))
+    }
+
+    /// A store has a generated name.
+    pub(crate) fn note_generated_store(&self, name: &str) {
+        self.0.borrow_mut().generated_stores.push(name.to_owned());
+    }
+
+    /// A repartition topic has a generated name.
+    pub(crate) fn note_generated_repartition(&self, name: &str) {
+        self.0.borrow_mut().generated_repartitions.push(name.to_owned());
+    }
+
+    /// Refuses generated names of stores and topics at the end.
+    pub(crate) fn ask_for_names(&self) {
+        self.0.borrow_mut().explicit_names = true;
     }
 
     /// True for handles of one builder.
@@ -54,8 +143,21 @@ impl Dsl {
         Rc::ptr_eq(&self.0, &other.0)
     }
 
+    pub(crate) fn identity(&self) -> BuilderIdentity {
+        self.0.borrow().identity.clone()
+    }
+
     pub(crate) fn graph<R>(&self, f: impl FnOnce(&mut GraphBuilder) -> R) -> R {
         f(&mut self.0.borrow_mut().graph)
+    }
+
+    pub(crate) fn fail(&self, fault: TopologyError) {
+        self.graph(|g| g.fail(fault));
+    }
+
+    /// For errors and `Debug`. A node of a builder that was built has none.
+    pub(crate) fn node_name(&self, node: NodeId) -> String {
+        self.graph(|g| g.node_name(node).map_or_else(|| "built".to_owned(), ToString::to_string))
     }
 
     /// What `found` makes of the source that `is_it` finds.
@@ -71,9 +173,21 @@ impl Dsl {
         self.0.borrow_mut().sources.push(source);
     }
 
+    /// The graph, with the faults that only the end shows. What comes later is in no topology.
     pub(crate) fn take_graph(&self) -> GraphBuilder {
-        let mut state = self.0.borrow_mut();
-        state.sources.clear();
-        std::mem::take(&mut state.graph)
+        let state = std::mem::take(&mut *self.0.borrow_mut());
+        let mut graph = state.graph;
+        if let Some(unused) = state.named.iter().find(|pending| !pending.taken.get()) {
+            graph.fail(TopologyError::UnusedName { name: unused.name.as_str().to_owned() });
+        }
+        let (stores, repartitions) = (state.generated_stores, state.generated_repartitions);
+        if state.explicit_names && !(stores.is_empty() && repartitions.is_empty()) {
+            graph.fail(TopologyError::GeneratedNames { stores, repartitions });
+        }
+        graph
     }
+}
+
+fn numbered(prefix: &str, number: usize) -> String {
+    format!("{prefix}{number:010}")
 }

@@ -123,18 +123,17 @@ pub(crate) struct SourceHandle {
 }
 
 impl Dsl {
-    /// The source of these topics: the one that is there, or a new one of that name.
+    /// The source of the topics: the one that is there, or a new one of that name.
     ///
     /// A source drops null keys only if all that share it do: what one reader must not miss is
     /// passed on, and the key's serde says what a null means.
     pub(crate) fn source<K: Data, V: Data>(
         &self,
         name: &str,
-        topics: SourceTopics,
-        consumed: Consumed<K, V>,
+        mut consumed: Consumed<K, V>,
     ) -> SourceHandle {
         let reader = Reader::new(&consumed);
-        let topics = each_once(topics);
+        let topics = each_once(std::mem::take(&mut consumed.topics).0);
         let known = self.find_source(
             |source| same_topics(&source.topics, &topics),
             |source| {
@@ -150,7 +149,7 @@ impl Dsl {
         );
         if let Some((handle, fault)) = known {
             if let Some(fault) = fault {
-                self.graph(|g| g.fail(fault));
+                self.fail(fault);
             }
             return handle;
         }
@@ -196,7 +195,7 @@ fn same_topics(first: &SourceTopics, second: &SourceTopics) -> bool {
     }
 }
 
-fn told(topics: &SourceTopics) -> String {
+pub(crate) fn told(topics: &SourceTopics) -> String {
     match topics {
         SourceTopics::Topics(topics) => {
             let names: Vec<String> =

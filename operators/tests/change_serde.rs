@@ -1,7 +1,11 @@
 //! The bytes of a [`Change`] against those of Kafka's `ChangedSerializer` (`data/Describe.java`).
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test may panic.
 
-use oncestream_core::serde::{HasSerde, Serde};
+use std::sync::Arc;
+
+use oncestream_core::serde::{
+    DeserializeContext, HasSerde, Part, Serde, SerializeContext, fn_serde_in,
+};
 use oncestream_operators::{Change, ChangeSerde};
 
 fn hex(bytes: &[u8]) -> String {
@@ -54,4 +58,27 @@ fn a_null_inside_the_change_is_an_absent_half() {
     let mut out = Vec::new();
     serde.serialize(&Change { new: Some(None), old: Some(Some("a".into())) }, &mut out).unwrap();
     assert_eq!(out, b"a\x00");
+}
+
+#[test]
+fn both_values_are_told_where_the_change_is() {
+    let serde = ChangeSerde::new(Arc::new(fn_serde_in(
+        |ctx, _: &String, out| {
+            out.extend_from_slice(ctx.topic().as_bytes());
+            Ok(())
+        },
+        |ctx, _| Ok(format!("{} of {}", ctx.part(), ctx.topic())),
+    )));
+    let mut out = Vec::new();
+    let change = Change { new: Some("n".to_owned()), old: Some("o".to_owned()) };
+    let mut ctx = SerializeContext::new("changes", Part::Value);
+    serde.serialize_in(&mut ctx, &change, &mut out).unwrap();
+    assert_eq!(out, b"\x0echangeschanges\x02");
+    for bytes in [&b"\x02no\x02"[..], b"n\x01", b"o\x00"] {
+        let read = serde.deserialize_in(&DeserializeContext::new("changes", Part::Value), bytes);
+        let Change { new, old } = read.unwrap();
+        for value in [new, old].into_iter().flatten() {
+            assert_eq!(value, "value of changes");
+        }
+    }
 }

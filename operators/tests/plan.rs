@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oncestream_core::error::TopologyError;
-use oncestream_core::graph::{InternalTopics, Topology};
-use oncestream_operators::{Consumed, KStream, Materialized, Repartitioned, StreamsBuilder};
+use oncestream_core::graph::{Graph, InternalTopics, Topology};
+use oncestream_operators::{KStream, Repartitioned, StreamsBuilder, Topics};
 
 const CHANGELOG: &str = "app-counts-changelog";
 const REPARTITION: &str = "app-counts-repartition";
@@ -14,7 +14,7 @@ const REPARTITION: &str = "app-counts-repartition";
 fn plan(topology: &Topology, there: &[(&str, i32)]) -> Result<InternalTopics, TopologyError> {
     let there: BTreeMap<Arc<str>, i32> =
         there.iter().map(|(topic, n)| (Arc::from(*topic), *n)).collect();
-    topology.internal_topics("app", &there)
+    Graph::of(topology).internal_topics("app", &there)
 }
 
 /// What is to be there, by name, and what waits.
@@ -36,14 +36,14 @@ fn waiting(topics: &[&str]) -> (Vec<(String, i32)>, Vec<String>) {
 }
 
 fn pattern(b: &StreamsBuilder) -> KStream<String, i64> {
-    b.stream_of_pattern("in-.*", Consumed::new())
+    b.stream(Topics::pattern("in-.*"))
 }
 
 fn counting(of: impl Fn(&StreamsBuilder) -> KStream<String, i64>, by: bool) -> Topology {
     let b = StreamsBuilder::new();
     let stream = of(&b);
     let grouped = if by { stream.group_by(|k, _| k.clone()) } else { stream.group_by_key() };
-    grouped.count(Materialized::named("counts"));
+    grouped.count("counts");
     b.build().unwrap()
 }
 
@@ -64,9 +64,7 @@ fn what_is_below_a_pattern_without_a_topic_waits_with_it() {
     assert_eq!(planned(&topology, &[("in-1", 3)]), both);
 
     // Two repartition topics, one behind the other.
-    let again = |b: &StreamsBuilder| {
-        pattern(b).repartition(Repartitioned::named("first")).map(|k, v| (k, v))
-    };
+    let again = |b: &StreamsBuilder| pattern(b).repartition("first").map(|k, v| (k, v));
     let topology = counting(again, true);
     let all = ["app-counts-changelog", "app-counts-repartition", "app-first-repartition"];
     assert_eq!(planned(&topology, &[]), waiting(&all));
@@ -118,14 +116,14 @@ fn topics_of_a_stateful_pattern_have_equal_partitions() {
 #[test]
 fn a_repartition_topic_takes_the_count_of_the_topics_it_meets_in_a_store() {
     let b = StreamsBuilder::new();
-    let moved = b.stream::<String, i64>("other").repartition(Repartitioned::named("counts"));
-    moved.merge(&b.stream("named")).group_by_key().count(Materialized::named("counts"));
+    let moved = b.stream::<String, i64>("other").repartition("counts");
+    moved.merge(&b.stream("named")).group_by_key().count("counts");
     let topology = b.build().unwrap();
     let both = known(&[(CHANGELOG, 2), (REPARTITION, 2)]);
     assert_eq!(planned(&topology, &[("named", 2), ("other", 5)]), both);
     // Without a store nothing meets.
     let b = StreamsBuilder::new();
-    let moved = b.stream::<String, i64>("other").repartition(Repartitioned::named("counts"));
+    let moved = b.stream::<String, i64>("other").repartition("counts");
     moved.merge(&b.stream("named")).to("out");
     let alone = known(&[(REPARTITION, 5)]);
     assert_eq!(planned(&b.build().unwrap(), &[("named", 2), ("other", 5)]), alone);

@@ -10,60 +10,73 @@ use std::time::Duration;
 use oncestream_core::error::{BoxError, TaskError, TopologyError};
 use oncestream_core::task::{PunctuationType, ScheduleId};
 use oncestream_core::{Record, TimestampMs};
-use oncestream_operators::processor::{Processor, ProcessorContext, ProcessorError, StoreHandle};
-use oncestream_operators::{KStream, KeyValueStoreBuilder, StreamsBuilder};
+use oncestream_operators::StreamsBuilder;
+use oncestream_operators::processor::{
+    FixedKeyProcessor, FixedKeyProcessorContext, FixedKeyRecord, Processor, ProcessorContext,
+    ProcessorError, StoreHandle,
+};
 use support::Run;
 
-type Ctx<'a> = ProcessorContext<'a, String, i64>;
-
 /// Sums in a store, tells them at 10 ms of stream time once, and at each second of wall clock.
-#[derive(Default)]
 struct Sums {
-    store: Option<StoreHandle<String, i64>>,
+    sums: StoreHandle<String, i64>,
     once: Option<ScheduleId>,
 }
 
-impl Processor<String, i64, String, i64> for Sums {
-    fn init(&mut self, ctx: &mut Ctx<'_>) -> Result<(), BoxError> {
-        self.store = Some(ctx.store("sums")?);
-        self.once = Some(ctx.schedule(Duration::from_millis(10), PunctuationType::StreamTime));
-        ctx.schedule(Duration::from_secs(1), PunctuationType::WallClockTime);
-        Ok(())
+impl Sums {
+    fn new(sums: StoreHandle<String, i64>) -> Self {
+        Self { sums, once: None }
     }
 
-    fn process(&mut self, ctx: &mut Ctx<'_>, r: Record<String, i64>) -> Result<(), BoxError> {
-        let store = self.store.as_ref().ok_or("no store")?;
-        let at = ctx.record_metadata().ok_or("a record has an origin")?;
-        assert_eq!(&*at.topic, "in");
-        match r.value {
-            0 => drop(store.delete(&r.key)?),
-            v => store.put(r.key.clone(), store.get(&r.key)?.unwrap_or(0) + v)?,
-        }
-        Ok(())
-    }
-
-    fn punctuate(
+    fn tell_once(
         &mut self,
-        ctx: &mut Ctx<'_>,
-        schedule: ScheduleId,
+        ctx: &mut ProcessorContext<'_, Self>,
+        timestamp: TimestampMs,
+    ) -> Result<(), BoxError> {
+        ctx.cancel(self.once.take().ok_or("it is called once")?);
+        self.tell(ctx, timestamp)
+    }
+
+    fn tell(
+        &mut self,
+        ctx: &mut ProcessorContext<'_, Self>,
         timestamp: TimestampMs,
     ) -> Result<(), BoxError> {
         assert!(ctx.record_metadata().is_none());
-        let store = self.store.as_ref().ok_or("no store")?;
-        for (key, sum) in store.all()? {
+        for entry in self.sums.all() {
+            let (key, sum) = entry?;
             ctx.forward_to("sink", Record::new(key, sum, timestamp))?;
-        }
-        if Some(schedule) == self.once {
-            ctx.cancel(schedule);
         }
         Ok(())
     }
 }
 
-fn with_store() -> StreamsBuilder {
-    let b = StreamsBuilder::new();
-    b.add_state_store(KeyValueStoreBuilder::<String, i64>::named("sums"));
-    b
+impl Processor for Sums {
+    type KeyIn = String;
+    type ValueIn = i64;
+    type KeyOut = String;
+    type ValueOut = i64;
+
+    fn init(&mut self, ctx: &mut ProcessorContext<'_, Self>) -> Result<(), BoxError> {
+        let ten_ms = Duration::from_millis(10);
+        self.once = Some(ctx.schedule(ten_ms, PunctuationType::StreamTime, Self::tell_once));
+        ctx.schedule(Duration::from_secs(1), PunctuationType::WallClockTime, Self::tell);
+        Ok(())
+    }
+
+    fn process(
+        &mut self,
+        ctx: &mut ProcessorContext<'_, Self>,
+        r: Record<String, i64>,
+    ) -> Result<(), BoxError> {
+        let at = ctx.record_metadata().ok_or("a record has an origin")?;
+        assert_eq!(&*at.topic, "in");
+        match r.value {
+            0 => drop(self.sums.delete(&r.key)?),
+            v => drop(self.sums.update(&r.key, |sum| sum.unwrap_or(0) + v)?),
+        }
+        Ok(())
+    }
 }
 
 fn run(builder: StreamsBuilder) -> Run {
@@ -72,9 +85,9 @@ fn run(builder: StreamsBuilder) -> Run {
 
 #[test]
 fn a_processor_has_its_store_its_schedules_and_its_children() {
-    let b = with_store();
-    let sums: KStream<String, i64> =
-        b.stream::<String, i64>("in").process(Sums::default, &["sums"]);
+    let b = StreamsBuilder::new();
+    let sums = b.add_state_store("sums");
+    let sums = b.stream::<String, i64>("in").process(&sums, Sums::new);
     sums.to("other");
     sums.named("sink").to("out");
     let mut run = run(b);
@@ -97,40 +110,224 @@ fn a_processor_has_its_store_its_schedules_and_its_children() {
 #[test]
 fn each_task_gets_a_processor_of_its_own() {
     static MADE: AtomicUsize = AtomicUsize::new(0);
-    let b = with_store();
-    let supplier = || {
+    let b = StreamsBuilder::new();
+    let sums = b.add_state_store("sums");
+    let supplier = |sums| {
         MADE.fetch_add(1, Ordering::Relaxed);
-        Sums::default()
+        Sums::new(sums)
     };
-    b.stream::<String, i64>("in").process(supplier, &["sums"]).to("out");
+    b.stream::<String, i64>("in").process(&sums, supplier).to("out");
     let topology = b.build().unwrap();
     let _tasks = (Run::new(&topology).unwrap(), Run::new(&topology).unwrap());
     assert_eq!(MADE.load(Ordering::Relaxed), 2);
 }
 
 #[test]
-fn a_store_that_is_not_connected_or_of_other_types_is_a_typed_error() {
-    let not_connected = with_store();
-    not_connected.stream::<String, i64>("in").named("p").process(Sums::default, &[]).to("out");
-    let other_types = StreamsBuilder::new();
-    other_types.add_state_store(KeyValueStoreBuilder::<String, String>::named("sums"));
-    other_types.stream::<String, i64>("in").named("p").process(Sums::default, &["sums"]).to("out");
-    for builder in [not_connected, other_types] {
-        let error = run(builder).init().unwrap_err();
-        let TaskError::Processor { node, source } = error else { panic!("{error}") };
-        assert_eq!(node, "p");
-        let Some(TopologyError::StoreType { store, .. }) = source.downcast_ref() else {
-            panic!("{source}")
+fn a_store_of_another_builder_or_of_one_that_is_built_is_refused() {
+    for is_built in [false, true] {
+        let b = StreamsBuilder::new();
+        // It has a store of that name, too.
+        let own = b.add_state_store("sums");
+        let other = StreamsBuilder::new();
+        let stranger = other.add_state_store::<String, i64, _>("sums");
+        if is_built {
+            drop(other.build());
+        }
+        b.stream::<String, i64>("in").named("p").process((&own, &stranger), |(s, _)| Sums::new(s));
+        assert_eq!(b.build().unwrap_err(), TopologyError::ForeignHandle { node: "p".into() });
+    }
+}
+
+#[test]
+fn a_processor_may_use_six_stores_and_those_of_tables() {
+    struct All {
+        total: StoreHandle<String, i64>,
+        others: Vec<StoreHandle<String, i64>>,
+    }
+
+    impl Processor for All {
+        type KeyIn = String;
+        type ValueIn = i64;
+        type KeyOut = String;
+        type ValueOut = i64;
+
+        fn process(
+            &mut self,
+            ctx: &mut ProcessorContext<'_, Self>,
+            r: Record<String, i64>,
+        ) -> Result<(), BoxError> {
+            let mut sum = self.total.get(&r.key)?.unwrap_or(0);
+            for store in &self.others {
+                sum += store.update(&r.key, |n| n.unwrap_or(0) + r.value)?.unwrap_or(0);
+            }
+            Ok(ctx.forward(r.with_value(sum))?)
+        }
+    }
+
+    let b = StreamsBuilder::new();
+    let stream = b.stream::<String, i64>("in");
+    // It is there first, so it is counted first.
+    let total = stream.group_by_key().aggregate(|| 0, |_, v, sum: i64| sum + 100 * v, "total");
+    let [s1, s2, s3, s4, s5] = ["1", "2", "3", "4", "5"].map(|name| b.add_state_store(name));
+    let supplier = |(total, s1, s2, s3, s4, s5)| All { total, others: vec![s1, s2, s3, s4, s5] };
+    stream.process((&total.store(), &s1, &s2, &s3, &s4, &s5), supplier).to("out");
+    let mut run = run(b);
+    for _ in 0..2 {
+        run.pipe("in", Some("k".to_owned()), Some(2_i64), 0).unwrap();
+    }
+    let out: Vec<_> = run.on::<String, i64>("out").into_iter().map(|(_, v)| v).collect();
+    assert_eq!(out, [Some(200 + 10), Some(400 + 20)]);
+}
+
+#[test]
+fn the_store_of_a_table_without_one_is_made_or_refused() {
+    let b = StreamsBuilder::new();
+    let table = b.table::<String, i64>("in");
+    assert_eq!(table.store().name(), "in-STATE-STORE-0000000000");
+    assert_eq!(table.store().name(), "in-STATE-STORE-0000000000");
+    assert_eq!(b.build().unwrap().store_names().len(), 1);
+
+    let b = StreamsBuilder::new();
+    let filtered = b.table::<String, i64>("in").named("some").filter(|_, v| *v > 0);
+    filtered.store();
+    assert_eq!(b.build().unwrap_err(), TopologyError::NoStore { node: "some".into() });
+}
+
+/// What a processor does with its store for a record.
+type Act = fn(&StoreHandle<String, i64>, Record<String, i64>) -> Result<String, BoxError>;
+
+struct Acting {
+    act: Act,
+    store: StoreHandle<String, i64>,
+}
+
+impl Processor for Acting {
+    type KeyIn = String;
+    type ValueIn = i64;
+    type KeyOut = String;
+    type ValueOut = String;
+
+    fn process(
+        &mut self,
+        ctx: &mut ProcessorContext<'_, Self>,
+        r: Record<String, i64>,
+    ) -> Result<(), BoxError> {
+        let told = (self.act)(&self.store, r.clone())?;
+        Ok(ctx.forward(r.with_value(told))?)
+    }
+}
+
+/// What is told for each of these records.
+fn act(act: Act, records: &[(&str, i64)]) -> Result<Vec<String>, TaskError> {
+    let b = StreamsBuilder::new();
+    let store = b.add_state_store("store");
+    b.stream::<String, i64>("in").process(&store, move |store| Acting { act, store }).to("out");
+    let mut run = run(b);
+    for (key, value) in records {
+        run.pipe("in", Some((*key).to_owned()), Some(*value), 7)?;
+    }
+    let out = run.on::<String, String>("out").into_iter();
+    Ok(out.map(|(_, told)| told.unwrap()).collect())
+}
+
+#[test]
+fn an_update_reads_and_writes_at_once_and_none_deletes() {
+    let update: Act = |store, r| {
+        let new = store.update(&r.key, |old| match r.value {
+            0 => None,
+            v => Some(old.unwrap_or(100) + v),
+        })?;
+        assert_eq!(new, store.get(&r.key)?);
+        let time = store.get_with_timestamp(&r.key)?.map(|found| found.timestamp);
+        Ok(format!("{new:?} {time:?}"))
+    };
+    let told = act(update, &[("k", 1), ("k", 2), ("k", 0), ("k", 3)]).unwrap();
+    assert_eq!(told, ["Some(101) Some(7)", "Some(103) Some(7)", "None None", "Some(103) Some(7)"]);
+}
+
+#[test]
+fn a_store_that_is_used_within_its_own_update_is_an_error_that_names_it() {
+    let within: Act = |store, r| {
+        let other = store.clone();
+        let mut inner = Ok(None);
+        store.update(&r.key, |_| {
+            inner = other.get(&r.key);
+            Some(1)
+        })?;
+        Ok(format!("{:?}", inner?))
+    };
+    let error = act(within, &[("k", 1)]).unwrap_err();
+    assert!(matches!(&error, TaskError::StoreInUse { store } if store == "store"), "{error}");
+}
+
+#[test]
+fn entries_are_read_part_by_part_while_the_store_is_changed() {
+    let walk: Act = |store, r| {
+        let name = |n: i64| format!("{n:05}");
+        for n in 0..1_000 {
+            store.put(name(n), n)?;
+        }
+        let mut seen = Vec::new();
+        for entry in store.all() {
+            let (key, value) = entry?;
+            assert_eq!(key, name(value));
+            // Behind, at, and far ahead of what is read.
+            store.delete(&name(value - 1))?;
+            store.put(key, -1)?;
+            store.delete(&name(value + 500))?;
+            seen.push(value);
+        }
+        assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "each once, in order: {seen:?}");
+        let (near, far) = seen.split_at(500);
+        assert!(near.iter().copied().eq(0..500), "{near:?}");
+        assert!(far.len() < 128, "what was deleted far ahead is not seen: {far:?}");
+        let range = |from: &str, to: &str| -> Result<Vec<String>, TaskError> {
+            store.range(&from.to_owned(), &to.to_owned()).map(|e| e.map(|(k, _)| k)).collect()
         };
-        assert_eq!(store, "sums");
+        store.put(r.key, 1)?;
+        assert_eq!(range("00499", "00500")?, ["00499"]);
+        assert_eq!(range("00900", "k")?, ["k"]);
+        assert!(range("k", "00499")?.is_empty());
+        Ok("done".to_owned())
+    };
+    assert_eq!(act(walk, &[("k", 1)]).unwrap(), ["done"]);
+}
+
+#[test]
+fn entries_of_a_whole_number_of_parts_end() {
+    for many in [0_i64, 1, 127, 128, 129, 256] {
+        let b = StreamsBuilder::new();
+        let store = b.add_state_store("store");
+        let count: Act = |store, r| {
+            for n in 0..r.value {
+                store.put(format!("{n:05}"), n)?;
+            }
+            Ok(store.all().count().to_string())
+        };
+        b.stream::<String, i64>("in")
+            .process(&store, move |store| Acting { act: count, store })
+            .to("out");
+        let mut run = run(b);
+        run.pipe("in", Some("k".to_owned()), Some(many), 0).unwrap();
+        let told = run.on::<String, String>("out");
+        assert_eq!(told, [(Some("k".to_owned()), Some(many.to_string()))]);
     }
 }
 
 /// Forwards, and goes on whatever happens.
 struct Careless(&'static str);
 
-impl Processor<String, i64, String, i64> for Careless {
-    fn process(&mut self, ctx: &mut Ctx<'_>, r: Record<String, i64>) -> Result<(), BoxError> {
+impl Processor for Careless {
+    type KeyIn = String;
+    type ValueIn = i64;
+    type KeyOut = String;
+    type ValueOut = i64;
+
+    fn process(
+        &mut self,
+        ctx: &mut ProcessorContext<'_, Self>,
+        r: Record<String, i64>,
+    ) -> Result<(), BoxError> {
         match self.0 {
             "fail" => Err("out of paper".into()),
             "stranger" => Ok(ctx.forward_to("stranger", r)?),
@@ -146,9 +343,9 @@ fn failure(first: &'static str, second: &'static str) -> TaskError {
     let b = StreamsBuilder::new();
     b.stream::<String, i64>("in")
         .named("first")
-        .process(move || Careless(first), &[])
+        .process((), move |()| Careless(first))
         .named("second")
-        .process(move || Careless(second), &[])
+        .process((), move |()| Careless(second))
         .named("sink")
         .to("out");
     let mut run = run(b);
@@ -185,9 +382,73 @@ fn a_supplier_may_share_what_it_likes() {
     let b = StreamsBuilder::new();
     let held = shared.clone();
     b.stream::<String, i64>("in")
-        .process(move || Careless(if Arc::strong_count(&held) > 0 { "go" } else { "fail" }), &[])
+        .process((), move |()| Careless(if Arc::strong_count(&held) > 0 { "go" } else { "fail" }))
         .to("out");
     let mut run = run(b);
     run.pipe("in", Some("k".to_owned()), Some(1_i64), 0).unwrap();
     assert_eq!(run.on::<String, i64>("out").len(), 1);
+}
+
+/// A schedule of a processor that keeps its key, and one that is cancelled before it fires.
+#[test]
+fn a_processor_with_a_fixed_key_has_schedules_of_its_own() {
+    #[derive(Default)]
+    struct Last {
+        record: Option<FixedKeyRecord<String, i64>>,
+        never: Option<ScheduleId>,
+    }
+
+    impl Last {
+        fn tell(
+            &mut self,
+            ctx: &mut FixedKeyProcessorContext<'_, Self>,
+            timestamp: TimestampMs,
+        ) -> Result<(), BoxError> {
+            if let Some(mut record) = self.record.take() {
+                record.timestamp = timestamp;
+                ctx.forward_to("sink", record)?;
+            }
+            Ok(())
+        }
+    }
+
+    impl FixedKeyProcessor for Last {
+        type Key = String;
+        type ValueIn = i64;
+        type ValueOut = i64;
+
+        fn init(&mut self, ctx: &mut FixedKeyProcessorContext<'_, Self>) -> Result<(), BoxError> {
+            let second = Duration::from_secs(1);
+            ctx.schedule(second, PunctuationType::WallClockTime, Self::tell);
+            let never = |_: &mut Self, _: &mut FixedKeyProcessorContext<'_, Self>, _| panic!();
+            self.never = Some(ctx.schedule(second, PunctuationType::WallClockTime, never));
+            Ok(())
+        }
+
+        fn process(
+            &mut self,
+            ctx: &mut FixedKeyProcessorContext<'_, Self>,
+            record: FixedKeyRecord<String, i64>,
+        ) -> Result<(), BoxError> {
+            if let Some(never) = self.never.take() {
+                ctx.cancel(never);
+            }
+            self.record = Some(record);
+            ctx.request_commit();
+            assert_eq!((ctx.stream_time(), ctx.current_system_time_ms()), (5, 0));
+            assert_eq!(ctx.task_id().to_string(), "0_0");
+            Ok(())
+        }
+    }
+
+    let b = StreamsBuilder::new();
+    let last = b.stream::<String, i64>("in").process_values((), |()| Last::default());
+    last.named("sink").to("out");
+    let mut run = run(b);
+    run.init().unwrap();
+    run.pipe("in", Some("k".to_owned()), Some(3_i64), 5).unwrap();
+    run.wall_clock(1_000).unwrap();
+    run.wall_clock(2_000).unwrap();
+    assert_eq!(run.on("out"), [(Some("k".to_owned()), Some(3_i64))]);
+    assert_eq!(run.sent[0].timestamp, 1_000);
 }

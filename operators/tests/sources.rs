@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use oncestream_core::Record;
 use oncestream_core::error::TopologyError;
-use oncestream_core::graph::{NodeKind, Topology};
+use oncestream_core::graph::{Graph, Topology};
 use oncestream_core::serde::{DynSerde, HasSerde, JsonSerde, OptionSerde, Serde, SerdeError};
-use oncestream_operators::{Consumed, Materialized, StreamsBuilder};
+use oncestream_operators::{Consumed, StreamsBuilder, Topics};
 use support::Run;
 
 fn run(builder: StreamsBuilder) -> Run {
@@ -27,7 +27,7 @@ fn fault(builder: StreamsBuilder) -> TopologyError {
 
 /// How many sources there are.
 fn sources(topology: &Topology) -> usize {
-    topology.nodes().iter().filter(|node| matches!(node.kind, NodeKind::Source(_))).count()
+    topology.describe().matches("Source: ").count()
 }
 
 fn one_source(builder: StreamsBuilder) {
@@ -43,13 +43,6 @@ fn difference(builder: StreamsBuilder) -> (&'static str, String, String) {
     };
     assert_eq!(topics, "`in`");
     (what, first, second)
-}
-
-fn named<V>(name: &str) -> Materialized<String, V>
-where
-    V: HasSerde,
-{
-    Materialized::named(name)
 }
 
 // ---- Streams ----
@@ -83,7 +76,7 @@ fn streams_that_share_a_source_give_each_record_once_when_they_are_merged() {
 #[test]
 fn a_topic_that_is_named_twice_in_one_list_is_read_once() {
     let b = StreamsBuilder::new();
-    b.stream_of_topics::<String, i64>(&["in", "in"], Consumed::new()).to("out");
+    b.stream::<String, i64>(&["in", "in"]).to("out");
     let mut run = run(b);
     run.pipe("in", Some("k".to_owned()), Some(5_i64), 0).unwrap();
     assert_eq!(run.on::<String, i64>("out").len(), 1);
@@ -92,7 +85,8 @@ fn a_topic_that_is_named_twice_in_one_list_is_read_once() {
 #[test]
 fn a_stream_of_no_topic_is_refused() {
     let b = StreamsBuilder::new();
-    b.stream_of_topics::<String, i64>(&[], Consumed::new().named("none")).to("out");
+    let none: [&str; 0] = [];
+    b.stream::<String, i64>(Consumed::new(none).named("none")).to("out");
     assert_eq!(fault(b), TopologyError::NoTopic { source_name: "none".into() });
 }
 
@@ -102,7 +96,8 @@ fn a_stream_of_no_topic_is_refused() {
 fn a_table_and_a_stream_on_one_topic_share_its_source() {
     for table_first in [true, false] {
         let b = StreamsBuilder::new();
-        let table = || b.table("users", named::<i64>("users")).to_stream().to("table");
+        let table =
+            || b.table::<String, i64>("users").materialized("users").to_stream().to("table");
         let stream = || b.stream::<String, Option<i64>>("users").to("stream");
         if table_first {
             table();
@@ -126,8 +121,7 @@ fn a_table_and_a_stream_on_one_topic_share_its_source() {
 #[test]
 fn a_table_drops_the_null_keys_that_a_stream_on_its_source_takes() {
     let b = StreamsBuilder::new();
-    let store = Materialized::<Option<String>, i64>::named("users");
-    b.table("users", store).to_stream().to("table");
+    b.table::<Option<String>, i64>("users").to_stream().to("table");
     b.stream::<Option<String>, Option<i64>>("users").to("stream");
     let mut run = run(b);
     run.pipe("users", None::<String>, Some(1_i64), 0).unwrap();
@@ -140,8 +134,8 @@ fn a_table_drops_the_null_keys_that_a_stream_on_its_source_takes() {
 #[test]
 fn two_tables_on_one_topic_share_its_source_and_drop_null_keys() {
     let b = StreamsBuilder::new();
-    b.table("users", named::<i64>("one")).to_stream().to("one");
-    b.table("users", named::<i64>("two")).filter(|_, v| *v > 1).to_stream().to("two");
+    b.table::<String, i64>("users").materialized("one").to_stream().to("one");
+    b.table::<String, i64>("users").materialized("two").filter(|_, v| *v > 1).to_stream().to("two");
     let mut run = run(b);
     run.pipe("users", None::<String>, Some(1_i64), 0).unwrap();
     assert_eq!(run.dropped(), 1);
@@ -169,7 +163,7 @@ fn readers_of_other_types_are_refused_with_both_types() {
 
     // A table reads its values as `Option`, and the refusal shows it.
     let b = StreamsBuilder::new();
-    b.table("in", named::<i64>("table"));
+    b.table::<String, i64>("in").materialized("table");
     b.stream::<String, i64>("in");
     let wanted = ("value type", "`core::option::Option<i64>`".to_owned(), "`i64`".to_owned());
     assert_eq!(difference(b), wanted);
@@ -190,7 +184,7 @@ impl Serde<i64> for Plus {
 #[test]
 fn readers_with_other_serdes_are_refused_with_both() {
     let reads = |b: &StreamsBuilder, value: DynSerde<i64>| {
-        b.stream_with::<String, i64>("in", Consumed::with(String::serde(), value));
+        b.stream::<String, i64>(Consumed::with("in", String::serde(), value));
     };
     let b = StreamsBuilder::new();
     reads(&b, i64::serde());
@@ -241,7 +235,7 @@ fn the_serde_of_a_type_is_the_same_wherever_it_is_found() {
     let b = StreamsBuilder::new();
     b.stream::<String, Option<Number>>("in").map_values(|n| n.map_or(0, |n| n.0)).to("out");
     b.stream::<String, Option<Number>>("in");
-    b.table("in", named::<Number>("table"));
+    b.table::<String, Number>("in").materialized("table");
     one_source(b);
 }
 
@@ -249,10 +243,9 @@ fn the_serde_of_a_type_is_the_same_wherever_it_is_found() {
 fn an_option_of_one_serde_is_one_serde() {
     let b = StreamsBuilder::new();
     let plus: DynSerde<i64> = Arc::new(Plus(1));
-    let optional = || Arc::new(OptionSerde::new(plus.clone()));
-    b.stream_with("in", Consumed::<String, _>::with(String::serde(), optional()));
-    let store = Materialized::with("table", String::serde(), plus.clone());
-    b.table_with("in", Consumed::with(String::serde(), optional()), store);
+    let optional = Arc::new(OptionSerde::new(plus.clone()));
+    b.stream::<String, Option<i64>>(Consumed::with("in", String::serde(), optional));
+    b.table::<String, i64>(Consumed::with("in", String::serde(), plus));
     one_source(b);
 }
 
@@ -262,24 +255,24 @@ fn by_value(record: &Record<String, i64>, _: i64) -> i64 {
 
 #[test]
 fn readers_with_other_timestamp_extractors_are_refused() {
-    let consumed = Consumed::<String, i64>::new;
+    let consumed = || Consumed::<String, i64>::new("in");
     let b = StreamsBuilder::new();
-    b.stream_with("in", consumed().timestamp_extractor(by_value));
-    b.stream_with("in", consumed());
+    b.stream(consumed().timestamp_extractor(by_value));
+    b.stream(consumed());
     let (what, first, second) = difference(b);
     assert!(what == "timestamp extractor" && first.contains("by_value") && second == "none");
 
     // Closures that capture may capture something else.
     let b = StreamsBuilder::new();
     for plus in [1, 2] {
-        b.stream_with("in", consumed().timestamp_extractor(move |r, _| r.value + plus));
+        b.stream(consumed().timestamp_extractor(move |r, _| r.value + plus));
     }
     let (what, _, second) = difference(b);
     assert!(what == "timestamp extractor" && second.starts_with("another `"), "{second}");
 
     let b = StreamsBuilder::new();
-    b.stream_with("in", consumed().timestamp_extractor(by_value));
-    b.stream_with("in", consumed().timestamp_extractor(by_value));
+    b.stream(consumed().timestamp_extractor(by_value));
+    b.stream(consumed().timestamp_extractor(by_value));
     one_source(b);
 }
 
@@ -296,11 +289,11 @@ fn told(topic: &str, first: &str, second: &str) -> (String, String, String) {
 }
 
 fn topics(b: &StreamsBuilder, topics: &[&str]) {
-    b.stream_of_topics::<String, i64>(topics, Consumed::new()).to("out");
+    b.stream::<String, i64>(topics).to("out");
 }
 
 fn pattern(b: &StreamsBuilder, pattern: &str) {
-    b.stream_of_pattern::<String, i64>(pattern, Consumed::new()).to("out");
+    b.stream::<String, i64>(Topics::pattern(pattern)).to("out");
 }
 
 #[test]
@@ -325,7 +318,7 @@ fn a_pattern_that_matches_a_topic_read_by_name_is_refused() {
     assert_eq!(read_twice(b), told("ab", "by pattern `a.*`", "by its name"));
 
     let b = StreamsBuilder::new();
-    b.table("ab", named::<i64>("table"));
+    b.table::<String, i64>("ab").materialized("table");
     pattern(&b, "a.*");
     assert_eq!(read_twice(b), told("ab", "by its name", "by pattern `a.*`"));
 
@@ -345,7 +338,7 @@ fn equal_patterns_share_a_source_if_they_are_read_alike() {
 
     let b = StreamsBuilder::new();
     pattern(&b, "a.*");
-    b.stream_of_pattern::<String, String>("a.*", Consumed::new());
+    b.stream::<String, String>(Topics::pattern("a.*"));
     let TopologyError::SourcesDiffer { topics, .. } = fault(b) else { panic!("they differ") };
     assert_eq!(topics, "pattern `a.*`");
 }
@@ -356,6 +349,7 @@ fn two_patterns_are_refused_once_a_topic_matches_both() {
     pattern(&b, "a-.*");
     pattern(&b, ".*-z");
     let topology = b.build().unwrap();
+    let topology = Graph::of(&topology);
     topology.check_topics("app", ["a-b", "y-z", "app-x-changelog"]).unwrap();
     let Err(TopologyError::ReadTwice { topic, first, second }) =
         topology.check_topics("app", ["a-b", "a-z"])
@@ -378,24 +372,22 @@ fn a_pattern_that_matches_an_output_is_refused() {
 
     // Through itself.
     let b = StreamsBuilder::new();
-    b.stream_of_pattern::<String, i64>("a-.*", Consumed::new()).to("a-out");
+    b.stream::<String, i64>(Topics::pattern("a-.*")).to("a-out");
     assert!(matches!(fault(b), TopologyError::PatternMatchesOutput { .. }));
 
     // A topic in between that is read by its name is fine.
     let b = StreamsBuilder::new();
-    b.stream_of_pattern::<String, i64>("a-.*", Consumed::new()).to("b");
+    b.stream::<String, i64>(Topics::pattern("a-.*")).to("b");
     b.stream::<String, i64>("b").to("c");
     b.build().unwrap();
 }
 
 // ---- Names that the application keeps for itself ----
 
-fn counting(
-    of: impl Fn(&StreamsBuilder) -> oncestream_operators::KStream<String, i64>,
-) -> Topology {
+fn counting(of: impl Fn(&StreamsBuilder) -> oncestream_operators::KStream<String, i64>) -> Graph {
     let b = StreamsBuilder::new();
-    of(&b).group_by(|k, _| k.clone()).count(Materialized::named("counts")).to_stream().to("out");
-    b.build().unwrap()
+    of(&b).group_by(|k, _| k.clone()).count("counts").to_stream().to("out");
+    Graph::of(&b.build().unwrap()).clone()
 }
 
 #[test]
@@ -407,7 +399,7 @@ fn an_internal_topic_of_the_application_is_not_used_as_if_it_were_the_users() {
         (topic, used_by)
     };
     let by_pattern =
-        |pattern: &str| counting(|b| b.stream_of_pattern::<String, i64>(pattern, Consumed::new()));
+        |pattern: &str| counting(|b| b.stream::<String, i64>(Topics::pattern(pattern)));
     let (topic, used_by) = used(by_pattern("app-.*").check_names("app", None));
     assert_eq!((&*topic, &*used_by), ("app-counts-changelog", "pattern `app-.*` matches"));
     by_pattern("app-.*").check_names("apple", None).unwrap();
@@ -440,14 +432,14 @@ fn an_internal_topic_of_the_application_is_not_used_as_if_it_were_the_users() {
 
 #[test]
 fn a_dead_letter_topic_that_is_an_input_is_refused() {
-    let reads = |topology: &Topology| match topology.check_names("app", Some("in-dead")) {
+    let reads = |topology: &Graph| match topology.check_names("app", Some("in-dead")) {
         Err(TopologyError::DeadLetterRead { topic, reader }) => {
             assert_eq!(topic, "in-dead");
             Some(reader)
         }
         other => other.map(|()| None).unwrap(),
     };
-    let reader = |b: &StreamsBuilder| b.stream_of_pattern("in-.*", Consumed::new());
+    let reader = |b: &StreamsBuilder| b.stream(Topics::pattern("in-.*"));
     assert_eq!(reads(&counting(reader)).as_deref(), Some("by pattern `in-.*`"));
     let reader = |b: &StreamsBuilder| b.stream("in-dead");
     assert_eq!(reads(&counting(reader)).as_deref(), Some("by its name"));

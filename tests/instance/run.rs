@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
-use oncestream::Topology;
 use oncestream::prelude::*;
+use oncestream::{Data, Topics, Topology};
 use oncestream_tests::app::PARTITIONS;
 use serde_json::json;
 
@@ -58,15 +58,13 @@ impl Flags {
     }
 
     /// What is read: the input, and the topics of the pattern.
-    fn records<K: Clone + HasSerde + 'static, V: Clone + HasSerde + 'static>(
+    fn records<K: Data + HasSerde, V: Data + HasSerde>(
         &self,
         builder: &StreamsBuilder,
     ) -> KStream<K, V> {
         let input = builder.stream(&self.input);
         match &self.more {
-            Some(pattern) => {
-                input.merge(&builder.stream_of_pattern(pattern.as_str(), Consumed::new()))
-            }
+            Some(pattern) => input.merge(&builder.stream(Topics::pattern(pattern))),
             None => input,
         }
     }
@@ -79,10 +77,7 @@ impl Flags {
                     self.records::<Option<Vec<u8>>, String>(&builder).flat_map_values(|line| {
                         line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
                     });
-                by_word(&words, self.more.is_some())
-                    .count(Materialized::named("counts"))
-                    .to_stream()
-                    .to(&self.output);
+                by_word(&words, self.more.is_some()).count("counts").to_stream().to(&self.output);
             }
             "pass_through" => self
                 .records::<Option<Vec<u8>>, Vec<u8>>(&builder)
@@ -91,7 +86,7 @@ impl Flags {
             "count" => self
                 .records::<String, i64>(&builder)
                 .group_by_key()
-                .count(Materialized::named("counts"))
+                .count("counts")
                 .to_stream()
                 .to(&self.output),
             "smoke" => smoke(&self.records(&builder), &self.output),
@@ -129,9 +124,9 @@ fn by_word(
 fn smoke(numbers: &KStream<String, i64>, output: &str) {
     let numbers = numbers.group_by_key();
     let tables = [
-        ("min", numbers.reduce(i64::min, Materialized::named("min"))),
-        ("max", numbers.reduce(i64::max, Materialized::named("max"))),
-        ("sum", numbers.aggregate(|| 0, |_, n, sum| sum + n, Materialized::named("sum"))),
+        ("min", numbers.reduce(i64::min, "min")),
+        ("max", numbers.reduce(i64::max, "max")),
+        ("sum", numbers.aggregate(|| 0_i64, |_, n, sum| sum + n, "sum")),
     ];
     for (name, table) in tables {
         table.to_stream().select_key(move |key, _| format!("{name}-{key}")).to(output);
@@ -219,8 +214,7 @@ pub(crate) async fn run(args: impl Iterator<Item = String>) -> anyhow::Result<()
     let mut counters = Counters { snapshotter, totals: BTreeMap::new(), restored: BTreeMap::new() };
 
     let flags = Flags::parse(args)?;
-    let streams = Streams::new(flags.topology()?, flags.config()?)?;
-    streams.start().await?;
+    let streams = Streams::builder(flags.topology()?, flags.config()?).start().await?;
     tokio::select! {
         () = shutdown_signal() => {}
         () = watch(&streams, &mut counters) => {}

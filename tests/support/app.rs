@@ -78,6 +78,7 @@ pub struct App {
     pub guarantee: Guarantee,
     folder: TempDir,
     starts: AtomicUsize,
+    settings: Vec<String>,
 }
 
 impl App {
@@ -94,7 +95,15 @@ impl App {
             guarantee,
             folder: tempfile::tempdir().unwrap(),
             starts: AtomicUsize::new(0),
+            settings: Vec::new(),
         }
+    }
+
+    /// A setting of its instances, as `key=value`.
+    #[must_use]
+    pub fn set(mut self, setting: &str) -> Self {
+        self.settings.push(setting.to_owned());
+        self
     }
 
     /// The state directory of a slot.
@@ -142,8 +151,9 @@ impl App {
         .into_iter()
         .flat_map(|(flag, value)| [flag.to_owned(), value.to_owned()])
         .collect();
-        for setting in self.guarantee.settings() {
-            args.extend(["--set".to_owned(), (*setting).to_owned()]);
+        let of_guarantee = self.guarantee.settings().iter().map(|setting| (*setting).to_owned());
+        for setting in of_guarantee.chain(self.settings.iter().cloned()) {
+            args.extend(["--set".to_owned(), setting]);
         }
         let start = self.starts.fetch_add(1, Ordering::Relaxed);
         let log = self.folder.path().join(format!("{start:02}-instance-{slot}.log"));

@@ -6,13 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use oncestream::config::StreamsConfigBuilder;
 use oncestream::prelude::*;
-use oncestream::{StreamsError, Topology};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -95,7 +94,7 @@ impl Application {
     }
 
     /// An application with these settings on top of [`Self::config`].
-    pub fn streams(&self, topology: Topology, settings: &[(&str, &str)]) -> Streams {
+    pub fn streams(&self, topology: Topology, settings: &[(&str, &str)]) -> StreamsClientBuilder {
         streams(topology, self.config(), settings)
     }
 }
@@ -110,12 +109,12 @@ pub fn streams(
     topology: Topology,
     mut config: StreamsConfigBuilder,
     settings: &[(&str, &str)],
-) -> Streams {
+) -> StreamsClientBuilder {
     for (key, value) in settings {
         config = config.set(key, value).unwrap_or_else(|e| panic!("{key}={value}: {e}"));
     }
     let config = config.build().unwrap_or_else(|e| panic!("{e}"));
-    Streams::new(topology, config).unwrap_or_else(|e| panic!("{e}"))
+    Streams::builder(topology, config)
 }
 
 /// Counts the words of values, in the store `counts`.
@@ -130,7 +129,7 @@ pub fn word_count_in(store: &str, input: &str, output: &str) -> Topology {
         .stream::<Option<String>, String>(input)
         .flat_map_values(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
         .group_by(|_, word| word.clone())
-        .count(Materialized::named(store))
+        .count(store)
         .to_stream()
         .to(output);
     builder.build().unwrap_or_else(|e| panic!("{e}"))
@@ -139,12 +138,7 @@ pub fn word_count_in(store: &str, input: &str, output: &str) -> Topology {
 /// Counts the keys of a topic, in the store `counts`.
 pub fn counting(input: &str, output: &str) -> Topology {
     let builder = StreamsBuilder::new();
-    builder
-        .stream::<String, String>(input)
-        .group_by_key()
-        .count(Materialized::named("counts"))
-        .to_stream()
-        .to(output);
+    builder.stream::<String, String>(input).group_by_key().count("counts").to_stream().to(output);
     builder.build().unwrap_or_else(|e| panic!("{e}"))
 }
 
@@ -156,9 +150,10 @@ pub async fn await_state(streams: &Streams, wanted: ClientState) {
 }
 
 /// Starts an application and waits until all its tasks run.
-pub async fn start(streams: &Streams) {
-    streams.start().await.unwrap_or_else(|e| panic!("{e}"));
-    await_state(streams, ClientState::Running).await;
+pub async fn start(streams: StreamsClientBuilder) -> Streams {
+    let streams = streams.start().await.unwrap_or_else(|e| panic!("{e}"));
+    await_state(&streams, ClientState::Running).await;
+    streams
 }
 
 /// Stops an application that is fine.
@@ -167,10 +162,24 @@ pub async fn stop(streams: &Streams) {
     assert_eq!(streams.state(), ClientState::NotRunning);
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts an application that is expected not to start, and gives the error that says why.
+pub async fn refused(streams: StreamsClientBuilder) -> StreamsError {
+    let last = Arc::new(Mutex::new(ClientState::Created));
+    let told = last.clone();
+    let listening = streams.on_state_change(move |_, to| *locked(&told) = to);
+    let Err(error) = listening.start().await else { panic!("it starts") };
+    assert_eq!(*locked(&last), ClientState::Error, "{error}");
+    error
+}
+
 /// Starts an application that is expected to stop by itself, and gives the error it stops with.
-pub async fn run_to_error(streams: &Streams) -> StreamsError {
-    streams.start().await.unwrap_or_else(|e| panic!("{e}"));
-    await_state(streams, ClientState::Error).await;
+pub async fn run_to_error(streams: StreamsClientBuilder) -> StreamsError {
+    let streams = streams.start().await.unwrap_or_else(|e| panic!("{e}"));
+    await_state(&streams, ClientState::Error).await;
     let Err(error) = streams.shutdown().await else { panic!("it ended without an error") };
     assert_eq!(streams.state(), ClientState::Error, "{error}");
     error

@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use oncestream::Topology;
 use oncestream::prelude::*;
 use oncestream_testkit::ExactlyOnceCheck;
 use oncestream_testkit::check::CheckReport;
@@ -45,7 +44,7 @@ fn counting() -> Topology {
     builder
         .stream::<String, String>("lines")
         .group_by_key()
-        .count(Materialized::named("counts"))
+        .count("counts")
         .to_stream()
         .to("counts");
     build(builder)
@@ -58,7 +57,7 @@ fn repartitioned() -> Topology {
         .stream::<String, String>("lines")
         .flat_map_values(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
         .group_by(|_, word| word.clone())
-        .count(Materialized::named("counts"))
+        .count("counts")
         .to_stream()
         .to("counts");
     build(builder)
@@ -70,10 +69,10 @@ fn two_stores() -> Topology {
     builder
         .stream::<String, String>("lines")
         .group_by_key()
-        .count(Materialized::named("lines-by-key"))
+        .count("lines-by-key")
         .to_stream()
         .group_by(|_, count| (count.unwrap_or(0) % 3).to_string())
-        .count(Materialized::named("keys-by-count"))
+        .count("keys-by-count")
         .to_stream()
         .to("keys-by-count");
     build(builder)
@@ -276,8 +275,8 @@ fn a_record_lost_beside_a_store_with_a_cache_is_found_out() {
         lines
             .map_values(|line| format!("{line}!"))
             .filter(move |key, line| seen.lock().unwrap().insert((key.clone(), line.clone())))
-            .to_chosen(|_, _| "fresh".to_owned(), Produced::new());
-        lines.group_by_key().count(Materialized::named("counts")).to_stream().to("counts");
+            .to(Produced::chosen(|_, _| "fresh".to_owned()));
+        lines.group_by_key().count("counts").to_stream().to("counts");
         build(builder)
     };
     let failure = ExactlyOnceCheck::new("fresh", fresh)

@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::thread;
 
-use oncestream::Topology;
 use oncestream::prelude::*;
 use oncestream_testkit::KafkaCluster;
 use oncestream_tests::kafka::{
@@ -89,12 +88,7 @@ fn feed() {
 
 fn count_by_key() -> Topology {
     let builder = StreamsBuilder::new();
-    builder
-        .stream::<String, String>(INPUT)
-        .group_by_key()
-        .count(Materialized::named("counts"))
-        .to_stream()
-        .to(OUTPUT);
+    builder.stream::<String, String>(INPUT).group_by_key().count("counts").to_stream().to(OUTPUT);
     builder.build().unwrap()
 }
 
@@ -107,9 +101,7 @@ async fn start(state_dir: &Path, rack: &str) -> Streams {
         // Every record gives a count.
         .and_then(|c| c.set("statestore.cache.max.bytes", "0"))
         .unwrap();
-    let streams = Streams::new(count_by_key(), config.build().unwrap()).unwrap();
-    streams.start().await.unwrap();
-    streams
+    Streams::builder(count_by_key(), config.build().unwrap()).start().await.unwrap()
 }
 
 async fn await_running(streams: &Streams) {

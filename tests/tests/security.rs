@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use oncestream::config::StreamsConfigBuilder;
 use oncestream::prelude::*;
 use oncestream::reset::{ApplicationReset, Notice, ResetError, To};
-use oncestream::{ConnectionFault, Resource, StreamsError, Topology};
+use oncestream::{ConnectionFault, Resource};
 use oncestream_testkit::KafkaCluster;
 use oncestream_tests::java::Java;
 use oncestream_tests::kafka::{
@@ -220,7 +220,7 @@ fn word_count() -> Topology {
         .stream::<Option<String>, String>("in")
         .flat_map_values(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
         .group_by(|_, word| word.clone())
-        .count(Materialized::named("counts"))
+        .count("counts")
         .to_stream()
         .to("out");
     builder.build().unwrap()
@@ -294,10 +294,11 @@ async fn a_reset_needs_the_listed_rights_alone_and_names_each_that_is_missing() 
 /// What an application ends with that does not stay up; `None` if it is up after all.
 async fn outcome(config: StreamsConfigBuilder) -> (Option<StreamsError>, Duration) {
     let started = Instant::now();
-    let streams = Streams::new(word_count(), config.build().unwrap()).unwrap();
-    if let Err(error) = streams.start().await {
-        return (Some(error), started.elapsed());
-    }
+    let streams = Streams::builder(word_count(), config.build().unwrap()).start().await;
+    let streams = match streams {
+        Ok(streams) => streams,
+        Err(error) => return (Some(error), started.elapsed()),
+    };
     let mut changes = streams.state_changes();
     // What it gives locks the state: not beyond this line.
     let ended =
@@ -315,9 +316,8 @@ async fn a_word_count_runs_exactly_once_with_the_listed_rights_alone() {
     for user in [FULL, HOARDER, BLIND] {
         let state = tempfile::tempdir().unwrap();
         let before = read_committed("out").len();
-        let streams =
-            Streams::new(word_count(), config(user, state.path()).build().unwrap()).unwrap();
-        streams.start().await.unwrap();
+        let config = config(user, state.path()).build().unwrap();
+        let streams = Streams::builder(word_count(), config).start().await.unwrap();
         // The topics of this user, named in a complaint about each right.
         let complains = |of: &str| {
             let text = logged.text();
@@ -399,9 +399,8 @@ async fn no_password_is_logged_while_clients_log_in() {
     let state = tempfile::tempdir().unwrap();
     let wrong = config(FULL, state.path()).set("sasl.password", &format!("{SECRET}x")).unwrap();
     outcome(wrong).await;
-    let streams = Streams::new(word_count(), config(QUIET, state.path()).build().unwrap());
-    let streams = streams.unwrap();
-    streams.start().await.unwrap();
+    let quiet = config(QUIET, state.path()).build().unwrap();
+    let streams = Streams::builder(word_count(), quiet).start().await.unwrap();
     let mut changes = streams.state_changes();
     let running = changes.wait_for(|s| *s == ClientState::Running);
     tokio::time::timeout(LIMIT, running).await.unwrap().unwrap();

@@ -2,7 +2,6 @@
 //!
 //! Runs in a child process of its own, like the other contenders, until SIGTERM.
 
-use oncestream::Topology;
 use oncestream::prelude::*;
 
 use crate::job::{COMMIT_INTERVAL_MS, Guarantee, Job, Named as _, RunSpec};
@@ -21,14 +20,14 @@ fn topology(spec: &RunSpec) -> anyhow::Result<Topology> {
         Job::Count => builder
             .stream::<String, Vec<u8>>(input)
             .group_by_key()
-            .count(Materialized::named("counts"))
+            .count("counts")
             .to_stream()
             .to(output),
         Job::WordCount => builder
             .stream::<Option<Vec<u8>>, String>(input)
             .flat_map_values(|line| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
             .group_by(|_, word| word.clone())
-            .count(Materialized::named("counts"))
+            .count("counts")
             .to_stream()
             .to(output),
     }
@@ -50,7 +49,7 @@ pub(crate) fn oncestream(spec: &RunSpec) -> anyhow::Result<()> {
         .state_dir(&spec.state_dir)
         .build()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let streams = Streams::new(topology(spec)?, config)?;
+    let streams = Streams::builder(topology(spec)?, config);
     runtime.block_on(streams.run_until(shutdown_signal()))?;
     eprintln!("{} ended", spec.job.name());
     Ok(())

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 mod commands;
+mod errors;
 mod page;
 
 use std::collections::BTreeMap;
@@ -145,6 +146,64 @@ fn blocks_of_rust_are_compiled() {
         (has_rust && !is_compiled).then_some(fault).into_iter().collect()
     };
     assert_eq!(faults(of_page), "");
+}
+
+#[test]
+fn every_error_has_a_row_with_its_message() {
+    let page = fs::read_to_string(root().join("docs/errors.md")).unwrap();
+    let source = errors::of_workspace(&Workspace::load());
+    assert!(source.len() > 15 && source.contains_key("`StreamsError` of `oncestream-engine`"));
+    assert_eq!(errors::faults(&page, &source).join("\n"), "");
+}
+
+/// The control of the above: errors of each form, and a page that lacks one, has another's words and one
+/// that is gone.
+#[test]
+fn a_row_that_is_missing_stale_or_too_many_is_found_out() {
+    let source = r#"
+/// What may fail.
+#[derive(Debug, thiserror::Error)]
+pub enum AnError {
+    /// With fields.
+    #[error("cannot read {path:?}: {}; \
+             try \"again\"", reason)]
+    Read {
+        path: PathBuf,
+    },
+    #[error("it changed")]
+    Changed,
+    #[error(transparent)]
+    Inner(#[from] Other),
+    #[error(
+        "a {word}"
+    )]
+    Missing { word: String },
+}
+
+#[error("alone")]
+pub struct Alone;
+
+#[error("nobody outside sees it")]
+struct Private;
+"#;
+    let page = "\
+### `AnError` of `a-crate`
+| error | message | more |
+|---|---|---|
+| `Read` | cannot read {path}: …; try \"again\" | |
+| `Changed` | it was | Why. |
+| `Inner` | the text of the error within | |
+| `Gone` | gone | |
+";
+    let mut errors = BTreeMap::new();
+    errors::read(source, "a-crate", &mut errors);
+    let expected = [
+        "`Alone` of `a-crate`: missing: | `Alone` | alone | |",
+        "`AnError` of `a-crate`: `Changed` says now: it changed",
+        "`AnError` of `a-crate`: missing: | `Missing` | a {word} | |",
+        "`AnError` of `a-crate`: there is no `Gone`",
+    ];
+    assert_eq!(errors::faults(page, &errors), expected);
 }
 
 #[test]

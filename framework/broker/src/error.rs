@@ -7,7 +7,7 @@ use std::io;
 #[non_exhaustive]
 pub enum BrokerError {
     /// A port could not be taken.
-    #[error("cannot listen on {address}: {source}. Choose another port, or 0 for any that is free")]
+    #[error("cannot listen on {address}: {source}; choose another port, or 0 for any free one")]
     Listen {
         /// The address that was tried.
         address: String,
@@ -21,7 +21,7 @@ pub enum BrokerError {
         source: io::Error,
     },
     /// A setting that does not exist.
-    #[error("the broker has no setting {name}. It knows: {known}")]
+    #[error("the broker has no setting {name}; it knows {known}")]
     UnknownSetting {
         /// The name that was given.
         name: String,
@@ -29,7 +29,7 @@ pub enum BrokerError {
         known: String,
     },
     /// A value that a setting cannot have.
-    #[error("{name} cannot be {value}: it must be {wanted}")]
+    #[error("broker setting {name} cannot be {value}; it must be {wanted}")]
     Setting {
         /// The setting.
         name: String,
@@ -57,7 +57,7 @@ pub enum BrokerError {
         reason: String,
     },
     /// There is no such node.
-    #[error("there is no node {node}: nodes are numbered from 1 to {nodes}")]
+    #[error("there is no node {node}; the nodes are numbered from 1 to {nodes}")]
     Node {
         /// The number that was given.
         node: i32,

@@ -35,7 +35,7 @@ pub enum TopologyError {
     },
     /// The application's id cannot be in front of a topic's name.
     #[error(
-        "application.id `{}` is no name for an application: {fault}; it begins the names of internal topics and of the state directory",
+        "application.id `{}` is not valid: {fault}; choose another one, because the names of internal topics and of the state directory begin with it",
         crate::topic_name::shown(application_id)
     )]
     InvalidApplicationId {
@@ -45,7 +45,10 @@ pub enum TopologyError {
         fault: NameFault,
     },
     /// A topic of the user's that no broker could have.
-    #[error("`{}`, {used_by}, is no name for a topic: {fault}", crate::topic_name::shown(topic))]
+    #[error(
+        "`{}`, {used_by}, cannot be the name of a topic: {fault}; correct the name",
+        crate::topic_name::shown(topic)
+    )]
     InvalidTopicName {
         /// The name.
         topic: String,
@@ -56,7 +59,7 @@ pub enum TopologyError {
     },
     /// An internal topic would have a name that no broker takes.
     #[error(
-        "internal topic `{topic}` cannot be created: {fault}; it is made of application.id and the name of the {made_for}: choose a shorter one"
+        "no broker takes the name of internal topic `{topic}`: {fault}; it is made of application.id and the name of the {made_for}, so choose a shorter one of these"
     )]
     InternalTopicName {
         /// The name on the broker.
@@ -67,7 +70,7 @@ pub enum TopologyError {
         fault: NameFault,
     },
     /// A repartition topic with less than one partition.
-    #[error("repartition topic `{name}` is to have {partitions} partitions; it needs 1 or more")]
+    #[error("repartition topic `{name}` was given {partitions} partitions; give it 1 or more")]
     InvalidPartitions {
         /// Its name, without application id and suffix.
         name: String,
@@ -76,13 +79,58 @@ pub enum TopologyError {
     },
     /// Two topics that brokers cannot have side by side.
     #[error(
-        "topics `{topic}` and `{other}` differ in `.` and `_` alone, and brokers refuse to create one beside the other: give one of them another name"
+        "topics `{topic}` and `{other}` differ only in `.` and `_`, so brokers refuse to keep both; give one of them another name"
     )]
     NamesCollide {
         /// The topic that is not there yet.
         topic: String,
         /// The one that is there, or is to be there too.
         other: String,
+    },
+    /// A table that has a store is given another.
+    #[error(
+        "the table of node `{node}` has store `{store}` already; call materialized() once, and first of all that is called on the table. An aggregation is given its store as an argument"
+    )]
+    AlreadyMaterialized {
+        /// The node that makes the table.
+        node: String,
+        /// The store it has.
+        store: String,
+    },
+    /// The store of a table is asked for that has none.
+    #[error(
+        "the table of node `{node}` is computed from another table and has no store; call materialized() on it before store()"
+    )]
+    NoStore {
+        /// The node that makes the table.
+        node: String,
+    },
+    /// A table is to be read from several topics, or from a pattern.
+    #[error(
+        "table() reads one topic, but is given {topics}; read them with stream(), and call to_table()"
+    )]
+    TableTopics {
+        /// The topics or the pattern.
+        topics: String,
+    },
+    /// A name that was given to the next operator, and no operator was called.
+    #[error(
+        "`{name}` names nothing: named() names the operator that is called next on what it returns, unless that operator's options have a name"
+    )]
+    UnusedName {
+        /// The name.
+        name: String,
+    },
+    /// Names were to be given for all internal topics and stores, and some are generated.
+    #[error(
+        "explicit_names() asks for names of yours, but {}",
+        told_generated(stores, repartitions)
+    )]
+    GeneratedNames {
+        /// The stores with a generated name, and with them their changelogs.
+        stores: Vec<String>,
+        /// The repartition topics with a generated name, without application id and suffix.
+        repartitions: Vec<String>,
     },
     /// A node asks for a store that nobody added.
     #[error(
@@ -96,7 +144,7 @@ pub enum TopologyError {
     },
     /// A node asks for a store it was not connected to, or of another type.
     #[error(
-        "node `{node}` uses store `{store}` as {asked}, but the store has other types or is not connected to the node"
+        "node `{node}` uses store `{store}` as {asked}, but the store has other types or is not connected to the node; connect it, and ask for it with the types it was made with"
     )]
     StoreType {
         /// The node.
@@ -107,7 +155,9 @@ pub enum TopologyError {
         asked: &'static str,
     },
     /// Parent and child disagree on the types between them.
-    #[error("node `{child}` does not take what node `{parent}` forwards ({forwards})")]
+    #[error(
+        "node `{parent}` forwards {forwards}, which node `{child}` does not take; connect nodes whose types agree"
+    )]
     NodeType {
         /// The upstream node.
         parent: String,
@@ -118,17 +168,21 @@ pub enum TopologyError {
     },
     /// An operator was given a stream or table of another builder, or of one that is built.
     #[error(
-        "node `{node}` stands on a stream or table of another builder; make both with one StreamsBuilder"
+        "node `{node}` was added to a stream or table of another StreamsBuilder, or of one that was built already; make the whole topology with one StreamsBuilder before build()"
     )]
     ForeignHandle {
         /// The node.
         node: String,
     },
     /// A topology without a source does nothing.
-    #[error("the topology has no source; start it with stream() or table()")]
+    #[error(
+        "the topology has no source, so it would read nothing; begin it with stream() or table()"
+    )]
     NoSource,
     /// A pattern of topics is not a regular expression.
-    #[error("topic pattern `{pattern}` is not a regular expression: {message}")]
+    #[error(
+        "topic pattern `{pattern}` is not a regular expression: {message}; correct the pattern"
+    )]
     InvalidPattern {
         /// The pattern.
         pattern: String,
@@ -136,7 +190,7 @@ pub enum TopologyError {
         message: String,
     },
     /// Records would run in a circle through topics.
-    #[error("the topology is a cycle: {}; write to a topic that it does not read", path.join(" -> "))]
+    #[error("the topology is a cycle, and would read its own output for ever: {}; write to a topic that it does not read", path.join(" -> "))]
     Cycle {
         /// Nodes and topics on the circle.
         path: Vec<String>,
@@ -149,7 +203,7 @@ pub enum TopologyError {
     },
     /// Two readings of one topic, or of one pattern, that cannot share a source.
     #[error(
-        "{topics} is read twice, with two {what}s: {first} and {second}; use one stream or table for both, or read both alike (a table's values are read as `Option`)"
+        "the topology reads {topics} twice, with two different {what}s: {first} and {second}; use one stream or table for both, or give both the same {what} (a table reads its values as `Option`)"
     )]
     SourcesDiffer {
         /// The topics or the pattern.
@@ -163,7 +217,7 @@ pub enum TopologyError {
     },
     /// Two sources read one topic, so that it would have two inputs for one partition.
     #[error(
-        "topic `{topic}` is read {first} and {second}; narrow a pattern, or read each topic with a stream of its own and merge() them where they belong together"
+        "two sources read topic `{topic}`: one {first}, one {second}; narrow a pattern, or read each topic with a stream of its own and merge() the streams"
     )]
     ReadTwice {
         /// The topic.
@@ -197,7 +251,7 @@ pub enum TopologyError {
     },
     /// The dead-letter topic is an input: a bad record would come back for ever.
     #[error(
-        "the dead-letter topic `{topic}` is read {reader}; set errors.dead.letter.queue.topic.name to a topic that this application does not read"
+        "the application would read its own dead letters for ever, because a source reads the dead-letter topic `{topic}` {reader}; set errors.dead.letter.queue.topic.name to a topic that this application does not read"
     )]
     DeadLetterRead {
         /// The topic.
@@ -213,7 +267,7 @@ pub enum TopologyError {
     },
     /// Inputs whose records meet by key, in a store or a join, have different partition counts.
     #[error(
-        "topics whose records meet in a store must have the same number of partitions: {}; repartition() one of them or recreate it",
+        "topics whose records meet in a store by key must have the same number of partitions: {}; repartition() one of them, or create it anew with the number of the others",
         topics.iter().map(|(t, n)| format!("`{t}` has {n}")).collect::<Vec<_>>().join(", ")
     )]
     NotCopartitioned {
@@ -222,10 +276,31 @@ pub enum TopologyError {
     },
     /// The partition count of a repartition topic cannot be found out.
     #[error(
-        "the partition count of repartition topic `{topic}` depends on itself; set it with Repartitioned::partitions"
+        "the partition count of repartition topic `{topic}` cannot be worked out, because it follows a topic whose count follows this one; set it with Repartitioned::partitions"
     )]
     UnknownPartitionCount {
         /// The topic.
         topic: String,
     },
+}
+
+/// What has a generated name, and how to give it another.
+fn told_generated(stores: &[String], repartitions: &[String]) -> String {
+    let quoted = |names: &[String]| {
+        names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    };
+    let mut told = Vec::new();
+    if !stores.is_empty() {
+        told.push(format!(
+            "these stores and their changelogs have generated ones: {}; name an aggregation's by its last argument, and a table's by materialized()",
+            quoted(stores)
+        ));
+    }
+    if !repartitions.is_empty() {
+        told.push(format!(
+            "these repartition topics have generated ones: {}; name a grouping's by grouped(), another's by named() or by the argument of repartition()",
+            quoted(repartitions)
+        ));
+    }
+    told.join("; ")
 }

@@ -3,6 +3,7 @@
 //! Knows nothing of Kafka's wire format. Headers cost one pointer when a record has none, and
 //! are shared, not copied, when a record is cloned at a fan-out.
 
+use std::fmt;
 use std::sync::Arc;
 
 /// Milliseconds since the Unix epoch, as in Kafka. Negative means "no timestamp".
@@ -33,6 +34,18 @@ impl<K, V> Record<K, V> {
         Self { key, value, timestamp, headers: Headers::default() }
     }
 
+    /// The same record with these headers in place of its own.
+    ///
+    /// ```
+    /// use oncestream_core::{Header, Record};
+    /// let record = Record::new("k", 1, 0).with_headers([Header::new("trace", b"42".to_vec())]);
+    /// assert_eq!(record.headers.len(), 1);
+    /// ```
+    #[must_use]
+    pub fn with_headers(self, headers: impl IntoIterator<Item = Header>) -> Self {
+        Self { headers: headers.into_iter().collect(), ..self }
+    }
+
     /// The same record with another value.
     pub fn with_value<V2>(self, value: V2) -> Record<K, V2> {
         Record { key: self.key, value, timestamp: self.timestamp, headers: self.headers }
@@ -55,7 +68,14 @@ impl<K, V> Record<K, V> {
 }
 
 /// One header. A null value is allowed, as in Kafka.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// ```
+/// use oncestream_core::Header;
+/// let trace = Header::new("trace", b"42".to_vec());
+/// let nothing = Header::new("nothing", None);
+/// assert_eq!(format!("{trace:?} {nothing:?}"), r#"trace=b"42" nothing=null"#);
+/// ```
+#[derive(Clone, PartialEq, Eq)]
 pub struct Header {
     /// Its name; names may repeat.
     pub key: String,
@@ -63,34 +83,73 @@ pub struct Header {
     pub value: Option<Vec<u8>>,
 }
 
-/// The headers of a record; cheap to clone.
+impl Header {
+    /// A header; `None` is a null.
+    pub fn new(name: impl Into<String>, value: impl Into<Option<Vec<u8>>>) -> Self {
+        Self { key: name.into(), value: value.into() }
+    }
+}
+
+impl fmt::Debug for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.value {
+            Some(value) => write!(f, "{}=b\"{}\"", self.key, value.escape_ascii()),
+            None => write!(f, "{}=null", self.key),
+        }
+    }
+}
+
+/// The headers of a record, in the order they were added; cheap to clone.
 ///
 /// ```
-/// use oncestream_core::Headers;
-/// let mut headers = Headers::default();
-/// headers.add("trace", Some(b"42".to_vec()));
+/// use oncestream_core::{Header, Headers};
+/// let mut headers = Headers::from([Header::new("trace", b"41".to_vec())]);
+/// headers.add("trace", b"42".to_vec());
+/// headers.add("nothing", None);
 /// assert_eq!(headers.last("trace"), Some(&b"42"[..]));
+/// assert_eq!(headers.all("trace").count(), 2);
+/// assert!(headers.last("nothing").is_none() && headers.last_header("nothing").is_some());
+/// headers.remove("trace");
+/// let names: Vec<&str> = headers.iter().map(|header| header.key.as_str()).collect();
+/// assert_eq!(names, ["nothing"]);
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Headers(Option<Arc<Vec<Header>>>);
 
 impl Headers {
-    /// Appends a header.
-    pub fn add(&mut self, key: impl Into<String>, value: Option<Vec<u8>>) {
-        let list = self.0.get_or_insert_with(Arc::default);
-        Arc::make_mut(list).push(Header { key: key.into(), value });
+    /// No headers.
+    pub const fn new() -> Self {
+        Self(None)
+    }
+
+    /// Appends a header; `None` is a null.
+    pub fn add(&mut self, name: impl Into<String>, value: impl Into<Option<Vec<u8>>>) {
+        self.extend([Header::new(name, value)]);
     }
 
     /// Removes every header of that name.
-    pub fn remove(&mut self, key: &str) {
+    pub fn remove(&mut self, name: &str) {
+        if self.last_header(name).is_none() {
+            return;
+        }
         if let Some(list) = &mut self.0 {
-            Arc::make_mut(list).retain(|h| h.key != key);
+            Arc::make_mut(list).retain(|h| h.key != name);
         }
     }
 
     /// The value of the last header of that name, if it is there and not null.
-    pub fn last(&self, key: &str) -> Option<&[u8]> {
-        self.iter().rev().find(|h| h.key == key).and_then(|h| h.value.as_deref())
+    pub fn last(&self, name: &str) -> Option<&[u8]> {
+        self.last_header(name).and_then(|h| h.value.as_deref())
+    }
+
+    /// The last header of that name.
+    pub fn last_header(&self, name: &str) -> Option<&Header> {
+        self.iter().rev().find(|h| h.key == name)
+    }
+
+    /// The headers of that name, oldest first.
+    pub fn all<'a>(&'a self, name: &'a str) -> impl DoubleEndedIterator<Item = &'a Header> {
+        self.iter().filter(move |h| h.key == name)
     }
 
     /// All headers, oldest first.
@@ -98,9 +157,29 @@ impl Headers {
         self.0.as_deref().map_or(&[][..], Vec::as_slice).iter()
     }
 
+    /// How many headers there are.
+    pub fn len(&self) -> usize {
+        self.iter().len()
+    }
+
     /// True when there is no header.
     pub fn is_empty(&self) -> bool {
-        self.0.as_ref().is_none_or(|l| l.is_empty())
+        self.len() == 0
+    }
+}
+
+// By what is in them: a list that has become empty is no headers.
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other)
+    }
+}
+
+impl Eq for Headers {}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self).finish()
     }
 }
 
@@ -119,8 +198,22 @@ impl FromIterator<Header> for Headers {
     }
 }
 
+impl<const N: usize> From<[Header; N]> for Headers {
+    fn from(headers: [Header; N]) -> Self {
+        headers.into_iter().collect()
+    }
+}
+
+impl Extend<Header> for Headers {
+    fn extend<I: IntoIterator<Item = Header>>(&mut self, iter: I) {
+        let list = self.0.get_or_insert_with(Arc::default);
+        Arc::make_mut(list).extend(iter);
+    }
+}
+
 /// Where a record came from. Absent while caches flush and in punctuations.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct RecordMetadata {
     /// The source topic.
     pub topic: Arc<str>,
@@ -128,4 +221,25 @@ pub struct RecordMetadata {
     pub partition: i32,
     /// The offset in that partition.
     pub offset: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_that_were_removed_leave_no_trace() {
+        let mut headers = Headers::from([Header::new("a", None)]);
+        headers.remove("a");
+        assert_eq!(headers, Headers::new());
+        assert_ne!(headers, Headers::from([Header::new("a", None)]));
+    }
+
+    #[test]
+    fn a_clone_does_not_see_what_is_added_later() {
+        let mut headers = Headers::from([Header::new("a", None)]);
+        let before = headers.clone();
+        headers.add("b", b"1".to_vec());
+        assert_eq!((before.len(), headers.len()), (1, 2));
+    }
 }

@@ -10,20 +10,20 @@ pub const MAX_LEN: usize = 249;
 #[non_exhaustive]
 pub enum NameFault {
     /// It has no characters.
-    #[error("the name is empty")]
+    #[error("it is empty")]
     Empty,
     /// It is `.` or `..`, which are directories to a broker.
-    #[error("the name is `.` or `..`")]
+    #[error("it is `.` or `..`")]
     Dots,
     /// It is too long.
-    #[error("the name has {length} characters, and brokers take up to {MAX_LEN}")]
+    #[error("it has {length} characters, and brokers take up to {MAX_LEN}")]
     TooLong {
         /// Its length.
         length: usize,
     },
     /// A character that no name has.
     #[error(
-        "the name has the character {character:?}, and names consist of a-z, A-Z, 0-9, `.`, `_` and `-`"
+        "it has the character {character:?}, and names consist of a-z, A-Z, 0-9, `.`, `_` and `-`"
     )]
     Character {
         /// The first such character.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use oncestream_core::Record;
 use oncestream_core::error::{TaskError, TopologyError};
-use oncestream_core::graph::{GraphBuilder, NodeId, SinkTopic, SourceTopics, TopicRef, Topology};
+use oncestream_core::graph::{Graph, GraphBuilder, NodeId, SinkTopic, SourceTopics, TopicRef};
 use oncestream_core::serde::HasSerde;
 use oncestream_core::task::{Context, Node, SourceConfig, SourceInstance};
 
@@ -23,9 +23,9 @@ impl Node<String, i64> for Nothing {
 }
 
 #[derive(Default)]
-struct Graph(GraphBuilder, usize);
+struct Sketch(GraphBuilder, usize);
 
-impl Graph {
+impl Sketch {
     fn name(&mut self, kind: &str) -> String {
         self.1 += 1;
         format!("{kind}-{}", self.1)
@@ -62,13 +62,13 @@ impl Graph {
         self.source(SourceTopics::Topics(vec![topic]))
     }
 
-    fn build(self) -> Topology {
+    fn build(self) -> Graph {
         self.0.build().unwrap()
     }
 }
 
 /// The partitions of the repartition topics, in the order of their names.
-fn planned(topology: &Topology, there: &[(&str, i32)]) -> Result<Vec<i32>, TopologyError> {
+fn planned(topology: &Graph, there: &[(&str, i32)]) -> Result<Vec<i32>, TopologyError> {
     let there: BTreeMap<Arc<str>, i32> =
         there.iter().map(|(topic, n)| (Arc::from(*topic), *n)).collect();
     let plan = topology.internal_topics("app", &there)?;
@@ -83,8 +83,8 @@ fn unequal(topics: &[(&str, i32)]) -> TopologyError {
 }
 
 /// What `left` gives over a repartition topic is joined with what `join` makes of the graph.
-fn joined(partitions: Option<i32>, join: impl FnOnce(&mut Graph) -> NodeId) -> Topology {
-    let mut graph = Graph::default();
+fn joined(partitions: Option<i32>, join: impl FnOnce(&mut Sketch) -> NodeId) -> Graph {
+    let mut graph = Sketch::default();
     let left = graph.topic("left");
     let left = graph.repartition("a", left, partitions);
     let right = join(&mut graph);
@@ -130,7 +130,7 @@ fn repartition_topics_among_themselves_take_the_given_count_or_the_largest_upstr
 
 #[test]
 fn what_is_below_a_group_counts_from_the_group() {
-    let mut graph = Graph::default();
+    let mut graph = Sketch::default();
     let (left, right) = (graph.topic("left"), graph.topic("right"));
     let left = graph.repartition("a", left, None);
     graph.0.copartition(&[left, right]);
@@ -141,7 +141,7 @@ fn what_is_below_a_group_counts_from_the_group() {
 
 #[test]
 fn groups_that_share_a_source_are_one() {
-    let mut graph = Graph::default();
+    let mut graph = Sketch::default();
     let (left, middle, right) = (graph.topic("left"), graph.topic("middle"), graph.topic("right"));
     let (a, b) = (graph.repartition("a", left, None), graph.repartition("b", middle, None));
     graph.0.copartition(&[a, b]);
@@ -154,7 +154,7 @@ fn groups_that_share_a_source_are_one() {
 
 #[test]
 fn what_does_not_meet_may_differ() {
-    let mut graph = Graph::default();
+    let mut graph = Sketch::default();
     let (left, right) = (graph.topic("left"), graph.topic("right"));
     let left = graph.repartition("a", left, None);
     graph.node(&[left, right]);
@@ -176,7 +176,7 @@ fn a_repartition_topic_that_meets_a_pattern_keeps_its_partitions() {
 
 #[test]
 fn a_repartition_topic_that_its_own_group_writes_takes_the_groups_count() {
-    let mut graph = Graph::default();
+    let mut graph = Sketch::default();
     let (left, first) = (graph.topic("left"), graph.topic("first"));
     let a = graph.repartition("a", left, None);
     let node = graph.node(&[a]);
@@ -190,12 +190,12 @@ fn a_repartition_topic_that_its_own_group_writes_takes_the_groups_count() {
 
 #[test]
 fn a_node_of_another_graph_is_refused() {
-    let mut other = Graph::default();
+    let mut other = Sketch::default();
     for _ in 0..3 {
         other.topic("other");
     }
     let foreign = other.node(&[]);
-    let mut graph = Graph::default();
+    let mut graph = Sketch::default();
     let left = graph.topic("left");
     graph.0.copartition(&[left, foreign]);
     let fault = graph.0.build().err();

@@ -227,6 +227,8 @@ fn some_of_a_null_is_a_null_and_has_no_bytes() {
     assert!(!nested.is_null(&Some(Some(0))));
     assert!(to_bytes(&nested, &Some(None)).is_err());
     assert!(Option::<()>::serde().is_null(&Some(())));
+    assert!(<Arc<Option<i32>>>::serde().is_null(&Arc::new(None)));
+    assert_eq!(*<Arc<Option<i32>>>::serde().from_null().unwrap(), None);
     assert!(to_bytes(&*Option::<()>::serde(), &Some(())).is_err());
 }
 
@@ -322,14 +324,34 @@ proptest! {
     }
 
     #[test]
+    fn wide_and_sized_numbers_are_read_back_and_never_cut(
+        a: (i128, u128), b: (isize, usize), hash: [u8; 20],
+    ) {
+        whole_or_refused(&*i128::serde(), &a.0)?;
+        whole_or_refused(&*u128::serde(), &a.1)?;
+        whole_or_refused(&*isize::serde(), &b.0)?;
+        whole_or_refused(&*usize::serde(), &b.1)?;
+        whole_or_refused(&*<[u8; 20]>::serde(), &hash)?;
+        // The same on every machine.
+        prop_assert_eq!(to_bytes(&*usize::serde(), &b.1).unwrap(), (b.1 as u64).to_be_bytes());
+        prop_assert_eq!(to_bytes(&*isize::serde(), &b.0).unwrap(), (b.0 as i64).to_be_bytes());
+    }
+
+    #[test]
     fn text_and_bytes_are_read_back(text: String, bytes: Vec<u8>) {
         let written = to_bytes(&*String::serde(), &text).unwrap();
         prop_assert_eq!(String::serde().deserialize(&written).unwrap(), text.clone());
-        let shared: Arc<str> = text.into();
+        let shared: Arc<str> = text.as_str().into();
         prop_assert_eq!(to_bytes(&*<Arc<str>>::serde(), &shared).unwrap(), written.clone());
         prop_assert_eq!(<Arc<str>>::serde().deserialize(&written).unwrap(), shared);
+        let boxed: Box<str> = text.as_str().into();
+        prop_assert_eq!(to_bytes(&*<Box<str>>::serde(), &boxed).unwrap(), written.clone());
+        prop_assert_eq!(<Box<str>>::serde().deserialize(&written).unwrap(), boxed);
         let written = to_bytes(&*<Vec<u8>>::serde(), &bytes).unwrap();
         prop_assert_eq!(<Vec<u8>>::serde().deserialize(&written).unwrap(), bytes);
+        let shared: Arc<[u8]> = written.as_slice().into();
+        prop_assert_eq!(to_bytes(&*<Arc<[u8]>>::serde(), &shared).unwrap(), written.clone());
+        prop_assert_eq!(<Arc<[u8]>>::serde().deserialize(&written).unwrap(), shared);
     }
 
     #[test]
@@ -340,6 +362,8 @@ proptest! {
         whole_or_refused(&*Uuid::serde(), &Uuid::from_u128(id))?;
         whole_or_refused(&*<(Option<String>, i64)>::serde(), &pair)?;
         whole_or_refused(&*<((String, Vec<u8>), bool)>::serde(), &nested)?;
+        whole_or_refused(&*<(u32, Option<String>, i64)>::serde(), &(number, pair.0.clone(), pair.1))?;
+        whole_or_refused(&*<Arc<(Option<String>, i64)>>::serde(), &Arc::new(pair))?;
         whole_or_refused(&*JsonSerde::dynamic(), &event)?;
         let written = to_bytes(&*hex_serde(), &number).unwrap();
         prop_assert_eq!(hex_serde().deserialize(&written).unwrap(), number);
@@ -365,6 +389,9 @@ proptest! {
         prop_assert!(<()>::serde().deserialize(&bytes).is_err());
         refused_or_exact(&*Option::<i32>::serde(), &bytes)?;
         refused_or_exact(&*<(Vec<u8>, Option<Vec<u8>>)>::serde(), &bytes)?;
+        refused_or_exact(&*<(Vec<u8>, u8, Option<Vec<u8>>)>::serde(), &bytes)?;
+        refused_or_exact(&*<[u8; 4]>::serde(), &bytes)?;
+        refused_or_exact(&*i128::serde(), &bytes)?;
         let _ = Uuid::serde().deserialize(&bytes); // letters may be of either case
         let _ = JsonSerde::<Event>::new().deserialize(&bytes); // spaces may be anywhere
         let _ = JsonSerde::<serde_json::Value>::new().deserialize(&bytes);

@@ -45,13 +45,13 @@ impl fmt::Display for ConnectionFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Authentication => {
-                "the credentials are refused (sasl.mechanism, sasl.username, sasl.password)"
+                "they do not take the credentials; check sasl.mechanism, sasl.username and sasl.password"
             }
             Self::Tls => {
-                "the TLS handshake fails (security.protocol, ssl.ca.location, \
-                 ssl.endpoint.identification.algorithm)"
+                "the TLS handshake fails; check security.protocol, ssl.ca.location and \
+                 ssl.endpoint.identification.algorithm"
             }
-            Self::Protocol => "the broker expects another security.protocol",
+            Self::Protocol => "they expect another security.protocol; check that it fits the port",
         })
     }
 }

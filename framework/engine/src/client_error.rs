@@ -1,4 +1,6 @@
 //! [`ClientError`]: what a Kafka client said when a call failed, in the terms that the engine decides by.
+//!
+//! Users see the error. What ports make it of, and what the engine reads in it, is in [`ClientFault`].
 
 use std::error::Error;
 use std::fmt;
@@ -32,30 +34,6 @@ pub struct ClientError {
 }
 
 impl ClientError {
-    /// An error with what it speaks of and what the client said.
-    pub fn new(kind: ErrorKind, source: impl Error + Send + Sync + 'static) -> Self {
-        Self { kind, code: None, transaction: None, advice: "", source: Arc::new(source) }
-    }
-
-    /// The same with the number that Kafka's protocol, or the client, has for it.
-    #[must_use]
-    pub fn with_code(self, code: Option<i32>) -> Self {
-        Self { code, ..self }
-    }
-
-    /// The same with what the client knows of its transaction.
-    #[must_use]
-    pub fn with_transaction(self, transaction: Option<TransactionFault>) -> Self {
-        Self { transaction, ..self }
-    }
-
-    /// The same with what a user can do about it, to go on after its text: empty, or with a
-    /// semicolon in front.
-    #[must_use]
-    pub fn with_advice(self, advice: &'static str) -> Self {
-        Self { advice, ..self }
-    }
-
     /// What it speaks of.
     pub fn kind(&self) -> ErrorKind {
         self.kind
@@ -70,9 +48,78 @@ impl ClientError {
     pub fn advice(&self) -> &'static str {
         self.advice
     }
+}
+
+/// How a port makes a [`ClientError`], and what the engine decides by. It is a trait so that users of
+/// the facade, which does not have it, do not depend on what the engine decides.
+pub trait ClientFault: Sized {
+    /// An error with what it speaks of and what the client said.
+    fn new(kind: ErrorKind, source: impl Error + Send + Sync + 'static) -> Self;
+
+    /// The same with the number that Kafka's protocol, or the client, has for it.
+    #[must_use]
+    fn with_code(self, code: Option<i32>) -> Self;
+
+    /// The same with what the client knows of its transaction.
+    #[must_use]
+    fn with_transaction(self, transaction: Option<TransactionFault>) -> Self;
+
+    /// The same with what a user can do about it, to go on after its text: empty, or with a
+    /// semicolon in front.
+    #[must_use]
+    fn with_advice(self, advice: &'static str) -> Self;
 
     /// What to do about it at `step`. `fatal` is the client's own fatal error, if it has one.
-    pub fn judge(&self, step: Step, fatal: Option<&Self>) -> Verdict {
+    fn judge(&self, step: Step, fatal: Option<&Self>) -> Verdict;
+
+    /// A consumer or an admin client gets over it by itself.
+    fn is_transient(&self) -> bool {
+        self.judge(Step::Read, None) == Verdict::Retry
+    }
+
+    /// It may go away while brokers come and go: the client can know fewer partitions than there are
+    /// for a while. To be borne for a bounded time.
+    fn is_unsettled(&self) -> bool {
+        self.judge(Step::LookUp, None) == Verdict::Retry
+    }
+
+    /// A topic or partition is not there, or not yet.
+    fn is_unknown_topic(&self) -> bool;
+
+    /// The log has nothing at a position: it begins later, or ends before.
+    fn is_out_of_range(&self) -> bool;
+
+    /// A record was thrown away by the client itself, for a reason that this error does not tell.
+    fn is_consequence(&self) -> bool;
+
+    /// It may go on for as long as brokers or the group need it, however often it fails in a row.
+    fn is_outage(&self) -> bool;
+
+    /// The thing on which a right is missing.
+    fn denied(&self) -> Option<Resource>;
+
+    /// The call of a transaction may be made again, and goes on where it was.
+    fn is_resumable(&self) -> bool;
+}
+
+impl ClientFault for ClientError {
+    fn new(kind: ErrorKind, source: impl Error + Send + Sync + 'static) -> Self {
+        Self { kind, code: None, transaction: None, advice: "", source: Arc::new(source) }
+    }
+
+    fn with_code(self, code: Option<i32>) -> Self {
+        Self { code, ..self }
+    }
+
+    fn with_transaction(self, transaction: Option<TransactionFault>) -> Self {
+        Self { transaction, ..self }
+    }
+
+    fn with_advice(self, advice: &'static str) -> Self {
+        Self { advice, ..self }
+    }
+
+    fn judge(&self, step: Step, fatal: Option<&Self>) -> Verdict {
         let found = verdict(fatal.unwrap_or(self).kind, step);
         match found {
             Verdict::Fenced | Verdict::StaleMember | Verdict::TwinMember | Verdict::Fatal => found,
@@ -87,47 +134,31 @@ impl ClientError {
         }
     }
 
-    /// A consumer or an admin client gets over it by itself.
-    pub fn is_transient(&self) -> bool {
-        self.judge(Step::Read, None) == Verdict::Retry
-    }
-
-    /// It may go away while brokers come and go: the client can know fewer partitions than there are
-    /// for a while. To be borne for a bounded time.
-    pub fn is_unsettled(&self) -> bool {
-        self.judge(Step::LookUp, None) == Verdict::Retry
-    }
-
-    /// A topic or partition is not there, or not yet.
-    pub fn is_unknown_topic(&self) -> bool {
+    fn is_unknown_topic(&self) -> bool {
         self.kind == ErrorKind::UnknownTopic
     }
 
-    /// The log has nothing at a position: it begins later, or ends before.
-    pub fn is_out_of_range(&self) -> bool {
+    fn is_out_of_range(&self) -> bool {
         self.kind == ErrorKind::OutOfRange
     }
 
-    /// A record was thrown away by the client itself, for a reason that this error does not tell.
-    pub fn is_consequence(&self) -> bool {
+    /// The client itself has thrown a record away, for a reason that this error does not have.
+    fn is_consequence(&self) -> bool {
         self.kind == ErrorKind::Purged
     }
 
-    /// It may go on for as long as brokers or the group need it, however often it fails in a row.
-    pub fn is_outage(&self) -> bool {
+    fn is_outage(&self) -> bool {
         matches!(self.kind, ErrorKind::Away | ErrorKind::Full | ErrorKind::Member)
     }
 
-    /// The thing on which a right is missing.
-    pub fn denied(&self) -> Option<Resource> {
+    fn denied(&self) -> Option<Resource> {
         match self.kind {
             ErrorKind::Denied(resource) => resource,
             _ => None,
         }
     }
 
-    /// The call of a transaction may be made again, and goes on where it was.
-    pub fn is_resumable(&self) -> bool {
+    fn is_resumable(&self) -> bool {
         self.transaction.is_some_and(|t| t.is_retriable)
     }
 }

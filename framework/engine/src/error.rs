@@ -1,4 +1,4 @@
-//! What can go wrong in an application, by what it is about and what to do.
+//! The errors of an application. Each names the thing that it is about, and says what to do.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ mod config;
 pub use config::ConfigError;
 
 use crate::access::{ConnectionFault, Resource};
-use crate::client_error::ClientError;
+use crate::client_error::{ClientError, ClientFault as _};
 use crate::verdict::{ErrorKind, Step};
 
 /// An application that could not start, or had to stop.
@@ -51,7 +51,7 @@ pub enum StreamsError {
         source: Box<ClientError>,
     },
     /// Brokers answer and refuse: wrong credentials, an unknown certificate, another protocol.
-    #[error("the brokers at {bootstrap_servers} refuse the connection: {fault}: {reason}")]
+    #[error("the brokers at {bootstrap_servers} refuse the connection: {fault} ({reason})")]
     ConnectionRefused {
         /// What was configured.
         bootstrap_servers: String,
@@ -62,7 +62,7 @@ pub enum StreamsError {
     },
     /// The user this application authenticates as lacks a right.
     #[error(
-        "the right {operation} on {resource} {name} is missing; grant it to the user of this application, or check the name"
+        "the user of this application lacks the right {operation} on {resource} {name}; grant it, or check the name"
     )]
     NotAuthorized {
         /// On what kind of thing.
@@ -80,7 +80,7 @@ pub enum StreamsError {
     },
     /// An internal topic is there with another number of partitions.
     #[error(
-        "internal topic {topic} has {actual} partitions and needs {expected}; the number of partitions of an input has changed: reset the application with `oncestream reset`, or restore the old number"
+        "internal topic {topic} has {actual} partitions and needs {expected}, because the number of partitions of an input has changed; restore the old number, or reset the application with `oncestream reset`"
     )]
     PartitionCount {
         /// The topic.
@@ -92,7 +92,7 @@ pub enum StreamsError {
     },
     /// An internal topic is there with a setting that it cannot work with.
     #[error(
-        "internal topic {topic} has {setting}={found} and needs {needed}: {why}; set it with `kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {setting}={needed}`, and reset the application with `oncestream reset` if records were harmed already"
+        "internal topic {topic} has {setting}={found} and needs {needed}: {why}; set it with `kafka-configs.sh --alter --entity-type topics --entity-name {topic} --add-config {setting}={needed}`, and reset the application with `oncestream reset` if the topic has lost or changed records already"
     )]
     InternalTopicSetting {
         /// The topic.
@@ -108,7 +108,7 @@ pub enum StreamsError {
     },
     /// An internal topic would be made with a setting that it cannot work with.
     #[error(
-        "internal topic {topic} would get {setting}={found} and needs {needed}: {why}; take the setting out of {given_by}"
+        "internal topic {topic} would be created with {setting}={found} and needs {needed}: {why}; take the setting out of {given_by}"
     )]
     UnfitTopicSetting {
         /// The topic.
@@ -126,7 +126,7 @@ pub enum StreamsError {
     },
     /// The brokers do not take the name of an internal topic.
     #[error(
-        "the brokers refuse the name of internal topic {topic}: {message}; it is made of application.id and the name of a store or repartition: choose another one"
+        "the brokers refuse the name of internal topic {topic}: {message}; it is made of application.id and the name of a store or repartition, so choose another one of these"
     )]
     TopicNameRefused {
         /// The topic.
@@ -136,7 +136,7 @@ pub enum StreamsError {
     },
     /// An internal topic could not be created.
     #[error(
-        "cannot create internal topic {topic}: {message}; create it by hand or grant the right to create topics"
+        "the brokers do not create internal topic {topic}: {message}; grant the right to create topics, or create it by hand"
     )]
     CreateTopic {
         /// The topic.
@@ -154,7 +154,7 @@ pub enum StreamsError {
     },
     /// The state directory cannot be used.
     #[error(
-        "state directory {path}: {source}; check that it exists or can be made, and its permissions"
+        "state directory {path} cannot be used: {source}; check that it exists or can be made, and its permissions"
     )]
     StateDir {
         /// The directory.
@@ -177,7 +177,7 @@ pub enum StreamsError {
     },
     /// The log of a partition has nothing at the committed offset, and nowhere to go on.
     #[error(
-        "{topic}-{partition} has no record at its committed offset {offset}, and auto.offset.reset=none: records were deleted before they were read, or the topic was made again; commit an offset that is there, or set auto.offset.reset to earliest or latest"
+        "{topic}-{partition} has no record at its committed offset {offset}, because records were deleted before they were read or the topic was created anew, and auto.offset.reset=none; commit an offset that exists, or set auto.offset.reset to earliest or latest"
     )]
     CommittedOffsetOutOfRange {
         /// The topic.
@@ -190,7 +190,7 @@ pub enum StreamsError {
     /// No input of a task has a committed offset, but its changelog has records: what the store
     /// has counted already would be counted again.
     #[error(
-        "task {task}: no input has a committed offset, but changelog {changelog}-{partition} has records (the first at offset {offset}), so what they hold would be counted again; the offsets have expired (offsets.retention.minutes), or the group or all its input topics were deleted: commit the offsets to go on from, or begin anew with `oncestream reset`"
+        "task {task}: no input has a committed offset, but changelog {changelog}-{partition} has records (the first at offset {offset}), so input records that the store has counted would be counted again; the offsets have expired (offsets.retention.minutes), or the group or all input topics were deleted: commit the offsets to go on from, or begin anew with `oncestream reset`"
     )]
     CommittedOffsetsLost {
         /// The task.
@@ -204,7 +204,7 @@ pub enum StreamsError {
     },
     /// A changelog has a record that no store has written.
     #[error(
-        "task {task}: the record of changelog {changelog}-{partition} at offset {offset} cannot be restored: {source}; no application writes it: find out who did, delete the record, or reset the application with `oncestream reset`"
+        "task {task}: the record of changelog {changelog}-{partition} at offset {offset} cannot be restored: {source}; Oncestream writes no such record: find out who wrote it, and reset the application with `oncestream reset`"
     )]
     ChangelogRecord {
         /// The task.
@@ -221,7 +221,7 @@ pub enum StreamsError {
     /// A reset of the application was begun and is not complete: its topics may be deleted, and its
     /// offsets are not set.
     #[error(
-        "a reset of the application was begun and did not come to its end, so {topic}-{partition} cannot be read: run `oncestream reset` again as before, with {topic} among its topics"
+        "a reset of the application was begun and not completed, so {topic}-{partition} cannot be read; run `oncestream reset` again with the same flags, and with {topic} among its topics"
     )]
     ResetUnfinished {
         /// The topic.
@@ -260,7 +260,7 @@ pub enum StreamsError {
         source: Box<ClientError>,
     },
     /// A Kafka client failed for good.
-    #[error("{action}: {source}{}", source.advice())]
+    #[error("{action} failed: {source}{}", source.advice())]
     Client {
         /// What was being done, with the name of the thing.
         action: String,
@@ -279,7 +279,7 @@ pub enum StreamsError {
     },
     /// The same thing went wrong again and again, and nothing could be committed in between.
     #[error(
-        "given up after {failures} failures in a row without a commit in between, the last being: {source}; mend its cause and start again"
+        "the worker gave up after {failures} failures in a row without a commit in between; remove the cause and start again; the last failure: {source}"
     )]
     NoProgress {
         /// How often.
@@ -289,7 +289,7 @@ pub enum StreamsError {
     },
     /// One record takes longer to process than a transaction may last.
     #[error(
-        "processing one record ({record}) takes longer than transaction.timeout.ms, {} ms; raise transaction.timeout.ms, and session.timeout.ms above it, or make the step that takes so long quicker",
+        "processing one record ({record}) takes longer than transaction.timeout.ms, {} ms, so the broker aborts its transaction each time; make the slow function faster, or raise transaction.timeout.ms, and session.timeout.ms above it",
         timeout.as_millis()
     )]
     TooSlow {
@@ -300,7 +300,7 @@ pub enum StreamsError {
     },
     /// The application was stopped, and its last commit failed.
     #[error(
-        "worker {worker}: the last commit before the end failed: {source}; what was processed since the one before is processed again at the next start"
+        "worker {worker}: the last commit before the end failed: {source}; the records since the commit before are processed again at the next start"
     )]
     LastCommit {
         /// The worker.
@@ -310,7 +310,7 @@ pub enum StreamsError {
     },
     /// Another producer uses the same transactional id.
     #[error(
-        "transactional id {transactional_id} is used by another producer; give each instance its own instance.id and state.dir"
+        "the broker fenced this worker, because another producer uses transactional id {transactional_id}; give each instance its own instance.id and state.dir"
     )]
     Fenced {
         /// The id.
@@ -318,7 +318,7 @@ pub enum StreamsError {
     },
     /// Another member of the group has the id of this instance.
     #[error(
-        "instance.id {instance_id} is in use by another instance (member {member} at {host}), which goes on; give each instance its own instance.id and state.dir, and never copy a state directory"
+        "another instance (member {member} at {host}) uses instance.id {instance_id} and goes on, so this one stops; give each instance its own instance.id and state.dir, and never copy a state directory"
     )]
     InstanceIdInUse {
         /// The id, configured or from the state directory.
@@ -329,7 +329,9 @@ pub enum StreamsError {
         host: String,
     },
     /// A call did not end in time.
-    #[error("{action} did not end within {waited:?}")]
+    #[error(
+        "{action} did not end within {waited:?}; check that the brokers answer, and what the log says before this"
+    )]
     TimedOut {
         /// What was waited for.
         action: String,
@@ -338,7 +340,7 @@ pub enum StreamsError {
     },
     /// A user's function panicked, or a serde, or a library below.
     #[error(
-        "worker {worker} panicked{}: {message}; its transaction was aborted",
+        "worker {worker} panicked{}: {message}; its work since the last commit was aborted, and is done again: fix the cause",
         doing(*task, activity.as_ref())
     )]
     Panicked {
@@ -351,13 +353,13 @@ pub enum StreamsError {
         /// What the panic said.
         message: String,
     },
-    /// The call does not fit the state of the application.
-    #[error("the application is {state}; {hint}")]
-    InvalidState {
-        /// The state it is in.
-        state: crate::state::ClientState,
-        /// What is possible.
-        hint: &'static str,
+    /// The system gives the application no more threads.
+    #[error(
+        "cannot start a thread: {source}; raise the limit on the threads of a user (ulimit -u), or lower num.stream.threads"
+    )]
+    Thread {
+        /// What the system said.
+        source: std::io::Error,
     },
 }
 

@@ -18,7 +18,7 @@ mod verdict;
 pub mod worker;
 
 pub use access::{ConnectionFault, Resource};
-pub use client_error::{ClientError, TransactionFault};
+pub use client_error::{ClientError, ClientFault, TransactionFault};
 pub use error::{ConfigError, StreamsError};
 pub use participant::{Commit, Participant, ParticipantError};
 pub use settings::{AutoOffsetReset, WorkerSettings};

@@ -51,14 +51,14 @@ pub enum ParticipantError {
 ///    and not applied is void, *as far as is known*. A crash, or a commit whose outcome is not known,
 ///    leaves that to `recover`.
 ///
-/// Exactly once holds if `recover` can tell, by the committed positions that it is given, whether what
-/// was prepared last belongs to a transaction that was committed. So `prepare` puts its positions down
-/// beside the data, and `recover` compares.
+/// Exactly once holds if `recover` can find out whether the transaction of what was prepared last was
+/// committed. It is given the committed positions. So `prepare` stores its own positions beside the data,
+/// and `recover` compares the two.
 ///
 /// Two limits of that:
 /// - A commit in which no input moved, because only a punctuation worked, has the positions of the one
-///   before. Whether it was committed cannot be told, so a participant takes part in what records do,
-///   and not in what punctuations do.
+///   before. `recover` cannot find out whether it was committed. So a participant takes part in what
+///   records do, and not in what punctuations do.
 /// - Where an input begins is committed without a `prepare`. So a committed position may lie behind what
 ///   was applied last.
 pub trait Participant {

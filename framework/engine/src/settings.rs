@@ -8,6 +8,7 @@ use oncestream_core::handlers::ErrorHandlers;
 
 /// Where to begin on a partition without a committed offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AutoOffsetReset {
     /// At the oldest record.
     Earliest,

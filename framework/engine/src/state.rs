@@ -4,8 +4,10 @@ use std::fmt;
 
 /// Where an application stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ClientState {
-    /// Made, not started.
+    /// Before the start. A handle on an application is given after its start, so only a listener sees
+    /// this state, as the one that the first change comes from.
     Created,
     /// Partitions are being assigned or stores restored; some tasks may run.
     Rebalancing,

@@ -5,7 +5,7 @@
 //! in. Only the cluster's list of topics is needed; what it means is decided in `core`.
 
 use oncestream_core::error::TopologyError;
-use oncestream_core::graph::{InternalTopics, Topology};
+use oncestream_core::graph::{Graph, InternalTopics};
 
 use crate::error::StreamsError;
 use crate::ports::{Cluster, Topics};
@@ -16,7 +16,7 @@ use crate::ports::{Cluster, Topics};
 /// A name that brokers do not take, a topic that is read twice or that is not meant to be read, an
 /// input that is missing or may not be read, inputs that are not co-partitioned.
 pub fn plan(
-    topology: &Topology,
+    topology: &Graph,
     application_id: &str,
     dead_letter_topic: Option<&str>,
     cluster: &impl Cluster,
@@ -37,6 +37,6 @@ pub fn plan(
 
 /// Whether nothing that the topology reads is there yet: its patterns match no topic, and what
 /// they would be written through is not made.
-pub fn reads_nothing(topology: &Topology, application_id: &str, there: &Topics) -> bool {
+pub fn reads_nothing(topology: &Graph, application_id: &str, there: &Topics) -> bool {
     there.keys().all(|topic| topology.readers_of(application_id, topic).is_empty())
 }

@@ -101,7 +101,7 @@ fn row(kind: ErrorKind) -> Row {
 
 /// One kind's verdicts, by step. `Abort` of a delivery or a group commit starts the tasks again:
 /// the partitions are still this member's, and nobody else would process them. In doubt, a call of
-/// a transaction has an unknown outcome; [`ClientError::judge`](crate::ClientError::judge) knows
+/// a transaction has an unknown outcome; [`ClientFault::judge`](crate::ClientFault::judge) knows
 /// better if the client does.
 struct Row {
     read: Verdict,

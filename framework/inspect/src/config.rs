@@ -51,7 +51,7 @@ pub enum ConfigError {
         because: &'static str,
     },
     /// An address without a port, or with one that cannot be.
-    #[error("`bootstrap.servers`: `{server}` is no address; write it as host:port")]
+    #[error("`bootstrap.servers` has `{server}`, which is no address; write it as host:port")]
     Address {
         /// As it was given.
         server: String,
@@ -75,13 +75,13 @@ pub enum ConfigError {
         instead: &'static str,
     },
     /// A feature of this crate that the build lacks.
-    #[error("{what} is not in this build: build it with the cargo feature `tls`")]
+    #[error("this build has no {what}; build it with the cargo feature `tls`")]
     Feature {
         /// What asks for it.
         what: &'static str,
     },
     /// The certificates cannot be had.
-    #[error("`ssl.ca.location`: {file}: {reason}")]
+    #[error("cannot use {file} of `ssl.ca.location`: {reason}")]
     Certificates {
         /// The file.
         file: String,

@@ -1,4 +1,4 @@
-//! What can go wrong between this client and brokers, and how it is told.
+//! The errors of this client.
 //!
 //! Invariant: each error names the broker and the request, or the thing that was asked for; none has
 //! a password in it.
@@ -31,7 +31,7 @@ pub enum InspectError {
         source: std::io::Error,
     },
     /// TLS could not be agreed on.
-    #[error("{broker}: TLS: {reason}")]
+    #[error("{broker}: the TLS handshake failed: {reason}")]
     Tls {
         /// Its address.
         broker: String,
@@ -49,7 +49,7 @@ pub enum InspectError {
         reason: String,
     },
     /// No answer came in time.
-    #[error("{broker}: no answer to {request} within {} ms", .within.as_millis())]
+    #[error("{broker} did not answer {request} within {} ms", .within.as_millis())]
     TimedOut {
         /// Its address.
         broker: String,
@@ -60,8 +60,8 @@ pub enum InspectError {
     },
     /// The connection ended in the place of an answer.
     #[error(
-        "{broker}: the connection ended in the place of an answer to {request} ({reason}). If that is \
-         so each time, `security.protocol` may not be that of the port"
+        "{broker} closed the connection instead of answering {request} ({reason}); if it does so each \
+         time, check that `security.protocol` fits the port"
     )]
     Closed {
         /// Its address.
@@ -73,8 +73,8 @@ pub enum InspectError {
     },
     /// What came is no answer of Kafka.
     #[error(
-        "{broker}: the answer to {request} is not Kafka's: {reason}. The port may be another one's, or \
-         its `security.protocol` another"
+        "{broker} answered {request} with something that is not Kafka's protocol: {reason}; check the \
+         port, and that `security.protocol` fits it"
     )]
     NotKafka {
         /// Its address.
@@ -95,7 +95,7 @@ pub enum InspectError {
         reason: String,
     },
     /// The broker answers with an error.
-    #[error("{broker}: {request} is answered with {error}")]
+    #[error("{broker} answered {request} with the error {error}")]
     Refused {
         /// Its address.
         broker: String,
@@ -105,7 +105,7 @@ pub enum InspectError {
         error: String,
     },
     /// The user may not.
-    #[error("not authorized: grant the right {right} on {resource}")]
+    #[error("the user lacks the right {right} on {resource}; grant it")]
     NotAuthorized {
         /// A topic, a transactional id.
         resource: String,
@@ -113,13 +113,13 @@ pub enum InspectError {
         right: &'static str,
     },
     /// There is no such topic.
-    #[error("there is no topic `{topic}`, or the user may not see it (right Describe)")]
+    #[error("there is no topic `{topic}`, or the user lacks the right Describe on it")]
     NoSuchTopic {
         /// Its name.
         topic: String,
     },
     /// There is no such partition.
-    #[error("topic `{topic}` has no partition {partition}: it has {count}, counted from 0")]
+    #[error("topic `{topic}` has no partition {partition}; it has {count}, counted from 0")]
     NoSuchPartition {
         /// The topic.
         topic: String,
@@ -130,8 +130,8 @@ pub enum InspectError {
     },
     /// There is no such transactional id.
     #[error(
-        "no coordinator knows the transactional id `{transactional_id}`, or the user may not see it \
-         (right Describe)"
+        "no coordinator knows the transactional id `{transactional_id}`, or the user lacks the right \
+         Describe on it"
     )]
     NoSuchTransactionalId {
         /// The id.

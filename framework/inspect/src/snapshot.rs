@@ -54,7 +54,7 @@ const SUFFIX: &str = ".snapshot";
 #[non_exhaustive]
 pub enum SnapshotError {
     /// The file cannot be read.
-    #[error("{path}: {source}")]
+    #[error("cannot read {path}: {source}")]
     File {
         /// The file.
         path: String,
@@ -71,15 +71,15 @@ pub enum SnapshotError {
     },
     /// It does not begin as one does.
     #[error(
-        "this is no producer snapshot, or one of a Kafka that is not known here: it begins with \
-         version {version}, and there is version 1 alone"
+        "this is no producer snapshot, or one of a later Kafka: it begins with version {version}, and \
+         only version 1 is known here"
     )]
     Version {
         /// What its first two bytes say.
         version: i16,
     },
     /// It ends too early.
-    #[error("the snapshot is truncated: {length} bytes are there, and it takes {needed}")]
+    #[error("the snapshot is truncated: it has {length} bytes and needs {needed}")]
     Truncated {
         /// So many bytes are there.
         length: usize,
@@ -88,8 +88,7 @@ pub enum SnapshotError {
     },
     /// It goes on after its last producer.
     #[error(
-        "the snapshot is damaged: its {producers} producers end at byte {end}, and {length} bytes are \
-         there"
+        "the snapshot is damaged: its {producers} producers end at byte {end}, but it has {length} bytes"
     )]
     TooLong {
         /// How many producers it says it has.
@@ -100,15 +99,16 @@ pub enum SnapshotError {
         length: usize,
     },
     /// A number of producers that cannot be.
-    #[error("the snapshot is damaged: it says it has {count} producers")]
+    #[error("the snapshot is damaged: its count of producers is {count}")]
     Count {
         /// The number.
         count: i32,
     },
     /// Its bytes are not those that were written.
     #[error(
-        "the snapshot is damaged: its checksum is {stored:#010x}, and that of its bytes {computed:#010x}. \
-         Apache Kafka deletes such a file at its start and reads the log again"
+        "the snapshot is damaged: it has the checksum {stored:#010x}, but its bytes have \
+         {computed:#010x}; a broker that finds such a file at its start deletes it and reads the log \
+         again"
     )]
     Checksum {
         /// The one in the file.

@@ -210,7 +210,7 @@ mod tests {
         assert_eq!(runs.iter().map(Run::held).collect::<Vec<_>>(), [false, true]);
         let told = [
             "begin broken",
-            "broken off: the topology of this chapter: no",
+            "broken off: the topology of this chapter failed: no",
             "begin sound",
             "claim so",
         ];

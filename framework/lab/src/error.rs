@@ -16,16 +16,16 @@ pub enum LabError {
         nearest: Option<&'static str>,
     },
     /// The lab does not speak this language.
-    #[error("the lab does not speak {code}: en and ko are there")]
+    #[error("the lab does not speak {code}; it speaks en and ko")]
     Language {
         /// The language's code.
         code: String,
     },
     /// The embedded broker failed.
-    #[error("the embedded broker: {0}")]
+    #[error("the embedded broker failed: {0}")]
     Broker(#[from] BrokerError),
     /// A client failed where the chapter has no use for a failure.
-    #[error("{what}: {source}")]
+    #[error("a client failed ({what}): {source}")]
     Client {
         /// What the client was doing.
         what: String,
@@ -33,10 +33,10 @@ pub enum LabError {
         source: KafkaError,
     },
     /// A request that was written by hand could not be sent, or its answer not be read.
-    #[error("a request written by hand: {0}")]
+    #[error("a request that the lab writes by hand failed: {0}")]
     Raw(String),
     /// Something did not happen in its time.
-    #[error("{what}: not within {seconds} s")]
+    #[error("{what}: this did not happen within {seconds} s; on a slow machine, run it again")]
     Late {
         /// What was waited for.
         what: String,
@@ -44,7 +44,7 @@ pub enum LabError {
         seconds: u64,
     },
     /// A process of the chapter could not be started, or ended by itself.
-    #[error("the process {worker} of this chapter: {reason}")]
+    #[error("process {worker} of this chapter failed: {reason}")]
     Worker {
         /// Its role in the chapter.
         worker: String,
@@ -52,7 +52,7 @@ pub enum LabError {
         reason: String,
     },
     /// The database of a chapter could not be read or written.
-    #[error("the database of this chapter, {}: {source}", path.display())]
+    #[error("cannot use the database of this chapter, {}: {source}", path.display())]
     Database {
         /// Its file.
         path: std::path::PathBuf,
@@ -60,13 +60,13 @@ pub enum LabError {
         source: std::io::Error,
     },
     /// The topology of a chapter could not be run.
-    #[error("the topology of this chapter: {0}")]
+    #[error("the topology of this chapter failed: {0}")]
     Streams(String),
     /// What is shown could not be written.
-    #[error("writing what is shown: {0}")]
+    #[error("cannot write the output: {0}")]
     Write(#[from] std::io::Error),
     /// A page cannot be written.
-    #[error("the page {} cannot be written: {source}. Choose another place", place.display())]
+    #[error("cannot write the page {}: {source}; choose another place", place.display())]
     Page {
         /// Where it was to be.
         place: std::path::PathBuf,

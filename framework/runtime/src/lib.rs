@@ -25,5 +25,5 @@ pub use config::{ProcessingGuarantee, StreamsConfig};
 pub use oncestream_engine::{
     ClientError, ClientState, ConnectionFault, ErrorKind, Resource, StreamsError, metrics,
 };
-pub use streams::{Streams, shutdown_signal};
+pub use streams::{Streams, StreamsClientBuilder, shutdown_signal};
 pub use uncaught::UncaughtErrorResponse;

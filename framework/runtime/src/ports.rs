@@ -1,6 +1,6 @@
-//! The engine's ports on Kafka: what the workers of an instance have of the world.
+//! The engine's ports on Kafka, one set for all workers of an instance.
 //!
-//! It makes clients from the configuration. What they can do is theirs to know (`clients`).
+//! It makes clients from the configuration. `clients` knows what they do.
 
 use std::sync::Arc;
 

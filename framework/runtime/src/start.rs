@@ -1,20 +1,20 @@
-//! What is looked at once, at the start: how much the application deals with, and whether the topics
-//! that it writes to are there.
+//! Looks once, at the start, at how many partitions the application deals with, and whether the topics
+//! that it writes to exist.
 //!
-//! What it reads, and which internal topics there must be, the engine knows.
+//! The engine knows what the application reads, and which internal topics there must be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use oncestream_core::SubTopologyId;
-use oncestream_core::graph::{InternalTopics, NodeKind, SinkTopic, TopicRef, Topology};
+use oncestream_core::graph::{Graph, InternalTopics};
 use oncestream_engine::ports::Topics;
 
 use crate::config::{Scale, StreamsConfig};
 
 /// How many partitions the application deals with, as far as they are known.
 pub(crate) fn scale(
-    topology: &Topology,
+    topology: &Graph,
     config: &StreamsConfig,
     there: &Topics,
     wanted: &InternalTopics,
@@ -30,7 +30,7 @@ pub(crate) fn scale(
 
 /// The partitions of the inputs of all sub-topologies that read more than one topic.
 fn apart(
-    topology: &Topology,
+    topology: &Graph,
     config: &StreamsConfig,
     there: &Topics,
     wanted: &InternalTopics,
@@ -48,26 +48,18 @@ fn apart(
 
 /// The topics of the user's that records are written to and that are not there.
 pub(crate) fn missing_sinks(
-    topology: &Topology,
+    topology: &Graph,
     config: &StreamsConfig,
     there: &Topics,
 ) -> Vec<Arc<str>> {
-    let mut sinks = sinks(topology, config);
-    sinks.retain(|topic| !there.contains_key(topic));
-    sinks
+    let sinks = sinks(topology, config).into_iter();
+    sinks.filter(|topic| !there.contains_key(topic)).collect()
 }
 
 /// The topics of the user's that records are written to, as far as they are named.
-fn sinks(topology: &Topology, config: &StreamsConfig) -> Vec<Arc<str>> {
-    let named = |kind: &NodeKind| match kind {
-        NodeKind::Sink(SinkTopic::Topic(TopicRef::User(topic))) => Some(topic.clone()),
-        _ => None,
-    };
-    let mut sinks: Vec<Arc<str>> =
-        topology.nodes().iter().filter_map(|node| named(&node.kind)).collect();
+fn sinks(topology: &Graph, config: &StreamsConfig) -> BTreeSet<Arc<str>> {
+    let mut sinks = topology.user_sinks();
     sinks.extend(config.dead_letter_topic().map(Arc::from));
-    sinks.sort();
-    sinks.dedup();
     sinks
 }
 
@@ -75,7 +67,7 @@ fn sinks(topology: &Topology, config: &StreamsConfig) -> Vec<Arc<str>> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-    use oncestream_operators::{Materialized, Repartitioned, StreamsBuilder};
+    use oncestream_operators::StreamsBuilder;
 
     use super::*;
 
@@ -83,9 +75,10 @@ mod tests {
     fn a_scale_counts_each_topic_that_is_written_once() {
         let builder = StreamsBuilder::new();
         let words = builder.stream::<String, String>("in").group_by(|_, word| word.clone());
-        words.count(Materialized::named("counts")).to_stream().to("out");
+        words.count("counts").to_stream().to("out");
         builder.stream::<String, String>("other").to("out");
         let topology = builder.build().unwrap();
+        let topology = Graph::of(&topology);
         let config = StreamsConfig::builder("app", "b:1").build().unwrap();
         let mut there: Topics = [("in", 8), ("other", 1), ("out", 3), ("foreign", 99)]
             .map(|(t, n)| (t.into(), n))
@@ -93,22 +86,23 @@ mod tests {
         let wanted = topology.internal_topics("app", &there).unwrap();
         // To the topic `out`, the repartition topic and the changelog.
         let expected = Scale { brokers: 2, outputs: 19, changelogs: 8, apart: 0 };
-        assert_eq!(scale(&topology, &config, &there, &wanted, 2), expected);
+        assert_eq!(scale(topology, &config, &there, &wanted, 2), expected);
         there.extend(wanted.topics().map(|(topic, n)| (topic.clone(), n)));
-        assert_eq!(scale(&topology, &config, &there, &wanted, 2), expected, "the second start");
+        assert_eq!(scale(topology, &config, &there, &wanted, 2), expected, "the second start");
     }
 
     #[test]
     fn what_several_inputs_of_a_task_have_is_counted_and_what_single_ones_have_is_not() {
         let builder = StreamsBuilder::new();
-        let moved = builder.stream::<String, String>("in").repartition(Repartitioned::named("in"));
+        let moved = builder.stream::<String, String>("in").repartition("in");
         moved.merge(&builder.stream("other")).to("out");
         let topology = builder.build().unwrap();
+        let topology = Graph::of(&topology);
         let config = StreamsConfig::builder("app", "b:1").build().unwrap();
         let there: Topics =
             [("in", 8), ("other", 3), ("out", 3)].map(|(t, n)| (t.into(), n)).into();
         let wanted = topology.internal_topics("app", &there).unwrap();
         // The repartition topic and `other`.
-        assert_eq!(scale(&topology, &config, &there, &wanted, 1).apart, 11);
+        assert_eq!(scale(topology, &config, &there, &wanted, 1).apart, 11);
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! Invariants:
 //! - One process at a time works in a directory.
-//! - Stores that are damaged are thrown away at the opening: the changelogs have all that is in
-//!   them. What only kept a disk from working is kept.
+//! - Stores that are damaged are thrown away when they are opened, because the changelogs have all that
+//!   is in them. Stores that only cannot be read at the moment, on a full disk for instance, are kept.
+//! - What is committed may wait in memory for `statestore.write.interval.ms`. After a kill the changelogs
+//!   bring it back, and after a clean end it is on the disk.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -13,16 +15,20 @@ use std::sync::Arc;
 use oncestream_core::state::Backend;
 use oncestream_engine::StreamsError;
 use oncestream_engine::ports::Stores;
-use oncestream_stores::MemoryBackend;
+use oncestream_stores::{MemoryBackend, WriteBehind};
 
 mod stores;
+mod write_down;
 
+use self::write_down::WriteDown;
 use crate::config::{StateBackendKind, StreamsConfig};
 
 /// The file that is locked.
 const LOCK: &str = "lock";
 /// The file with the id of the instance.
 const INSTANCE_ID: &str = "instance-id";
+/// So much may wait in memory until it is written to the backend, if its time is not over before.
+const WAITING_MAX_BYTES: usize = 16 << 20;
 /// How a file is called until it is whole.
 const PARTIAL: &str = "partial";
 
@@ -85,6 +91,8 @@ pub(crate) struct StateDir {
     /// Closed before the lock is given up, by their order here.
     pub(crate) stores: Arc<Stores>,
     pub(crate) instance_id: String,
+    /// Writes down what waits in memory, if something may.
+    _write_down: Option<WriteDown>,
     /// Held open: the lock ends with the process, however it ends.
     _lock: Option<Lock>,
 }
@@ -99,6 +107,7 @@ impl StateDir {
             return Ok(Self {
                 stores: Arc::new(Stores::new(Arc::new(MemoryBackend::new()), |_| {})),
                 instance_id: config.instance_id().map_or_else(new_id, str::to_owned),
+                _write_down: None,
                 _lock: None,
             });
         }
@@ -119,12 +128,22 @@ impl StateDir {
             None => persisted_id(&path.join(INSTANCE_ID)).map_err(failed)?,
         };
         let backend = stores::open(&path, |data| open_backend(config.state_backend(), data))?;
+        let interval = config.write_interval();
+        let backend = if interval.is_zero() {
+            backend
+        } else {
+            Arc::new(WriteBehind::new(backend, WAITING_MAX_BYTES)) as Arc<dyn Backend>
+        };
         let suspect = path.join(stores::SUSPECT);
         let stores = Arc::new(Stores::new(backend, move |error| {
             // If this fails too, the disk is at fault and not what is on it.
             let _ = fs::write(&suspect, error.to_string());
         }));
-        Ok(Self { stores, instance_id, _lock: Some(lock) })
+        let write_down = (!interval.is_zero())
+            .then(|| WriteDown::start(stores.clone(), interval))
+            .transpose()
+            .map_err(failed)?;
+        Ok(Self { stores, instance_id, _write_down: write_down, _lock: Some(lock) })
     }
 }
 

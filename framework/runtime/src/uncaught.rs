@@ -1,6 +1,6 @@
 //! What to do when a worker ends with an error that nobody handled.
 //!
-//! It decides; `streams.rs` carries it out. A panic of the user's handler counts as
+//! It decides; `streams/workers.rs` carries it out. A panic of the user's handler counts as
 //! [`UncaughtErrorResponse::ShutdownClient`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

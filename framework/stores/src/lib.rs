@@ -4,10 +4,14 @@
 //! Kafka. Each backend lives in one file, with a folder beside it if need be, and these alone name
 //! its library.
 //!
+//! [`WriteBehind`] stands in front of another backend and lets batches wait in memory, so that a hot row
+//! goes down once and not with each commit.
+//!
 //! What every backend keeps:
 //! - A batch is applied whole or not at all, over all its keyspaces, also across a process kill.
 //! - What is found after a kill is the result of batches 1 to n, in order, for some n. With fjall
-//!   every batch whose commit returned is among them; with sled the last ones may be lost.
+//!   every batch whose commit returned is among them; with sled, and behind a [`WriteBehind`], the last
+//!   ones may be lost.
 //! - Of several writes to one key in one batch the last one wins.
 //! - Any key of up to [`MAX_KEY_BYTES`] is allowed, the empty
 //!   one too, and a range whose bounds are crossed is empty.
@@ -35,6 +39,7 @@
 //! ```
 
 mod batch;
+mod behind;
 mod bounds;
 #[cfg(feature = "fjall")]
 mod fjall;
@@ -42,6 +47,7 @@ mod memory;
 #[cfg(feature = "sled")]
 mod sled;
 
+pub use self::behind::WriteBehind;
 #[cfg(feature = "fjall")]
 pub use self::fjall::{FjallBackend, FjallOptions};
 pub use self::memory::MemoryBackend;
@@ -53,7 +59,7 @@ use std::fmt::Display;
 
 /// An error of a backend, from whatever its library said.
 fn failed(backend: &'static str, action: impl Into<String>, cause: impl Display) -> BackendError {
-    BackendError { backend, action: action.into(), message: cause.to_string(), damaged: false }
+    BackendError::new(backend, action, cause.to_string(), false)
 }
 
 /// The error for a batch that names a keyspace nobody opened.

@@ -6,13 +6,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
 use oncestream_core::state::{Backend, Keyspace, MAX_KEY_BYTES, Pair, WriteBatch};
-use oncestream_stores::MemoryBackend;
+use oncestream_stores::{MemoryBackend, WriteBehind};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::Arc;
 
 type Key = Vec<u8>;
 type Model = BTreeMap<(String, Key), Vec<u8>>;
@@ -307,6 +308,25 @@ fn memory_behaves_like_the_model() {
 #[test]
 fn memory_keeps_the_small_print() {
     keeps_the_small_print(&MemoryBackend::new());
+}
+
+/// Bounds of which the first lets nothing wait, and the last everything.
+#[test]
+fn batches_that_wait_in_memory_behave_like_the_model() {
+    for max_bytes in [0, 300, 1 << 30] {
+        let open = |_: &Path| {
+            let inner = Arc::new(MemoryBackend::new());
+            Box::new(WriteBehind::new(inner, max_bytes)) as Box<dyn Backend>
+        };
+        behaves_like_the_model(150, open, false);
+    }
+}
+
+#[test]
+fn batches_that_wait_in_memory_keep_the_small_print() {
+    for max_bytes in [0, 1000, 1 << 30] {
+        keeps_the_small_print(&WriteBehind::new(Arc::new(MemoryBackend::new()), max_bytes));
+    }
 }
 
 #[cfg(feature = "fjall")]

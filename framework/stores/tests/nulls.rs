@@ -85,6 +85,7 @@ fn open<V: Clone>(backend: &dyn Backend, value: DynSerde<V>) -> KeyValueStore<Ke
         keyspace_name: KEYSPACE.into(),
         keyspace: backend.keyspace(KEYSPACE).unwrap(),
         changelog: Some(ChangelogTarget { topic: "log".into(), partition: 0, id: ChangelogId(0) }),
+        serde_topic: "log".into(),
         budget: Rc::new(CacheBudget::new(1)),
     };
     KeyValueStore::new(init, Key::serde(), value)
@@ -165,7 +166,7 @@ impl<'a> Run<'a> {
         // A null comes as the store's own `None` or as a value that is one.
         let given = if value == Some(0) { None } else { Some(value) };
         let mut seen = None;
-        let fold = |old: Option<ValueAndTimestamp<Value>>| {
+        let mut fold = |old: Option<ValueAndTimestamp<Value>>| {
             seen = Some(old.map(|old| old.value));
             (given, 1)
         };
@@ -180,7 +181,8 @@ impl<'a> Run<'a> {
                 prop_assert_eq!(update.new, given.flatten().map(Some));
             }
             Way::UpdateCached => {
-                self.store.update_cached(&owned, true, 1, Headers::default(), fold).unwrap();
+                let fold = |_: &Key, old| fold(old);
+                self.store.update_cached(owned, true, 1, Headers::default(), fold).unwrap();
             }
         }
         if let Some(seen) = seen {

@@ -15,3 +15,5 @@ pub use check::ExactlyOnceCheck;
 pub use driver::TopologyTestDriver;
 #[cfg(all(unix, feature = "runtime"))]
 pub use kafka::KafkaCluster;
+/// Whether the driver commits exactly once or at least once.
+pub use oncestream_core::commit::Guarantee;

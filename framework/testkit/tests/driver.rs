@@ -6,8 +6,8 @@ use oncestream_core::commit::Guarantee;
 use oncestream_core::graph::Topology;
 use oncestream_core::handlers::{DeserializationExceptionHandler, LogAndContinue, LogAndFail};
 use oncestream_core::partitioner::partition_for_key;
-use oncestream_core::{Headers, Record};
-use oncestream_operators::{Consumed, Materialized, StreamsBuilder};
+use oncestream_core::{Header, Record};
+use oncestream_operators::{StreamsBuilder, Topics};
 use oncestream_testkit::TopologyTestDriver;
 use oncestream_testkit::driver::{CommitStep, DriverError};
 
@@ -23,7 +23,7 @@ fn word_count() -> Topology {
     b.stream::<Option<String>, String>("lines")
         .flat_map_values(|v| v.split(' ').map(str::to_owned).collect::<Vec<_>>())
         .group_by(|_, word| word.clone())
-        .count(Materialized::named("counts"))
+        .count("counts")
         .to_stream()
         .to("counts");
     b.build().unwrap()
@@ -39,7 +39,7 @@ fn records_go_to_the_partition_a_java_producer_picks() {
     for n in 0..50 {
         driver.pipe(&input, format!("key-{n}"), n, 0).unwrap();
     }
-    driver.pipe_record(&input, &Record::new("chosen".into(), 50, 0), Some(4)).unwrap();
+    driver.pipe(&input.partition(4), "chosen".into(), 50, 0).unwrap();
     for topic in ["in", "out"] {
         let records = driver.topic(topic);
         assert_eq!(records.len(), 51);
@@ -68,7 +68,7 @@ fn records_without_a_key_use_every_partition() {
 fn a_partition_that_is_not_there_is_refused() {
     let mut driver = TopologyTestDriver::builder(pass_through()).build().unwrap();
     let input = driver.input::<String, i64>("in");
-    let refused = driver.pipe_record(&input, &Record::new("k".into(), 1, 0), Some(1));
+    let refused = driver.pipe(&input.partition(1), "k".into(), 1, 0);
     assert!(matches!(refused, Err(DriverError::NoPartition { partition: 1, partitions: 1, .. })));
 }
 
@@ -155,7 +155,7 @@ fn an_open_transaction_holds_back_what_others_write_behind_it() {
         TopologyTestDriver::builder(pass_through()).commit_interval_ms(100).build().unwrap();
     let (input, out) = (driver.input::<String, i64>("in"), driver.input::<String, i64>("out"));
     driver.pipe(&input, "k".into(), 1, 0).unwrap();
-    driver.produce(&out, &Record::new("k".into(), 2, 0), None).unwrap();
+    driver.produce(&out, Record::new("k".into(), 2, 0)).unwrap();
     assert!(driver.topic("out").is_empty());
     driver.commit().unwrap();
     assert_eq!(driver.topic("out").len(), 2);
@@ -184,7 +184,7 @@ fn a_record_that_cannot_be_read_stops_the_driver_or_is_counted() {
 #[test]
 fn a_source_pattern_reads_the_topics_that_were_named() {
     let b = StreamsBuilder::new();
-    b.stream_of_pattern::<String, i64>("in-.*", Consumed::new()).to("out");
+    b.stream::<String, i64>(Topics::pattern("in-.*")).to("out");
     let mut driver = TopologyTestDriver::builder(b.build().unwrap())
         .partitions("in-a", 1)
         .partitions("in-b", 1)
@@ -217,12 +217,24 @@ fn a_store_is_found_by_name_and_types() {
 fn headers_travel_through_the_topology() {
     let mut driver = TopologyTestDriver::builder(pass_through()).build().unwrap();
     let input = driver.input::<String, i64>("in");
-    let mut headers = Headers::default();
-    headers.add("trace", Some(b"7".to_vec()));
-    headers.add("null", None);
-    let record = Record { headers, ..Record::new("k".to_owned(), 1, 5) };
-    driver.pipe_record(&input, &record, None).unwrap();
+    let headers = [Header::new("trace", b"7".to_vec()), Header::new("null", None)];
+    let record = Record::new("k".to_owned(), 1, 5).with_headers(headers);
+    driver.pipe_record(&input, record.clone()).unwrap();
     assert_eq!(driver.output::<String, i64>("out").read_record().unwrap(), Some(record));
+}
+
+#[test]
+fn a_null_is_piped_whatever_the_type_of_the_values() {
+    let b = StreamsBuilder::new();
+    b.table::<String, i64>("in").materialized("table").to_stream().to("out");
+    let mut driver = TopologyTestDriver::builder(b.build().unwrap()).build().unwrap();
+    let input = driver.input::<String, i64>("in");
+    driver.pipe(&input, "k".into(), 1, 5).unwrap();
+    driver.pipe_null(&input, "k".into(), 6).unwrap();
+    assert_eq!(driver.topic("in")[1].value, None);
+    let changes = driver.output::<String, Option<i64>>("out").read_all().unwrap();
+    let changes: Vec<_> = changes.into_iter().map(|r| (r.value, r.timestamp)).collect();
+    assert_eq!(changes, [(Some(1), 5), (None, 6)]);
 }
 
 #[test]

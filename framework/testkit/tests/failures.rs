@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use oncestream_core::graph::Topology;
-use oncestream_operators::{Materialized, StreamsBuilder};
+use oncestream_operators::StreamsBuilder;
 use oncestream_testkit::TopologyTestDriver;
 use oncestream_testkit::driver::DriverError;
 
@@ -14,7 +14,7 @@ fn word_count() -> Topology {
     b.stream::<Option<String>, String>("lines")
         .flat_map_values(|v| v.split(' ').map(str::to_owned).collect::<Vec<_>>())
         .group_by(|_, word| word.clone())
-        .count(Materialized::named("counts"))
+        .count("counts")
         .to_stream()
         .to("counts");
     b.build().unwrap()

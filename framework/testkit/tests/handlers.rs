@@ -15,10 +15,10 @@ use oncestream_core::handlers::{
     HandlerResponse, LogAndContinue, LogAndFail,
 };
 use oncestream_core::serde::{HasSerde, SerdeError, fn_serde};
-use oncestream_core::task::{Outgoing, PunctuationType, ScheduleId};
+use oncestream_core::task::{Outgoing, PunctuationType};
 use oncestream_core::{Header, Headers, Record, TimestampMs};
 use oncestream_operators::processor::{Processor, ProcessorContext};
-use oncestream_operators::{Consumed, Materialized, Produced, Repartitioned, StreamsBuilder};
+use oncestream_operators::{Produced, StreamsBuilder};
 use oncestream_testkit::TopologyTestDriver;
 use oncestream_testkit::driver::{
     DriverError, Sabotage, StoredRecord, TestOutput, TopologyTestDriverBuilder,
@@ -56,16 +56,16 @@ fn topology(case: &str) -> Topology {
             input.try_flat_map_values(words).map_values(Some).to("words");
         }
         "forwarded" => {
-            b.stream::<Text, Text>("in").process(|| Thrice, &[]).try_map_values(checked).to("out");
+            b.stream::<Text, Text>("in").process((), |()| Thrice).try_map_values(checked).to("out");
         }
         "after_repartition" => {
             b.stream::<Text, Text>("in")
                 .select_key(|_, _| Some("new".to_owned()))
-                .repartition(Repartitioned::named("mid"))
+                .repartition("mid")
                 .try_map_values(checked)
                 .to("out");
         }
-        "punctuation" => b.stream::<Text, Text>("in").process(|| Ticking, &[]).to("out"),
+        "punctuation" => b.stream::<Text, Text>("in").process((), |()| Ticking).to("out"),
         "serialization" => {
             let picky = fn_serde(
                 |v: &Text, out: &mut Vec<u8>| {
@@ -74,12 +74,12 @@ fn topology(case: &str) -> Topology {
                 },
                 |bytes: &[u8]| Text::serde().deserialize(bytes),
             );
-            let produced = Produced::with(Text::serde(), Arc::new(picky));
-            b.stream::<Text, Text>("in").to_with("out", produced);
+            let produced = Produced::with("out", Text::serde(), Arc::new(picky));
+            b.stream::<Text, Text>("in").to(produced);
         }
         "several_inputs" => {
             let bad = i64::from_be_bytes(*b"abcdefgh");
-            b.stream_of_topics::<Text, i64>(&["one", "two"], Consumed::new())
+            b.stream::<Text, i64>(&["one", "two"])
                 .try_map_values(move |v| {
                     checked(Some(if v == bad { "bad".to_owned() } else { v.to_string() }))
                 })
@@ -93,10 +93,15 @@ fn topology(case: &str) -> Topology {
 /// Forwards a bad copy with another time and another header, then a good one.
 struct Thrice;
 
-impl Processor<Text, Text, Text, Text> for Thrice {
+impl Processor for Thrice {
+    type KeyIn = Text;
+    type ValueIn = Text;
+    type KeyOut = Text;
+    type ValueOut = Text;
+
     fn process(
         &mut self,
-        ctx: &mut ProcessorContext<'_, Text, Text>,
+        ctx: &mut ProcessorContext<'_, Self>,
         record: Record<Text, Text>,
     ) -> Result<(), BoxError> {
         let mut bad = record.clone().with_value(Some("bad child".to_owned()));
@@ -111,24 +116,31 @@ impl Processor<Text, Text, Text, Text> for Thrice {
 
 struct Ticking;
 
-impl Processor<Text, Text, Text, Text> for Ticking {
-    fn init(&mut self, ctx: &mut ProcessorContext<'_, Text, Text>) -> Result<(), BoxError> {
-        ctx.schedule(Duration::from_millis(10), PunctuationType::WallClockTime);
+impl Processor for Ticking {
+    type KeyIn = Text;
+    type ValueIn = Text;
+    type KeyOut = Text;
+    type ValueOut = Text;
+
+    fn init(&mut self, ctx: &mut ProcessorContext<'_, Self>) -> Result<(), BoxError> {
+        ctx.schedule(Duration::from_millis(10), PunctuationType::WallClockTime, Self::tick);
         Ok(())
     }
 
     fn process(
         &mut self,
-        _ctx: &mut ProcessorContext<'_, Text, Text>,
+        _ctx: &mut ProcessorContext<'_, Self>,
         _record: Record<Text, Text>,
     ) -> Result<(), BoxError> {
         Ok(())
     }
+}
 
-    fn punctuate(
+impl Ticking {
+    #[allow(clippy::unused_self, reason = "what a schedule calls has its processor")]
+    fn tick(
         &mut self,
-        _ctx: &mut ProcessorContext<'_, Text, Text>,
-        _schedule: ScheduleId,
+        _ctx: &mut ProcessorContext<'_, Self>,
         _timestamp: TimestampMs,
     ) -> Result<(), BoxError> {
         checked(Some("bad tick".to_owned()))?;
@@ -167,7 +179,7 @@ fn replay(lines: &[&str]) -> Vec<String> {
                     timestamp: fields[4].parse().unwrap(),
                     headers: headers(fields[5]),
                 };
-                driver.pipe_record(&input, &record, None).unwrap();
+                driver.pipe_record(&input, record).unwrap();
             }
             "wall" => driver.advance_wall_clock(fields[1].parse().unwrap()).unwrap(),
             _ => continue,
@@ -194,7 +206,7 @@ fn untext(value: &Text) -> &str {
 
 fn headers(field: &str) -> Headers {
     let pairs = field.split(',').filter_map(|pair| pair.split_once('='));
-    pairs.map(|(k, v)| Header { key: k.into(), value: Some(v.as_bytes().to_vec()) }).collect()
+    pairs.map(|(k, v)| Header::new(k, v.as_bytes().to_vec())).collect()
 }
 
 /// As the Java program prints them: what cannot be the same in another language is `*`.
@@ -222,12 +234,27 @@ fn every_golden_case_gives_the_dead_letters_that_kafka_streams_gives() {
     }
 }
 
+/// Its error is behind a `Box`, so its own type is not known.
+#[test]
+fn a_dead_letter_of_a_processors_own_error_names_the_processor() {
+    let mut driver = continuing(topology("forwarded")).build().unwrap();
+    let input = driver.input::<Text, Text>("in");
+    driver.pipe(&input, None, Some("bad".to_owned()), 0).unwrap();
+    driver.commit().unwrap();
+    let names: Vec<_> = driver.topic("dlq").iter().map(|r| name_of_error(&r.headers)).collect();
+    assert_eq!(names, ["handlers::Refused", "handlers::Thrice"]);
+}
+
+fn name_of_error(headers: &Headers) -> String {
+    String::from_utf8_lossy(headers.last(HEADER_EXCEPTION).unwrap()).into_owned()
+}
+
 // ---- crashes ----
 
 /// Numbers of two inputs, of which one in three cannot be read or processed.
 fn two_inputs() -> Topology {
     let b = StreamsBuilder::new();
-    b.stream_of_topics::<Text, i64>(&["one", "two"], Consumed::new())
+    b.stream::<Text, i64>(&["one", "two"])
         .try_map_values(|v| if v % 5 == 0 { Err(Refused(v.to_string())) } else { Ok(v) })
         .to("out");
     b.build().unwrap()
@@ -362,8 +389,7 @@ fn a_closure_is_a_handler_and_sees_where_the_record_came_from_and_failed() {
         .build()
         .unwrap();
     let input = driver.input::<Text, Text>("in");
-    let record = Record::new(None, Some("x".to_owned()), 5);
-    driver.pipe_record(&input, &record, Some(1)).unwrap();
+    driver.pipe(&input.partition(1), None, Some("x".to_owned()), 5).unwrap();
     let expected = r#"(Some("in"), 1, 0, 5) (None, Some([120])) ("KSTREAM-SOURCE-0000000000", "0_1") value i64 takes 8 bytes, not 1"#;
     assert_eq!(*seen.lock().unwrap(), [expected]);
     assert_eq!(driver.dropped_records(), 1);
@@ -387,7 +413,7 @@ fn a_processing_handler_may_choose_by_the_error_and_by_the_node() {
     let input = driver.input::<Text, Text>("in");
     driver.pipe(&input, None, Some("bad".into()), 0).unwrap();
     let error = driver.pipe(&input, None, Some("bad!".into()), 1).unwrap_err();
-    assert_eq!(error.to_string(), "task 0_0: processor check: refused: bad!");
+    assert_eq!(error.to_string(), "task 0_0: processor check failed: refused: bad!");
 }
 
 #[test]
@@ -447,9 +473,7 @@ fn a_production_closure_sees_the_refused_record_and_fails_on_what_cannot_be_seri
 #[test]
 fn a_record_of_a_changelog_is_never_skipped() {
     let b = StreamsBuilder::new();
-    b.stream::<String, String>("in")
-        .group_by_key()
-        .reduce(|a, b| a + &b, Materialized::named("texts"));
+    b.stream::<String, String>("in").group_by_key().reduce(|a, b| a + &b, "texts");
     let mut driver = continuing(b.build().unwrap()).message_max_bytes(20).build().unwrap();
     let input = driver.input::<Text, Text>("in");
     driver.pipe(&input, Some("k".into()), Some("x".repeat(15)), 0).unwrap();

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use oncestream_core::commit::Guarantee;
 use oncestream_core::error::{BoxError, TaskError};
-use oncestream_core::graph::{GraphBuilder, SinkTopic, SourceTopics, TopicRef, Topology};
+use oncestream_core::graph::{Graph, GraphBuilder, SinkTopic, SourceTopics, TopicRef, Topology};
 use oncestream_core::serde::HasSerde;
 use oncestream_core::state::{CacheBudget, WriteBatch};
 use oncestream_core::task::{
@@ -110,7 +110,7 @@ fn topology(manners: Manners) -> Topology {
         Ok(Box::new(Sink::new(name, destination, String::serde(), i64::serde(), None))
             as Box<dyn Node<String, i64>>)
     });
-    graph.build().unwrap()
+    graph.build().unwrap().into_topology()
 }
 
 /// How often each of the inputs is in the output: `0` to `RECORDS`.
@@ -214,7 +214,8 @@ fn holding_task(guarantee: Guarantee, count: i64) -> Task {
     let budget = Rc::new(CacheBudget::new(0));
     let topology = topology(LEAVES);
     let mut task =
-        Task::new(&topology, id, &inputs, &config, &backend, &budget, ChangelogId(0)).unwrap();
+        Task::new(Graph::of(&topology), id, &inputs, &config, &backend, &budget, ChangelogId(0))
+            .unwrap();
     let input = task.inputs().next().unwrap().0;
     for offset in 0..count {
         let raw = RawRecord {

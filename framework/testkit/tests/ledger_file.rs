@@ -30,10 +30,10 @@ use oncestream_core::error::BoxError;
 use oncestream_core::graph::Topology;
 use oncestream_core::{TaskId, TopicPartition};
 use oncestream_engine::{Commit, Participant, ParticipantError};
+use oncestream_operators::StreamsBuilder;
 use oncestream_operators::processor::{
     FixedKeyProcessor, FixedKeyProcessorContext, FixedKeyRecord,
 };
-use oncestream_operators::{Materialized, Repartitioned, StreamsBuilder};
 use oncestream_testkit::TopologyTestDriver;
 use oncestream_testkit::driver::DriverError;
 
@@ -43,10 +43,14 @@ type Shared<T> = Arc<Mutex<T>>;
 /// Adds each payment to the bookings of the open transaction.
 struct Booking(Shared<Sums>);
 
-impl FixedKeyProcessor<String, i64, i64> for Booking {
+impl FixedKeyProcessor for Booking {
+    type Key = String;
+    type ValueIn = i64;
+    type ValueOut = i64;
+
     fn process(
         &mut self,
-        ctx: &mut FixedKeyProcessorContext<'_, String, i64>,
+        ctx: &mut FixedKeyProcessorContext<'_, Self>,
         record: FixedKeyRecord<String, i64>,
     ) -> Result<(), BoxError> {
         *self.0.lock().unwrap().entry(record.key().clone()).or_default() += record.value;
@@ -244,10 +248,10 @@ fn payments(bookings: &Shared<Sums>) -> Topology {
     let bookings = bookings.clone();
     let b = StreamsBuilder::new();
     b.stream::<String, i64>("payments")
-        .repartition(Repartitioned::named("moved"))
-        .process_values(move || Booking(bookings.clone()), &[])
+        .repartition("moved")
+        .process_values((), move |()| Booking(bookings.clone()))
         .group_by_key()
-        .reduce(|sum, amount| sum + amount, Materialized::named("sums"))
+        .reduce(|sum, amount| sum + amount, "sums")
         .to_stream()
         .to("sums");
     b.build().unwrap()

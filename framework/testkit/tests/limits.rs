@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use oncestream_core::error::{BoxError, TaskError};
 use oncestream_core::graph::Topology;
-use oncestream_core::handlers::{DeadLetter, ErrorHandlerContext, HandlerResponse, LogAndContinue};
+use oncestream_core::handlers::{ErrorHandlerContext, HandlerResponse, LogAndContinue};
 use oncestream_core::state::{Backend, MAX_KEY_BYTES};
-use oncestream_core::task::{PunctuationType, ScheduleId, Task};
+use oncestream_core::task::{PunctuationType, Task};
 use oncestream_core::{Record, TimestampMs};
 use oncestream_operators::processor::{Processor, ProcessorContext, StoreHandle};
-use oncestream_operators::{Consumed, KeyValueStoreBuilder, Materialized, StreamsBuilder};
+use oncestream_operators::{Consumed, Materialized, StreamsBuilder};
 use oncestream_stores::{FjallBackend, FjallOptions, MemoryBackend};
 use oncestream_testkit::TopologyTestDriver;
 use oncestream_testkit::driver::{DriverError, TopologyTestDriverBuilder};
@@ -25,20 +25,20 @@ type Store = StoreHandle<String, String>;
 type Act = fn(&Store, Record<String, String>) -> Result<(), TaskError>;
 
 /// Does one thing with its store for each record.
-struct Acting(Act, Option<Store>);
+struct Acting(Act, Store);
 
-impl Processor<String, String, String, String> for Acting {
-    fn init(&mut self, ctx: &mut ProcessorContext<'_, String, String>) -> Result<(), BoxError> {
-        self.1 = Some(ctx.store("store")?);
-        Ok(())
-    }
+impl Processor for Acting {
+    type KeyIn = String;
+    type ValueIn = String;
+    type KeyOut = String;
+    type ValueOut = String;
 
     fn process(
         &mut self,
-        _: &mut ProcessorContext<'_, String, String>,
+        _: &mut ProcessorContext<'_, Self>,
         record: Record<String, String>,
     ) -> Result<(), BoxError> {
-        Ok((self.0)(self.1.as_ref().unwrap(), record)?)
+        Ok((self.0)(&self.1, record)?)
     }
 }
 
@@ -74,10 +74,10 @@ fn topology(way: &str, logged: bool) -> Topology {
     let b = StreamsBuilder::new();
     let stream = || b.stream::<String, String>("in");
     // A table without a store of its own, so to speak: one that takes any key.
-    let table = || b.table("in", Materialized::<String, String>::named("before"));
+    let table = || b.table::<String, String>("in").materialized("before");
     let acting = |act: Act| {
-        b.add_state_store::<String, String>(store!());
-        stream().process(move || Acting(act, None), &["store"]).to("out");
+        let store = b.add_state_store(store!());
+        stream().process(&store, move |store| Acting(act, store)).to("out");
     };
     match way {
         "count" => drop(stream().group_by_key().count(store!())),
@@ -86,12 +86,12 @@ fn topology(way: &str, logged: bool) -> Topology {
             let sums = stream().group_by_key();
             sums.aggregate(|| 0_i64, |_, _, n| n + 1, store!());
         }
-        "table" => drop(b.table::<String, String>("in", store!())),
-        "to_table" => drop(stream().to_table::<String>(store!())),
-        "filter" => drop(table().filter_materialized(|_, v| v != "none", store!())),
-        "map_values" => drop(table().map_values_materialized(|_, v| v.clone(), store!())),
+        "table" => drop(b.table::<String, String>("in").materialized(store!())),
+        "to_table" => drop(stream().to_table::<String>().materialized(store!())),
+        "filter" => drop(table().filter(|_, v| v != "none").materialized(store!())),
+        "map_values" => drop(table().map_values(|v| v).materialized(store!())),
         "grouped table" => {
-            let keys = b.table("in", Materialized::<String, String>::named("before"));
+            let keys = b.table::<String, String>("in").materialized("before");
             // The value chooses how long the new key is.
             let longer = |k: &String, v: &String| (k.repeat(v.len()), v.clone());
             keys.group_by(longer).count(store!());
@@ -103,7 +103,7 @@ fn topology(way: &str, logged: bool) -> Topology {
         "delete" => acting(|s, r| s.delete(&r.key).map(drop)),
         // A bound is no key: it may be of any length.
         "range" => acting(|s, r| {
-            let found = s.range(&String::new(), &r.key)?.len();
+            let found = s.range(&String::new(), &r.key).collect::<Result<Vec<_>, _>>()?.len();
             s.put("found".to_owned(), found.to_string())
         }),
         other => panic!("no way {other}"),
@@ -208,20 +208,24 @@ fn the_largest_key_is_kept_by_every_operator() {
 
 #[test]
 fn a_null_key_for_a_processors_store_is_its_handlers_business() {
-    struct Nulls;
-    impl Processor<Option<String>, String, String, String> for Nulls {
+    struct Nulls(StoreHandle<Option<String>, String>);
+    impl Processor for Nulls {
+        type KeyIn = Option<String>;
+        type ValueIn = String;
+        type KeyOut = String;
+        type ValueOut = String;
+
         fn process(
             &mut self,
-            ctx: &mut ProcessorContext<'_, String, String>,
+            _: &mut ProcessorContext<'_, Self>,
             record: Record<Option<String>, String>,
         ) -> Result<(), BoxError> {
-            let store = ctx.store::<Option<String>, String>("store")?;
-            Ok(store.put(record.key, record.value)?)
+            Ok(self.0.put(record.key, record.value)?)
         }
     }
     let b = StreamsBuilder::new();
-    b.add_state_store(KeyValueStoreBuilder::<Option<String>, String>::named("store"));
-    b.stream::<Option<String>, String>("in").process(|| Nulls, &["store"]).to("out");
+    let store = b.add_state_store("store");
+    b.stream::<Option<String>, String>("in").process(&store, Nulls).to("out");
     let mut driver = driver(b.build().unwrap(), 0)
         .processing_exception_handler(LogAndContinue::default())
         .build()
@@ -241,9 +245,9 @@ fn a_time_before_all_time_is_0_in_a_store_before_a_restart_and_after_it() {
         store.get_with_timestamp(&"k".to_owned()).unwrap().unwrap().timestamp
     };
     let b = StreamsBuilder::new();
-    b.add_state_store(KeyValueStoreBuilder::<String, String>::named("store"));
+    let store = b.add_state_store("store");
     let put: Act = |s, r| s.put_with_timestamp(r.key, r.value, i64::MIN);
-    b.stream::<String, String>("in").process(move || Acting(put, None), &["store"]).to("out");
+    b.stream::<String, String>("in").process(&store, move |store| Acting(put, store)).to("out");
     let mut driver = driver(b.build().unwrap(), 10 << 20).build().unwrap();
     let input = driver.input::<String, String>("in");
     driver.pipe(&input, "k".to_owned(), "v".to_owned(), 5).unwrap();
@@ -267,7 +271,8 @@ fn a_dead_letter_for_a_place_that_cannot_be_is_an_error_that_names_it() {
         ("dead", Some(2), vec![]),
     ] {
         let handler = move |ctx: &ErrorHandlerContext<'_>, error: &(dyn Error + 'static)| {
-            let letter = DeadLetter { partition, ..ctx.dead_letter(topic, error) };
+            let mut letter = ctx.dead_letter(topic, error);
+            letter.partition = partition;
             HandlerResponse::resume().with_dead_letter(letter)
         };
         let b = StreamsBuilder::new();
@@ -296,28 +301,32 @@ fn a_dead_letter_for_a_place_that_cannot_be_is_an_error_that_names_it() {
 /// Counts its calls by both clocks.
 struct Ticking(Arc<AtomicUsize>);
 
-impl Processor<String, String, String, String> for Ticking {
-    fn init(&mut self, ctx: &mut ProcessorContext<'_, String, String>) -> Result<(), BoxError> {
-        ctx.schedule(Duration::from_millis(10), PunctuationType::StreamTime);
-        ctx.schedule(Duration::MAX, PunctuationType::StreamTime);
-        ctx.schedule(Duration::MAX, PunctuationType::WallClockTime);
+impl Processor for Ticking {
+    type KeyIn = String;
+    type ValueIn = String;
+    type KeyOut = String;
+    type ValueOut = String;
+
+    fn init(&mut self, ctx: &mut ProcessorContext<'_, Self>) -> Result<(), BoxError> {
+        let ten_ms = Duration::from_millis(10);
+        ctx.schedule(ten_ms, PunctuationType::StreamTime, Self::tick);
+        ctx.schedule(Duration::MAX, PunctuationType::StreamTime, Self::tick);
+        ctx.schedule(Duration::MAX, PunctuationType::WallClockTime, Self::tick);
         Ok(())
     }
 
     fn process(
         &mut self,
-        _: &mut ProcessorContext<'_, String, String>,
+        _: &mut ProcessorContext<'_, Self>,
         _: Record<String, String>,
     ) -> Result<(), BoxError> {
         Ok(())
     }
+}
 
-    fn punctuate(
-        &mut self,
-        _: &mut ProcessorContext<'_, String, String>,
-        _: ScheduleId,
-        _: TimestampMs,
-    ) -> Result<(), BoxError> {
+impl Ticking {
+    #[allow(clippy::unnecessary_wraps, reason = "what a schedule calls may fail")]
+    fn tick(&mut self, _: &mut ProcessorContext<'_, Self>, _: TimestampMs) -> Result<(), BoxError> {
         let calls = self.0.fetch_add(1, Ordering::Relaxed);
         assert!(calls < 100, "it fires without end");
         Ok(())
@@ -330,10 +339,8 @@ fn the_last_time_there_is_fires_each_schedule_once() {
     let counted = calls.clone();
     let b = StreamsBuilder::new();
     let by_value = |r: &Record<String, String>, _| r.value.parse().unwrap();
-    let consumed = Consumed::new().timestamp_extractor(by_value);
-    b.stream_with::<String, String>("in", consumed)
-        .process(move || Ticking(counted.clone()), &[])
-        .to("out");
+    let consumed = Consumed::new("in").timestamp_extractor(by_value);
+    b.stream::<String, String>(consumed).process((), move |()| Ticking(counted.clone())).to("out");
     let mut driver = driver(b.build().unwrap(), 0).build().unwrap();
     let input = driver.input::<String, String>("in");
     // Both schedules of stream time begin at 0. The second has its next time at the end of time.

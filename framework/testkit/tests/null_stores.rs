@@ -6,8 +6,8 @@
 use oncestream_core::Record;
 use oncestream_core::error::{BoxError, TaskError};
 use oncestream_core::serde::HasSerde;
+use oncestream_operators::StreamsBuilder;
 use oncestream_operators::processor::{Processor, ProcessorContext, StoreHandle};
-use oncestream_operators::{KeyValueStoreBuilder, Materialized, StreamsBuilder};
 use oncestream_testkit::TopologyTestDriver;
 use oncestream_testkit::driver::DriverError;
 
@@ -19,13 +19,8 @@ fn counting(cache_max_bytes: usize) -> TopologyTestDriver {
     let b = StreamsBuilder::new();
     b.stream::<String, String>("in")
         .group_by_key()
-        .aggregate(
-            || Some(0_i64),
-            |_, v, n: Option<i64>| if v == "reset" { None } else { n.map(|n| n + 1) },
-            Materialized::named("counts"),
-        )
+        .aggregate(|| 0_i64, |_, v, n| (v != "reset").then_some(n + 1), "counts")
         .to_stream()
-        .map_values(Option::flatten)
         .to("out");
     TopologyTestDriver::builder(b.build().unwrap())
         .commit_interval_ms(100)
@@ -99,29 +94,28 @@ type Act = fn(&Store, Record<Text, Text>) -> Result<(), TaskError>;
 /// Does one thing with its store for each record.
 struct Acting {
     act: Act,
-    store: Option<Store>,
+    store: Store,
 }
 
-impl Processor<Text, Text, Text, Text> for Acting {
-    fn init(&mut self, ctx: &mut ProcessorContext<'_, Text, Text>) -> Result<(), BoxError> {
-        self.store = Some(ctx.store("store")?);
-        Ok(())
-    }
+impl Processor for Acting {
+    type KeyIn = Text;
+    type ValueIn = Text;
+    type KeyOut = Text;
+    type ValueOut = Text;
 
     fn process(
         &mut self,
-        _: &mut ProcessorContext<'_, Text, Text>,
+        _: &mut ProcessorContext<'_, Self>,
         record: Record<Text, Text>,
     ) -> Result<(), BoxError> {
-        Ok((self.act)(self.store.as_ref().unwrap(), record)?)
+        Ok((self.act)(&self.store, record)?)
     }
 }
 
 fn acting(act: Act, cache_max_bytes: usize) -> TopologyTestDriver {
     let b = StreamsBuilder::new();
-    b.add_state_store(KeyValueStoreBuilder::<Text, Text>::named("store"));
-    let acting = move || Acting { act, store: None };
-    b.stream::<Text, Text>("in").process(acting, &["store"]).to("out");
+    let store = b.add_state_store("store");
+    b.stream::<Text, Text>("in").process(&store, move |store| Acting { act, store }).to("out");
     let builder = TopologyTestDriver::builder(b.build().unwrap());
     builder.cache_max_bytes(cache_max_bytes).build().unwrap()
 }
@@ -170,7 +164,7 @@ fn a_store_refuses_a_null_key_by_name_and_takes_an_empty_one() {
             assert!(stored.keys().all(|key| *key == some("")), "{name}: {stored:?}");
             assert_eq!(stored.len(), usize::from(name.contains("put")), "{name}");
             let error = give(&mut driver, None, some("v")).unwrap_err().to_string();
-            assert!(error.contains("store store: the key is null"), "{name}: {error}");
+            assert!(error.contains("store store was given a null"), "{name}: {error}");
         }
     }
 }
@@ -189,7 +183,7 @@ fn a_look_from_outside_refuses_a_null_key_with_the_stores_name() {
 fn a_range_without_a_start_or_an_end_is_open_there() {
     fn ranges(store: &Store, record: Record<Text, Text>) -> Result<(), TaskError> {
         let between = |from: &Text, to: &Text| -> Result<String, TaskError> {
-            Ok(store.range(from, to)?.into_iter().filter_map(|(key, _)| key).collect())
+            store.range(from, to).map(|entry| Ok(entry?.0.unwrap_or_default())).collect()
         };
         store.put(record.key, record.value)?;
         let [a, m, open] = [some("a"), some("m"), None];

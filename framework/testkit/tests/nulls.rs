@@ -7,11 +7,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use oncestream_core::Record;
-use oncestream_core::error::BoxError;
+use oncestream_core::error::{BoxError, TaskError};
 use oncestream_core::graph::Topology;
 use oncestream_core::serde::HasSerde;
-use oncestream_operators::processor::{Processor, ProcessorContext, StoreHandle};
-use oncestream_operators::{Grouped, KTable, KeyValueStoreBuilder, Materialized, StreamsBuilder};
+use oncestream_operators::processor::{Entries, Processor, ProcessorContext, StoreHandle};
+use oncestream_operators::{KTable, StoreKey, StreamsBuilder};
 use oncestream_testkit::TopologyTestDriver;
 use oncestream_testkit::driver::{DriverError, TestOutput};
 
@@ -50,11 +50,11 @@ fn long(value: &Text) -> bool {
 
 fn count_by_value<K>(table: &KTable<K, Text>, store: &str, topic: &str)
 where
-    K: Clone + std::hash::Hash + Eq + HasSerde + 'static,
+    K: StoreKey + HasSerde,
 {
     table
         .group_by(|key, value| (value.clone(), key.clone()))
-        .count(Materialized::named(store))
+        .count(store)
         .to_stream()
         .map_values(|n| n.map(|n| n.to_string()))
         .to(topic);
@@ -64,14 +64,15 @@ fn aggregate(b: &StreamsBuilder) -> &'static [&'static str] {
     let table = b.stream::<String, String>("in").group_by_key().aggregate(
         || Some("0".to_owned()),
         |_, v, n: Text| if v == "reset" { None } else { Some(plus(&n.unwrap(), 1)) },
-        Materialized::named("agg"),
+        "agg",
     );
     // Not flattened: what is null at any depth is null in the topic.
     table.to_stream().to("out");
     table.filter(|_, n| !matches!(n.as_deref().unwrap(), "0" | "1")).to_stream().to("many");
     table.map_values(|n| n.unwrap() + "!").to_stream().to("mapped");
     table
-        .map_values_materialized(|_, n| n.unwrap() + "?", Materialized::named("mapped-store"))
+        .map_values(|n| n.unwrap() + "?")
+        .materialized("mapped-store")
         .to_stream()
         .to("mapped-too");
     &["agg", "mapped-store"]
@@ -80,50 +81,43 @@ fn aggregate(b: &StreamsBuilder) -> &'static [&'static str] {
 fn reduce(b: &StreamsBuilder) -> &'static [&'static str] {
     let table = b.stream::<String, Text>("in").group_by_key().reduce(
         |all, v| if v.as_deref() == Some("reset") { None } else { Some(all? + &v?) },
-        Materialized::named("reduced"),
+        "reduced",
     );
     table.to_stream().to("out");
     table.filter(|_, v| long(v)).to_stream().to("long");
-    table
-        .filter_materialized(|_, v| long(v), Materialized::named("long-store"))
-        .to_stream()
-        .to("long-too");
+    table.filter(|_, v| long(v)).materialized("long-store").to_stream().to("long-too");
     count_by_value(&table, "counts", "counted");
     &["reduced", "long-store", "counts"]
 }
 
 fn table_map_values(b: &StreamsBuilder) -> &'static [&'static str] {
-    let table = b.table("in", Materialized::<String, String>::named("table"));
+    let table = b.table::<String, String>("in").materialized("table");
     let mapped = table.map_values(unless_reset);
     mapped.to_stream().to("mapped");
     mapped.map_values(|v| v.map(|v| v + "+")).to_stream().to("mapped-again");
     mapped.filter(|_, v| long(v)).to_stream().to("filtered");
     mapped
-        .filter_materialized(
-            |_, v| v.as_ref().is_none_or(|v| v.len() != 1),
-            Materialized::named("filtered-store"),
-        )
+        .filter(|_, v| v.as_ref().is_none_or(|v| v.len() != 1))
+        .materialized("filtered-store")
         .to_stream()
         .to("filtered-too");
     count_by_value(&mapped, "counts", "counted");
-    let stored =
-        table.map_values_materialized(|_, v| unless_reset(v), Materialized::named("mapped-store"));
+    let stored = table.map_values(unless_reset).materialized("mapped-store");
     stored.to_stream().to("mapped-too");
     count_by_value(&stored, "counts-too", "counted-too");
     &["table", "filtered-store", "counts", "mapped-store", "counts-too"]
 }
 
 fn grouped_table(b: &StreamsBuilder) -> &'static [&'static str] {
-    let table = b.table("in", Materialized::<String, String>::named("table"));
-    let grouped = table
-        .group_by_with(|_, v| (v[..1].to_owned(), Some(v.clone())), Grouped::named("by-letter"));
+    let table = b.table::<String, String>("in").materialized("table");
+    let grouped = table.group_by(|_, v| (v[..1].to_owned(), Some(v.clone()))).grouped("by-letter");
     let marked = |v: &Text| v.as_ref().unwrap().ends_with('!');
     grouped
         .aggregate(
             || Some("0".to_owned()),
             move |_, v, n: Text| if marked(&v) { None } else { Some(plus(&n.unwrap(), 1)) },
             |_, _, n| if n.as_deref() == Some("1") { None } else { Some(plus(&n.unwrap(), -1)) },
-            Materialized::named("agg"),
+            "agg",
         )
         .to_stream()
         .to("agg-out");
@@ -131,42 +125,43 @@ fn grouped_table(b: &StreamsBuilder) -> &'static [&'static str] {
         .reduce(
             move |all, v| if marked(&v) { None } else { Some(all? + &v?) },
             |all, v| if all == v { None } else { Some(all?.replace(&v?, "")) },
-            Materialized::named("reduced"),
+            "reduced",
         )
         .to_stream()
         .to("reduced-out");
-    let count = grouped.count(Materialized::named("count"));
+    let count = grouped.count("count");
     count.to_stream().map_values(|n| n.map(|n| n.to_string())).to("count-out");
     &["table", "agg", "reduced", "count"]
 }
 
 fn to_table(b: &StreamsBuilder) -> &'static [&'static str] {
     let mapped = b.stream::<String, Text>("in").map_values(|v| unless_reset(v?));
-    mapped.to_table(Materialized::<String, Text>::named("table")).to_stream().to("out");
+    mapped.to_table::<Text>().materialized("table").to_stream().to("out");
     mapped
         .select_key(|k, _| k.repeat(2))
-        .to_table(Materialized::<String, Text>::named("rekeyed"))
+        .named("rekeyed")
+        .to_table::<Text>()
+        .materialized("rekeyed")
         .to_stream()
         .to("rekeyed-out");
     &["table", "rekeyed"]
 }
 
 /// The `Commands` of `GoldenNulls.java`.
-#[derive(Default)]
-struct Commands(Option<StoreHandle<String, Text>>);
+struct Commands(StoreHandle<String, Text>);
 
-impl Processor<String, String, String, String> for Commands {
-    fn init(&mut self, ctx: &mut ProcessorContext<'_, String, String>) -> Result<(), BoxError> {
-        self.0 = Some(ctx.store("store")?);
-        Ok(())
-    }
+impl Processor for Commands {
+    type KeyIn = String;
+    type ValueIn = String;
+    type KeyOut = String;
+    type ValueOut = String;
 
     fn process(
         &mut self,
-        ctx: &mut ProcessorContext<'_, String, String>,
+        ctx: &mut ProcessorContext<'_, Self>,
         record: Record<String, String>,
     ) -> Result<(), BoxError> {
-        let store = self.0.as_ref().unwrap();
+        let Self(store) = self;
         let key = record.key.clone();
         let (command, value) = record.value.split_once(' ').unwrap_or((&record.value, "null"));
         let value = (value != "null").then(|| value.to_owned());
@@ -178,21 +173,22 @@ impl Processor<String, String, String, String> for Commands {
         };
         assert_ne!(answer, Some(None), "a null is no value");
         let answer = answer.flatten().unwrap_or_else(|| "null".to_owned());
-        let all = entries(store.all()?);
-        let some = entries(store.range(&"b".to_owned(), &"d".to_owned())?);
+        let all = entries(store.all())?;
+        let some = entries(store.range(&"b".to_owned(), &"d".to_owned()))?;
         ctx.forward(record.map_value(|_| format!("{answer} {all} {some}")))?;
         Ok(())
     }
 }
 
-fn entries(entries: Vec<(String, Text)>) -> String {
+fn entries(entries: Entries<String, Text>) -> Result<String, TaskError> {
     let one = |(key, value): (String, Text)| format!("{key}={};", value.unwrap());
-    format!("[{}]", entries.into_iter().map(one).collect::<String>())
+    let all: String = entries.map(|entry| entry.map(one)).collect::<Result<_, _>>()?;
+    Ok(format!("[{all}]"))
 }
 
 fn processor(b: &StreamsBuilder) -> &'static [&'static str] {
-    b.add_state_store(KeyValueStoreBuilder::<String, Text>::named("store"));
-    b.stream::<String, String>("in").process(Commands::default, &["store"]).to("out");
+    let store = b.add_state_store("store");
+    b.stream::<String, String>("in").process(&store, Commands).to("out");
     &[]
 }
 

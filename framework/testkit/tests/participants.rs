@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use oncestream_core::graph::Topology;
 use oncestream_core::{TaskId, TopicPartition};
 use oncestream_engine::{Commit, Participant, ParticipantError};
-use oncestream_operators::{Materialized, StreamsBuilder};
+use oncestream_operators::StreamsBuilder;
 use oncestream_testkit::TopologyTestDriver;
 use oncestream_testkit::driver::{DriverError, TestInput};
 
@@ -97,7 +97,7 @@ fn word_count() -> Topology {
     b.stream::<Option<String>, String>("lines")
         .flat_map_values(|v| v.split(' ').map(str::to_owned).collect::<Vec<_>>())
         .group_by(|_, word| word.clone())
-        .count(Materialized::named("counts"))
+        .count("counts")
         .to_stream()
         .to("counts");
     b.build().unwrap()

@@ -7,17 +7,13 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use oncestream_core::graph::Topology;
-use oncestream_operators::{Materialized, StreamsBuilder};
+use oncestream_operators::StreamsBuilder;
 use oncestream_testkit::TopologyTestDriver;
 use oncestream_testkit::driver::DriverError;
 
 fn count() -> Topology {
     let b = StreamsBuilder::new();
-    b.stream::<String, String>("in")
-        .group_by_key()
-        .count(Materialized::named("counts"))
-        .to_stream()
-        .to("counts");
+    b.stream::<String, String>("in").group_by_key().count("counts").to_stream().to("counts");
     b.build().unwrap()
 }
 

@@ -12,12 +12,11 @@ use std::time::Duration;
 use oncestream_core::error::BoxError;
 use oncestream_core::graph::Topology;
 use oncestream_core::state::ValueAndTimestamp;
-use oncestream_core::task::{PunctuationType, ScheduleId};
+use oncestream_core::task::PunctuationType;
 use oncestream_core::{Header, Headers, Record, TimestampMs};
 use oncestream_operators::processor::{Processor, ProcessorContext, StoreHandle};
 use oncestream_operators::{
-    Consumed, Grouped, KStream, KTable, KeyValueStoreBuilder, Materialized, Produced,
-    StreamsBuilder,
+    Branched, Consumed, KStream, KTable, Materialized, Produced, StreamsBuilder,
 };
 use oncestream_testkit::TopologyTestDriver;
 use oncestream_testkit::driver::{DriverError, TestOutput};
@@ -41,6 +40,8 @@ fn topology(case: &str) -> Topology {
         "table_group_by" => table_group_by(&b),
         "table_operators" => table_operators(&b),
         "to_table" => to_table(&b),
+        "bare_tables" => bare_tables(&b),
+        "generated_stores" => generated_stores(&b),
         "reduce" => reduce(&b),
         "merge_and_split" => merge_and_split(&b),
         "punctuation" => punctuation(&b),
@@ -83,7 +84,7 @@ fn word_count(b: &StreamsBuilder) {
     b.stream::<Text, String>("lines")
         .flat_map_values(|v| v.to_lowercase().split(' ').map(str::to_owned).collect::<Vec<_>>())
         .group_by(|_, word| word.clone())
-        .count(Materialized::named("counts"))
+        .count("counts")
         .to_stream()
         .map_values(show)
         .to("out");
@@ -93,7 +94,7 @@ fn count_same_key(b: &StreamsBuilder) {
     b.stream::<Text, Text>("in")
         .flat_map_values(words)
         .group_by_key()
-        .count(Materialized::named("counts"))
+        .count("counts")
         .to_stream()
         .map_values(show)
         .to("out");
@@ -102,11 +103,7 @@ fn count_same_key(b: &StreamsBuilder) {
 fn aggregate(b: &StreamsBuilder) {
     b.stream::<Text, Text>("in")
         .group_by_key()
-        .aggregate(
-            String::new,
-            |_, v, agg| agg + &v.unwrap_or_default(),
-            Materialized::named("agg"),
-        )
+        .aggregate(String::new, |_, v, agg| agg + &v.unwrap_or_default(), "agg")
         .to_stream()
         .to("out");
 }
@@ -114,7 +111,7 @@ fn aggregate(b: &StreamsBuilder) {
 fn group_by_null_key(b: &StreamsBuilder) {
     b.stream::<Text, Text>("in")
         .group_by(|_, v| v.clone().filter(|v| v != "none"))
-        .count(Materialized::named("counts"))
+        .count("counts")
         .to_stream()
         .map_values(show)
         .to("out");
@@ -122,13 +119,13 @@ fn group_by_null_key(b: &StreamsBuilder) {
 
 fn dynamic_topic(b: &StreamsBuilder) {
     let choose = |r: &Record<String, String>, _: Option<&_>| {
-        if r.value.starts_with('-') { "bad".to_owned() } else { "good".to_owned() }
+        if r.value.starts_with('-') { "bad" } else { "good" }
     };
-    b.stream::<String, String>("in").to_chosen(choose, Produced::new());
+    b.stream::<String, String>("in").to(Produced::chosen(choose));
 }
 
 fn table(b: &StreamsBuilder) -> KTable<String, String> {
-    b.table("in", Materialized::named("table"))
+    b.table("in").materialized("table")
 }
 
 fn table_source(b: &StreamsBuilder) {
@@ -136,17 +133,17 @@ fn table_source(b: &StreamsBuilder) {
 }
 
 fn table_group_by(b: &StreamsBuilder) {
-    let grouped = table(b).group_by_with(|k, v| (v.clone(), k.clone()), Grouped::named("by-value"));
+    let grouped = table(b).group_by(|k, v| (v.clone(), k.clone())).grouped("by-value");
     grouped
         .aggregate(
             String::new,
             |_, v, agg| format!("{agg}+{v}"),
             |_, v, agg| format!("{agg}-{v}"),
-            Materialized::named("agg"),
+            "agg",
         )
         .to_stream()
         .to("agg");
-    grouped.count(Materialized::named("count")).to_stream().map_values(show).to("count");
+    grouped.count("count").to_stream().map_values(show).to("count");
 }
 
 fn table_operators(b: &StreamsBuilder) {
@@ -155,13 +152,35 @@ fn table_operators(b: &StreamsBuilder) {
     table.filter(long).to_stream().to("filtered");
     table.filter_not(long).to_stream().to("filtered-not");
     table.map_values(|v| v.repeat(2)).to_stream().to("mapped");
-    table.filter_materialized(long, Materialized::named("long")).to_stream().to("filtered-stored");
+    table.filter(long).materialized("long").to_stream().to("filtered-stored");
+}
+
+fn bare_tables(b: &StreamsBuilder) {
+    let long = |_: &String, v: &String| v.len() > 1;
+    let table = b.table::<String, String>("in");
+    table.to_stream().to("all");
+    table.filter(long).to_stream().to("filtered");
+    table.filter_not(long).map_values(|v| v.repeat(2)).to_stream().to("mapped");
+    let needed = b.table::<String, String>("other");
+    needed.filter(long).to_stream().to("other-filtered");
+    let grouped = needed.filter(long).group_by(|k, v| (v.clone(), k.clone()));
+    grouped.count(Materialized::new()).to_stream().map_values(show).to("counts");
+    needed.filter(long).to_stream().to("filtered-later");
+    let stream = b.stream::<Text, Text>("stream");
+    stream.to_table::<String>().filter(|_, v| v.len() > 1).to_stream().to("last");
+}
+
+fn generated_stores(b: &StreamsBuilder) {
+    let grouped = b.stream::<Text, String>("in").group_by(|_, v| v.clone());
+    grouped.count(Materialized::new()).to_stream().map_values(show).to("counts");
+    grouped.reduce(|a, v| a + &v, Materialized::new()).to_stream().to("reduced");
 }
 
 fn to_table(b: &StreamsBuilder) {
     b.stream::<Text, Text>("in")
         .map_values(|v| v.map(|v| v + "!"))
-        .to_table(Materialized::<Text, String>::named("table"))
+        .to_table::<String>()
+        .materialized("table")
         .to_stream()
         .to("out");
 }
@@ -170,7 +189,7 @@ fn reduce(b: &StreamsBuilder) {
     b.stream::<Text, String>("in")
         .select_key(|_, v| v[..1].to_owned())
         .group_by_key()
-        .reduce(|a, c| a + "," + &c, Materialized::named("reduced"))
+        .reduce(|a, c| a + "," + &c, "reduced")
         .to_stream()
         .to("out");
 }
@@ -179,52 +198,61 @@ fn merge_and_split(b: &StreamsBuilder) {
     let one = b.stream::<Text, String>("one");
     let two = b.stream::<Text, String>("two");
     let mut split = one.map_values(|v| format!("1:{v}")).merge(&two).split();
-    split.branch(|_, v| v.ends_with('a')).to("a");
-    split.branch(|_, v| v.starts_with('1')).to("first");
-    split.default_branch().to("rest");
+    split.branch(|_, v| v.ends_with('a'), "a").to("a");
+    split.branch(|_, v| v.starts_with('1'), Branched::new()).to("first");
+    split.default_branch(Branched::new()).to("rest");
 }
 
 /// The `Counter` of `GoldenTopologies.java`.
-#[derive(Default)]
 struct Counter {
-    seen: Option<StoreHandle<String, String>>,
-    by_stream_time: Option<ScheduleId>,
+    seen: StoreHandle<String, String>,
 }
 
-impl Counter {
-    fn seen(&self) -> &StoreHandle<String, String> {
-        self.seen.as_ref().unwrap()
-    }
-}
+type Context<'a> = ProcessorContext<'a, Counter>;
 
-impl Processor<String, String, String, String> for Counter {
-    fn init(&mut self, ctx: &mut ProcessorContext<'_, String, String>) -> Result<(), BoxError> {
-        self.seen = Some(ctx.store("seen")?);
-        let ten_ms = Duration::from_millis(10);
-        self.by_stream_time = Some(ctx.schedule(ten_ms, PunctuationType::StreamTime));
-        ctx.schedule(Duration::from_millis(100), PunctuationType::WallClockTime);
+impl Processor for Counter {
+    type KeyIn = String;
+    type ValueIn = String;
+    type KeyOut = String;
+    type ValueOut = String;
+
+    fn init(&mut self, ctx: &mut Context<'_>) -> Result<(), BoxError> {
+        ctx.schedule(Duration::from_millis(10), PunctuationType::StreamTime, Self::stream_time);
+        let wall_clock = |counter: &mut Self, ctx: &mut Context<'_>, timestamp| {
+            counter.tell_all(ctx, "wall", timestamp)
+        };
+        ctx.schedule(Duration::from_millis(100), PunctuationType::WallClockTime, wall_clock);
         Ok(())
     }
 
     fn process(
         &mut self,
-        ctx: &mut ProcessorContext<'_, String, String>,
+        ctx: &mut Context<'_>,
         record: Record<String, String>,
     ) -> Result<(), BoxError> {
-        let old = self.seen().get(&record.key)?.unwrap_or_default();
-        self.seen().put(record.key.clone(), old + &record.value)?;
+        self.seen.update(&record.key, |old| old.unwrap_or_default() + &record.value)?;
         ctx.forward(record.map_value(|v| format!("got{v}")))?;
         Ok(())
     }
+}
 
-    fn punctuate(
+impl Counter {
+    fn stream_time(
         &mut self,
-        ctx: &mut ProcessorContext<'_, String, String>,
-        schedule: ScheduleId,
+        ctx: &mut Context<'_>,
         timestamp: TimestampMs,
     ) -> Result<(), BoxError> {
-        let clock = if self.by_stream_time == Some(schedule) { "stream" } else { "wall" };
-        for (key, value) in self.seen().all()? {
+        self.tell_all(ctx, "stream", timestamp)
+    }
+
+    fn tell_all(
+        &mut self,
+        ctx: &mut Context<'_>,
+        clock: &str,
+        timestamp: TimestampMs,
+    ) -> Result<(), BoxError> {
+        for entry in self.seen.all() {
+            let (key, value) = entry?;
             ctx.forward(Record::new(key, format!("{clock}{value}"), timestamp))?;
         }
         Ok(())
@@ -232,8 +260,8 @@ impl Processor<String, String, String, String> for Counter {
 }
 
 fn punctuation(b: &StreamsBuilder) {
-    b.add_state_store(KeyValueStoreBuilder::<String, String>::named("seen"));
-    b.stream::<String, String>("in").process(Counter::default, &["seen"]).to("out");
+    let seen = b.add_state_store("seen");
+    b.stream::<String, String>("in").process(&seen, |seen| Counter { seen }).to("out");
 }
 
 // ---- the comparison ----
@@ -278,7 +306,7 @@ fn replay(lines: &[&str], variant: Variant) -> Vec<String> {
                     timestamp: fields[4].parse().unwrap(),
                     headers: headers(fields[5]),
                 };
-                driver.pipe_record(&input, &record, None).unwrap();
+                driver.pipe_record(&input, record).unwrap();
             }
             "wall" => driver.advance_wall_clock(fields[1].parse().unwrap()).unwrap(),
             "store" if !stores.iter().any(|s| s == fields[1]) => stores.push(fields[1].to_owned()),
@@ -319,7 +347,7 @@ fn untext(value: &Text) -> &str {
 
 fn headers(field: &str) -> Headers {
     let pairs = field.split(',').filter_map(|pair| pair.split_once('='));
-    pairs.map(|(k, v)| Header { key: k.into(), value: Some(v.as_bytes().to_vec()) }).collect()
+    pairs.map(|(k, v)| Header::new(k, v.as_bytes().to_vec())).collect()
 }
 
 fn unheaders(headers: &Headers) -> String {
@@ -450,11 +478,11 @@ fn caching_emits_one_update_per_key_and_commit() {
 #[test]
 fn several_inputs_are_taken_by_the_smallest_timestamp() {
     let b = StreamsBuilder::new();
-    b.stream_of_topics::<Text, String>(&["one", "two"], Consumed::new()).to("out");
+    b.stream::<Text, String>(&["one", "two"]).to("out");
     let mut driver = TopologyTestDriver::builder(b.build().unwrap()).build().unwrap();
     let (one, two) = (driver.input::<Text, String>("one"), driver.input::<Text, String>("two"));
     for (input, value, ts) in [(&one, "1", 10), (&one, "2", 40), (&two, "3", 20), (&two, "4", 30)] {
-        driver.produce(input, &Record::new(None, value.to_owned(), ts), None).unwrap();
+        driver.produce(input, Record::new(None, value.to_owned(), ts)).unwrap();
     }
     driver.run().unwrap();
     let values: Vec<_> = driver
@@ -470,7 +498,7 @@ fn several_inputs_are_taken_by_the_smallest_timestamp() {
 #[test]
 fn a_task_with_an_empty_input_waits_as_long_as_max_task_idle_says() {
     let b = StreamsBuilder::new();
-    b.stream_of_topics::<Text, String>(&["one", "two"], Consumed::new()).to("out");
+    b.stream::<Text, String>(&["one", "two"]).to("out");
     let topology = b.build().unwrap();
     let mut driver = TopologyTestDriver::builder(topology).max_task_idle_ms(50).build().unwrap();
     let (one, two) = (driver.input::<Text, String>("one"), driver.input::<Text, String>("two"));
@@ -487,8 +515,9 @@ fn a_task_with_an_empty_input_waits_as_long_as_max_task_idle_says() {
 #[test]
 fn stream_time_survives_a_restart() {
     let b = StreamsBuilder::new();
-    let consumed = Consumed::<Text, i64>::new().timestamp_extractor(|r, seen| seen.max(r.value));
-    b.stream_with("in", consumed).to("out");
+    let consumed =
+        Consumed::<Text, i64>::new("in").timestamp_extractor(|r, seen| seen.max(r.value));
+    b.stream(consumed).to("out");
     let mut driver = TopologyTestDriver::builder(b.build().unwrap()).build().unwrap();
     let input = driver.input::<Text, i64>("in");
     driver.pipe(&input, None, 70, 0).unwrap();

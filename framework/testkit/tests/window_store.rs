@@ -19,21 +19,20 @@ const MINUTE_MS: i64 = 60_000;
 
 /// Counts records per key and minute, and forwards each count; a record that comes too late is told
 /// as -1.
-#[derive(Default)]
-struct PerMinute(Option<StoreHandle<String, i64, Window>>);
+struct PerMinute(StoreHandle<String, i64, Window>);
 
-impl Processor<String, String, String, i64> for PerMinute {
-    fn init(&mut self, ctx: &mut ProcessorContext<'_, String, i64>) -> Result<(), BoxError> {
-        self.0 = Some(ctx.store_of_kind("minutes")?);
-        Ok(())
-    }
+impl Processor for PerMinute {
+    type KeyIn = String;
+    type ValueIn = String;
+    type KeyOut = String;
+    type ValueOut = i64;
 
     fn process(
         &mut self,
-        ctx: &mut ProcessorContext<'_, String, i64>,
+        ctx: &mut ProcessorContext<'_, Self>,
         record: Record<String, String>,
     ) -> Result<(), BoxError> {
-        let store = self.0.as_ref().ok_or("init comes first")?;
+        let Self(store) = self;
         let start = record.timestamp / MINUTE_MS * MINUTE_MS;
         let count = store.fetch(&record.key, start)?.unwrap_or(0) + 1;
         let told = if store.put_at(record.key.clone(), start, count)? { count } else { -1 };
@@ -59,8 +58,8 @@ fn driver() -> TopologyTestDriver {
     let b = StreamsBuilder::new();
     let retention = Window::new(Duration::from_secs(180));
     let store = Materialized::of_kind("minutes", retention, String::serde(), i64::serde());
-    b.add_state_store(store);
-    b.stream::<String, String>("in").process(PerMinute::default, &["minutes"]).to("out");
+    let minutes = b.add_state_store(store);
+    b.stream::<String, String>("in").process(&minutes, PerMinute).to("out");
     TopologyTestDriver::builder(b.build().unwrap())
         .guarantee(Guarantee::ExactlyOnce)
         .commit_interval_ms(0)
@@ -70,10 +69,10 @@ fn driver() -> TopologyTestDriver {
 
 /// Each record once, also one that was handed in when a crash came.
 fn run(driver: &mut TopologyTestDriver) {
-    let input = driver.input::<String, String>("in");
+    let input = driver.input::<String, String>("in").partition(0);
     for (key, seconds) in SCRIPT {
         let record = Record::new(key.to_owned(), String::new(), seconds * 1_000);
-        driver.produce(&input, &record, Some(0)).unwrap();
+        driver.produce(&input, record).unwrap();
         while let Err(error) = driver.run() {
             assert!(matches!(error, DriverError::Crashed { .. } | DriverError::Down), "{error}");
             driver.recover().unwrap();

@@ -13,36 +13,37 @@ use oncestream_core::task::{Context, Node};
 use super::KGroupedStream;
 use crate::dsl::{Data, StoreKey};
 use crate::options::{Grouped, Materialized};
-use crate::table::{KTable, OldValues, TableStore};
+use crate::table::{KTable, Made, TableSpec, TableStore};
 
-impl<K: StoreKey, V: Data> KGroupedStream<K, V> {
+impl<K: Data, V: Data> KGroupedStream<K, V> {
     /// Folds the records of each key into a value: it starts as `initializer()`, and each record
-    /// makes it `aggregator(&key, value, aggregate)`. If that is a null, the key is deleted, and
-    /// its next record starts with `initializer()` again.
+    /// makes it `aggregator(&key, value, aggregate)`. If that is `None`, or a null to the store's
+    /// serde, the key is deleted, and its next record starts with `initializer()` again.
     ///
     /// Under exactly once each record is folded in once. The result's timestamp is the largest
     /// of the records folded in.
     ///
     /// ```
-    /// use oncestream_operators::{Materialized, StreamsBuilder};
+    /// use oncestream_operators::StreamsBuilder;
     /// let builder = StreamsBuilder::new();
-    /// builder
-    ///     .stream::<String, i64>("in")
-    ///     .group_by_key()
-    ///     .aggregate(|| 0_i64, |_, v, sum| sum + v, Materialized::named("sums"));
+    /// let grouped = builder.stream::<String, i64>("in").group_by_key();
+    /// grouped.aggregate(|| 0_i64, |_, v, sum| sum + v, "sums").to_stream().to("sums");
+    /// # assert!(builder.build().is_ok());
     /// ```
-    pub fn aggregate<A: Data, I, F>(
+    pub fn aggregate<A: Data, R, I, F>(
         &self,
         initializer: I,
         aggregator: F,
-        materialized: Materialized<K, A>,
+        materialized: impl Into<Materialized<K, A>>,
     ) -> KTable<K, A>
     where
+        K: StoreKey,
+        R: Into<Option<A>>,
         I: Fn() -> A + Send + Sync + 'static,
-        F: Fn(&K, V, A) -> A + Send + Sync + 'static,
+        F: Fn(&K, V, A) -> R + Send + Sync + 'static,
     {
-        self.fold("KSTREAM-AGGREGATE-", materialized, move |key, value, old| {
-            Some(aggregator(key, value, old.unwrap_or_else(&initializer)))
+        self.fold("KSTREAM-AGGREGATE-", materialized.into(), move |key, value, old| {
+            aggregator(key, value, old.unwrap_or_else(&initializer)).into()
         })
     }
 
@@ -54,27 +55,28 @@ impl<K: StoreKey, V: Data> KGroupedStream<K, V> {
         fold: F,
     ) -> KTable<K, A>
     where
+        K: StoreKey,
         F: Fn(&K, V, Option<A>) -> Option<A> + Send + Sync + 'static,
     {
         let dsl = self.stream.dsl.clone();
-        let name = dsl.name(self.next_name.as_ref(), prefix);
-        let parent = self.partitioned(&materialized.name);
-        let old_values = OldValues::default();
-        let spec = materialized.spec(&old_values);
+        let store = materialized.store_name(&dsl, prefix);
+        let name = dsl.name(self.next_name.take(), prefix);
+        let parent = self.partitioned(&store);
         let Grouped { key_serde, value_serde, .. } = self.grouped.clone();
-        let fold = Arc::new(fold);
+        let (spec, fold) = (TableSpec::new(), Arc::new(fold));
+        let of_node = spec.clone();
         let node = dsl.graph(|g| {
-            materialized.add_to(g);
-            g.add_processor(&name, &[parent], &spec.stores(), move |b, id| {
+            g.add_processor(&name, &[parent], &[], move |b, id| {
                 Ok(Box::new(Aggregate {
-                    table: TableStore::instantiate(b, id, &spec)?,
+                    table: TableStore::of_node(b, id, &of_node)?,
                     key_serde: key_serde.clone(),
                     value_serde: value_serde.clone(),
                     fold: fold.clone(),
                 }) as Box<dyn Node<K, V>>)
             })
         });
-        KTable::new(dsl, node, old_values)
+        spec.add_store(&dsl, node, materialized, &store);
+        KTable::new(dsl, node, spec, Made::WithStore)
     }
 }
 

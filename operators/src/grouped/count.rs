@@ -2,18 +2,32 @@
 
 use super::KGroupedStream;
 use crate::dsl::{Data, StoreKey};
-use crate::options::Materialized;
+use crate::options::{Materialized, StoreName};
 use crate::table::KTable;
 
-impl<K: StoreKey, V: Data> KGroupedStream<K, V> {
-    /// Counts the records of each key. Under exactly once each record counts once.
+const PREFIX: &str = "KSTREAM-AGGREGATE-";
+
+impl<K: Data, V: Data> KGroupedStream<K, V> {
+    /// Counts the records of each key, in a store: its name, or more about it, is the argument.
+    /// Under exactly once each record counts once.
     ///
     /// ```
     /// use oncestream_operators::{Materialized, StreamsBuilder};
     /// let builder = StreamsBuilder::new();
-    /// builder.stream::<String, i64>("in").group_by_key().count(Materialized::named("counts"));
+    /// let grouped = builder.stream::<String, i64>("in").group_by_key();
+    /// grouped.count("counts").to_stream().to("counts");
+    /// grouped.count(Materialized::new()).to_stream().to("counts-of-a-store-without-a-name");
+    /// # assert!(builder.build().is_ok());
     /// ```
-    pub fn count(&self, materialized: Materialized<K, i64>) -> KTable<K, i64> {
-        self.fold("KSTREAM-AGGREGATE-", materialized, |_, _, old| Some(old.unwrap_or(0) + 1))
+    pub fn count(&self, materialized: impl Into<Materialized<K, i64>>) -> KTable<K, i64>
+    where
+        K: StoreKey,
+    {
+        let materialized = materialized.into();
+        if materialized.name.is_none() && !materialized.is_bare() {
+            // Kafka Streams uses up one more if its `Materialized` has no name.
+            StoreName::generate(&self.stream.dsl, PREFIX);
+        }
+        self.fold(PREFIX, materialized, |_, _, old| Some(old.unwrap_or(0) + 1))
     }
 }

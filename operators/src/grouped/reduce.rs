@@ -5,31 +5,36 @@ use crate::dsl::{Data, StoreKey};
 use crate::options::Materialized;
 use crate::table::KTable;
 
-impl<K: StoreKey, V: Data> KGroupedStream<K, V> {
+impl<K: Data, V: Data> KGroupedStream<K, V> {
     /// Combines the values of each key: the first stands alone, and each further one makes it
-    /// `reducer(reduced, value)`. If that is a null, the key is deleted, and its next value stands
-    /// alone again.
+    /// `reducer(reduced, value)`. If that is `None`, or a null to the store's serde, the key is
+    /// deleted, and its next value stands alone again.
     ///
     /// Under exactly once each record is folded in once. The result's timestamp is the largest
     /// of the records folded in.
     ///
     /// ```
-    /// use oncestream_operators::{Materialized, StreamsBuilder};
+    /// use oncestream_operators::StreamsBuilder;
     /// let builder = StreamsBuilder::new();
-    /// builder
-    ///     .stream::<String, i64>("in")
-    ///     .group_by_key()
-    ///     .reduce(i64::max, Materialized::named("maxima"));
+    /// let grouped = builder.stream::<String, i64>("in").group_by_key();
+    /// grouped.reduce(i64::max, "maxima").to_stream().to("maxima");
+    /// // A negative value begins a key anew.
+    /// grouped.reduce(|sum, v| (v >= 0).then_some(sum + v), "sums").to_stream().to("sums");
+    /// # assert!(builder.build().is_ok());
     /// ```
-    pub fn reduce<F>(&self, reducer: F, materialized: Materialized<K, V>) -> KTable<K, V>
+    pub fn reduce<R, F>(
+        &self,
+        reducer: F,
+        materialized: impl Into<Materialized<K, V>>,
+    ) -> KTable<K, V>
     where
-        F: Fn(V, V) -> V + Send + Sync + 'static,
+        K: StoreKey,
+        R: Into<Option<V>>,
+        F: Fn(V, V) -> R + Send + Sync + 'static,
     {
-        self.fold("KSTREAM-REDUCE-", materialized, move |_, value, old| {
-            Some(match old {
-                Some(old) => reducer(old, value),
-                None => value,
-            })
+        self.fold("KSTREAM-REDUCE-", materialized.into(), move |_, value, old| match old {
+            Some(old) => reducer(old, value).into(),
+            None => Some(value),
         })
     }
 }

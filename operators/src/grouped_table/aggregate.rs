@@ -13,40 +13,44 @@ use oncestream_core::task::{Context, Node};
 use super::KGroupedTable;
 use crate::dsl::{Data, StoreKey};
 use crate::options::Materialized;
-use crate::table::{Change, KTable, OldValues, TableStore};
+use crate::table::{Change, KTable, Made, TableSpec, TableStore};
 
 impl<K: StoreKey, V: Data> KGroupedTable<K, V> {
     /// Folds the entries of each group into a value: it starts as `initializer()`,
     /// `adder(&key, value, aggregate)` adds an entry, `subtractor(&key, value, aggregate)` takes
     /// one out. An entry that changes within its group is taken out, then added.
     ///
-    /// A null from either deletes the group; the next entry begins with `initializer()` again.
-    /// Under exactly once each change is folded in once.
+    /// `None` from either, or a null to the store's serde, deletes the group; the next entry begins
+    /// with `initializer()` again. Under exactly once each change is folded in once.
     ///
     /// ```
-    /// use oncestream_operators::{Materialized, StreamsBuilder};
+    /// use oncestream_operators::StreamsBuilder;
     /// let builder = StreamsBuilder::new();
     /// builder
-    ///     .table("stock", Materialized::<String, i64>::named("stock"))
+    ///     .table::<String, i64>("stock")
     ///     .group_by(|item, left| (item.len() as i64, *left))
-    ///     .aggregate(|| 0, |_, v, sum| sum + v, |_, v, sum| sum - v, Materialized::named("sums"));
+    ///     .aggregate(|| 0_i64, |_, v, sum| sum + v, |_, v, sum| sum - v, "sums");
+    /// # assert!(builder.build().is_ok());
     /// ```
-    pub fn aggregate<T: Data, I, A, S>(
+    pub fn aggregate<T: Data, R, Q, I, A, S>(
         &self,
         initializer: I,
         adder: A,
         subtractor: S,
-        materialized: Materialized<K, T>,
+        materialized: impl Into<Materialized<K, T>>,
     ) -> KTable<K, T>
     where
+        R: Into<Option<T>>,
+        Q: Into<Option<T>>,
         I: Fn() -> T + Send + Sync + 'static,
-        A: Fn(&K, V, T) -> T + Send + Sync + 'static,
-        S: Fn(&K, V, T) -> T + Send + Sync + 'static,
+        A: Fn(&K, V, T) -> R + Send + Sync + 'static,
+        S: Fn(&K, V, T) -> Q + Send + Sync + 'static,
     {
         let add = move |key: &K, value, old: Option<T>| {
-            adder(key, value, old.unwrap_or_else(&initializer))
+            adder(key, value, old.unwrap_or_else(&initializer)).into()
         };
-        self.fold("KTABLE-AGGREGATE-", add, subtractor, materialized)
+        let subtract = move |key: &K, value, old| subtractor(key, value, old).into();
+        self.fold("KTABLE-AGGREGATE-", add, subtract, materialized.into())
     }
 
     /// The node that all aggregations share.
@@ -58,27 +62,29 @@ impl<K: StoreKey, V: Data> KGroupedTable<K, V> {
         materialized: Materialized<K, T>,
     ) -> KTable<K, T>
     where
-        A: Fn(&K, V, Option<T>) -> T + Send + Sync + 'static,
-        S: Fn(&K, V, T) -> T + Send + Sync + 'static,
+        A: Fn(&K, V, Option<T>) -> Option<T> + Send + Sync + 'static,
+        S: Fn(&K, V, T) -> Option<T> + Send + Sync + 'static,
     {
-        let (parent, name) = self.partitioned(&materialized.name, prefix);
-        let old_values = OldValues::default();
-        let spec = materialized.spec(&old_values);
+        // Of a `reduce` too, in Kafka Streams.
+        let store = materialized.store_name(&self.dsl, "KTABLE-AGGREGATE-");
+        let (parent, name) = self.partitioned(&store, prefix);
         let value_serde = materialized.value_serde.clone();
         let (add, subtract) = (Arc::new(add), Arc::new(subtract));
+        let spec = TableSpec::new();
+        let of_node = spec.clone();
         let node = self.dsl.graph(|g| {
-            materialized.add_to(g);
-            g.add_processor(&name, &[parent], &spec.stores(), move |b, id| {
+            g.add_processor(&name, &[parent], &[], move |b, id| {
                 Ok(Box::new(TableAggregate {
                     add: add.clone(),
                     subtract: subtract.clone(),
                     value_serde: value_serde.clone(),
-                    table: TableStore::instantiate(b, id, &spec)?,
+                    table: TableStore::of_node(b, id, &of_node)?,
                     input: PhantomData,
                 }) as Box<dyn Node<K, Change<V>>>)
             })
         });
-        KTable::new(self.dsl.clone(), node, old_values)
+        spec.add_store(&self.dsl, node, materialized, &store);
+        KTable::new(self.dsl.clone(), node, spec, Made::WithStore)
     }
 }
 
@@ -92,8 +98,8 @@ struct TableAggregate<K, V, T, A, S> {
 
 impl<K: StoreKey, V: Data, T: Data, A, S> Node<K, Change<V>> for TableAggregate<K, V, T, A, S>
 where
-    A: Fn(&K, V, Option<T>) -> T,
-    S: Fn(&K, V, T) -> T,
+    A: Fn(&K, V, Option<T>) -> Option<T>,
+    S: Fn(&K, V, T) -> Option<T>,
 {
     fn process(
         &mut self,
@@ -110,14 +116,14 @@ where
             // Out first, then in. What was never added is not taken out.
             let current = match (current, old) {
                 (Some(current), Some(old)) => {
+                    // If the group is gone, what is added now begins it anew.
                     let rest = (self.subtract)(key, old, current);
-                    // The group is gone; what is added now begins it anew.
-                    (!self.value_serde.is_null(&rest)).then_some(rest)
+                    rest.filter(|rest| !self.value_serde.is_null(rest))
                 }
                 (current, _) => current,
             };
             let current = match new {
-                Some(new) => Some((self.add)(key, new, current)),
+                Some(new) => (self.add)(key, new, current),
                 None => current,
             };
             (current, time)

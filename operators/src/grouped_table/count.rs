@@ -9,14 +9,15 @@ impl<K: StoreKey, V: Data> KGroupedTable<K, V> {
     /// Counts the entries of each group. A group that everything left has 0.
     ///
     /// ```
-    /// use oncestream_operators::{Materialized, StreamsBuilder};
+    /// use oncestream_operators::StreamsBuilder;
     /// let builder = StreamsBuilder::new();
     /// builder
-    ///     .table("user-city", Materialized::<i64, String>::named("cities"))
+    ///     .table::<i64, String>("user-city")
     ///     .group_by(|user, city| (city.clone(), *user))
-    ///     .count(Materialized::named("users-per-city"));
+    ///     .count("users-per-city");
+    /// # assert!(builder.build().is_ok());
     /// ```
-    pub fn count(&self, materialized: Materialized<K, i64>) -> KTable<K, i64> {
-        self.aggregate(|| 0, |_, _, n| n + 1, |_, _, n| n - 1, materialized)
+    pub fn count(&self, materialized: impl Into<Materialized<K, i64>>) -> KTable<K, i64> {
+        self.aggregate(|| 0_i64, |_, _, n| n + 1, |_, _, n| n - 1, materialized)
     }
 }

@@ -1,13 +1,20 @@
-//! The store behind a table or an aggregation.
+//! The store behind a table or an aggregation, or of processors.
+
+use std::fmt;
+use std::sync::Arc;
 
 use oncestream_core::graph::ChangelogConfig;
 use oncestream_core::serde::{DynSerde, HasSerde};
-use oncestream_core::state::KeyValue;
+use oncestream_core::state::{KeyValue, Kind, Store};
 
-/// Name, kind, serdes, caching and changelog of a store.
+use crate::dsl::{Data, Dsl, StoreKey};
+
+/// Name, kind, serdes, caching and changelog of a store. A name by itself is one, with the serdes of
+/// the types.
 ///
-/// A store always has a name of yours: its changelog topic is
-/// `<application.id>-<name>-changelog`, and a generated name would change with the topology.
+/// A name of yours is best: the changelog topic is `<application.id>-<name>-changelog`, and a
+/// generated name has a number that changes with the topology. With
+/// [`explicit_names`](crate::StreamsBuilder::explicit_names) generated ones are refused.
 ///
 /// A value that is null to the value serde
 /// ([`Serde::is_null`](oncestream_core::serde::Serde::is_null)), as `None` is, deletes its key.
@@ -15,12 +22,16 @@ use oncestream_core::state::KeyValue;
 /// ```
 /// use oncestream_operators::{Materialized, StreamsBuilder};
 /// let builder = StreamsBuilder::new();
-/// let counts = Materialized::named("counts").topic_setting("segment.ms", "600000");
-/// builder.stream::<String, i64>("in").group_by_key().count(counts);
+/// let grouped = builder.stream::<String, i64>("in").group_by_key();
+/// grouped.count("counts");
+/// grouped.reduce(i64::max, Materialized::named("maxima").topic_setting("segment.ms", "600000"));
+/// grouped.reduce(i64::min, Materialized::new());
+/// let topology = builder.build().unwrap();
+/// assert!(topology.store_names().contains("KSTREAM-REDUCE-STATE-STORE-0000000003"));
 /// ```
 pub struct Materialized<K, V, Kd = KeyValue> {
     pub(crate) kind: Kd,
-    pub(crate) name: String,
+    pub(crate) name: Option<String>,
     pub(crate) key_serde: DynSerde<K>,
     pub(crate) value_serde: DynSerde<V>,
     /// The serdes are those of the types.
@@ -29,23 +40,34 @@ pub struct Materialized<K, V, Kd = KeyValue> {
     pub(crate) changelog: Option<ChangelogConfig>,
 }
 
-/// A store for [`StreamsBuilder::add_state_store`](crate::StreamsBuilder::add_state_store): the
-/// same options, of which caching means nothing there.
-pub type KeyValueStoreBuilder<K, V> = Materialized<K, V>;
-
 impl<K, V> Materialized<K, V> {
+    /// The serdes of the types, and a generated name as Kafka Streams gives it where no
+    /// `Materialized` is given.
+    pub fn new() -> Self
+    where
+        K: HasSerde,
+        V: HasSerde,
+    {
+        Self { by_type: true, ..Self::serdes(K::serde(), V::serde()) }
+    }
+
     /// A name, and the serdes of the types.
     pub fn named(name: impl Into<String>) -> Self
     where
         K: HasSerde,
         V: HasSerde,
     {
-        Self { by_type: true, ..Self::with(name, K::serde(), V::serde()) }
+        Self { name: Some(name.into()), ..Self::new() }
     }
 
     /// A name, and these serdes.
     pub fn with(name: impl Into<String>, key: DynSerde<K>, value: DynSerde<V>) -> Self {
         Self::of_kind(name, KeyValue, key, value)
+    }
+
+    /// These serdes, and a generated name.
+    pub fn serdes(key: DynSerde<K>, value: DynSerde<V>) -> Self {
+        Self { name: None, ..Self::of_kind("", KeyValue, key, value) }
     }
 }
 
@@ -66,7 +88,8 @@ impl<K, V, Kd> Materialized<K, V, Kd> {
     /// let builder = StreamsBuilder::new();
     /// let an_hour = Window::new(Duration::from_secs(3600));
     /// let seen = Materialized::of_kind("seen", an_hour, String::serde(), i64::serde());
-    /// builder.add_state_store(seen);
+    /// let seen = builder.add_state_store(seen);
+    /// # let _ = seen;
     /// ```
     pub fn of_kind(
         name: impl Into<String>,
@@ -76,7 +99,7 @@ impl<K, V, Kd> Materialized<K, V, Kd> {
     ) -> Self {
         Self {
             kind,
-            name: name.into(),
+            name: Some(name.into()),
             key_serde: key,
             value_serde: value,
             by_type: false,
@@ -85,7 +108,8 @@ impl<K, V, Kd> Materialized<K, V, Kd> {
         }
     }
 
-    /// Forwards every update at once, instead of one per key and commit.
+    /// Forwards every update at once, instead of one per key and commit. It changes nothing for a
+    /// store of processors, which forwards nothing.
     #[must_use]
     pub fn caching_disabled(mut self) -> Self {
         self.caching = false;
@@ -110,5 +134,88 @@ impl<K, V, Kd> Materialized<K, V, Kd> {
             config.topic_settings.insert(key.into(), value.into());
         }
         self
+    }
+
+    /// Nothing was asked for: it stands for no argument at all.
+    pub(crate) fn is_bare(&self) -> bool {
+        let default_changelog = self.changelog == Some(ChangelogConfig::default());
+        self.name.is_none() && self.by_type && self.caching && default_changelog
+    }
+
+    /// The name of the store, or the next generated one. As in Kafka Streams, a name that is given
+    /// uses up no number.
+    pub(crate) fn store_name(&self, dsl: &Dsl, prefix: &str) -> StoreName {
+        match &self.name {
+            Some(name) => StoreName { name: name.clone(), generated: false },
+            None => StoreName::generate(dsl, prefix),
+        }
+    }
+}
+
+/// The name of a store.
+#[derive(Clone)]
+pub(crate) struct StoreName {
+    pub(crate) name: String,
+    pub(crate) generated: bool,
+}
+
+impl StoreName {
+    pub(crate) fn generate(dsl: &Dsl, prefix: &str) -> Self {
+        Self { name: dsl.generated(&format!("{prefix}STATE-STORE-")), generated: true }
+    }
+}
+
+impl<K: Data, V: Data, Kd: Kind<K>> Materialized<K, V, Kd>
+where
+    Kd::Key: StoreKey,
+{
+    /// Adds the store to the graph, under this name.
+    pub(crate) fn add_to(self, dsl: &Dsl, name: &StoreName) {
+        if name.generated {
+            dsl.note_generated_store(&name.name);
+        }
+        let Self { kind, key_serde, value_serde, changelog, .. } = self;
+        dsl.graph(|g| {
+            g.add_store(&name.name, changelog, move |init| {
+                Store::of_kind(kind.clone(), init, key_serde.clone(), value_serde.clone())
+            });
+        });
+    }
+}
+
+impl<K: HasSerde, V: HasSerde> Default for Materialized<K, V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Into<String>, K: HasSerde, V: HasSerde> From<T> for Materialized<K, V> {
+    fn from(name: T) -> Self {
+        Self::named(name)
+    }
+}
+
+impl<K, V, Kd: Clone> Clone for Materialized<K, V, Kd> {
+    fn clone(&self) -> Self {
+        Self {
+            kind: self.kind.clone(),
+            name: self.name.clone(),
+            key_serde: Arc::clone(&self.key_serde),
+            value_serde: Arc::clone(&self.value_serde),
+            by_type: self.by_type,
+            caching: self.caching,
+            changelog: self.changelog.clone(),
+        }
+    }
+}
+
+impl<K, V, Kd: fmt::Debug> fmt::Debug for Materialized<K, V, Kd> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Materialized")
+            .field("kind", &self.kind)
+            .field("name", &self.name)
+            .field("caching", &self.caching)
+            .field("changelog", &self.changelog)
+            .finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@
 /// use oncestream_operators::{Named, StreamsBuilder};
 /// let builder = StreamsBuilder::new();
 /// builder.stream::<String, i64>("in").named("positive").filter(|_, v| *v > 0).to("out");
-/// assert!(builder.build().unwrap().nodes().iter().any(|n| &*n.name == "positive"));
+/// assert!(builder.build().unwrap().describe().contains("Processor: positive"));
 /// # let _ = Named::new("x");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,34 +3,39 @@
 //! Invariant: an error of an operator downstream cannot be lost. It is kept here, and the node
 //! fails with it even if the processor goes on.
 
-use std::any::type_name;
-use std::cell::Cell;
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oncestream_core::error::{TaskError, TopologyError};
-use oncestream_core::state::{Kind, Store, StoreInstance};
+use oncestream_core::error::{BoxError, TaskError};
 use oncestream_core::task::{Context, Downstream, PunctuationType, PunctuatorId, ScheduleId};
 use oncestream_core::{Record, RecordMetadata, TaskId, TimestampMs};
 
-use super::{ProcessorError, StoreHandle};
-use crate::dsl::{Data, StoreKey};
+use super::stores::Now;
+use super::{Processor, ProcessorError};
 
 /// What a node knows of itself.
 pub(crate) struct NodeInfo {
     pub(crate) name: Arc<str>,
-    pub(crate) stores: Vec<(Arc<str>, StoreInstance)>,
+    /// The type of the processor: what a dead letter has for the type of an error, whose own is not
+    /// known.
+    pub(crate) type_name: &'static str,
     pub(crate) punctuator: PunctuatorId,
     /// The time that store handles write with.
-    pub(crate) now: Rc<Cell<TimestampMs>>,
+    pub(crate) now: Now,
 }
 
-/// The way downstream.
-pub(crate) struct Outlet<K, V> {
+/// What a schedule calls.
+pub(crate) type Punctuator<P> =
+    Rc<dyn Fn(&mut P, &mut ProcessorContext<'_, P>, TimestampMs) -> Result<(), BoxError>>;
+
+/// The way downstream, and the schedules.
+pub(crate) struct Outlet<P: Processor> {
     pub(crate) children: Vec<Arc<str>>,
-    pub(crate) out: Downstream<K, V>,
+    pub(crate) out: Downstream<P::KeyOut, P::ValueOut>,
+    pub(crate) schedules: Vec<(ScheduleId, Punctuator<P>)>,
     /// The first failure downstream.
     pub(crate) failure: Option<TaskError>,
 }
@@ -67,78 +72,41 @@ impl ProcessingContext<'_> {
     pub fn request_commit(&mut self) {
         self.context.request_commit();
     }
+}
 
-    /// Calls `punctuate` each `interval` from now on; less than a millisecond counts as one.
-    pub fn schedule(&mut self, interval: Duration, kind: PunctuationType) -> ScheduleId {
-        let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
-        self.context.schedule(self.node.punctuator, interval_ms, kind)
-    }
-
-    /// Ends a schedule. One that is gone already is fine.
-    pub fn cancel(&mut self, schedule: ScheduleId) {
-        self.context.cancel(schedule);
-    }
-
-    /// A store that this processor is connected to. Fetched once, in `init`, a handle may be
-    /// kept.
-    ///
-    /// # Errors
-    /// [`TopologyError::StoreType`] when the store is not connected to the processor, or has
-    /// other types.
-    pub fn store<K: StoreKey, V: Data>(
-        &self,
-        name: &str,
-    ) -> Result<StoreHandle<K, V>, TopologyError> {
-        self.store_of_kind(name)
-    }
-
-    /// A store of some kind that this processor is connected to: a window store, for instance.
-    ///
-    /// # Errors
-    /// [`TopologyError::StoreType`] when the store is not connected to the processor, or has
-    /// other types or another kind.
-    pub fn store_of_kind<K: StoreKey, V: Data, Kd: Kind<K>>(
-        &self,
-        name: &str,
-    ) -> Result<StoreHandle<K, V, Kd>, TopologyError> {
-        let found = self.node.stores.iter().find(|(n, _)| &**n == name);
-        let store = found.and_then(|(_, s)| s.downcast::<Store<K, V, Kd>>());
-        let store = store.ok_or_else(|| TopologyError::StoreType {
-            node: self.node.name.to_string(),
-            store: name.to_owned(),
-            asked: type_name::<Store<K, V, Kd>>(),
-        })?;
-        Ok(StoreHandle { store, now: self.node.now.clone() })
+impl fmt::Debug for ProcessingContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessingContext")
+            .field("node", &self.node.name)
+            .field("task", &self.task_id())
+            .finish_non_exhaustive()
     }
 }
 
-/// What a [`Processor`](super::Processor) may know and do while it handles one record.
-pub struct ProcessorContext<'a, K, V> {
+/// What a [`Processor`] may know and do while it handles one record.
+pub struct ProcessorContext<'a, P: Processor> {
     common: ProcessingContext<'a>,
-    outlet: &'a mut Outlet<K, V>,
+    outlet: &'a mut Outlet<P>,
 }
 
-impl<'a, K, V> ProcessorContext<'a, K, V> {
-    pub(crate) fn new(
-        context: Context<'a>,
-        node: &'a NodeInfo,
-        outlet: &'a mut Outlet<K, V>,
-    ) -> Self {
+impl<'a, P: Processor> ProcessorContext<'a, P> {
+    pub(crate) fn new(context: Context<'a>, node: &'a NodeInfo, outlet: &'a mut Outlet<P>) -> Self {
         Self { common: ProcessingContext { context, node }, outlet }
     }
 
-    pub(crate) fn reborrow(&mut self) -> ProcessorContext<'_, K, V> {
+    pub(crate) fn reborrow(&mut self) -> ProcessorContext<'_, P> {
         let ProcessingContext { context, node } = &mut self.common;
         ProcessorContext::new(context.reborrow(), node, self.outlet)
     }
-}
 
-impl<K: Data, V: Data> ProcessorContext<'_, K, V> {
     /// Hands a record to every operator downstream.
     ///
     /// # Errors
     /// [`ProcessorError::DownstreamFailed`]; the task fails, whatever the processor does next.
-    pub fn forward(&mut self, record: Record<K, V>) -> Result<(), ProcessorError> {
+    pub fn forward(
+        &mut self,
+        record: Record<P::KeyOut, P::ValueOut>,
+    ) -> Result<(), ProcessorError> {
         let result = self.outlet.out.forward(&mut self.common.context, record);
         self.keep(result)
     }
@@ -147,7 +115,11 @@ impl<K: Data, V: Data> ProcessorContext<'_, K, V> {
     ///
     /// # Errors
     /// When there is no such child, or an operator downstream fails.
-    pub fn forward_to(&mut self, child: &str, record: Record<K, V>) -> Result<(), ProcessorError> {
+    pub fn forward_to(
+        &mut self,
+        child: &str,
+        record: Record<P::KeyOut, P::ValueOut>,
+    ) -> Result<(), ProcessorError> {
         let at = self.outlet.children.iter().position(|c| &**c == child);
         match at.and_then(|at| self.outlet.out.child(at)) {
             Some(child) => {
@@ -162,6 +134,33 @@ impl<K: Data, V: Data> ProcessorContext<'_, K, V> {
         }
     }
 
+    /// Calls `punctuator` each `interval` from now on; less than a millisecond counts as one. It gets
+    /// the processor, its context, and stream time or wall-clock time in milliseconds, by the kind of
+    /// the schedule. A method of the processor is one: `Self::tell_all`.
+    ///
+    /// An error of it is handled as one of [`Processor::process`].
+    pub fn schedule<F>(
+        &mut self,
+        interval: Duration,
+        kind: PunctuationType,
+        punctuator: F,
+    ) -> ScheduleId
+    where
+        F: Fn(&mut P, &mut ProcessorContext<'_, P>, TimestampMs) -> Result<(), BoxError> + 'static,
+    {
+        let interval_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+        let ProcessingContext { context, node } = &mut self.common;
+        let schedule = context.schedule(node.punctuator, interval_ms, kind);
+        self.outlet.schedules.push((schedule, Rc::new(punctuator)));
+        schedule
+    }
+
+    /// Ends a schedule. One that is gone already is fine.
+    pub fn cancel(&mut self, schedule: ScheduleId) {
+        self.common.context.cancel(schedule);
+        self.outlet.schedules.retain(|(id, _)| *id != schedule);
+    }
+
     fn keep(&mut self, result: Result<(), TaskError>) -> Result<(), ProcessorError> {
         result.map_err(|failure| {
             self.outlet.failure.get_or_insert(failure);
@@ -170,7 +169,13 @@ impl<K: Data, V: Data> ProcessorContext<'_, K, V> {
     }
 }
 
-impl<'a, K, V> Deref for ProcessorContext<'a, K, V> {
+impl<P: Processor> fmt::Debug for ProcessorContext<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ProcessorContext").field(&self.common).finish()
+    }
+}
+
+impl<'a, P: Processor> Deref for ProcessorContext<'a, P> {
     type Target = ProcessingContext<'a>;
 
     fn deref(&self) -> &Self::Target {
@@ -178,7 +183,7 @@ impl<'a, K, V> Deref for ProcessorContext<'a, K, V> {
     }
 }
 
-impl<K, V> DerefMut for ProcessorContext<'_, K, V> {
+impl<P: Processor> DerefMut for ProcessorContext<'_, P> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.common
     }

@@ -16,7 +16,7 @@ pub enum ProcessorError {
     },
     /// An operator downstream failed. The task fails with that operator's own error, whatever
     /// the processor makes of this one.
-    #[error("an operator downstream of node `{node}` failed")]
+    #[error("an operator downstream of node `{node}` failed; the error of the task says why")]
     DownstreamFailed {
         /// The processor's node.
         node: String,

@@ -1,9 +1,11 @@
 //! A processor that cannot change the key, so that no repartition topic is needed after it.
 
+use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
 use oncestream_core::error::BoxError;
-use oncestream_core::task::ScheduleId;
+use oncestream_core::task::{PunctuationType, ScheduleId};
 use oncestream_core::{Headers, Record, TimestampMs};
 
 use super::{ProcessingContext, Processor, ProcessorContext, ProcessorError};
@@ -35,12 +37,25 @@ impl<K, V> FixedKeyRecord<K, V> {
 
 /// Like [`Processor`], but the records it forwards have the keys of its input. As in Kafka
 /// Streams a punctuation has no record, and so can forward only what the processor has kept.
-pub trait FixedKeyProcessor<K, VIn, VOut> {
+///
+/// For an example see [`KStream::process_values`](crate::KStream::process_values).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no processor with a fixed key",
+    label = "implement `FixedKeyProcessor` for this type"
+)]
+pub trait FixedKeyProcessor: Sized + 'static {
+    /// The type of the keys.
+    type Key: Data;
+    /// The type of the values it gets.
+    type ValueIn: Data;
+    /// The type of the values it forwards; `()` if it forwards nothing.
+    type ValueOut: Data;
+
     /// The task starts; its stores are restored.
     ///
     /// # Errors
     /// Any; the task then does not start.
-    fn init(&mut self, _ctx: &mut FixedKeyProcessorContext<'_, K, VOut>) -> Result<(), BoxError> {
+    fn init(&mut self, _ctx: &mut FixedKeyProcessorContext<'_, Self>) -> Result<(), BoxError> {
         Ok(())
     }
 
@@ -50,36 +65,26 @@ pub trait FixedKeyProcessor<K, VIn, VOut> {
     /// As for [`Processor::process`].
     fn process(
         &mut self,
-        ctx: &mut FixedKeyProcessorContext<'_, K, VOut>,
-        record: FixedKeyRecord<K, VIn>,
+        ctx: &mut FixedKeyProcessorContext<'_, Self>,
+        record: FixedKeyRecord<Self::Key, Self::ValueIn>,
     ) -> Result<(), BoxError>;
-
-    /// A schedule is due; see [`Processor::punctuate`].
-    ///
-    /// # Errors
-    /// As for [`Processor::process`].
-    fn punctuate(
-        &mut self,
-        _ctx: &mut FixedKeyProcessorContext<'_, K, VOut>,
-        _schedule: ScheduleId,
-        _timestamp: TimestampMs,
-    ) -> Result<(), BoxError> {
-        Ok(())
-    }
 
     /// The task ends cleanly. After an error it is not called.
     fn close(&mut self) {}
 }
 
 /// What a [`FixedKeyProcessor`] may know and do while it handles one record.
-pub struct FixedKeyProcessorContext<'a, K, V>(ProcessorContext<'a, K, V>);
+pub struct FixedKeyProcessorContext<'a, P: FixedKeyProcessor>(ProcessorContext<'a, FixedKey<P>>);
 
-impl<K: Data, V: Data> FixedKeyProcessorContext<'_, K, V> {
+impl<P: FixedKeyProcessor> FixedKeyProcessorContext<'_, P> {
     /// Hands a record to every operator downstream.
     ///
     /// # Errors
     /// [`ProcessorError::DownstreamFailed`]; the task fails, whatever the processor does next.
-    pub fn forward(&mut self, record: FixedKeyRecord<K, V>) -> Result<(), ProcessorError> {
+    pub fn forward(
+        &mut self,
+        record: FixedKeyRecord<P::Key, P::ValueOut>,
+    ) -> Result<(), ProcessorError> {
         self.0.forward(loose(record))
     }
 
@@ -90,9 +95,30 @@ impl<K: Data, V: Data> FixedKeyProcessorContext<'_, K, V> {
     pub fn forward_to(
         &mut self,
         child: &str,
-        record: FixedKeyRecord<K, V>,
+        record: FixedKeyRecord<P::Key, P::ValueOut>,
     ) -> Result<(), ProcessorError> {
         self.0.forward_to(child, loose(record))
+    }
+
+    /// Calls `punctuator` each `interval` from now on: see [`ProcessorContext::schedule`].
+    pub fn schedule<F>(
+        &mut self,
+        interval: Duration,
+        kind: PunctuationType,
+        punctuator: F,
+    ) -> ScheduleId
+    where
+        F: Fn(&mut P, &mut FixedKeyProcessorContext<'_, P>, TimestampMs) -> Result<(), BoxError>
+            + 'static,
+    {
+        self.0.schedule(interval, kind, move |processor, ctx, timestamp| {
+            punctuator(&mut processor.0, &mut FixedKeyProcessorContext(ctx.reborrow()), timestamp)
+        })
+    }
+
+    /// Ends a schedule. One that is gone already is fine.
+    pub fn cancel(&mut self, schedule: ScheduleId) {
+        self.0.cancel(schedule);
     }
 }
 
@@ -101,7 +127,13 @@ fn loose<K, V>(record: FixedKeyRecord<K, V>) -> Record<K, V> {
     Record { key, value, timestamp, headers }
 }
 
-impl<'a, K, V> Deref for FixedKeyProcessorContext<'a, K, V> {
+impl<P: FixedKeyProcessor> fmt::Debug for FixedKeyProcessorContext<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FixedKeyProcessorContext").field(&**self).finish()
+    }
+}
+
+impl<'a, P: FixedKeyProcessor> Deref for FixedKeyProcessorContext<'a, P> {
     type Target = ProcessingContext<'a>;
 
     fn deref(&self) -> &Self::Target {
@@ -109,7 +141,7 @@ impl<'a, K, V> Deref for FixedKeyProcessorContext<'a, K, V> {
     }
 }
 
-impl<K, V> DerefMut for FixedKeyProcessorContext<'_, K, V> {
+impl<P: FixedKeyProcessor> DerefMut for FixedKeyProcessorContext<'_, P> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut self.0
     }
@@ -118,28 +150,24 @@ impl<K, V> DerefMut for FixedKeyProcessorContext<'_, K, V> {
 /// A [`FixedKeyProcessor`] as a [`Processor`].
 pub(crate) struct FixedKey<P>(pub(crate) P);
 
-impl<K, VIn, VOut, P: FixedKeyProcessor<K, VIn, VOut>> Processor<K, VIn, K, VOut> for FixedKey<P> {
-    fn init(&mut self, ctx: &mut ProcessorContext<'_, K, VOut>) -> Result<(), BoxError> {
+impl<P: FixedKeyProcessor> Processor for FixedKey<P> {
+    type KeyIn = P::Key;
+    type ValueIn = P::ValueIn;
+    type KeyOut = P::Key;
+    type ValueOut = P::ValueOut;
+
+    fn init(&mut self, ctx: &mut ProcessorContext<'_, Self>) -> Result<(), BoxError> {
         self.0.init(&mut FixedKeyProcessorContext(ctx.reborrow()))
     }
 
     fn process(
         &mut self,
-        ctx: &mut ProcessorContext<'_, K, VOut>,
-        record: Record<K, VIn>,
+        ctx: &mut ProcessorContext<'_, Self>,
+        record: Record<P::Key, P::ValueIn>,
     ) -> Result<(), BoxError> {
         let Record { key, value, timestamp, headers } = record;
         let record = FixedKeyRecord { key, value, timestamp, headers };
         self.0.process(&mut FixedKeyProcessorContext(ctx.reborrow()), record)
-    }
-
-    fn punctuate(
-        &mut self,
-        ctx: &mut ProcessorContext<'_, K, VOut>,
-        schedule: ScheduleId,
-        timestamp: TimestampMs,
-    ) -> Result<(), BoxError> {
-        self.0.punctuate(&mut FixedKeyProcessorContext(ctx.reborrow()), schedule, timestamp)
     }
 
     fn close(&mut self) {

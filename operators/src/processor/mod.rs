@@ -5,64 +5,79 @@
 //! an abort it is dropped and made anew, so its own fields must hold nothing that a store should.
 
 mod context;
+mod entries;
 mod error;
 mod fixed_key;
 mod node;
 mod store_handle;
+mod store_ref;
+mod stores;
 mod window_handle;
 
 pub use context::{ProcessingContext, ProcessorContext};
+pub use entries::Entries;
 pub use error::ProcessorError;
 pub(crate) use fixed_key::FixedKey;
 pub use fixed_key::{FixedKeyProcessor, FixedKeyProcessorContext, FixedKeyRecord};
 pub(crate) use node::ProcessorNode;
 pub use store_handle::StoreHandle;
+pub use store_ref::StoreRef;
+pub use stores::Stores;
+pub(crate) use stores::connect;
 
+use oncestream_core::Record;
 use oncestream_core::error::BoxError;
-use oncestream_core::task::ScheduleId;
-use oncestream_core::{Record, TimestampMs};
+
+use crate::dsl::Data;
 
 /// An operator of the user's own.
+///
+/// Its stores are fields: the supplier that makes it gets a handle on each store that
+/// [`KStream::process`](crate::KStream::process) names, so a store that is not there, or has other
+/// types, does not compile. They may be used from [`init`](Self::init) on.
 ///
 /// ```
 /// use std::time::Duration;
 /// use oncestream_core::error::BoxError;
-/// use oncestream_core::task::{PunctuationType, ScheduleId};
+/// use oncestream_core::task::PunctuationType;
 /// use oncestream_core::{Record, TimestampMs};
+/// use oncestream_operators::StreamsBuilder;
 /// use oncestream_operators::processor::{Processor, ProcessorContext, StoreHandle};
-/// use oncestream_operators::{KeyValueStoreBuilder, StreamsBuilder};
 ///
 /// /// Sums per key, and tells all sums once a minute of event time.
-/// #[derive(Default)]
 /// struct Sums {
-///     store: Option<StoreHandle<String, i64>>,
+///     sums: StoreHandle<String, i64>,
 /// }
 ///
-/// impl Processor<String, i64, String, i64> for Sums {
-///     fn init(&mut self, ctx: &mut ProcessorContext<'_, String, i64>) -> Result<(), BoxError> {
-///         self.store = Some(ctx.store("sums")?);
-///         ctx.schedule(Duration::from_secs(60), PunctuationType::StreamTime);
+/// impl Processor for Sums {
+///     type KeyIn = String;
+///     type ValueIn = i64;
+///     type KeyOut = String;
+///     type ValueOut = i64;
+///
+///     fn init(&mut self, ctx: &mut ProcessorContext<'_, Self>) -> Result<(), BoxError> {
+///         ctx.schedule(Duration::from_secs(60), PunctuationType::StreamTime, Self::tell_all);
 ///         Ok(())
 ///     }
 ///
 ///     fn process(
 ///         &mut self,
-///         _ctx: &mut ProcessorContext<'_, String, i64>,
+///         _ctx: &mut ProcessorContext<'_, Self>,
 ///         record: Record<String, i64>,
 ///     ) -> Result<(), BoxError> {
-///         let store = self.store.as_ref().ok_or("init comes first")?;
-///         let sum = store.get(&record.key)?.unwrap_or(0) + record.value;
-///         Ok(store.put(record.key, sum)?)
+///         self.sums.update(&record.key, |sum| sum.unwrap_or(0) + record.value)?;
+///         Ok(())
 ///     }
+/// }
 ///
-///     fn punctuate(
+/// impl Sums {
+///     fn tell_all(
 ///         &mut self,
-///         ctx: &mut ProcessorContext<'_, String, i64>,
-///         _schedule: ScheduleId,
+///         ctx: &mut ProcessorContext<'_, Self>,
 ///         timestamp: TimestampMs,
 ///     ) -> Result<(), BoxError> {
-///         let store = self.store.as_ref().ok_or("init comes first")?;
-///         for (key, sum) in store.all()? {
+///         for entry in self.sums.all() {
+///             let (key, sum) = entry?;
 ///             ctx.forward(Record::new(key, sum, timestamp))?;
 ///         }
 ///         Ok(())
@@ -70,16 +85,29 @@ use oncestream_core::{Record, TimestampMs};
 /// }
 ///
 /// let builder = StreamsBuilder::new();
-/// builder.add_state_store(KeyValueStoreBuilder::<String, i64>::named("sums"));
-/// builder.stream::<String, i64>("in").process(Sums::default, &["sums"]).to("sums");
+/// let sums = builder.add_state_store("sums");
+/// builder.stream::<String, i64>("in").process(&sums, |sums| Sums { sums }).to("sums");
 /// assert!(builder.build().is_ok());
 /// ```
-pub trait Processor<KIn, VIn, KOut, VOut> {
-    /// The task starts; its stores are restored. Stores are fetched and schedules made here.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no processor",
+    label = "implement `Processor` for this type"
+)]
+pub trait Processor: Sized + 'static {
+    /// The type of the keys it gets.
+    type KeyIn: Data;
+    /// The type of the values it gets.
+    type ValueIn: Data;
+    /// The type of the keys it forwards; `()` if it forwards nothing.
+    type KeyOut: Data;
+    /// The type of the values it forwards; `()` if it forwards nothing.
+    type ValueOut: Data;
+
+    /// The task starts; its stores are restored. Schedules are made here.
     ///
     /// # Errors
     /// Any; the task then does not start.
-    fn init(&mut self, _ctx: &mut ProcessorContext<'_, KOut, VOut>) -> Result<(), BoxError> {
+    fn init(&mut self, _ctx: &mut ProcessorContext<'_, Self>) -> Result<(), BoxError> {
         Ok(())
     }
 
@@ -93,23 +121,9 @@ pub trait Processor<KIn, VIn, KOut, VOut> {
     /// ([`TaskError::KeyTooLarge`](oncestream_core::error::TaskError::KeyTooLarge)).
     fn process(
         &mut self,
-        ctx: &mut ProcessorContext<'_, KOut, VOut>,
-        record: Record<KIn, VIn>,
+        ctx: &mut ProcessorContext<'_, Self>,
+        record: Record<Self::KeyIn, Self::ValueIn>,
     ) -> Result<(), BoxError>;
-
-    /// A schedule is due. `timestamp` is stream time or wall-clock time in milliseconds, by the
-    /// kind of the schedule.
-    ///
-    /// # Errors
-    /// As for [`process`](Self::process).
-    fn punctuate(
-        &mut self,
-        _ctx: &mut ProcessorContext<'_, KOut, VOut>,
-        _schedule: ScheduleId,
-        _timestamp: TimestampMs,
-    ) -> Result<(), BoxError> {
-        Ok(())
-    }
 
     /// The task ends cleanly. After an error it is not called.
     fn close(&mut self) {}

@@ -2,7 +2,6 @@
 //! the processor's own to the processing handler.
 
 use std::cell::{Cell, RefCell};
-use std::marker::PhantomData;
 use std::rc::Rc;
 
 use oncestream_core::error::{BoxError, TaskError, TopologyError};
@@ -11,41 +10,40 @@ use oncestream_core::task::{Context, FailedAt, Lifecycle, Node, ScheduleId, Shar
 use oncestream_core::{Headers, Record, TimestampMs};
 
 use super::context::{NodeInfo, Outlet};
+use super::stores::Now;
 use super::{Processor, ProcessorContext};
-use crate::dsl::Data;
 
-pub(crate) struct ProcessorNode<P, KIn, VIn, KOut, VOut> {
+pub(crate) struct ProcessorNode<P: Processor> {
     processor: P,
     info: NodeInfo,
-    outlet: Outlet<KOut, VOut>,
-    input: PhantomData<fn(KIn, VIn)>,
+    outlet: Outlet<P>,
 }
 
-impl<P, KIn, VIn, KOut, VOut> ProcessorNode<P, KIn, VIn, KOut, VOut>
-where
-    P: Processor<KIn, VIn, KOut, VOut> + 'static,
-    KIn: Data,
-    VIn: Data,
-    KOut: Data,
-    VOut: Data,
-{
-    /// Makes the node of one task.
+impl<P: Processor> ProcessorNode<P> {
+    /// Makes the node of one task. `type_name` is what the user calls the processor; `supply` makes
+    /// it, and its stores write with the time in the cell.
     pub(crate) fn instantiate(
-        processor: P,
         b: &mut TaskBuilder<'_>,
         id: NodeId,
-    ) -> Result<Box<dyn Node<KIn, VIn>>, TopologyError> {
+        type_name: &'static str,
+        supply: impl FnOnce(&TaskBuilder<'_>, &Now) -> Result<P, TopologyError>,
+    ) -> Result<Box<dyn Node<P::KeyIn, P::ValueIn>>, TopologyError> {
         let out = b.downstream(id)?;
+        let now = Now::new(Cell::new(-1));
         let node = Rc::new(RefCell::new(Self {
-            processor,
+            processor: supply(b, &now)?,
             info: NodeInfo {
                 name: b.node_name(id),
-                stores: b.connected_stores(id),
+                type_name,
                 punctuator: b.next_punctuator(),
-                now: Rc::new(Cell::new(-1)),
+                now,
             },
-            outlet: Outlet { children: b.child_names(id), out, failure: None },
-            input: PhantomData,
+            outlet: Outlet {
+                children: b.child_names(id),
+                out,
+                schedules: Vec::new(),
+                failure: None,
+            },
         }));
         b.on_lifecycle(node.clone());
         Ok(Box::new(Shared(node)))
@@ -56,7 +54,7 @@ where
         &mut self,
         ctx: &mut Context<'_>,
         now: TimestampMs,
-        f: impl FnOnce(&mut P, &mut ProcessorContext<'_, KOut, VOut>) -> Result<(), BoxError>,
+        f: impl FnOnce(&mut P, &mut ProcessorContext<'_, P>) -> Result<(), BoxError>,
     ) -> Result<(), Failure> {
         self.info.now.set(now);
         let mut context = ProcessorContext::new(ctx.reborrow(), &self.info, &mut self.outlet);
@@ -86,7 +84,7 @@ where
             Err(Failure::Task(error)) => Err(error),
             Err(Failure::Own(error)) => {
                 let at = FailedAt { node: &self.info.name, timestamp, headers };
-                ctx.processing_failed(at, "std::error::Error", error)
+                ctx.processing_failed(at, self.info.type_name, error)
             }
         }
     }
@@ -100,18 +98,11 @@ enum Failure {
     Own(BoxError),
 }
 
-impl<P, KIn, VIn, KOut, VOut> Node<KIn, VIn> for ProcessorNode<P, KIn, VIn, KOut, VOut>
-where
-    P: Processor<KIn, VIn, KOut, VOut> + 'static,
-    KIn: Data,
-    VIn: Data,
-    KOut: Data,
-    VOut: Data,
-{
+impl<P: Processor> Node<P::KeyIn, P::ValueIn> for ProcessorNode<P> {
     fn process(
         &mut self,
         ctx: &mut Context<'_>,
-        record: Record<KIn, VIn>,
+        record: Record<P::KeyIn, P::ValueIn>,
     ) -> Result<(), TaskError> {
         let (timestamp, headers) = (record.timestamp, record.headers.clone());
         let result = self.call(ctx, timestamp, |p, ctx| p.process(ctx, record));
@@ -119,14 +110,7 @@ where
     }
 }
 
-impl<P, KIn, VIn, KOut, VOut> Lifecycle for ProcessorNode<P, KIn, VIn, KOut, VOut>
-where
-    P: Processor<KIn, VIn, KOut, VOut> + 'static,
-    KIn: Data,
-    VIn: Data,
-    KOut: Data,
-    VOut: Data,
-{
+impl<P: Processor> Lifecycle for ProcessorNode<P> {
     fn init(&mut self, ctx: &mut Context<'_>) -> Result<(), TaskError> {
         let now = ctx.stream_time();
         self.call(ctx, now, Processor::init).map_err(|failure| match failure {
@@ -143,7 +127,10 @@ where
         schedule: ScheduleId,
         timestamp: TimestampMs,
     ) -> Result<(), TaskError> {
-        let result = self.call(ctx, timestamp, |p, ctx| p.punctuate(ctx, schedule, timestamp));
+        let found = self.outlet.schedules.iter().find(|(id, _)| *id == schedule);
+        let Some((_, punctuator)) = found else { return Ok(()) };
+        let punctuator = punctuator.clone();
+        let result = self.call(ctx, timestamp, |p, ctx| punctuator(p, ctx, timestamp));
         self.handled(ctx, timestamp, &Headers::default(), result)
     }
 

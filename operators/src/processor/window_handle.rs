@@ -9,7 +9,8 @@ use oncestream_core::state::{Window, WindowKey};
 use super::StoreHandle;
 use crate::dsl::{Data, StoreKey};
 
-/// A handle from [`store_of_kind`](super::ProcessingContext::store_of_kind). Writes carry the time of
+/// A handle on a store of the kind [`Window`]: see
+/// [`Materialized::of_kind`](crate::Materialized::of_kind). Writes carry the time of
 /// the record, or of the punctuation, in hand; windows are found by when they begin. A window that
 /// begins a retention before the latest one is gone.
 impl<K: StoreKey, V: Data> StoreHandle<K, V, Window> {
@@ -24,7 +25,7 @@ impl<K: StoreKey, V: Data> StoreHandle<K, V, Window> {
         start: TimestampMs,
         value: impl Into<Option<V>>,
     ) -> Result<bool, TaskError> {
-        self.store.borrow_mut().put_at(key, start, value.into(), self.now.get())
+        self.open()?.put_at(key, start, value.into(), self.now.get())
     }
 
     /// The value of a key for the window that begins at `start`; the first, where duplicates are
@@ -33,7 +34,7 @@ impl<K: StoreKey, V: Data> StoreHandle<K, V, Window> {
     /// # Errors
     /// When the backend or a serde fails.
     pub fn fetch(&self, key: &K, start: TimestampMs) -> Result<Option<V>, TaskError> {
-        Ok(self.store.borrow_mut().fetch(key, start)?.map(|found| found.value))
+        Ok(self.open()?.fetch(key, start)?.map(|found| found.value))
     }
 
     /// When the windows of a key begin and their values, of those that begin in these times, the
@@ -46,7 +47,7 @@ impl<K: StoreKey, V: Data> StoreHandle<K, V, Window> {
         key: &K,
         times: RangeInclusive<TimestampMs>,
     ) -> Result<Vec<(TimestampMs, V)>, TaskError> {
-        let mut store = self.store.borrow_mut();
+        let mut store = self.open()?;
         let found = store.fetch_between(key, times)?;
         found.map(|entry| entry.map(|(window, found)| (window.start, found.value))).collect()
     }
@@ -59,7 +60,7 @@ impl<K: StoreKey, V: Data> StoreHandle<K, V, Window> {
         &self,
         times: RangeInclusive<TimestampMs>,
     ) -> Result<Vec<(WindowKey<K>, V)>, TaskError> {
-        let mut store = self.store.borrow_mut();
+        let mut store = self.open()?;
         let found = store.fetch_all(times)?;
         found.map(|entry| entry.map(|(window, found)| (window, found.value))).collect()
     }

@@ -16,7 +16,7 @@ impl<K: Data, V: Data> KStream<K, V> {
     /// builder.stream::<String, i64>("app").merge(&web).to("all");
     /// ```
     pub fn merge(&self, other: &KStream<K, V>) -> KStream<K, V> {
-        let name = self.dsl.name(self.next_name.as_ref(), "KSTREAM-MERGE-");
+        let name = self.dsl.name(self.next_name.take(), "KSTREAM-MERGE-");
         let same = self.dsl.is(&other.dsl);
         let node = self.dsl.graph(|g| {
             let mut parents = vec![self.node];

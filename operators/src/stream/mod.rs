@@ -1,6 +1,7 @@
 //! [`KStream`]: a stream of records. Each operator is a file of this folder.
 
 mod filter;
+mod filter_map;
 mod filter_map_values;
 mod flat_map;
 mod flat_map_values;
@@ -23,16 +24,17 @@ mod try_flat_map_values;
 mod try_map;
 mod try_map_values;
 
+use std::fmt;
 use std::marker::PhantomData;
 
 use oncestream_core::error::TopologyError;
 use oncestream_core::graph::NodeId;
 use oncestream_core::task::{Node, TaskBuilder};
 
-use crate::dsl::{Data, Dsl};
+use crate::dsl::{Data, Dsl, NextName};
 use crate::options::Named;
 
-pub(crate) use repartition::{Hop, burn_names, through_topic};
+pub(crate) use repartition::{Hop, HopNames, ThroughTopic, TopicName};
 pub use split::BranchedKStream;
 
 /// A stream of records: each stands for itself.
@@ -44,7 +46,7 @@ pub struct KStream<K, V> {
     pub(crate) node: NodeId,
     /// The key may have changed since the records were last partitioned by it.
     pub(crate) repartition_required: bool,
-    pub(crate) next_name: Option<Named>,
+    pub(crate) next_name: NextName,
     types: PhantomData<fn() -> (K, V)>,
 }
 
@@ -60,15 +62,25 @@ impl<K, V> Clone for KStream<K, V> {
     }
 }
 
+impl<K, V> fmt::Debug for KStream<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KStream")
+            .field("node", &self.dsl.node_name(self.node))
+            .finish_non_exhaustive()
+    }
+}
+
 impl<K: Data, V: Data> KStream<K, V> {
     pub(crate) fn new(dsl: Dsl, node: NodeId, repartition_required: bool) -> Self {
-        Self { dsl, node, repartition_required, next_name: None, types: PhantomData }
+        Self { dsl, node, repartition_required, next_name: NextName::default(), types: PhantomData }
     }
 
-    /// The same stream; the next operator called on what this returns gets the name.
+    /// The same stream; the next operator called on what this returns gets the name. A name that no
+    /// operator gets is refused by `build`
+    /// ([`TopologyError::UnusedName`]).
     #[must_use]
     pub fn named(&self, name: impl Into<Named>) -> Self {
-        Self { next_name: Some(name.into()), ..self.clone() }
+        Self { next_name: self.dsl.next_name(name), ..self.clone() }
     }
 
     /// Adds an operator below this stream.
@@ -84,7 +96,7 @@ impl<K: Data, V: Data> KStream<K, V> {
             + Sync
             + 'static,
     {
-        let name = self.dsl.name(self.next_name.as_ref(), prefix);
+        let name = self.dsl.name(self.next_name.take(), prefix);
         let node = self.dsl.graph(|g| g.add_processor(&name, &[self.node], &[], factory));
         KStream::new(self.dsl.clone(), node, self.repartition_required || changes_key)
     }

@@ -1,46 +1,94 @@
 //! `process`: an operator of the user's own.
 
-use std::sync::Arc;
+use std::any::type_name;
 
 use super::KStream;
 use crate::dsl::Data;
-use crate::processor::{Processor, ProcessorNode};
+use crate::processor::{Processor, ProcessorNode, Stores, connect};
+
+/// What tells `process` from `process_values`.
+pub(super) struct Kind {
+    pub(super) prefix: &'static str,
+    pub(super) changes_key: bool,
+}
 
 impl<K: Data, V: Data> KStream<K, V> {
-    /// Hands each record to a [`Processor`], connected to the stores named. `supplier` makes a
-    /// fresh one for each task. A grouping after it sends the records through a repartition
-    /// topic; where the key stays, use `process_values`.
+    /// Hands each record to a [`Processor`] that uses these stores. `supplier` gets a handle on each
+    /// of them, and makes a fresh processor for each task. A grouping after it sends the records
+    /// through a repartition topic; where the key stays, use [`Self::process_values`].
     ///
-    /// Stores come from [`add_state_store`](crate::StreamsBuilder::add_state_store) or from a
-    /// [`Materialized`](crate::Materialized). For an example see [`Processor`].
-    pub fn process<K2: Data, V2: Data, P, S>(&self, supplier: S, stores: &[&str]) -> KStream<K2, V2>
+    /// Stores come from [`add_state_store`](crate::StreamsBuilder::add_state_store) or from
+    /// [`KTable::store`](crate::KTable::store), and are given as `()`, `&store` or a tuple. For a
+    /// longer example see [`Processor`].
+    ///
+    /// ```
+    /// use oncestream_core::Record;
+    /// use oncestream_core::error::BoxError;
+    /// use oncestream_operators::processor::{Processor, ProcessorContext, StoreHandle};
+    /// use oncestream_operators::StreamsBuilder;
+    ///
+    /// /// Lets the first record of each key pass.
+    /// struct First {
+    ///     seen: StoreHandle<String, i64>,
+    /// }
+    ///
+    /// impl Processor for First {
+    ///     type KeyIn = String;
+    ///     type ValueIn = i64;
+    ///     type KeyOut = String;
+    ///     type ValueOut = i64;
+    ///
+    ///     fn process(
+    ///         &mut self,
+    ///         ctx: &mut ProcessorContext<'_, Self>,
+    ///         record: Record<String, i64>,
+    ///     ) -> Result<(), BoxError> {
+    ///         if self.seen.put_if_absent(record.key.clone(), record.value)?.is_none() {
+    ///             ctx.forward(record)?;
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let builder = StreamsBuilder::new();
+    /// let seen = builder.add_state_store("seen");
+    /// builder.stream::<String, i64>("in").process(&seen, |seen| First { seen }).to("out");
+    /// # assert!(builder.build().is_ok());
+    /// ```
+    pub fn process<P, S, F>(&self, stores: S, supplier: F) -> KStream<P::KeyOut, P::ValueOut>
     where
-        P: Processor<K, V, K2, V2> + 'static,
-        S: Fn() -> P + Send + Sync + 'static,
+        P: Processor<KeyIn = K, ValueIn = V>,
+        S: Stores,
+        F: Fn(S::Handles) -> P + Send + Sync + 'static,
     {
-        self.processor("KSTREAM-PROCESSOR-", true, supplier, stores)
+        let kind = Kind { prefix: "KSTREAM-PROCESSOR-", changes_key: true };
+        self.processor(kind, type_name::<P>(), stores, supplier)
     }
 
-    pub(super) fn processor<K2: Data, V2: Data, P, S>(
+    pub(super) fn processor<P, S, F>(
         &self,
-        prefix: &str,
-        changes_key: bool,
-        supplier: S,
-        stores: &[&str],
-    ) -> KStream<K2, V2>
+        Kind { prefix, changes_key }: Kind,
+        type_name: &'static str,
+        stores: S,
+        supplier: F,
+    ) -> KStream<P::KeyOut, P::ValueOut>
     where
-        P: Processor<K, V, K2, V2> + 'static,
-        S: Fn() -> P + Send + Sync + 'static,
+        P: Processor<KeyIn = K, ValueIn = V>,
+        S: Stores,
+        F: Fn(S::Handles) -> P + Send + Sync + 'static,
     {
         // Here alone Kafka Streams uses up no number for a given name.
-        let name = match &self.next_name {
+        let name = match self.next_name.take() {
             Some(name) => name.as_str().to_owned(),
             None => self.dsl.generated(prefix),
         };
-        let stores: Vec<Arc<str>> = stores.iter().map(|s| Arc::from(*s)).collect();
+        let names = connect(&stores, &self.dsl, &name);
+        let open = stores.opener();
         let node = self.dsl.graph(|g| {
-            g.add_processor(&name, &[self.node], &stores, move |b, id| {
-                ProcessorNode::<P, K, V, K2, V2>::instantiate(supplier(), b, id)
+            g.add_processor(&name, &[self.node], &names, move |b, id| {
+                ProcessorNode::<P>::instantiate(b, id, type_name, |b, now| {
+                    Ok(supplier(open(b, id, now)?))
+                })
             })
         });
         KStream::new(self.dsl.clone(), node, self.repartition_required || changes_key)

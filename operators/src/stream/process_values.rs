@@ -1,12 +1,15 @@
 //! `process_values`: an operator of the user's own that cannot change the key.
 
+use std::any::type_name;
+
 use super::KStream;
+use super::process::Kind;
 use crate::dsl::Data;
-use crate::processor::{FixedKey, FixedKeyProcessor};
+use crate::processor::{FixedKey, FixedKeyProcessor, Stores};
 
 impl<K: Data, V: Data> KStream<K, V> {
-    /// Hands each record to a [`FixedKeyProcessor`], connected to the stores named. `supplier`
-    /// makes a fresh one for each task. The key stays, and with it the partition.
+    /// Hands each record to a [`FixedKeyProcessor`] that uses these stores, as [`Self::process`] does
+    /// to a processor. The key stays, and with it the partition.
     ///
     /// ```
     /// use oncestream_core::error::BoxError;
@@ -18,10 +21,14 @@ impl<K: Data, V: Data> KStream<K, V> {
     /// /// Adds to each value how many came before it in this task.
     /// struct Number(i64);
     ///
-    /// impl FixedKeyProcessor<String, i64, (i64, i64)> for Number {
+    /// impl FixedKeyProcessor for Number {
+    ///     type Key = String;
+    ///     type ValueIn = i64;
+    ///     type ValueOut = (i64, i64);
+    ///
     ///     fn process(
     ///         &mut self,
-    ///         ctx: &mut FixedKeyProcessorContext<'_, String, (i64, i64)>,
+    ///         ctx: &mut FixedKeyProcessorContext<'_, Self>,
     ///         record: FixedKeyRecord<String, i64>,
     ///     ) -> Result<(), BoxError> {
     ///         self.0 += 1;
@@ -31,13 +38,17 @@ impl<K: Data, V: Data> KStream<K, V> {
     /// }
     ///
     /// let builder = StreamsBuilder::new();
-    /// builder.stream::<String, i64>("in").process_values(|| Number(0), &[]).to("out");
+    /// builder.stream::<String, i64>("in").process_values((), |()| Number(0)).to("out");
+    /// # assert!(builder.build().is_ok());
     /// ```
-    pub fn process_values<V2: Data, P, S>(&self, supplier: S, stores: &[&str]) -> KStream<K, V2>
+    pub fn process_values<P, S, F>(&self, stores: S, supplier: F) -> KStream<K, P::ValueOut>
     where
-        P: FixedKeyProcessor<K, V, V2> + 'static,
-        S: Fn() -> P + Send + Sync + 'static,
+        P: FixedKeyProcessor<Key = K, ValueIn = V>,
+        S: Stores,
+        F: Fn(S::Handles) -> P + Send + Sync + 'static,
     {
-        self.processor("KSTREAM-PROCESSVALUES-", false, move || FixedKey(supplier()), stores)
+        let supplier = move |handles| FixedKey(supplier(handles));
+        let kind = Kind { prefix: "KSTREAM-PROCESSVALUES-", changes_key: false };
+        self.processor(kind, type_name::<P>(), stores, supplier)
     }
 }

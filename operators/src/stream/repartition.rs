@@ -23,53 +23,111 @@ impl<K: Data, V: Data> KStream<K, V> {
     ///
     /// The topic is the application's: it is created with the first start, and its records are
     /// part of the transactions. Records with a null key are left out.
-    pub fn repartition(&self, options: Repartitioned<K, V>) -> KStream<K, V> {
-        burn_names(&self.dsl);
-        let node = through_topic(self, options, std::convert::identity);
+    ///
+    /// ```
+    /// use oncestream_operators::{Repartitioned, StreamsBuilder};
+    /// let builder = StreamsBuilder::new();
+    /// let stream = builder.stream::<String, i64>("in");
+    /// stream.repartition("again").to("out");
+    /// stream.named("wide").repartition(Repartitioned::new().partitions(12)).to("out");
+    /// # assert!(builder.build().is_ok());
+    /// ```
+    pub fn repartition(&self, repartitioned: impl Into<Repartitioned<K, V>>) -> KStream<K, V> {
+        let repartitioned = repartitioned.into();
+        let Repartitioned { name, key_serde, value_serde, partitions, partitioner } = repartitioned;
+        let given = name.or_else(|| self.next_name.take().map(|name| name.as_str().to_owned()));
+        let generated = given.is_none();
+        let name = given.unwrap_or_else(|| self.dsl.generated("KSTREAM-REPARTITION-"));
+        let names = HopNames::generate(&self.dsl);
+        let topic = TopicName { name: &name, generated };
+        let through = ThroughTopic { topic, key_serde, value_serde, partitions, partitioner };
+        let node = through.add(self, names, std::convert::identity);
         KStream::new(self.dsl.clone(), node, false)
     }
 }
 
-/// Kafka Streams generates three names for each repartitioning, also where others are used. The
-/// numbers of the names that follow depend on it.
-pub(crate) fn burn_names(dsl: &Dsl) {
-    for prefix in ["KSTREAM-SINK-", "KSTREAM-FILTER-", "KSTREAM-SOURCE-"] {
-        dsl.generated(prefix);
+/// The name of a repartition topic.
+#[derive(Clone, Copy)]
+pub(crate) struct TopicName<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) generated: bool,
+}
+
+/// The three names that Kafka Streams generates for each repartitioning. It uses up their numbers also
+/// where it takes other names, so the names that follow depend on it.
+pub(crate) struct HopNames {
+    sink: String,
+    filter: String,
+    source: String,
+}
+
+impl HopNames {
+    pub(crate) fn generate(dsl: &Dsl) -> Self {
+        let [sink, filter, source] =
+            ["KSTREAM-SINK-", "KSTREAM-FILTER-", "KSTREAM-SOURCE-"].map(|p| dsl.generated(p));
+        Self { sink, filter, source }
+    }
+
+    /// As in Kafka Streams, they are taken where the topic has a generated name, and what looks like
+    /// one; otherwise the topic's name begins them.
+    fn for_topic(self, name: &str) -> Self {
+        let number = name.rsplit_once('-').map_or("", |(_, number)| number);
+        let is_number = number.len() == 10 && number.bytes().all(|b| b.is_ascii_digit());
+        if name.starts_with("KSTREAM") && is_number {
+            return self;
+        }
+        Self {
+            sink: format!("{name}{SUFFIX}-sink"),
+            filter: format!("{name}{SUFFIX}-filter"),
+            source: format!("{name}{SUFFIX}-source"),
+        }
     }
 }
 
-/// Sends a stream through a repartition topic and gives the source behind it. Kafka Streams
-/// leaves null keys out here, unless a left or outer join follows.
-pub(crate) fn through_topic<K: Data, V: Data, V2: Data>(
-    stream: &KStream<K, V>,
-    options: Repartitioned<K, V2>,
-    convert: fn(V) -> V2,
-) -> NodeId {
-    let name = options.name.strip_suffix(SUFFIX).unwrap_or(&options.name).to_owned();
-    let key_serde = options.key_serde.clone();
-    let (topic, filter) = stream.dsl.graph(|g| {
-        let topic = g.add_repartition(&name, options.partitions);
-        let filter = g.add_processor(
-            &format!("{name}{SUFFIX}-filter"),
-            &[stream.node],
-            &[],
-            move |b: &mut TaskBuilder<'_>, id| {
+/// A way through a repartition topic.
+pub(crate) struct ThroughTopic<'a, K, V> {
+    pub(crate) topic: TopicName<'a>,
+    pub(crate) key_serde: DynSerde<K>,
+    pub(crate) value_serde: DynSerde<V>,
+    pub(crate) partitions: Option<i32>,
+    pub(crate) partitioner: Option<Partitioner<K, V>>,
+}
+
+impl<K: Data, V2: Data> ThroughTopic<'_, K, V2> {
+    /// Sends a stream through the topic and gives the source behind it. Kafka Streams leaves null
+    /// keys out here, unless a left or outer join follows.
+    pub(crate) fn add<V: Data>(
+        self,
+        stream: &KStream<K, V>,
+        names: HopNames,
+        convert: fn(V) -> V2,
+    ) -> NodeId {
+        let Self { topic: TopicName { name, generated }, key_serde, .. } = self;
+        let name = name.strip_suffix(SUFFIX).unwrap_or(name);
+        let names = names.for_topic(name);
+        if generated {
+            stream.dsl.note_generated_repartition(name);
+        }
+        let of_node = key_serde.clone();
+        let (topic, filter) = stream.dsl.graph(|g| {
+            let topic = g.add_repartition(name, self.partitions);
+            let factory = move |b: &mut TaskBuilder<'_>, id| {
                 let out = b.downstream::<K, V2>(id)?;
-                let key_serde = key_serde.clone();
+                let key_serde = of_node.clone();
                 Ok(Box::new(IntoTopic { key_serde, convert, out }) as Box<dyn Node<K, V>>)
-            },
-        );
-        (topic, filter)
-    });
-    let hop = Hop {
-        topic,
-        sink_name: format!("{name}{SUFFIX}-sink"),
-        source_name: format!("{name}{SUFFIX}-source"),
-        key_serde: options.key_serde,
-        value_serde: options.value_serde,
-        partitioner: options.partitioner,
-    };
-    hop.add(&stream.dsl, filter)
+            };
+            (topic, g.add_processor(&names.filter, &[stream.node], &[], factory))
+        });
+        let hop = Hop {
+            topic,
+            sink_name: names.sink,
+            source_name: names.source,
+            key_serde,
+            value_serde: self.value_serde,
+            partitioner: self.partitioner,
+        };
+        hop.add(&stream.dsl, filter)
+    }
 }
 
 /// Leaves records with a null key out, without counting them: they cannot be partitioned by it.

@@ -1,5 +1,6 @@
 //! `split`: each record to the first branch that wants it.
 
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use oncestream_core::Record;
@@ -10,6 +11,7 @@ use oncestream_core::task::{Context, Downstream, Node, TaskBuilder};
 use super::KStream;
 use super::pass_through::PassThrough;
 use crate::dsl::{Data, Dsl};
+use crate::options::Branched;
 
 type Predicate<K, V> = Arc<dyn Fn(&K, &V) -> bool + Send + Sync>;
 
@@ -17,18 +19,20 @@ impl<K: Data, V: Data> KStream<K, V> {
     /// Splits the stream: a record goes to the first branch whose predicate is true, else to the
     /// default branch, else nowhere.
     ///
-    /// Branches are named after the split: `stream.named("split-").split()` gives `split-1`,
-    /// `split-2`, and `split-0` for the default branch.
+    /// The last argument of a branch is its name, which stands behind the split's:
+    /// `stream.named("split-").split()` and `branch(.., "large")` give `split-large`. Without one
+    /// ([`Branched::new`]) it is a number: `split-1`, `split-2`, and `split-0` for the default branch.
     ///
     /// ```
     /// # let builder = oncestream_operators::StreamsBuilder::new();
-    /// let mut split = builder.stream::<String, i64>("in").split();
-    /// split.branch(|_, v| *v < 0).to("negative");
-    /// split.branch(|_, v| *v > 1_000).to("large");
-    /// split.default_branch().to("rest");
+    /// let mut split = builder.stream::<String, i64>("in").named("by-size-").split();
+    /// split.branch(|_, v| *v < 0, "negative").to("negative");
+    /// split.branch(|_, v| *v > 1_000, "large").to("large");
+    /// split.default_branch("rest").to("rest");
+    /// # assert!(builder.build().is_ok());
     /// ```
     pub fn split(&self) -> BranchedKStream<K, V> {
-        let name = self.dsl.name(self.next_name.as_ref(), "KSTREAM-BRANCH-");
+        let name = self.dsl.name(self.next_name.take(), "KSTREAM-BRANCH-");
         let predicates: Arc<RwLock<Vec<Predicate<K, V>>>> = Arc::default();
         let known = predicates.clone();
         let node = self.dsl.graph(|g| {
@@ -53,42 +57,32 @@ pub struct BranchedKStream<K, V> {
     repartition_required: bool,
 }
 
+impl<K, V> fmt::Debug for BranchedKStream<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BranchedKStream").field("node", &self.name).finish_non_exhaustive()
+    }
+}
+
 impl<K: Data, V: Data> BranchedKStream<K, V> {
     /// The records for which `predicate` is true and no branch before was.
-    pub fn branch<F>(&mut self, predicate: F) -> KStream<K, V>
-    where
-        F: Fn(&K, &V) -> bool + Send + Sync + 'static,
-    {
-        let at = self.len() + 1;
-        self.branch_named(&at.to_string(), predicate)
-    }
-
-    /// Like [`Self::branch`]; the branch is called by the split's name and then `suffix`.
-    pub fn branch_named<F>(&mut self, suffix: &str, predicate: F) -> KStream<K, V>
+    pub fn branch<F>(&mut self, predicate: F, branched: impl Into<Branched>) -> KStream<K, V>
     where
         F: Fn(&K, &V) -> bool + Send + Sync + 'static,
     {
         let mut predicates = self.predicates.write().unwrap_or_else(PoisonError::into_inner);
         predicates.push(Arc::new(predicate));
+        let number = predicates.len();
         drop(predicates);
-        self.child(suffix)
+        self.child(branched.into(), number)
     }
 
     /// The records that no branch wanted.
-    pub fn default_branch(self) -> KStream<K, V> {
-        self.child("0")
+    pub fn default_branch(self, branched: impl Into<Branched>) -> KStream<K, V> {
+        self.child(branched.into(), 0)
     }
 
-    /// Like [`Self::default_branch`]; the branch is called by the split's name and then `suffix`.
-    pub fn default_branch_named(self, suffix: &str) -> KStream<K, V> {
-        self.child(suffix)
-    }
-
-    fn len(&self) -> usize {
-        self.predicates.read().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    fn child(&self, suffix: &str) -> KStream<K, V> {
+    fn child(&self, branched: Branched, number: usize) -> KStream<K, V> {
+        let suffix = branched.suffix.unwrap_or_else(|| number.to_string());
         let name = format!("{}{suffix}", self.name);
         // Kafka Streams uses up a number for each branch.
         self.dsl.generated(&name);

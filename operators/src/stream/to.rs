@@ -1,62 +1,39 @@
 //! `to`: the end of a branch, a topic.
 
-use std::sync::Arc;
-
-use oncestream_core::graph::{SinkTopic, TopicRef};
-use oncestream_core::serde::HasSerde;
-use oncestream_core::task::{Destination, Sink};
-use oncestream_core::{Record, RecordMetadata};
+use oncestream_core::graph::SinkTopic;
+use oncestream_core::task::{Destination, Sink, TaskBuilder};
 
 use super::KStream;
 use crate::dsl::Data;
-use crate::options::Produced;
+use crate::options::{Produced, ProducedTo};
 
 impl<K: Data, V: Data> KStream<K, V> {
-    /// Writes the stream to a topic, with the serdes of the types.
+    /// Writes the stream to a topic, or each record to the topic that a function chooses.
     ///
     /// Under exactly once the records are part of the transaction; a consumer with
     /// `isolation.level=read_committed` sees them when it commits.
-    pub fn to(&self, topic: &str)
-    where
-        K: HasSerde,
-        V: HasSerde,
-    {
-        self.to_with(topic, Produced::new());
-    }
-
-    /// Writes the stream to a topic.
-    pub fn to_with(&self, topic: &str, produced: Produced<K, V>) {
-        let topic = TopicRef::User(topic.into());
-        self.sink(SinkTopic::Topic(topic.clone()), produced, move |b| {
-            Destination::Topic(b.topic(&topic))
-        });
-    }
-
-    /// Writes each record to the topic that `choose` names. The topics must exist. A name that no
-    /// topic can have is the record's fault: the production handler is asked
-    /// ([`Unproducible::TopicName`](oncestream_core::error::Unproducible::TopicName)).
     ///
     /// ```
+    /// use oncestream_core::Record;
     /// use oncestream_operators::{Produced, StreamsBuilder};
     /// let builder = StreamsBuilder::new();
-    /// builder
-    ///     .stream::<String, i64>("in")
-    ///     .to_chosen(|r, _| if r.value < 0 { "bad".into() } else { "good".into() }, Produced::new());
+    /// let stream = builder.stream::<String, i64>("in");
+    /// stream.to("out");
+    /// stream.to(Produced::chosen(|r: &Record<String, i64>, _| if r.value < 0 { "bad" } else { "good" }));
+    /// # assert!(builder.build().is_ok());
     /// ```
-    pub fn to_chosen<F>(&self, choose: F, produced: Produced<K, V>)
-    where
-        F: Fn(&Record<K, V>, Option<&RecordMetadata>) -> String + Send + Sync + 'static,
-    {
-        let choose = Arc::new(choose);
-        self.sink(SinkTopic::Dynamic, produced, move |_| Destination::Dynamic(choose.clone()));
-    }
-
-    pub(crate) fn sink<D>(&self, topic: SinkTopic, produced: Produced<K, V>, destination: D)
-    where
-        D: Fn(&oncestream_core::task::TaskBuilder<'_>) -> Destination<K, V> + Send + Sync + 'static,
-    {
-        let Produced { key_serde, value_serde, partitioner, name } = produced;
-        let name = self.dsl.name(name.as_ref().or(self.next_name.as_ref()), "KSTREAM-SINK-");
+    pub fn to(&self, produced: impl Into<Produced<K, V>>) {
+        let Produced { to, key_serde, value_serde, partitioner, name } = produced.into();
+        let named = name.as_ref().or_else(|| self.next_name.take());
+        let name = self.dsl.name(named, "KSTREAM-SINK-");
+        let topic = match &to {
+            ProducedTo::Topic(topic) => SinkTopic::Topic(topic.clone()),
+            ProducedTo::Chosen(_) => SinkTopic::Dynamic,
+        };
+        let destination = move |b: &TaskBuilder<'_>| match &to {
+            ProducedTo::Topic(topic) => Destination::Topic(b.topic(topic)),
+            ProducedTo::Chosen(choose) => Destination::Dynamic(choose.clone()),
+        };
         self.dsl.graph(|g| {
             g.add_sink(&name, topic, &[self.node], move |b, id| {
                 Ok(Box::new(Sink::new(

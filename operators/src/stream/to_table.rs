@@ -1,81 +1,100 @@
 //! `to_table`: a stream's records as updates of a table.
 
-use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use oncestream_core::Record;
 use oncestream_core::error::TaskError;
 use oncestream_core::graph::NodeId;
-use oncestream_core::serde::{DynSerde, OptionSerde};
-use oncestream_core::task::{Context, Node, TaskBuilder};
+use oncestream_core::serde::{DynSerde, HasSerde, OptionSerde};
+use oncestream_core::task::{Context, Node};
 
 use super::KStream;
-use super::repartition::{burn_names, through_topic};
+use super::repartition::{HopNames, ThroughTopic, TopicName};
 use crate::dsl::{Data, StoreKey};
-use crate::options::{Materialized, Repartitioned};
-use crate::table::{KTable, OldValues, TableStore};
+use crate::options::{Materialized, StoreName};
+use crate::table::{KTable, Made, OnNeed, TableOutput, TableSpec};
 
-impl<K: StoreKey, V: Data> KStream<K, V> {
+const PREFIX: &str = "KSTREAM-TOTABLE-";
+
+impl<K: Data, V: Data> KStream<K, V> {
     /// A table that holds the last value of each key. The stream's values are `T`, or
     /// `Option<T>`: `None`, or a value that is null to the table's serde, deletes the key.
     ///
-    /// The records go through a repartition topic, named by this operator or else by the store,
-    /// if an operator before may have changed the key. Records with a null key are dropped and
-    /// counted.
+    /// The table has a store if it is given one by [`KTable::materialized`], or if an operator below
+    /// needs it. The records go through a repartition topic, which has the name of this operator and
+    /// the serdes of the types, if an operator before may have changed the key. Records with a null
+    /// key are dropped and counted.
     ///
     /// ```
-    /// use oncestream_operators::{Materialized, StreamsBuilder};
-    /// let builder = StreamsBuilder::new();
-    /// let last = Materialized::<String, i64>::named("last");
-    /// builder.stream::<String, Option<i64>>("in").to_table(last).to_stream().to("out");
+    /// # let builder = oncestream_operators::StreamsBuilder::new();
+    /// builder
+    ///     .stream::<String, Option<i64>>("in")
+    ///     .to_table::<i64>()
+    ///     .materialized("last")
+    ///     .to_stream()
+    ///     .to("out");
+    /// # assert!(builder.build().is_ok());
     /// ```
-    pub fn to_table<T: Data>(&self, materialized: Materialized<K, T>) -> KTable<K, T>
+    pub fn to_table<T: Data + HasSerde>(&self) -> KTable<K, T>
     where
+        K: StoreKey + HasSerde,
         V: Into<Option<T>>,
     {
-        let name = self.dsl.name(self.next_name.as_ref(), "KSTREAM-TOTABLE-");
+        let dsl = &self.dsl;
+        let given = self.next_name.take();
+        let name = dsl.name(given, PREFIX);
+        let number = dsl.next_number();
+        let store = StoreName::generate(dsl, PREFIX);
+        let made = |until| {
+            let store = OnNeed { store: Materialized::new(), name: store, number, until };
+            Made::FromTopic(store)
+        };
         if !self.repartition_required {
-            return self.store::<V, T>(self.node, name, materialized);
+            let made = made(dsl.next_number());
+            return self.table::<V, T>(self.node, &name, made);
         }
-        burn_names(&self.dsl);
-        let topic = self.next_name.as_ref().map_or(materialized.name.as_str(), |n| n.as_str());
-        let options = Repartitioned::with(
-            topic,
-            materialized.key_serde.clone(),
-            std::sync::Arc::new(OptionSerde::new(materialized.value_serde.clone()))
-                as DynSerde<Option<T>>,
-        );
-        let source = through_topic(self, options, Into::into);
-        self.store::<Option<T>, T>(source, name, materialized)
+        let names = HopNames::generate(dsl);
+        let made = made(dsl.next_number());
+        let through = ThroughTopic {
+            topic: TopicName { name: &name, generated: given.is_none() },
+            key_serde: K::serde(),
+            value_serde: Arc::new(OptionSerde::new(T::serde())) as DynSerde<Option<T>>,
+            partitions: None,
+            partitioner: None,
+        };
+        let source = through.add(self, names, Into::into);
+        self.table::<Option<T>, T>(source, &name, made)
     }
 
-    fn store<W: Data + Into<Option<T>>, T: Data>(
+    fn table<W: Data + Into<Option<T>>, T: Data + HasSerde>(
         &self,
         parent: NodeId,
-        name: String,
-        materialized: Materialized<K, T>,
-    ) -> KTable<K, T> {
-        let old_values = OldValues::default();
-        let key_serde = materialized.key_serde.clone();
-        let spec = materialized.spec(&old_values);
+        name: &str,
+        made: Made<K, T>,
+    ) -> KTable<K, T>
+    where
+        K: StoreKey + HasSerde,
+    {
+        let spec = TableSpec::new();
+        let of_node = spec.clone();
+        let (key_serde, value_serde) = (K::serde(), T::serde());
         let node = self.dsl.graph(|g| {
-            materialized.add_to(g);
-            g.add_processor(&name, &[parent], &spec.stores(), move |b: &mut TaskBuilder<'_>, id| {
+            g.add_processor(name, &[parent], &[], move |b, id| {
                 Ok(Box::new(ToTable::<K, W, T> {
                     key_serde: key_serde.clone(),
-                    table: TableStore::instantiate(b, id, &spec)?,
+                    output: TableOutput::instantiate(b, id, &of_node, &value_serde)?,
                     input: PhantomData,
                 }) as Box<dyn Node<K, W>>)
             })
         });
-        KTable::new(self.dsl.clone(), node, old_values)
+        KTable::new(self.dsl.clone(), node, spec, made)
     }
 }
 
 struct ToTable<K, W, T> {
     key_serde: DynSerde<K>,
-    table: Rc<RefCell<TableStore<K, T>>>,
+    output: TableOutput<K, T>,
     input: PhantomData<fn(W)>,
 }
 
@@ -85,8 +104,6 @@ impl<K: StoreKey, W: Into<Option<T>>, T: Data> Node<K, W> for ToTable<K, W, T> {
             ctx.drop_record();
             return Ok(());
         }
-        let Record { key, value, timestamp, headers } = record;
-        let record = Record { key, value: (), timestamp, headers };
-        self.table.borrow_mut().update(ctx, record, |_, _| (value.into(), timestamp))
+        self.output.set(ctx, record.map_value(Into::into))
     }
 }

@@ -27,6 +27,17 @@ impl<K: Data, V: Data> KStream<K, V> {
         E: Into<BoxError> + 'static,
         F: Fn(V) -> Result<I, E> + Send + Sync + 'static,
     {
+        self.try_flat_map_values_with_key(move |_, value| mapper(value))
+    }
+
+    /// Replaces each record by one for each value that `mapper(&key, value)` gives, with the same key;
+    /// see [`Self::try_flat_map_values`].
+    pub fn try_flat_map_values_with_key<V2: Data, I, E, F>(&self, mapper: F) -> KStream<K, V2>
+    where
+        I: IntoIterator<Item = V2> + 'static,
+        E: Into<BoxError> + 'static,
+        F: Fn(&K, V) -> Result<I, E> + Send + Sync + 'static,
+    {
         let mapper = Arc::new(mapper);
         self.add("KSTREAM-FLATMAPVALUES-", false, move |b, id| {
             let (name, out) = (b.node_name(id), b.downstream(id)?);
@@ -45,11 +56,11 @@ impl<K: Data, V, V2: Data, I, E, F> Node<K, V> for TryFlatMapValues<K, V2, F>
 where
     I: IntoIterator<Item = V2>,
     E: Into<BoxError>,
-    F: Fn(V) -> Result<I, E>,
+    F: Fn(&K, V) -> Result<I, E>,
 {
     fn process(&mut self, ctx: &mut Context<'_>, record: Record<K, V>) -> Result<(), TaskError> {
         let Record { key, value, timestamp, headers } = record;
-        let values = match (self.mapper)(value) {
+        let values = match (self.mapper)(&key, value) {
             Ok(values) => values,
             Err(error) => {
                 let at = FailedAt { node: &self.name, timestamp, headers: &headers };

@@ -8,7 +8,9 @@
 //! - 3, 4, 5: the same as 0, 1, 2 with one byte more before the last, which says whether the
 //!   change is the latest of its key; they are read, and never written.
 
-use oncestream_core::serde::{DynSerde, Serde, SerdeError};
+use std::fmt;
+
+use oncestream_core::serde::{DeserializeContext, DynSerde, Serde, SerdeError, SerializeContext};
 
 use super::Change;
 
@@ -47,24 +49,37 @@ impl<V> ChangeSerde<V> {
 
 impl<V> Serde<Change<V>> for ChangeSerde<V> {
     fn serialize(&self, value: &Change<V>, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        self.serialize_in(&mut SerializeContext::nowhere(), value, out)
+    }
+
+    fn deserialize(&self, bytes: &[u8]) -> Result<Change<V>, SerdeError> {
+        self.deserialize_in(&DeserializeContext::nowhere(), bytes)
+    }
+
+    fn serialize_in(
+        &self,
+        ctx: &mut SerializeContext<'_>,
+        value: &Change<V>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SerdeError> {
         let present = |v: &Option<V>| v.as_ref().is_some_and(|v| !self.0.is_null(v));
         let (new, old) = (&value.new, &value.old);
         let flag = match (new, present(new), old, present(old)) {
             (Some(new), true, Some(old), true) => {
                 let mut bytes = Vec::new();
-                self.0.serialize(new, &mut bytes)?;
+                self.0.serialize_in(ctx, new, &mut bytes)?;
                 let length = i32::try_from(bytes.len()).map_err(|_| Self::error("too long"))?;
                 write_varint(length, out);
                 out.extend_from_slice(&bytes);
-                self.0.serialize(old, out)?;
+                self.0.serialize_in(ctx, old, out)?;
                 BOTH
             }
             (Some(new), true, ..) => {
-                self.0.serialize(new, out)?;
+                self.0.serialize_in(ctx, new, out)?;
                 NEW
             }
             (_, _, Some(old), true) => {
-                self.0.serialize(old, out)?;
+                self.0.serialize_in(ctx, old, out)?;
                 OLD
             }
             _ => return Err(Self::error("a change with neither a new nor an old value")),
@@ -73,7 +88,11 @@ impl<V> Serde<Change<V>> for ChangeSerde<V> {
         Ok(())
     }
 
-    fn deserialize(&self, bytes: &[u8]) -> Result<Change<V>, SerdeError> {
+    fn deserialize_in(
+        &self,
+        ctx: &DeserializeContext<'_>,
+        bytes: &[u8],
+    ) -> Result<Change<V>, SerdeError> {
         let Some((flag, mut rest)) = bytes.split_last() else {
             return Err(Self::error("no bytes"));
         };
@@ -85,17 +104,23 @@ impl<V> Serde<Change<V>> for ChangeSerde<V> {
             (flag, rest) = (flag - WITH_LATEST, before);
         }
         match flag {
-            OLD => Ok(Change { new: None, old: Some(self.0.deserialize(rest)?) }),
-            NEW => Ok(Change { new: Some(self.0.deserialize(rest)?), old: None }),
+            OLD => Ok(Change { new: None, old: Some(self.0.deserialize_in(ctx, rest)?) }),
+            NEW => Ok(Change { new: Some(self.0.deserialize_in(ctx, rest)?), old: None }),
             BOTH => {
                 let (new, old) = read_varint(rest)
                     .and_then(|(length, rest)| rest.split_at_checked(usize::try_from(length).ok()?))
                     .ok_or_else(|| Self::error("ends within the new value"))?;
-                let new = Some(self.0.deserialize(new)?);
-                Ok(Change { new, old: Some(self.0.deserialize(old)?) })
+                let new = Some(self.0.deserialize_in(ctx, new)?);
+                Ok(Change { new, old: Some(self.0.deserialize_in(ctx, old)?) })
             }
             other => Err(Self::error(&format!("unknown last byte {other}"))),
         }
+    }
+}
+
+impl<V> fmt::Debug for ChangeSerde<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChangeSerde").finish_non_exhaustive()
     }
 }
 

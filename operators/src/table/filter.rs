@@ -1,7 +1,9 @@
 //! `filter` and `filter_not` of a table: some keys only.
 //!
-//! A key whose value no longer passes is deleted downstream. Old values are always asked for, as
-//! in Kafka Streams, so that a key that never passed is not deleted there.
+//! A key whose value no longer passes is deleted downstream. Where the table above has a store, old
+//! values are asked for, as in Kafka Streams, so that a key that never passed is not deleted there;
+//! where it has none, a deletion goes on for each value that does not pass. With a store of its own a
+//! filter looks there.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,18 +14,22 @@ use oncestream_core::error::TaskError;
 use oncestream_core::serde::DynSerde;
 use oncestream_core::task::{Context, Downstream, Node};
 
-use super::{Change, KTable, OldValues, TableStore};
+use super::{Change, KTable, TableSpec, TableStore};
 use crate::dsl::{Data, StoreKey};
-use crate::options::Materialized;
 
-impl<K: Data, V: Data> KTable<K, V> {
-    /// The keys whose value makes `predicate` true. The result has no store.
+impl<K: StoreKey, V: Data> KTable<K, V> {
+    /// The keys whose value makes `predicate` true.
+    ///
+    /// The result has no store unless it is [materialized](Self::materialized). Without one, a value
+    /// that does not pass is a deletion, also of a key that never passed if the table above has no
+    /// store either: then nobody knows the value before. With one, only what had passed is deleted.
     ///
     /// ```
-    /// use oncestream_operators::{Materialized, StreamsBuilder};
+    /// use oncestream_operators::StreamsBuilder;
     /// let builder = StreamsBuilder::new();
-    /// let stock = builder.table("stock", Materialized::<String, i64>::named("stock"));
+    /// let stock = builder.table::<String, i64>("stock").materialized("stock");
     /// stock.filter(|_, left| *left < 10).to_stream().to("to-order");
+    /// # assert!(builder.build().is_ok());
     /// ```
     pub fn filter<F>(&self, predicate: F) -> KTable<K, V>
     where
@@ -32,7 +38,7 @@ impl<K: Data, V: Data> KTable<K, V> {
         self.keep(predicate)
     }
 
-    /// The keys whose value makes `predicate` false. The result has no store.
+    /// The keys whose value makes `predicate` false; see [`Self::filter`].
     pub fn filter_not<F>(&self, predicate: F) -> KTable<K, V>
     where
         F: Fn(&K, &V) -> bool + Send + Sync + 'static,
@@ -44,71 +50,27 @@ impl<K: Data, V: Data> KTable<K, V> {
     where
         F: Fn(&K, &V) -> bool + Send + Sync + 'static,
     {
-        let name = self.dsl.name(self.next_name.as_ref(), "KTABLE-FILTER-");
-        self.old_values.ask();
-        let predicate = Arc::new(predicate);
-        let node = self.dsl.graph(|g| {
-            g.add_processor(&name, &[self.node], &[], move |b, id| {
-                let out = b.downstream(id)?;
-                let node = Filter { predicate: predicate.clone(), out };
-                Ok(Box::new(node) as Box<dyn Node<K, Change<V>>>)
-            })
+        let spec = TableSpec::new();
+        let (predicate, of_node) = (Arc::new(predicate), spec.clone());
+        let filtered = self.add("KTABLE-FILTER-", spec, move |b, id| {
+            let predicate = predicate.clone();
+            let Some(store) = of_node.store() else {
+                let (has_old, out) = (of_node.has_old_values(), b.downstream(id)?);
+                return Ok(Box::new(Filter { predicate, has_old, out }));
+            };
+            let table = TableStore::instantiate(b, id, &of_node, store)?;
+            let value_serde = store.value_serde.clone();
+            Ok(Box::new(MaterializedFilter { predicate, value_serde, table }))
         });
-        KTable::new(self.dsl.clone(), node, OldValues::below(&self.old_values))
-    }
-}
-
-impl<K: StoreKey, V: Data> KTable<K, V> {
-    /// Like [`Self::filter`], with a store for the result.
-    pub fn filter_materialized<F>(
-        &self,
-        predicate: F,
-        materialized: Materialized<K, V>,
-    ) -> KTable<K, V>
-    where
-        F: Fn(&K, &V) -> bool + Send + Sync + 'static,
-    {
-        self.keep_materialized(predicate, materialized)
-    }
-
-    /// Like [`Self::filter_not`], with a store for the result.
-    pub fn filter_not_materialized<F>(
-        &self,
-        predicate: F,
-        materialized: Materialized<K, V>,
-    ) -> KTable<K, V>
-    where
-        F: Fn(&K, &V) -> bool + Send + Sync + 'static,
-    {
-        self.keep_materialized(move |key, value| !predicate(key, value), materialized)
-    }
-
-    fn keep_materialized<F>(&self, predicate: F, materialized: Materialized<K, V>) -> KTable<K, V>
-    where
-        F: Fn(&K, &V) -> bool + Send + Sync + 'static,
-    {
-        let name = self.dsl.name(self.next_name.as_ref(), "KTABLE-FILTER-");
-        let old_values = OldValues::default();
-        // The node itself needs them; they come from its own store.
-        old_values.ask();
-        let spec = materialized.spec(&old_values);
-        let value_serde = materialized.value_serde.clone();
-        let predicate = Arc::new(predicate);
-        let node = self.dsl.graph(|g| {
-            materialized.add_to(g);
-            g.add_processor(&name, &[self.node], &spec.stores(), move |b, id| {
-                let table = TableStore::instantiate(b, id, &spec)?;
-                let (predicate, value_serde) = (predicate.clone(), value_serde.clone());
-                let node = MaterializedFilter { predicate, value_serde, table };
-                Ok(Box::new(node) as Box<dyn Node<K, Change<V>>>)
-            })
-        });
-        KTable::new(self.dsl.clone(), node, old_values)
+        // If they are to be had without a store that nobody asked for.
+        filtered.ask_old_values(false);
+        filtered
     }
 }
 
 struct Filter<K, V, F> {
     predicate: Arc<F>,
+    has_old: bool,
     out: Downstream<K, Change<V>>,
 }
 
@@ -120,8 +82,8 @@ impl<K: Data, V: Data, F: Fn(&K, &V) -> bool> Node<K, Change<V>> for Filter<K, V
     ) -> Result<(), TaskError> {
         let Record { key, value: Change { new, old }, timestamp, headers } = record;
         let new = new.filter(|v| (self.predicate)(&key, v));
-        let old = old.filter(|v| (self.predicate)(&key, v));
-        if new.is_none() && old.is_none() {
+        let old = old.filter(|v| self.has_old && (self.predicate)(&key, v));
+        if self.has_old && new.is_none() && old.is_none() {
             return Ok(());
         }
         self.out.forward(ctx, Record { key, value: Change { new, old }, timestamp, headers })

@@ -1,7 +1,7 @@
 //! `group_by` of a table: its entries under other keys, for aggregations that follow changes.
 
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use oncestream_core::Record;
 use oncestream_core::error::TaskError;
@@ -11,20 +11,24 @@ use oncestream_core::task::{Context, Downstream, Node};
 use super::{Change, KTable};
 use crate::dsl::{Data, StoreKey};
 use crate::grouped_table::KGroupedTable;
-use crate::options::{Grouped, Named};
+use crate::options::Grouped;
 
-impl<K: Data, V: Data> KTable<K, V> {
+impl<K: StoreKey, V: Data> KTable<K, V> {
     /// Groups the entries by a new key, each with a new value. The changes go through a
     /// repartition topic; a change of the key takes the value out of the old group and adds it
-    /// to the new one.
+    /// to the new one. Entries that get a null key or a null value are in no group.
+    ///
+    /// A name and other serdes are given to what this returns: [`KGroupedTable::grouped`]. A name
+    /// that was [given before](Self::named) is the grouping's.
     ///
     /// ```
-    /// use oncestream_operators::{Materialized, StreamsBuilder};
+    /// use oncestream_operators::StreamsBuilder;
     /// let builder = StreamsBuilder::new();
     /// builder
-    ///     .table("user-city", Materialized::<i64, String>::named("cities"))
+    ///     .table::<i64, String>("user-city")
     ///     .group_by(|user, city| (city.clone(), *user))
-    ///     .count(Materialized::named("users-per-city"));
+    ///     .count("users-per-city");
+    /// # assert!(builder.build().is_ok());
     /// ```
     pub fn group_by<K2, V2, F>(&self, selector: F) -> KGroupedTable<K2, V2>
     where
@@ -32,36 +36,29 @@ impl<K: Data, V: Data> KTable<K, V> {
         V2: Data + HasSerde,
         F: Fn(&K, &V) -> (K2, V2) + Send + Sync + 'static,
     {
-        self.group_by_with(selector, Grouped::new())
-    }
-
-    /// Groups the entries, with a name and serdes for the repartition topic. Entries that get a
-    /// null key or a null value are in no group.
-    pub fn group_by_with<K2: StoreKey, V2: Data, F>(
-        &self,
-        selector: F,
-        grouped: Grouped<K2, V2>,
-    ) -> KGroupedTable<K2, V2>
-    where
-        F: Fn(&K, &V) -> (K2, V2) + Send + Sync + 'static,
-    {
-        let named = grouped.name.as_deref().map(Named::new).or_else(|| self.next_name.clone());
-        let name = self.dsl.name(named.as_ref(), "KTABLE-SELECT-");
-        self.old_values.ask();
-        let Grouped { key_serde, value_serde, .. } = grouped.clone();
-        let selector = Arc::new(selector);
+        let named = self.next_name.take();
+        let name = self.dsl.name(named, "KTABLE-SELECT-");
+        self.ask_old_values(true);
+        let name_of_topic = named.map(|named| named.as_str().to_owned());
+        let grouped = Grouped { name: name_of_topic, ..Grouped::new() };
+        // Read when a task is made: what `grouped` is told comes after the node.
+        let serdes =
+            Arc::new(RwLock::new((grouped.key_serde.clone(), grouped.value_serde.clone())));
+        let (selector, of_node) = (Arc::new(selector), serdes.clone());
         let node = self.dsl.graph(|g| {
             g.add_processor(&name, &[self.node], &[], move |b, id| {
+                let serdes = of_node.read().unwrap_or_else(PoisonError::into_inner).clone();
+                let (key_serde, value_serde) = serdes;
                 Ok(Box::new(RepartitionMap {
                     selector: selector.clone(),
-                    key_serde: key_serde.clone(),
-                    value_serde: value_serde.clone(),
+                    key_serde,
+                    value_serde,
                     out: b.downstream(id)?,
                     input: PhantomData,
                 }) as Box<dyn Node<K, Change<V>>>)
             })
         });
-        KGroupedTable::new(self.dsl.clone(), node, grouped)
+        KGroupedTable::new(self.dsl.clone(), node, grouped, serdes)
     }
 }
 

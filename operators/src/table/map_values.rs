@@ -1,4 +1,4 @@
-//! `map_values` of a table: another value for each key.
+//! `map_values` of a table: another value for each key. `filter_map_values` stands on the same node.
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -9,93 +9,99 @@ use oncestream_core::Record;
 use oncestream_core::error::TaskError;
 use oncestream_core::task::{Context, Downstream, Node};
 
-use super::{Change, KTable, OldValues, TableStore};
+use super::{Change, KTable, TableSpec, TableStore};
 use crate::dsl::{Data, StoreKey};
-use crate::options::Materialized;
 
-impl<K: Data, V: Data> KTable<K, V> {
-    /// Replaces each value by `mapper(value)`. The result has no store; `mapper` must give the
-    /// same for the same value, as it may be called again for an old one.
+impl<K: StoreKey, V: Data> KTable<K, V> {
+    /// Replaces each value by `mapper(value)`.
     ///
-    /// A mapper that gives an `Option` makes a table of `Option`s: its `None` is a deletion in
-    /// every store and topic that it reaches, but as there is no serde here that knows it, the
-    /// operators right below are called with it. [`Self::map_values_materialized`] deletes at once.
+    /// The result has no store unless it is [materialized](Self::materialized). Without one, `mapper`
+    /// must give the same for the same value, because it is called again for an old one where an
+    /// operator below needs it; with one, it is called once for each change.
     ///
     /// ```
-    /// use oncestream_operators::{Materialized, StreamsBuilder};
+    /// use oncestream_operators::StreamsBuilder;
     /// let builder = StreamsBuilder::new();
-    /// let users = builder.table("users", Materialized::<i64, String>::named("users"));
+    /// let users = builder.table::<i64, String>("users");
     /// users.map_values(|name| name.len() as i64).to_stream().to("lengths");
+    /// # assert!(builder.build().is_ok());
     /// ```
     pub fn map_values<V2: Data, F>(&self, mapper: F) -> KTable<K, V2>
     where
         F: Fn(V) -> V2 + Send + Sync + 'static,
     {
-        self.map_values_with_key(move |_, value| mapper(value))
+        self.map(move |_, value| Some(mapper(value)))
     }
 
-    /// Replaces each value by `mapper(&key, value)`. The result has no store.
+    /// Replaces each value by `mapper(&key, value)`; see [`Self::map_values`].
     pub fn map_values_with_key<V2: Data, F>(&self, mapper: F) -> KTable<K, V2>
     where
         F: Fn(&K, V) -> V2 + Send + Sync + 'static,
     {
-        let name = self.dsl.name(self.next_name.as_ref(), "KTABLE-MAPVALUES-");
-        let old_values = OldValues::below(&self.old_values);
-        let (mapper, wanted) = (Arc::new(mapper), old_values.clone());
-        let node = self.dsl.graph(|g| {
-            g.add_processor(&name, &[self.node], &[], move |b, id| {
-                let out = b.downstream(id)?;
-                let node = MapValues { mapper: mapper.clone(), keep_old: wanted.wanted(), out };
-                Ok(Box::new(node) as Box<dyn Node<K, Change<V>>>)
-            })
-        });
-        KTable::new(self.dsl.clone(), node, old_values)
+        self.map(move |key, value| Some(mapper(key, value)))
     }
-}
 
-impl<K: StoreKey, V: Data> KTable<K, V> {
-    /// Like [`Self::map_values_with_key`], with a store for the result. `mapper` is called once
-    /// for each change; a null from it deletes the key.
-    pub fn map_values_materialized<V2: Data, F>(
-        &self,
-        mapper: F,
-        materialized: Materialized<K, V2>,
-    ) -> KTable<K, V2>
+    /// Replaces each value by what `mapper(value)` gives, and deletes the keys for which it gives
+    /// `None`. It is what `mapValues` does in Kafka Streams with a mapper that gives null.
+    ///
+    /// ```
+    /// use oncestream_operators::StreamsBuilder;
+    /// let builder = StreamsBuilder::new();
+    /// let ages = builder.table::<i64, String>("ages");
+    /// ages.filter_map_values(|age| age.parse::<i64>().ok()).to_stream().to("numbers");
+    /// # assert!(builder.build().is_ok());
+    /// ```
+    pub fn filter_map_values<V2: Data, F>(&self, mapper: F) -> KTable<K, V2>
     where
-        F: Fn(&K, V) -> V2 + Send + Sync + 'static,
+        F: Fn(V) -> Option<V2> + Send + Sync + 'static,
     {
-        let name = self.dsl.name(self.next_name.as_ref(), "KTABLE-MAPVALUES-");
-        let old_values = OldValues::default();
-        let spec = materialized.spec(&old_values);
-        let mapper = Arc::new(mapper);
-        let node = self.dsl.graph(|g| {
-            materialized.add_to(g);
-            g.add_processor(&name, &[self.node], &spec.stores(), move |b, id| {
-                let table = TableStore::instantiate(b, id, &spec)?;
-                let node =
-                    MaterializedMapValues { mapper: mapper.clone(), table, input: PhantomData };
-                Ok(Box::new(node) as Box<dyn Node<K, Change<V>>>)
-            })
-        });
-        KTable::new(self.dsl.clone(), node, old_values)
+        self.map(move |_, value| mapper(value))
+    }
+
+    /// Replaces each value by what `mapper(&key, value)` gives; see [`Self::filter_map_values`].
+    pub fn filter_map_values_with_key<V2: Data, F>(&self, mapper: F) -> KTable<K, V2>
+    where
+        F: Fn(&K, V) -> Option<V2> + Send + Sync + 'static,
+    {
+        self.map(mapper)
+    }
+
+    fn map<V2: Data, F>(&self, mapper: F) -> KTable<K, V2>
+    where
+        F: Fn(&K, V) -> Option<V2> + Send + Sync + 'static,
+    {
+        let spec = TableSpec::new();
+        let (mapper, of_node) = (Arc::new(mapper), spec.clone());
+        self.add("KTABLE-MAPVALUES-", spec, move |b, id| {
+            let mapper = mapper.clone();
+            let Some(store) = of_node.store() else {
+                let (has_old, out) = (of_node.has_old_values(), b.downstream(id)?);
+                return Ok(Box::new(MapValues { mapper, has_old, out }));
+            };
+            let table = TableStore::instantiate(b, id, &of_node, store)?;
+            Ok(Box::new(MaterializedMapValues { mapper, table, input: PhantomData }))
+        })
     }
 }
 
 struct MapValues<K, V2, F> {
     mapper: Arc<F>,
-    keep_old: bool,
+    has_old: bool,
     out: Downstream<K, Change<V2>>,
 }
 
-impl<K: Data, V: Data, V2: Data, F: Fn(&K, V) -> V2> Node<K, Change<V>> for MapValues<K, V2, F> {
+impl<K: Data, V: Data, V2: Data, F> Node<K, Change<V>> for MapValues<K, V2, F>
+where
+    F: Fn(&K, V) -> Option<V2>,
+{
     fn process(
         &mut self,
         ctx: &mut Context<'_>,
         record: Record<K, Change<V>>,
     ) -> Result<(), TaskError> {
         let Record { key, value: Change { new, old }, timestamp, headers } = record;
-        let new = new.map(|v| (self.mapper)(&key, v));
-        let old = old.filter(|_| self.keep_old).map(|v| (self.mapper)(&key, v));
+        let new = new.and_then(|v| (self.mapper)(&key, v));
+        let old = old.filter(|_| self.has_old).and_then(|v| (self.mapper)(&key, v));
         self.out.forward(ctx, Record { key, value: Change { new, old }, timestamp, headers })
     }
 }
@@ -106,8 +112,9 @@ struct MaterializedMapValues<K, V, V2, F> {
     input: PhantomData<fn(V)>,
 }
 
-impl<K: StoreKey, V: Data, V2: Data, F: Fn(&K, V) -> V2> Node<K, Change<V>>
-    for MaterializedMapValues<K, V, V2, F>
+impl<K: StoreKey, V: Data, V2: Data, F> Node<K, Change<V>> for MaterializedMapValues<K, V, V2, F>
+where
+    F: Fn(&K, V) -> Option<V2>,
 {
     fn process(
         &mut self,
@@ -115,7 +122,7 @@ impl<K: StoreKey, V: Data, V2: Data, F: Fn(&K, V) -> V2> Node<K, Change<V>>
         record: Record<K, Change<V>>,
     ) -> Result<(), TaskError> {
         let Record { key, value, timestamp, headers } = record;
-        let new = value.new.map(|v| (self.mapper)(&key, v));
+        let new = value.new.and_then(|v| (self.mapper)(&key, v));
         let record = Record { key, value: (), timestamp, headers };
         self.table.borrow_mut().update(ctx, record, |_, _| (new, timestamp))
     }

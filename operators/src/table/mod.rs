@@ -3,22 +3,29 @@
 mod change_serde;
 mod filter;
 mod group_by;
+mod made;
 mod map_values;
+mod output;
 mod source;
 mod store;
 mod to_stream;
 
-use std::marker::PhantomData;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::fmt;
+use std::rc::Rc;
 
+use oncestream_core::error::TopologyError;
 use oncestream_core::graph::NodeId;
+use oncestream_core::task::{Node, TaskBuilder};
 
 pub use change_serde::ChangeSerde;
+use made::TableInfo;
+pub(crate) use made::{Made, OnNeed, TableSpec};
+pub(crate) use output::TableOutput;
 pub(crate) use store::TableStore;
 
-use crate::dsl::{Data, Dsl};
+use crate::dsl::{Data, Dsl, NextName, StoreKey};
 use crate::options::Named;
+use crate::processor::StoreRef;
 
 /// What happened to one key of a table: its new value, and its old one where an operator
 /// downstream needs it. `None` is "no value": a deletion, or a key that was not there.
@@ -30,42 +37,15 @@ pub struct Change<V> {
     pub old: Option<V>,
 }
 
-/// Whether a table must forward old values. Asking a table asks those it is made from.
-#[derive(Clone, Default)]
-pub(crate) struct OldValues {
-    wanted: Arc<AtomicBool>,
-    parent: Option<Arc<OldValues>>,
-}
-
-impl OldValues {
-    /// Old values of a table that is computed from another.
-    pub(crate) fn below(parent: &Self) -> Self {
-        Self { wanted: Arc::default(), parent: Some(Arc::new(parent.clone())) }
-    }
-
-    /// An operator downstream needs old values.
-    pub(crate) fn ask(&self) {
-        self.wanted.store(true, Ordering::Relaxed);
-        if let Some(parent) = &self.parent {
-            parent.ask();
-        }
-    }
-
-    /// Read when a task is made, after the whole topology is known.
-    pub(crate) fn wanted(&self) -> bool {
-        self.wanted.load(Ordering::Relaxed)
-    }
-}
-
 /// The latest value of each key.
 ///
-/// A handle; cloning it gives another on the same table.
+/// A handle; cloning it gives another on the same table. Where a table has a store, and what it is
+/// good for, says [`Self::materialized`].
 pub struct KTable<K, V> {
     pub(crate) dsl: Dsl,
     pub(crate) node: NodeId,
-    pub(crate) old_values: OldValues,
-    pub(crate) next_name: Option<Named>,
-    types: PhantomData<fn() -> (K, V)>,
+    pub(crate) info: Rc<TableInfo<K, V>>,
+    pub(crate) next_name: NextName,
 }
 
 impl<K, V> Clone for KTable<K, V> {
@@ -73,21 +53,76 @@ impl<K, V> Clone for KTable<K, V> {
         Self {
             dsl: self.dsl.clone(),
             node: self.node,
-            old_values: self.old_values.clone(),
+            info: self.info.clone(),
             next_name: self.next_name.clone(),
-            types: PhantomData,
         }
     }
 }
 
-impl<K: Data, V: Data> KTable<K, V> {
-    pub(crate) fn new(dsl: Dsl, node: NodeId, old_values: OldValues) -> Self {
-        Self { dsl, node, old_values, next_name: None, types: PhantomData }
+impl<K, V> fmt::Debug for KTable<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KTable")
+            .field("node", &self.dsl.node_name(self.node))
+            .field("store", &self.info.spec.store().map(|store| &store.name))
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K: StoreKey, V: Data> KTable<K, V> {
+    pub(crate) fn new(dsl: Dsl, node: NodeId, spec: TableSpec<V>, made: Made<K, V>) -> Self {
+        let info = Rc::new(TableInfo { spec, made });
+        Self { dsl, node, info, next_name: NextName::default() }
     }
 
-    /// The same table; the next operator called on what this returns gets the name.
+    /// The same table; the next operator called on what this returns gets the name. A name that no
+    /// operator gets is refused by `build`.
     #[must_use]
     pub fn named(&self, name: impl Into<Named>) -> Self {
-        Self { next_name: Some(name.into()), ..self.clone() }
+        Self { next_name: self.dsl.next_name(name), ..self.clone() }
+    }
+
+    /// Adds the node of a table that is computed from this one.
+    pub(crate) fn add<V2: Data, F>(
+        &self,
+        prefix: &'static str,
+        spec: TableSpec<V2>,
+        factory: F,
+    ) -> KTable<K, V2>
+    where
+        F: Fn(&mut TaskBuilder<'_>, NodeId) -> Result<Box<dyn Node<K, Change<V>>>, TopologyError>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let name = self.dsl.name(self.next_name.take(), prefix);
+        let node = self.dsl.graph(|g| g.add_processor(&name, &[self.node], &[], factory));
+        let parent = self.clone();
+        let ask = Rc::new(move |force| parent.ask_old_values(force));
+        KTable::new(self.dsl.clone(), node, spec, Made::FromTable { prefix, ask })
+    }
+
+    /// The store of the table, for processors: they may read it, and write it too, which forwards
+    /// nothing. A table that is a topic gets a store by this call if it has none.
+    ///
+    /// A table that is computed from another must have been [materialized](Self::materialized);
+    /// `build` refuses it otherwise ([`TopologyError::NoStore`]).
+    ///
+    /// ```
+    /// use oncestream_operators::StreamsBuilder;
+    /// let builder = StreamsBuilder::new();
+    /// let users = builder.table::<i64, String>("users").materialized("users-store");
+    /// assert_eq!(users.store().name(), "users-store");
+    /// ```
+    pub fn store(&self) -> StoreRef<K, V> {
+        let has_store = self.get_store();
+        let name = match self.info.spec.store() {
+            Some(store) if has_store => store.name.clone(),
+            _ => {
+                let node = self.dsl.node_name(self.node);
+                self.dsl.fail(TopologyError::NoStore { node: node.clone() });
+                node.into()
+            }
+        };
+        StoreRef::new(&name, self.dsl.identity())
     }
 }

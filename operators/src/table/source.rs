@@ -1,96 +1,104 @@
 //! `table`: a topic as a table.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use oncestream_core::Record;
-use oncestream_core::error::TaskError;
+use oncestream_core::error::{TaskError, TopologyError};
 use oncestream_core::graph::{SourceTopics, TopicRef};
 use oncestream_core::serde::{DynSerde, OptionSerde};
-use oncestream_core::state::Kind;
-use oncestream_core::task::{Context, Node};
+use oncestream_core::task::{Context, Node, SourceConfig, TimestampExtractor};
+use oncestream_core::{Record, TimestampMs};
 
-use super::{KTable, OldValues, TableStore};
+use super::{KTable, Made, OnNeed, TableOutput, TableSpec};
 use crate::StreamsBuilder;
 use crate::dsl::{Data, StoreKey};
-use crate::options::{Consumed, Materialized};
+use crate::options::{Consumed, Materialized, StoreName};
+use crate::sources::told;
 
 impl StreamsBuilder {
-    /// A topic as a table, with the serdes of the store: each record sets its key, and one with a
-    /// null value deletes it. Records with a null key are dropped and counted.
+    /// A topic as a table: each record sets its key, and one with a null value deletes it. Records
+    /// with a null key are dropped and counted.
     ///
-    /// The table keeps a store with a changelog of its own. It shares the source of a stream on
-    /// `<K, Option<V>>` that reads the same topic; what a null key then means, its serde says.
+    /// The table has a store, with a changelog of its own, if it is given one by
+    /// [`KTable::materialized`], or if an operator below needs it; its name is then generated:
+    /// `users-STATE-STORE-0000000000`. It shares the source of a stream on `<K, Option<V>>` that reads
+    /// the same topic; what a null key then means, its serde says.
+    ///
+    /// More than one topic, or a pattern, is refused by `build`
+    /// ([`TopologyError::TableTopics`]).
     ///
     /// ```
-    /// use oncestream_operators::{Materialized, StreamsBuilder};
+    /// use oncestream_operators::StreamsBuilder;
     /// let builder = StreamsBuilder::new();
-    /// let users = builder.table("users", Materialized::<i64, String>::named("users-store"));
+    /// let users = builder.table::<i64, String>("users");
     /// users.filter(|_, name| !name.is_empty()).to_stream().to("named-users");
+    /// assert!(builder.build().unwrap().store_names().is_empty());
     /// ```
-    pub fn table<K: StoreKey, V: Data>(
-        &self,
-        topic: &str,
-        materialized: Materialized<K, V>,
-    ) -> KTable<K, V> {
-        let value_serde = Arc::new(OptionSerde::new(materialized.value_serde.clone()));
-        let consumed = Consumed {
-            key_by_type: materialized.by_type,
-            value_by_type: materialized.by_type,
-            ..Consumed::with(materialized.key_serde.clone(), value_serde)
-        };
-        self.table_with(topic, consumed, materialized)
-    }
-
-    /// A topic as a table, with serdes, a name and a timestamp extractor for the topic. The
-    /// extractor is not asked about records with a null key.
-    pub fn table_with<K: StoreKey, V: Data>(
-        &self,
-        topic: &str,
-        mut consumed: Consumed<K, Option<V>>,
-        materialized: Materialized<K, V>,
-    ) -> KTable<K, V> {
+    pub fn table<K: StoreKey, V: Data>(&self, consumed: impl Into<Consumed<K, V>>) -> KTable<K, V> {
         let dsl = self.dsl.clone();
+        let consumed = consumed.into();
+        let topic = match &consumed.topics.0 {
+            SourceTopics::Topics(topics) if topics.len() < 2 => {
+                topics.first().map(TopicRef::display_name).unwrap_or_default()
+            }
+            other => {
+                dsl.fail(TopologyError::TableTopics { topics: told(other) });
+                String::new()
+            }
+        };
+        let store = Materialized {
+            by_type: consumed.key_by_type && consumed.value_by_type,
+            ..Materialized::serdes(
+                consumed.config.key_serde.clone(),
+                consumed.config.value_serde.clone(),
+            )
+        };
+        let number = dsl.next_number();
+        let store_name = StoreName::generate(&dsl, &format!("{topic}-"));
         let source_name = dsl.suffixed(consumed.name.as_ref(), "-source", "KSTREAM-SOURCE-");
         let name = dsl.name(consumed.name.as_ref(), "KTABLE-SOURCE-");
-        consumed.config.drop_null_keys = true;
-        let key_serde = consumed.config.key_serde.clone();
-        let old_values = OldValues::default();
-        let spec = materialized.spec(&old_values);
-        let topics = SourceTopics::Topics(vec![TopicRef::User(topic.into())]);
-        let source = dsl.source(&source_name, topics, consumed);
+        let until = dsl.next_number();
+        let (key_serde, value_serde) = (store.key_serde.clone(), store.value_serde.clone());
+        let source = dsl.source(&source_name, nullable(consumed));
+        let spec = TableSpec::new();
+        let of_node = spec.clone();
         let node = dsl.graph(|g| {
-            materialized.add_to(g);
-            g.add_processor(&name, &[source.node], &spec.stores(), move |b, id| {
-                let table = TableStore::instantiate(b, id, &spec)?;
+            g.add_processor(&name, &[source.node], &[], move |b, id| {
+                let output = TableOutput::instantiate(b, id, &of_node, &value_serde)?;
                 let come_through = !source.drop_null_keys.load(Ordering::Relaxed);
                 let null_keys = come_through.then(|| key_serde.clone());
-                Ok(Box::new(TableSource { table, null_keys }) as Box<dyn Node<K, Option<V>>>)
+                Ok(Box::new(TableSource { output, null_keys }) as Box<dyn Node<K, Option<V>>>)
             })
         });
-        KTable::new(dsl, node, old_values)
-    }
-
-    /// Adds a store for processors; [`KStream::process`](crate::KStream::process) connects them.
-    ///
-    /// ```
-    /// use oncestream_operators::{KeyValueStoreBuilder, StreamsBuilder};
-    /// let builder = StreamsBuilder::new();
-    /// builder.add_state_store(KeyValueStoreBuilder::<String, i64>::named("seen"));
-    /// ```
-    pub fn add_state_store<K: StoreKey, V: Data>(
-        &self,
-        store: Materialized<K, V, impl Kind<K, Key: StoreKey>>,
-    ) -> &Self {
-        self.dsl.graph(|g| store.add_to(g));
-        self
+        let made = Made::FromTopic(OnNeed { store, name: store_name, number, until });
+        KTable::new(dsl, node, spec, made)
     }
 }
 
+/// The same topic, with nulls.
+fn nullable<K: Data, V: Data>(consumed: Consumed<K, V>) -> Consumed<K, Option<V>> {
+    let Consumed { topics, config, key_by_type, value_by_type, extractor, name } = consumed;
+    let SourceConfig { key_serde, value_serde, timestamp_extractor, .. } = config;
+    let of_values = |extract: TimestampExtractor<K, V>| -> TimestampExtractor<K, Option<V>> {
+        Arc::new(move |record: &Record<K, Option<V>>, latest: TimestampMs| {
+            let Record { key, value, timestamp, headers } = record.clone();
+            match value {
+                Some(value) => extract(&Record { key, value, timestamp, headers }, latest),
+                None => timestamp,
+            }
+        })
+    };
+    let config = SourceConfig {
+        key_serde,
+        value_serde: Arc::new(OptionSerde::new(value_serde)),
+        timestamp_extractor: timestamp_extractor.map(of_values),
+        drop_null_keys: true,
+    };
+    Consumed { topics, config, key_by_type, value_by_type, extractor, name }
+}
+
 struct TableSource<K, V> {
-    table: Rc<RefCell<TableStore<K, V>>>,
+    output: TableOutput<K, V>,
     /// Where a stream shares the source and null keys come through: what knows them.
     null_keys: Option<DynSerde<K>>,
 }
@@ -101,12 +109,10 @@ impl<K: StoreKey, V: Data> Node<K, Option<V>> for TableSource<K, V> {
         ctx: &mut Context<'_>,
         record: Record<K, Option<V>>,
     ) -> Result<(), TaskError> {
-        let Record { key, value, timestamp, headers } = record;
-        if self.null_keys.as_ref().is_some_and(|serde| serde.is_null(&key)) {
+        if self.null_keys.as_ref().is_some_and(|serde| serde.is_null(&record.key)) {
             ctx.drop_record();
             return Ok(());
         }
-        let record = Record { key, value: (), timestamp, headers };
-        self.table.borrow_mut().update(ctx, record, |_, _| (value, timestamp))
+        self.output.set(ctx, record)
     }
 }

@@ -1,7 +1,7 @@
 //! The store of a table in one task, and what goes downstream from it.
 //!
 //! With caching, each key that a commit changed is forwarded once, at the commit; without, every
-//! update is forwarded at once.
+//! update is forwarded at once. Where nobody listens nothing is remembered.
 
 use std::any::type_name;
 use std::cell::RefCell;
@@ -9,51 +9,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use oncestream_core::error::{TaskError, TopologyError};
-use oncestream_core::graph::{GraphBuilder, NodeId};
+use oncestream_core::graph::NodeId;
 use oncestream_core::state::{KeyValue, Kind, Store, ValueAndTimestamp};
 use oncestream_core::task::{Context, Downstream, FailedAt, Flush, Flushed, TaskBuilder};
 use oncestream_core::{Headers, Record, TimestampMs};
 
-use super::{Change, OldValues};
+use super::Change;
+use super::made::{StoreSpec, TableSpec};
 use crate::dsl::{Data, StoreKey};
-use crate::options::Materialized;
-
-/// What a node's factory keeps of a [`Materialized`].
-#[derive(Clone)]
-pub(crate) struct TableSpec {
-    store: Arc<str>,
-    caching: bool,
-    old_values: OldValues,
-}
-
-impl TableSpec {
-    /// The stores of the node.
-    pub(crate) fn stores(&self) -> [Arc<str>; 1] {
-        [self.store.clone()]
-    }
-}
-
-impl<K: Data, V: Data, Kd: Kind<K>> Materialized<K, V, Kd>
-where
-    Kd::Key: StoreKey,
-{
-    /// For [`TableStore::instantiate`].
-    pub(crate) fn spec(&self, old_values: &OldValues) -> TableSpec {
-        TableSpec {
-            store: self.name.as_str().into(),
-            caching: self.caching,
-            old_values: old_values.clone(),
-        }
-    }
-
-    /// Adds the store to the graph.
-    pub(crate) fn add_to(self, graph: &mut GraphBuilder) {
-        let Self { kind, name, key_serde, value_serde, changelog, .. } = self;
-        graph.add_store(&name, changelog, move |init| {
-            Store::of_kind(kind.clone(), init, key_serde.clone(), value_serde.clone())
-        });
-    }
-}
 
 /// Takes updates and forwards changes, with the key that rows of the kind have.
 pub(crate) struct TableStore<K, V, Kd: Kind<K> = KeyValue> {
@@ -72,13 +35,14 @@ where
     pub(crate) fn instantiate(
         b: &mut TaskBuilder<'_>,
         id: NodeId,
-        spec: &TableSpec,
+        spec: &TableSpec<V>,
+        store: &StoreSpec<V>,
     ) -> Result<Rc<RefCell<Self>>, TopologyError> {
-        let caching = spec.caching && b.caching_enabled();
+        let caching = store.caching && b.caching_enabled();
         let table = Rc::new(RefCell::new(Self {
-            store: b.store(id, &spec.store)?,
+            store: b.store(id, &store.name)?,
             caching,
-            keep_old: spec.old_values.wanted(),
+            keep_old: spec.has_old_values(),
             name: b.node_name(id),
             out: b.downstream(id)?,
         }));
@@ -86,6 +50,18 @@ where
             b.on_flush(id, table.clone());
         }
         Ok(table)
+    }
+
+    /// Makes it for one task of a node that always has a store.
+    pub(crate) fn of_node(
+        b: &mut TaskBuilder<'_>,
+        id: NodeId,
+        spec: &TableSpec<V>,
+    ) -> Result<Rc<RefCell<Self>>, TopologyError> {
+        let store = spec
+            .store()
+            .ok_or_else(|| TopologyError::NoStore { node: b.node_name(id).to_string() })?;
+        Self::instantiate(b, id, spec, store)
     }
 
     /// Whether the table has a value for the key.
@@ -102,23 +78,25 @@ where
         f: impl FnOnce(&Kd::Key, Option<ValueAndTimestamp<V>>) -> (Option<V>, TimestampMs),
     ) -> Result<(), TaskError> {
         let Record { key, timestamp, headers, .. } = record;
+        if !self.caching {
+            let updated = self.store.borrow_mut().update(&key, self.keep_old, |old| f(&key, old));
+            return match updated {
+                Ok(update) => {
+                    let value = Change { new: update.new, old: update.old };
+                    let timestamp = update.timestamp;
+                    self.out.forward(ctx, Record { key, value, timestamp, headers })
+                }
+                Err(error) => self.refused(ctx, timestamp, &headers, error),
+            };
+        }
         let mut store = self.store.borrow_mut();
-        let f = |old| f(&key, old);
-        let updated = if self.caching {
-            let kept = headers.clone();
-            store.update_cached(&key, self.keep_old, timestamp, kept, f).map(|()| None)
+        let updated = if self.out.is_none() {
+            store.update_untold(key, timestamp, f)
         } else {
-            store.update(&key, self.keep_old, f).map(Some)
+            store.update_cached(key, self.keep_old, timestamp, headers.clone(), f)
         };
         drop(store);
-        match updated {
-            Ok(Some(update)) => {
-                let value = Change { new: update.new, old: update.old };
-                self.out.forward(ctx, Record { key, value, timestamp: update.timestamp, headers })
-            }
-            Ok(None) => Ok(()),
-            Err(error) => self.refused(ctx, timestamp, &headers, error),
-        }
+        updated.or_else(|error| self.refused(ctx, timestamp, &headers, error))
     }
 
     /// Leaves an error that is the record's fault to the processing handler. `Ok` means: drop it.
@@ -143,8 +121,8 @@ where
     Kd::Key: StoreKey,
 {
     fn flush(&mut self, ctx: &mut Context<'_>) -> Result<Flushed, TaskError> {
-        let pending = self.store.borrow_mut().take_pending();
-        for change in pending {
+        let mut pending = self.store.borrow_mut().take_pending();
+        for change in pending.drain(..) {
             // Not borrowed while the record is forwarded: a node below may use the store.
             let emission = self.store.borrow().emission(change);
             let Some(emission) = emission else { continue };
@@ -157,6 +135,7 @@ where
             };
             self.out.forward(ctx, record)?;
         }
+        self.store.borrow_mut().recycle(pending);
         Ok(Flushed::Done)
     }
 }

@@ -5,15 +5,23 @@ use oncestream_core::error::TaskError;
 use oncestream_core::task::{Context, Downstream, Node};
 
 use super::{Change, KTable};
-use crate::dsl::Data;
+use crate::dsl::{Data, StoreKey};
 use crate::stream::KStream;
 
-impl<K: Data, V: Data> KTable<K, V> {
+impl<K: StoreKey, V: Data> KTable<K, V> {
     /// The changes of the table, each with its new value; `None` where the key was deleted.
     ///
-    /// With caching on, one change per key and commit.
+    /// If the table has a store and caching is on, it is one change per key and commit.
+    ///
+    /// ```
+    /// use oncestream_operators::{KStream, StreamsBuilder};
+    /// let builder = StreamsBuilder::new();
+    /// let changes: KStream<String, Option<i64>> = builder.table::<String, i64>("stock").to_stream();
+    /// changes.filter_map_values(|left| left).to("left");
+    /// # assert!(builder.build().is_ok());
+    /// ```
     pub fn to_stream(&self) -> KStream<K, Option<V>> {
-        let name = self.dsl.name(self.next_name.as_ref(), "KTABLE-TOSTREAM-");
+        let name = self.dsl.name(self.next_name.take(), "KTABLE-TOSTREAM-");
         let node = self.dsl.graph(|g| {
             g.add_processor(&name, &[self.node], &[], move |b, id| {
                 Ok(Box::new(ToStream { out: b.downstream::<K, Option<V>>(id)? }))

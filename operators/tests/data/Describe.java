@@ -123,6 +123,38 @@ public class Describe {
         return b;
     }
 
+    /** Stores and repartition topics without names. */
+    static StreamsBuilder generated() {
+        StreamsBuilder b = new StreamsBuilder();
+        KStream<String, Long> stream = b.stream("in");
+        stream.groupByKey().count().toStream().to("counts");
+        stream.groupByKey().count(Materialized.with(Serdes.String(), Serdes.Long())).toStream().to("counts-too");
+        stream.groupByKey().reduce(Long::sum);
+        stream.groupBy((k, v) -> v.toString()).count().toStream().to("by-value");
+        stream.groupBy((k, v) -> v.toString(), Grouped.as("group")).aggregate(() -> 0L, (k, v, n) -> n + v);
+        stream.map(KeyValue::pair).repartition().to("moved");
+        stream.map(KeyValue::pair).repartition(Repartitioned.as("moved")).to("moved");
+        return b;
+    }
+
+    /** Tables with stores of a name, with stores that an operator needs, and without. */
+    static StreamsBuilder tables() {
+        StreamsBuilder b = new StreamsBuilder();
+        b.<String, Long>table("bare").filter((k, v) -> v > 0).mapValues(v -> v + 1).toStream().to("a");
+        KTable<String, Long> needed = b.table("needed");
+        needed.filter((k, v) -> v > 0).groupBy((k, v) -> KeyValue.pair(k, v)).count().toStream().to("b");
+        b.<String, Long>table("named", store("store")).mapValues(v -> v + 1).toStream().to("c");
+        KTable<String, Long> own = b.table("own", Consumed.as("own"));
+        own.groupBy((k, v) -> KeyValue.pair(k, v), Grouped.as("shared")).reduce(Long::sum, (a, v) -> a - v);
+        KStream<String, Long> stream = b.stream("in");
+        stream.toTable().toStream().to("d");
+        stream.toTable(store("last")).toStream().to("e");
+        stream.map(KeyValue::pair).toTable().toStream().to("f");
+        stream.map(KeyValue::pair).toTable(Named.as("moved-table")).groupBy((k, v) -> KeyValue.pair(k, v)).count(store("counts"));
+        stream.map(KeyValue::pair).toTable(store("moved")).toStream().to("g");
+        return b;
+    }
+
     static void print(Path dir, String name, StreamsBuilder builder) throws Exception {
         Files.writeString(dir.resolve("describe_" + name + ".txt"), builder.build().describe().toString());
     }
@@ -141,6 +173,8 @@ public class Describe {
         print(dir, "merge_split", mergeSplit());
         print(dir, "repartition", repartition());
         print(dir, "shared", shared());
+        print(dir, "generated", generated());
+        print(dir, "tables", tables());
         String nines = "9".repeat(200);
         StringBuilder golden = new StringBuilder();
         for (String[] c : new String[][] {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use oncestream_core::error::{BoxError, TaskError};
-use oncestream_core::graph::Topology;
+use oncestream_core::graph::{Graph, Topology};
 use oncestream_core::serde::HasSerde;
 use oncestream_core::state::{Backend, BackendError, CacheBudget, Keyspace, PairIter, WriteBatch};
 use oncestream_core::task::{
@@ -104,14 +104,15 @@ impl Run {
         let budget = Rc::new(CacheBudget::new(bytes));
         let config = TaskConfig::new(APPLICATION);
         let mut tasks = Vec::new();
-        for (at, sub) in topology.sub_topologies().iter().enumerate() {
-            let inputs: Vec<TopicPartition> = topology
+        let graph = Graph::of(topology);
+        for (at, sub) in graph.sub_topologies().iter().enumerate() {
+            let inputs: Vec<TopicPartition> = graph
                 .source_topics(sub)
                 .iter()
                 .map(|t| TopicPartition::new(t.resolve(APPLICATION), 0))
                 .collect();
             tasks.push(Task::new(
-                topology,
+                graph,
                 TaskId::new(at, 0),
                 &inputs,
                 &config,

@@ -1,7 +1,6 @@
 //! A topology, described without what would run it on Kafka.
 
 use oncestream::prelude::*;
-use oncestream::{Topology, TopologyError};
 
 /// Counts the words of `lines` into `counts`.
 ///
@@ -13,7 +12,7 @@ pub fn word_count() -> Result<Topology, TopologyError> {
         .stream::<Option<String>, String>("lines")
         .flat_map_values(|line| line.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>())
         .group_by(|_, word| word.clone())
-        .count(Materialized::named("counts"))
+        .count("counts")
         .to_stream()
         .to("counts");
     builder.build()

@@ -1,8 +1,8 @@
 //! What a member is assigned is checked before a task runs: a store is kept by one task of the whole
 //! group, whatever topics appear, grow, or are known to some members alone.
 
+use oncestream::Topics;
 use oncestream::prelude::*;
-use oncestream::{StreamsError, Topology};
 use oncestream_broker::{Action, Api, Broker, Fault};
 use oncestream_tests::application::*;
 use oncestream_tests::log::has_warned;
@@ -28,9 +28,9 @@ fn all(keys: &[String], count: i64) -> Vec<(&str, i64)> {
 fn counting_pattern(pattern: &str, output: &str) -> Topology {
     let builder = StreamsBuilder::new();
     builder
-        .stream_of_pattern::<String, String>(&pattern.replace('.', "[.]"), Consumed::new())
+        .stream::<String, String>(Topics::pattern(pattern.replace('.', "[.]")))
         .group_by_key()
-        .count(Materialized::named("counts"))
+        .count("counts")
         .to_stream()
         .to(output);
     builder.build().unwrap()
@@ -39,12 +39,7 @@ fn counting_pattern(pattern: &str, output: &str) -> Topology {
 /// Counts the keys of topics together.
 fn counting_all(inputs: &[&str], output: &str) -> Topology {
     let builder = StreamsBuilder::new();
-    builder
-        .stream_of_topics::<String, String>(inputs, Consumed::new())
-        .group_by_key()
-        .count(Materialized::named("counts"))
-        .to_stream()
-        .to(output);
+    builder.stream::<String, String>(inputs).group_by_key().count("counts").to_stream().to(output);
     builder.build().unwrap()
 }
 
@@ -53,7 +48,7 @@ fn instance(
     app: &Application,
     topology: Topology,
     settings: &[(&str, &str)],
-) -> (Streams, TempDir) {
+) -> (StreamsClientBuilder, TempDir) {
     let dir = new_dir();
     (streams(topology, app.config_at(servers(), dir.path()), settings), dir)
 }
@@ -75,8 +70,8 @@ async fn a_topic_with_fewer_partitions_that_appears_under_a_pattern_stops_all_wi
         let pattern = app.topic("t-(?:[a-z])-events");
         let (first, _dir) = instance(&app, counting_pattern(&pattern, &output), &settings);
         let (second, _other) = instance(&app, counting_pattern(&pattern, &output), &settings);
-        start(&first).await;
-        start(&second).await;
+        let first = start(first).await;
+        let second = start(second).await;
         let keys = keys(20);
         produce_keys(&a, &keys);
         await_counts(&output, &all(&keys, 1));
@@ -100,8 +95,8 @@ async fn a_topic_with_as_many_partitions_that_appears_under_a_pattern_is_counted
         let pattern = app.topic("t-(?:[a-z])-events");
         let (first, _dir) = instance(&app, counting_pattern(&pattern, &output), &settings);
         let (second, _other) = instance(&app, counting_pattern(&pattern, &output), &settings);
-        start(&first).await;
-        start(&second).await;
+        let first = start(first).await;
+        let second = start(second).await;
         let keys = keys(20);
         produce_keys(&a, &keys);
         let b = app.create("t-b-events", 4).await;
@@ -123,8 +118,8 @@ async fn a_topic_that_only_one_member_knows_waits_until_the_other_was_made_to_lo
     let pattern = app.topic("t-(?:[a-z])-events");
     let (slow, _dir) = instance(&app, counting_pattern(&pattern, &output), &SLOW);
     let (quick, _other) = instance(&app, counting_pattern(&pattern, &output), &QUICK);
-    start(&slow).await;
-    start(&quick).await;
+    let slow = start(slow).await;
+    let quick = start(quick).await;
     let keys = keys(20);
     produce_keys(&a, &keys);
     await_counts(&output, &all(&keys, 1));
@@ -146,7 +141,7 @@ async fn a_topic_that_goes_under_a_pattern_leaves_the_others_read() {
     let output = app.create("out", 1).await;
     let pattern = app.topic("t-(?:[a-z])-events");
     let (streams, _dir) = instance(&app, counting_pattern(&pattern, &output), &QUICK);
-    start(&streams).await;
+    let streams = start(streams).await;
     let keys = keys(20);
     produce_keys(&a, &keys);
     produce_keys(&b, &keys);
@@ -167,12 +162,12 @@ async fn while_versions_with_other_inputs_run_side_by_side_each_store_has_one_ta
     let (one, two) = (app.create("one", 4).await, app.create("two", 4).await);
     let output = app.create("out", 1).await;
     let (old, _dir) = instance(&app, counting_all(&[&one], &output), &[]);
-    start(&old).await;
+    let old = start(old).await;
     let keys = keys(40);
     produce_keys(&one, &keys);
     await_counts(&output, &all(&keys, 1));
     let (new, _other) = instance(&app, counting_all(&[&one, &two], &output), &[]);
-    new.start().await.unwrap();
+    let new = new.start().await.unwrap();
     for _ in 0..3 {
         produce_keys(&one, &keys);
         produce_keys(&two, &keys);
@@ -202,7 +197,7 @@ async fn tasks_without_a_store_run_wherever_their_inputs_are() {
     let other = builder.stream::<Option<String>, String>(&b);
     builder.stream::<Option<String>, String>(&a).merge(&other).to(&output);
     let streams = app.streams(builder.build().unwrap(), &[("num.stream.threads", "3")]);
-    start(&streams).await;
+    let streams = start(streams).await;
     let texts: Vec<String> = (0..200).map(|n| format!("{n:03}")).collect();
     produce_lines(&a, texts[..100].iter().map(String::as_str));
     produce_lines(&b, texts[100..].iter().map(String::as_str));
@@ -227,11 +222,11 @@ async fn an_assignment_waits_for_a_broker_to_tell_of_topics() {
         streams(counting_all(&["in"], "out"), config, &[("instance.id", id)])
     };
     let (one, two) = (run(&dir, "one"), run(&other, "two"));
-    start(&one).await;
+    let one = start(one).await;
     let admin = format!("{}-one-admin", app.id);
     let cut = Fault::on(Api::Metadata).client_id(admin).always().then(Action::Disconnect);
     let cut = broker.faults().add(cut);
-    two.start().await.unwrap();
+    let two = two.start().await.unwrap();
     wait_until("the warning", || has_warned(&["waiting for a broker", broker.bootstrap_servers()]));
     assert_ne!(one.state(), ClientState::Error);
     broker.faults().remove(cut);

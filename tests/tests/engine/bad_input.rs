@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use oncestream::config::ConfigError;
 use oncestream::prelude::*;
-use oncestream::{StreamsError, TaskError, Topology, TopologyError};
+use oncestream::{TaskError, Topics, TopologyError};
 use oncestream_tests::application::*;
 
 /// No commit is due before the error.
@@ -51,17 +51,10 @@ fn counting(input: &str, output: &str) -> Topology {
     builder
         .stream::<Option<String>, String>(input)
         .group_by(|_, v| v.clone())
-        .count(Materialized::named("counts"))
+        .count("counts")
         .to_stream()
         .to(output);
     builder.build().unwrap()
-}
-
-/// What starting fails with.
-async fn refused(streams: &Streams) -> StreamsError {
-    let error = streams.start().await.expect_err("it starts");
-    assert_eq!(streams.state(), ClientState::Error, "{error}");
-    error
 }
 
 // ---- Topologies ----
@@ -70,8 +63,8 @@ async fn refused(streams: &Streams) -> StreamsError {
 fn a_name_used_twice_is_told_with_its_kind() {
     let builder = StreamsBuilder::new();
     let words = builder.stream::<String, String>("in").group_by_key();
-    words.count(Materialized::named("counts"));
-    words.count(Materialized::named("counts"));
+    words.count("counts");
+    words.count("counts");
     let error = builder.build().unwrap_err();
     assert!(matches!(error, TopologyError::DuplicateName { kind: "store", .. }), "{error:?}");
     assert_tells(&error, &["store", "`counts`", "another name"]);
@@ -84,7 +77,7 @@ fn a_topic_that_is_read_twice_in_two_ways_is_told_with_the_difference() {
     builder.stream::<String, i64>("in").to("b");
     let error = builder.build().unwrap_err();
     assert!(matches!(error, TopologyError::SourcesDiffer { .. }), "{error:?}");
-    assert_tells(&error, &["`in`", "value type", "`alloc::string::String`", "`i64`", "read both"]);
+    assert_tells(&error, &["`in`", "value type", "`alloc::string::String`", "`i64`", "give both"]);
 }
 
 #[test]
@@ -106,7 +99,7 @@ fn a_topology_without_a_source_is_refused() {
 #[test]
 fn a_pattern_that_is_no_regular_expression_is_refused() {
     let builder = StreamsBuilder::new();
-    builder.stream_of_pattern::<String, String>("in-(a|b", Consumed::new()).to("out");
+    builder.stream::<String, String>(Topics::pattern("in-(a|b")).to("out");
     let error = builder.build().unwrap_err();
     assert!(matches!(error, TopologyError::InvalidPattern { .. }), "{error:?}");
     assert_tells(&error, &["`in-(a|b`", "not a regular expression", "unclosed group"]);
@@ -142,9 +135,15 @@ fn the_readmes_program_prints_an_error_as_a_sentence() {
         let all = format!("{error:?}");
         all.split("\n\nStack backtrace:").next().unwrap_or_default().to_owned()
     };
-    assert_eq!(printed(main().unwrap_err()), "`bootstrap.servers` is required");
+    assert_eq!(
+        printed(main().unwrap_err()),
+        "`bootstrap.servers` is required, because it has no default; set it"
+    );
     let error = StreamsError::from(ConfigError::Missing { key: "application.id" });
-    assert_eq!(printed(error.into()), "`application.id` is required");
+    assert_eq!(
+        printed(error.into()),
+        "`application.id` is required, because it has no default; set it"
+    );
 }
 
 #[test]
@@ -181,7 +180,7 @@ async fn a_state_directory_below_a_file_is_refused() {
     std::fs::write(&file, "").unwrap();
     let app = Application::new("unwritable");
     let config = app.config_at("127.0.0.1:9", &file.join("state"));
-    let error = refused(&streams(numbers("in", "out"), config, &[])).await;
+    let error = refused(streams(numbers("in", "out"), config, &[])).await;
     assert!(matches!(error, StreamsError::StateDir { .. }), "{error:?}");
     assert_tells(&error, &["state directory", "a-file/state", "permissions"]);
 }
@@ -206,7 +205,7 @@ async fn a_state_directory_of_another_process_is_refused() {
         !tried.unwrap().success()
     });
     let config = app.config_at("127.0.0.1:9", app.state_dir());
-    let error = refused(&streams(numbers("in", "out"), config, &[])).await;
+    let error = refused(streams(numbers("in", "out"), config, &[])).await;
     drop(other.stdin.take());
     other.wait().unwrap();
     assert!(matches!(error, StreamsError::StateDirInUse { .. }), "{error:?}");
@@ -218,13 +217,13 @@ async fn a_state_directory_is_used_by_one_application_at_a_time() {
     let app = Application::new("twice");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
     let first = app.streams(numbers(&input, &output), &[]);
-    start(&first).await;
-    let error = refused(&app.streams(numbers(&input, &output), &[])).await;
+    let first = start(first).await;
+    let error = refused(app.streams(numbers(&input, &output), &[])).await;
     assert!(matches!(error, StreamsError::StateDirInUse { .. }), "{error:?}");
     assert_tells(&error, &[app.state_dir().to_str().unwrap(), "its own state.dir"]);
     stop(&first).await;
     let next = app.streams(numbers(&input, &output), &[]);
-    start(&next).await;
+    let next = start(next).await;
     stop(&next).await;
 }
 
@@ -237,7 +236,7 @@ async fn a_broker_that_cannot_be_reached_is_told_in_time() {
     let app = Application::new("unreachable");
     let started = Instant::now();
     let config = app.config_at(servers, app.state_dir());
-    let error = refused(&streams(numbers("in", "out"), config, &[])).await;
+    let error = refused(streams(numbers("in", "out"), config, &[])).await;
     assert!(started.elapsed() < DEADLINE, "{:?}", started.elapsed());
     assert!(matches!(error, StreamsError::BrokerUnreachable { .. }), "{error:?}");
     assert_tells(&error, &["no broker", servers, "bootstrap.servers"]);
@@ -248,7 +247,7 @@ async fn a_source_topic_that_does_not_exist_is_named() {
     let app = Application::new("no-source");
     let output = app.create("out", 1).await;
     let input = app.topic("in");
-    let error = refused(&app.streams(numbers(&input, &output), &[])).await;
+    let error = refused(app.streams(numbers(&input, &output), &[])).await;
     let StreamsError::Topology(TopologyError::MissingSourceTopic { topic }) = &error else {
         panic!("{error:?}");
     };
@@ -261,7 +260,7 @@ async fn a_sink_topic_that_does_not_exist_is_named() {
     let app = Application::new("no-sink");
     let input = app.create("in", 1).await;
     let output = app.topic("out");
-    let error = refused(&app.streams(numbers(&input, &output), &[])).await;
+    let error = refused(app.streams(numbers(&input, &output), &[])).await;
     assert!(matches!(error, StreamsError::MissingSinkTopic { .. }), "{error:?}");
     assert_tells(&error, &[&output, "does not exist", "create it"]);
 }
@@ -277,10 +276,10 @@ async fn inputs_that_are_not_co_partitioned_are_named_with_their_counts() {
         .stream::<String, String>(&two)
         .merge(&other)
         .group_by_key()
-        .count(Materialized::named("counts"))
+        .count("counts")
         .to_stream()
         .to(&output);
-    let error = refused(&app.streams(builder.build().unwrap(), &[])).await;
+    let error = refused(app.streams(builder.build().unwrap(), &[])).await;
     assert!(
         matches!(error, StreamsError::Topology(TopologyError::NotCopartitioned { .. })),
         "{error:?}"
@@ -296,7 +295,7 @@ async fn an_internal_topic_with_another_number_of_partitions_is_refused() {
         let (input, output) = (app.create("in", 2).await, app.create("out", 1).await);
         let internal = format!("{}-counts-{kind}", app.id);
         create_topic(&internal, 3, &[]).await;
-        let error = refused(&app.streams(counting(&input, &output), &[])).await;
+        let error = refused(app.streams(counting(&input, &output), &[])).await;
         assert!(
             matches!(error, StreamsError::PartitionCount { expected: 2, actual: 3, .. }),
             "{error:?}"
@@ -314,7 +313,7 @@ async fn a_record_that_cannot_be_deserialised_stops_and_its_transaction_stays_un
     let good: Vec<_> = (1..=10).map(number).collect();
     produce(&input, good.iter().map(|n| (None, Some(&n[..]))).chain([(None, Some(&b"bad"[..]))]));
     let topology = numbers_written_before(10, &input, &output);
-    let error = run_to_error(&app.streams(topology, &LATE)).await;
+    let error = run_to_error(app.streams(topology, &LATE)).await;
     let StreamsError::Task {
         source: TaskError::Deserialize { topic, partition, offset, .. }, ..
     } = &error
@@ -322,7 +321,7 @@ async fn a_record_that_cannot_be_deserialised_stops_and_its_transaction_stays_un
         panic!("{error:?}");
     };
     assert_eq!((topic, *partition, *offset), (&input, 0, 10));
-    let place = format!("value of {input}-0 at offset 10");
+    let place = format!("value of the record in {input}-0 at offset 10");
     assert_tells(&error, &["task 0_0", &place, "deserialization.exception.handler=continue"]);
     assert_settled_within(&output, SETTLED);
     assert!(offsets(&output, "read_uncommitted")[0].1 > 0, "there was nothing to hide");
@@ -338,12 +337,12 @@ async fn with_the_handler_continue_a_bad_record_is_skipped_for_good() {
     produce(&input, [(None, None), (None, Some(&b"bad"[..]))]);
     let settings = [("deserialization.exception.handler", "continue")];
     let first = app.streams(numbers(&input, &output), &settings);
-    start(&first).await;
+    let first = start(first).await;
     wait_until("two numbers", || visible(&output).len() == 2);
     stop(&first).await;
     // With the default handler: what was skipped at the end is not read again.
     let second = app.streams(numbers(&input, &output), &[]);
-    start(&second).await;
+    let second = start(second).await;
     produce(&input, [(None, Some(&three[..]))]);
     wait_until("the third number", || visible(&output).len() >= 3);
     stop(&second).await;
@@ -355,7 +354,7 @@ async fn a_null_value_where_the_type_has_none_is_a_bad_record() {
     let app = Application::new("null");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
     produce(&input, [(Some("k"), None)]);
-    let error = run_to_error(&app.streams(numbers(&input, &output), &[])).await;
+    let error = run_to_error(app.streams(numbers(&input, &output), &[])).await;
     assert!(
         matches!(
             error,
@@ -363,7 +362,7 @@ async fn a_null_value_where_the_type_has_none_is_a_bad_record() {
         ),
         "{error:?}"
     );
-    let place = format!("value of {input}-0 at offset 0");
+    let place = format!("value of the record in {input}-0 at offset 0");
     assert_tells(&error, &[&place, "null", "Option<i64>"]);
     assert_eq!(visible(&output), []);
 }
@@ -383,7 +382,7 @@ async fn a_record_too_large_to_produce_stops_and_names_the_topic() {
             .map_values(move |v| if v == "large" { "x".repeat(bytes) } else { v })
             .to(&output);
         let streams = app.streams(builder.build().unwrap(), &LATE);
-        let error = run_to_error(&streams).await;
+        let error = run_to_error(streams).await;
         let StreamsError::Produce { topic, .. } = &error else { panic!("{who}: {error:?}") };
         assert_eq!(*topic, output);
         assert_tells(&error, &[&output, "max.message.bytes", "producer.message.max.bytes"]);
@@ -401,8 +400,8 @@ async fn a_topic_chosen_by_a_record_that_does_not_exist_stops_and_is_named() {
     let chosen = missing.clone();
     builder
         .stream::<Option<String>, String>(&input)
-        .to_chosen(move |_, _| chosen.clone(), Produced::new());
-    let error = run_to_error(&app.streams(builder.build().unwrap(), &[])).await;
+        .to(Produced::chosen(move |_, _| chosen.clone()));
+    let error = run_to_error(app.streams(builder.build().unwrap(), &[])).await;
     let StreamsError::Produce { topic, .. } = &error else { panic!("{error:?}") };
     assert_eq!(*topic, missing);
 }
@@ -414,7 +413,7 @@ async fn a_panic_in_a_users_function_aborts_and_is_told() {
     let records: Vec<_> = [1, 2, 3, -1].map(number).into();
     produce(&input, records.iter().map(|n| (None, Some(&n[..]))));
     let topology = numbers_written_before(3, &input, &output);
-    let error = run_to_error(&app.streams(topology, &LATE)).await;
+    let error = run_to_error(app.streams(topology, &LATE)).await;
     assert!(matches!(error, StreamsError::Panicked { worker: 0, .. }), "{error:?}");
     assert_tells(&error, &["panicked", "-1 is not welcome here", "aborted"]);
     assert_settled_within(&output, SETTLED);

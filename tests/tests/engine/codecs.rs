@@ -23,7 +23,7 @@ async fn every_codec_is_read_with_the_features_that_are_on_by_default() {
         // What the application writes is compressed alike.
         let settings = [("producer.compression.type", codec)];
         let streams = app.streams(builder.build().unwrap(), &settings);
-        start(&streams).await;
+        let streams = start(streams).await;
         wait_until("all of them", || {
             assert_ne!(streams.state(), ClientState::Error, "{codec}");
             visible(&output).len() >= 20

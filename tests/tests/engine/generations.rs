@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use oncestream::Topology;
 use oncestream::prelude::*;
+use oncestream::{Topics, Topology};
 use oncestream_broker::{Action, Api, Broker, Fault, FaultId, GroupState};
 use oncestream_tests::application::*;
 use oncestream_tests::log::has_warned;
@@ -38,7 +38,7 @@ impl Counting {
         // All has run before, so that nothing but the records is new.
         counting.feed();
         let (streams, _dir) = counting.instance("before", "100");
-        start(&streams).await;
+        let streams = start(streams).await;
         wait_until("the first counts", || counting.counts() == counts(&[1]));
         stop(&streams).await;
         counting.feed();
@@ -56,17 +56,17 @@ impl Counting {
     fn topology() -> Topology {
         let builder = StreamsBuilder::new();
         builder
-            .stream_of_pattern::<String, String>("t-.", Consumed::new())
+            .stream::<String, String>(Topics::pattern("t-."))
             .group_by_key()
-            .count(Materialized::named("counts"))
+            .count("counts")
             .to_stream()
             .to("out");
         // Topics that join no task with those.
-        builder.stream_of_pattern::<Option<String>, String>("s-.", Consumed::new()).to("out");
+        builder.stream::<Option<String>, String>(Topics::pattern("s-.")).to("out");
         builder.build().unwrap()
     }
 
-    fn instance(&self, id: &str, commit_interval_ms: &str) -> (Streams, TempDir) {
+    fn instance(&self, id: &str, commit_interval_ms: &str) -> (StreamsClientBuilder, TempDir) {
         let settings = [
             ("instance.id", id),
             ("commit.interval.ms", commit_interval_ms),
@@ -84,21 +84,21 @@ impl Counting {
     }
 
     /// Starts an instance whose worker does not answer its assignment before the fault has let its
-    /// question pass: it asks which topic its changelog is. Tells the fault and the generation.
+    /// question pass: it asks which topic its changelog is. Gives it with the fault and the generation.
     async fn start_without_answer(
         &self,
-        streams: &Streams,
+        streams: StreamsClientBuilder,
         id: &str,
         action: Action,
-    ) -> (FaultId, i32) {
+    ) -> (Streams, FaultId, i32) {
         let unanswered = Fault::on(Api::Metadata)
             .client_id(format!("{}-{id}-admin", self.app.id))
             .topic(format!("{}-counts-changelog", self.app.id))
             .then(action);
         let unanswered = self.broker.faults().add(unanswered);
-        streams.start().await.unwrap();
+        let streams = streams.start().await.unwrap();
         self.met("the worker to ask", unanswered);
-        (unanswered, self.generation())
+        (streams, unanswered, self.generation())
     }
 
     /// Waits until a request has met a fault.
@@ -165,8 +165,8 @@ async fn what_is_open_is_not_committed_after_an_assignment_that_comes_without_a_
     let counting = Counting::new("unrevoked").await;
     // Its transaction is open until the next assignment.
     let (streams, _dir) = counting.instance("one", "30000");
-    let (unanswered, generation) =
-        counting.start_without_answer(&streams, "one", Action::DelayAnswerUntilRemoved).await;
+    let (streams, unanswered, generation) =
+        counting.start_without_answer(streams, "one", Action::DelayAnswerUntilRemoved).await;
     // While the first assignment waits for its answer, the member joins again. Until the coordinator
     // learns of it, it is of the first generation.
     let joins = Fault::on(Api::JoinGroup).client_id(counting.consumer("one"));
@@ -191,14 +191,14 @@ async fn a_generation_that_gave_a_partition_to_another_member_commits_nothing_of
     let (one, _dir) = counting.instance("one", "5000");
     let (two, _other) = counting.instance("two", "100");
     let late = Action::DelayAnswer(UNANSWERED);
-    let (_, first) = counting.start_without_answer(&one, "one", late).await;
+    let (one, _, first) = counting.start_without_answer(one, "one", late).await;
     // The second assignment waits behind the first one.
     counting.delete("s-a").await;
     wait_until("the second generation", || counting.is_past(first, 1));
     let second = counting.generation();
     // The third gives half of the partitions to another member. The first member is in it, and
     // learns late what it has.
-    two.start().await.unwrap();
+    let two = two.start().await.unwrap();
     let joins = |of: String| {
         let requests = counting.broker.requests();
         requests.iter().filter(|r| r.api == Api::JoinGroup && r.client_id == of).count()

@@ -5,9 +5,9 @@ use std::num::ParseIntError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use oncestream::handlers::Outgoing;
 use oncestream::handlers::{ErrorHandlerContext, HandlerResponse};
 use oncestream::prelude::*;
-use oncestream::{Outgoing, StreamsError, Topology, UncaughtErrorResponse};
 use oncestream_tests::application::*;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Headers as _;
@@ -77,7 +77,7 @@ async fn a_dead_letter_has_the_source_bytes_and_says_where_they_came_from() {
         parsing(&input, &output),
         &[(DESERIALIZATION, "continue"), (PROCESSING, "continue"), (DEAD, &dead)],
     );
-    start(&streams).await;
+    let streams = start(streams).await;
     wait_until("two numbers", || visible_texts(&output) == ["1", "2"]);
     stop(&streams).await;
     let letters = [(Some("k".to_owned()), Some(bad.to_vec())), (None, Some(b"x".to_vec()))];
@@ -109,14 +109,12 @@ async fn a_crash_between_dead_letter_and_commit_leaves_no_dead_letter_and_later_
         let streams = app.streams(topology, &settings);
         let seen_at_the_crash = Arc::new(AtomicUsize::new(usize::MAX));
         let (seen, watched) = (seen_at_the_crash.clone(), dead.clone());
-        streams
-            .set_uncaught_error_handler(move |error| {
-                assert_tells(error, &["between dead letter and commit"]);
-                seen.store(visible(&watched).len(), Ordering::Relaxed);
-                UncaughtErrorResponse::ReplaceWorker
-            })
-            .unwrap();
-        start(&streams).await;
+        let streams = streams.uncaught_error_handler(move |error| {
+            assert_tells(error, &["between dead letter and commit"]);
+            seen.store(visible(&watched).len(), Ordering::Relaxed);
+            UncaughtErrorResponse::ReplaceWorker
+        });
+        let streams = start(streams).await;
         wait_until("three numbers", || {
             let seen = visible_texts(&output);
             seen.len() >= 3 && seen.ends_with(&["7".to_owned()])
@@ -141,7 +139,7 @@ async fn a_failing_handlers_dead_letter_is_visible_at_least_once_alone() {
         let dead = app.create("dead", 1).await;
         produce_lines(&input, ["bad"]);
         let settings: Vec<_> = settings.iter().copied().chain([(DEAD, &*dead)]).collect();
-        let error = run_to_error(&app.streams(parsing(&input, &output), &settings)).await;
+        let error = run_to_error(app.streams(parsing(&input, &output), &settings)).await;
         assert_tells(&error, &["task 0_0", "KSTREAM-MAPVALUES", "invalid digit"]);
         assert_eq!(visible_texts(&dead), vec!["bad"; letters]);
     }
@@ -187,7 +185,7 @@ async fn a_record_too_large_to_produce_is_dropped_alone_and_exactly_once() {
         produce_lines(&input, lines.iter().map(String::as_str));
         let settings = [(PRODUCTION, "continue"), (DEAD, &*dead)];
         let streams = app.streams(sized(&input, &output), &settings);
-        start(&streams).await;
+        let streams = start(streams).await;
         wait_until("the small ones", || visible(&output).len() >= 47);
         stop(&streams).await;
         let small: Vec<String> = lines.iter().filter(|l| l.len() == 2).cloned().collect();
@@ -205,10 +203,10 @@ async fn a_closure_decides_about_a_record_for_a_topic_that_does_not_exist() {
     produce_lines(&input, ["a", "lost", "b"]);
     let builder = StreamsBuilder::new();
     let (good, bad) = (output.clone(), missing.clone());
-    builder.stream::<Option<String>, String>(&input).to_chosen(
-        move |r, _| if r.value == "lost" { bad.clone() } else { good.clone() },
-        Produced::new(),
-    );
+    let choose = move |r: &Record<Option<String>, String>, _: Option<&_>| {
+        if r.value == "lost" { bad.clone() } else { good.clone() }
+    };
+    builder.stream::<Option<String>, String>(&input).to(Produced::chosen(choose));
     let to = dead.clone();
     let handler = move |ctx: &ErrorHandlerContext<'_>,
                         record: &Outgoing<'_>,
@@ -218,7 +216,7 @@ async fn a_closure_decides_about_a_record_for_a_topic_that_does_not_exist() {
     };
     let config = app.config().production_exception_handler(handler);
     let streams = streams(builder.build().unwrap(), config, &[]);
-    start(&streams).await;
+    let streams = start(streams).await;
     wait_until("two letters", || visible_texts(&output) == ["a", "b"]);
     stop(&streams).await;
     assert_eq!(visible_texts(&dead), ["lost"]);
@@ -236,11 +234,8 @@ async fn a_worker_is_replaced_until_the_handler_stops_the_client() {
         0 | 1 => UncaughtErrorResponse::ReplaceWorker,
         _ => UncaughtErrorResponse::ShutdownClient,
     };
-    streams.set_uncaught_error_handler(handler).unwrap();
-    let error = run_to_error(&streams).await;
+    let error = run_to_error(streams.uncaught_error_handler(handler)).await;
     assert!(matches!(error, StreamsError::Task { .. }), "{error:?}");
     assert_eq!(asked.load(Ordering::Relaxed), 3);
     assert_eq!(visible(&output), []);
-    let late = streams.set_uncaught_error_handler(|_| UncaughtErrorResponse::ReplaceWorker);
-    assert_tells(&late.expect_err("it was taken"), &["ERROR", "before the start"]);
 }

@@ -36,7 +36,7 @@ async fn processed(max_task_idle_ms: &str) -> Vec<i64> {
         ("consumer.max.partition.fetch.bytes", "1"),
     ];
     let streams = app.streams(builder.build().unwrap(), &settings);
-    start(&streams).await;
+    let streams = start(streams).await;
     let all = 2 * RECORDS as usize;
     wait_until("all records", || visible(&output).len() >= all);
     stop(&streams).await;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use oncestream::StreamsError;
 use oncestream::prelude::*;
 use oncestream_broker::{Action, Api, Broker, Fault};
 use oncestream_testkit::KafkaCluster;
@@ -54,7 +53,7 @@ async fn counts_a_line(app: &Application, input: &str, output: &str) {
 
 async fn counts_a_line_in(store: &str, app: &Application, input: &str, output: &str) {
     let streams = app.streams(word_count_in(store, input, output), &[]);
-    start(&streams).await;
+    let streams = start(streams).await;
     produce_lines(input, ["a b a"]);
     await_counts(output, &[("a", 2), ("b", 1)]);
     stop(&streams).await;
@@ -159,7 +158,7 @@ async fn the_age_of_a_checkpoint_is_judged_by_what_the_changelog_itself_keeps() 
         counts_a_line_in(store, &app, &input, &output).await;
         produce(&changelog, [(Some("b"), None)]);
         let streams = app.streams(word_count_in(store, &input, &output), &[]);
-        start(&streams).await;
+        let streams = start(streams).await;
         let of_store = format!("store={store} ");
         let reason = "older than the changelog's";
         let told = lines(&["restored from the beginning", &of_store, reason]).len();
@@ -185,7 +184,7 @@ async fn the_topic_keys_say_what_new_internal_topics_get_and_a_store_wins() {
         .to(&output);
     let keys = [("topic.segment.ms", "800000"), ("topic.max.message.bytes", "2000000")];
     let streams = app.streams(builder.build().unwrap(), &keys);
-    start(&streams).await;
+    let streams = start(streams).await;
     stop(&streams).await;
     let (changelog, repartition) =
         (settings(&changelog(&app)).await, settings(&repartition(&app)).await);
@@ -217,9 +216,9 @@ async fn settings_that_internal_topics_cannot_work_with_are_refused_by_their_key
         assert_eq!(partition_count(&on(&app)), 0, "it was made all the same");
     }
     let (app, input, _) = application("unfit-store").await;
-    let table = Materialized::<String, String>::named("counts");
+    let store = Materialized::named("counts").topic_setting("cleanup.policy", "delete");
     let builder = StreamsBuilder::new();
-    builder.table(&input, table.topic_setting("cleanup.policy", "delete"));
+    builder.table::<String, String>(&input).materialized(store);
     let error = app.streams(builder.build().unwrap(), &[]).start().await.unwrap_err();
     assert_tells(&error, &[&changelog(&app), "cleanup.policy=delete", "topic_setting"]);
 }
@@ -229,10 +228,9 @@ async fn settings_that_internal_topics_cannot_work_with_are_refused_by_their_key
 async fn a_policy_that_fits_all_internal_topics_is_taken() {
     let (app, input, output) = application("fits").await;
     let builder = StreamsBuilder::new();
-    let counts = Materialized::named("counts");
-    builder.stream::<String, String>(&input).group_by_key().count(counts).to_stream().to(&output);
+    builder.stream::<String, String>(&input).group_by_key().count("counts").to_stream().to(&output);
     let streams = app.streams(builder.build().unwrap(), &[("topic.cleanup.policy", "compact")]);
-    start(&streams).await;
+    let streams = start(streams).await;
     stop(&streams).await;
     assert_eq!(settings(&changelog(&app)).await["cleanup.policy"], "compact");
 }
@@ -274,7 +272,7 @@ async fn without_the_right_to_see_settings_an_application_runs_and_tells_it_once
         let told = lines(&["WARN", "DescribeConfigs", &changelog(&app)]).len();
         let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
         let streams = streams(word_count("in", "out"), config, &[]);
-        start(&streams).await;
+        let streams = start(streams).await;
         stop(&streams).await;
         let now = lines(&["WARN", "DescribeConfigs", &changelog(&app)]);
         assert_eq!(now.len(), told + 1, "{now:?}");
@@ -307,7 +305,7 @@ async fn an_internal_topic_that_is_deleted_does_not_come_back_by_itself() {
     let changelog = changelog(&app);
     let config = app.config_at(servers, app.state_dir());
     let running = streams(word_count("in", "out"), config, &[("transaction.timeout.ms", "3000")]);
-    start(&running).await;
+    let running = start(running).await;
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
     admin.delete_topics(&[&changelog], &AdminOptions::new()).await.unwrap();
@@ -319,7 +317,7 @@ async fn an_internal_topic_that_is_deleted_does_not_come_back_by_itself() {
     // The next start makes it as it should be.
     let config = app.config_at(servers, app.state_dir());
     let again = streams(word_count("in", "out"), config, &[]);
-    start(&again).await;
+    let again = start(again).await;
     stop(&again).await;
     assert_eq!(settings_at(servers, &changelog).await["cleanup.policy"], "compact");
 }
@@ -341,7 +339,7 @@ async fn on_a_cluster_of_append_times_internal_topics_keep_the_times_of_events()
     });
     admin.create_topics(&new, &AdminOptions::new()).await.unwrap();
     let streams = streams(word_count("in", "out"), app.config_at(servers, app.state_dir()), &[]);
-    start(&streams).await;
+    let streams = start(streams).await;
     stop(&streams).await;
     assert_eq!(settings_at(servers, "in").await["message.timestamp.type"], "LogAppendTime");
     for (topic, policy) in [(changelog(&app), "compact"), (repartition(&app), "delete")] {

@@ -8,8 +8,7 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 use oncestream::prelude::*;
-use oncestream::processor::{Processor, ProcessorContext, StoreHandle};
-use oncestream::{BoxError, PunctuationType, ScheduleId, StreamsError, TimestampMs, Topology};
+use oncestream::{TimestampMs, Topics};
 use oncestream_tests::application::*;
 use oncestream_tests::metrics::told;
 
@@ -47,45 +46,24 @@ fn a_handle_can_be_shared_between_threads() {
 }
 
 #[tokio::test]
-async fn a_shutdown_before_the_start_is_final() {
+async fn a_start_that_fails_is_told_to_the_listener_and_in_the_error() {
+    use ClientState as S;
     let app = Application::new("never");
-    let topology = pass("in", "out", &counter());
-    let config = app.config_at("127.0.0.1:9", app.state_dir());
-    let streams = streams(topology, config, &[]);
-    assert_eq!(streams.state(), ClientState::Created);
-    stop(&streams).await;
+    let changes: Arc<Mutex<Vec<(S, S)>>> = Arc::default();
+    let seen = changes.clone();
+    let streams = app.streams(pass(&app.topic("gone"), "out", &counter()), &[]);
+    let streams = streams.on_state_change(move |from, to| seen.lock().unwrap().push((from, to)));
     let error = streams.start().await.unwrap_err();
-    assert!(
-        matches!(error, StreamsError::InvalidState { state: ClientState::NotRunning, .. }),
-        "{error:?}"
-    );
-    assert_tells(&error, &["NOT_RUNNING", "make a new one"]);
-}
-
-/// Passes records on. Begins when it may, and until then the application is not running.
-struct Held<F>(F);
-
-type Line = Record<Option<String>, String>;
-
-impl<F> Processor<Option<String>, String, Option<String>, String> for Held<F>
-where
-    F: Fn() -> bool + Send + 'static,
-{
-    fn init(
-        &mut self,
-        _ctx: &mut ProcessorContext<'_, Option<String>, String>,
-    ) -> Result<(), BoxError> {
-        wait_until("the state before", &self.0);
-        Ok(())
-    }
-
-    fn process(
-        &mut self,
-        ctx: &mut ProcessorContext<'_, Option<String>, String>,
-        record: Line,
-    ) -> Result<(), BoxError> {
-        Ok(ctx.forward(record)?)
-    }
+    let StreamsError::Topology(TopologyError::MissingSourceTopic { topic }) = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(topic, app.topic("gone"));
+    let wanted = [
+        (S::Created, S::Rebalancing),
+        (S::Rebalancing, S::PendingError),
+        (S::PendingError, S::Error),
+    ];
+    assert_eq!(*changes.lock().unwrap(), wanted);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,42 +71,21 @@ async fn states_follow_each_other_from_created_to_not_running() {
     use ClientState as S;
     let app = Application::new("states");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
-    let seen: Arc<Mutex<Vec<ClientState>>> = Arc::default();
-    let has_seen = |state| {
-        let seen = seen.clone();
-        move || seen.lock().unwrap().last() == Some(&state)
-    };
-    // A receiver sees the latest state alone: each one is held until it was seen.
-    let (builder, ending, calls) = (StreamsBuilder::new(), has_seen(S::PendingShutdown), counter());
-    let (called, joining) = (calls.clone(), has_seen(S::Rebalancing));
-    builder
-        .stream::<Option<String>, String>(&input)
-        .process(move || Held(joining.clone()), &[])
-        .peek(move |_, _| {
-            count(&called);
-            wait_until("the shutdown", &ending);
-        })
-        .to(&output);
-    let streams = app.streams(builder.build().unwrap(), &[]);
-    let (mut changes, watched) = (streams.state_changes(), seen.clone());
-    watched.lock().unwrap().push(*changes.borrow_and_update());
-    let watching = tokio::spawn(async move {
-        while !watched.lock().unwrap().last().unwrap().is_final() {
-            changes.changed().await.unwrap();
-            watched.lock().unwrap().push(*changes.borrow_and_update());
-        }
-    });
-    start(&streams).await;
-    wait_until("the watcher", has_seen(S::Running));
-    let error = streams.start().await.unwrap_err();
-    assert_tells(&error, &["RUNNING", "started once"]);
-    assert_eq!(streams.state(), S::Running, "a refused start leaves the state alone");
+    let changes: Arc<Mutex<Vec<(S, S)>>> = Arc::default();
+    let (seen, calls) = (changes.clone(), counter());
+    let streams = app.streams(pass(&input, &output, &calls), &[]);
+    let streams = streams.on_state_change(move |from, to| seen.lock().unwrap().push((from, to)));
+    let streams = start(streams).await;
     produce_lines(&input, ["a"]);
     wait_until("the record", || calls.load(Ordering::SeqCst) == 1);
     stop(&streams).await;
-    watching.await.unwrap();
-    let wanted = [S::Created, S::Rebalancing, S::Running, S::PendingShutdown, S::NotRunning];
-    assert_eq!(*seen.lock().unwrap(), wanted);
+    let wanted = [
+        (S::Created, S::Rebalancing),
+        (S::Rebalancing, S::Running),
+        (S::Running, S::PendingShutdown),
+        (S::PendingShutdown, S::NotRunning),
+    ];
+    assert_eq!(*changes.lock().unwrap(), wanted);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +94,7 @@ async fn a_worker_without_partitions_does_not_keep_the_application_from_running(
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
     let topology = pass(&input, &output, &counter());
     let streams = app.streams(topology, &[("num.stream.threads", "3")]);
-    start(&streams).await;
+    let streams = start(streams).await;
     stop(&streams).await;
 }
 
@@ -153,7 +110,7 @@ async fn a_shutdown_commits_what_was_processed_and_the_next_run_repeats_none_of_
     // The shutdown alone can commit: the interval is far away.
     let late = [("commit.interval.ms", "30000"), ("transaction.timeout.ms", "40000")];
     let first = app.streams(pass(&input, &output, &calls), &late);
-    start(&first).await;
+    let first = start(first).await;
     wait_until("all to be processed", || calls.load(Ordering::SeqCst) == texts.len());
     assert_eq!(visible(&output), [], "committed before the shutdown");
     stop(&first).await;
@@ -162,7 +119,7 @@ async fn a_shutdown_commits_what_was_processed_and_the_next_run_repeats_none_of_
 
     produce_lines(&input, lines(&more));
     let second = app.streams(pass(&input, &output, &calls), &late);
-    start(&second).await;
+    let second = start(second).await;
     wait_until("the rest", || calls.load(Ordering::SeqCst) >= texts.len() + more.len());
     stop(&second).await;
     assert_eq!(calls.load(Ordering::SeqCst), texts.len() + more.len(), "processed twice");
@@ -177,7 +134,7 @@ async fn at_least_once_loses_nothing_over_a_restart() {
     let settings = [("processing.guarantee", "at_least_once"), ("commit.interval.ms", "100")];
     for round in 1..=2 {
         let streams = app.streams(word_count(&input, &output), &settings);
-        start(&streams).await;
+        let streams = start(streams).await;
         produce_lines(&input, ["a b a", "c a"]);
         // Nothing failed, so nothing was repeated.
         await_counts(&output, &[("a", 3 * round), ("b", round), ("c", round)]);
@@ -196,7 +153,7 @@ async fn at_least_once_repeats_a_record_whose_delivery_timed_out() {
     builder
         .stream::<Option<String>, String>(&input)
         .peek(move |_, _| count(&counted))
-        .to_chosen(move |_, _| chosen.clone(), Produced::new());
+        .to(Produced::chosen(move |_, _| chosen.clone()));
     produce_lines(&input, ["a"]);
     let settings = [
         ("processing.guarantee", "at_least_once"),
@@ -204,7 +161,7 @@ async fn at_least_once_repeats_a_record_whose_delivery_timed_out() {
         ("producer.message.timeout.ms", "1000"),
     ];
     let streams = app.streams(builder.build().unwrap(), &settings);
-    start(&streams).await;
+    let streams = start(streams).await;
     wait_until("a second try", || calls.load(Ordering::SeqCst) >= 2);
     create_topic(&later, 1, &[]).await;
     wait_until("the record", || visible_texts(&later) == ["a"]);
@@ -223,8 +180,8 @@ async fn a_static_member_restarts_without_a_rebalance_of_the_others() {
         &[("group.instance.id", "other")],
     );
     let first = one();
-    start(&first).await;
-    start(&other).await;
+    let first = start(first).await;
+    let other = start(other).await;
     await_state(&first, ClientState::Running).await;
     produce_lines(&input, ["a b c d e f", "a b c d e f"]);
     let all = |n| ["a", "b", "c", "d", "e", "f"].map(|word| (word, n));
@@ -235,7 +192,7 @@ async fn a_static_member_restarts_without_a_rebalance_of_the_others() {
     stop(&first).await;
     produce_lines(&input, ["a b c d e f"]);
     let again = one();
-    start(&again).await;
+    let again = start(again).await;
     produce_lines(&input, ["a b c d e f"]);
     await_counts(&output, &all(4));
     assert!(!changes.has_changed().unwrap(), "the other was rebalanced: {}", other.state());
@@ -259,7 +216,7 @@ async fn workers_share_the_tasks_and_counts_stay_exact_while_these_move() {
                 workers.lock().unwrap().insert(std::thread::current().id());
             })
             .group_by(|_, word| word.clone())
-            .count(Materialized::named("counts"))
+            .count("counts")
             .to_stream()
             .to(&output);
         builder.build().unwrap()
@@ -267,7 +224,7 @@ async fn workers_share_the_tasks_and_counts_stay_exact_while_these_move() {
     let feed = || produce_lines(&input, (0..800).map(|n| WORDS[n % WORDS.len()]));
     let two = [("num.stream.threads", "2")];
     let first = app.streams(topology(&workers), &two);
-    start(&first).await;
+    let first = start(first).await;
     feed();
     wait_until("two workers at work", || workers.lock().unwrap().len() == 2);
 
@@ -275,7 +232,7 @@ async fn workers_share_the_tasks_and_counts_stay_exact_while_these_move() {
     let config = app.config_at(servers(), other_dir.path());
     let second = streams(topology(&others), config, &two);
     feed();
-    start(&second).await;
+    let second = start(second).await;
     feed();
     wait_until("the second instance at work", || !others.lock().unwrap().is_empty());
     feed();
@@ -292,13 +249,13 @@ async fn a_pattern_takes_in_a_topic_that_is_created_later() {
     let (early, output) = (app.create("in-1", 1).await, app.create("out", 1).await);
     let builder = StreamsBuilder::new();
     let pattern = app.topic(r"in-(?:\d+)").replace('.', "[.]");
-    builder.stream_of_pattern::<Option<String>, String>(&pattern, Consumed::new()).to(&output);
+    builder.stream::<Option<String>, String>(Topics::pattern(&pattern)).to(&output);
     let settings = [
         ("consumer.topic.metadata.refresh.interval.ms", "200"),
         ("consumer.metadata.max.age.ms", "1000"),
     ];
     let streams = app.streams(builder.build().unwrap(), &settings);
-    start(&streams).await;
+    let streams = start(streams).await;
     produce_lines(&early, ["early"]);
     wait_until("the first topic", || visible_texts(&output) == ["early"]);
     let (late, wrong) = (app.create("in-22", 2).await, app.create("in-x", 1).await);
@@ -318,7 +275,7 @@ async fn repartition_topics_are_purged_up_to_what_is_committed() {
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
     let settings = [("repartition.purge.interval.ms", "200")];
     let streams = app.streams(word_count(&input, &output), &settings);
-    start(&streams).await;
+    let streams = start(streams).await;
     produce_lines(&input, ["a a a"]);
     await_counts(&output, &[("a", 3)]);
     let repartition = format!("{}-counts-repartition", app.id);
@@ -326,7 +283,7 @@ async fn repartition_topics_are_purged_up_to_what_is_committed() {
     // Without it the state directory would stay locked by a purge still under way.
     stop(&streams).await;
     let again = app.streams(word_count(&input, &output), &settings);
-    start(&again).await;
+    let again = start(again).await;
     produce_lines(&input, ["a"]);
     await_counts(&output, &[("a", 4)]);
     stop(&again).await;
@@ -340,7 +297,7 @@ async fn every_backend_counts_on_after_a_restart() {
         for round in 1..=2 {
             let topology = word_count(&input, &output);
             let streams = app.streams(topology, &[("state.backend", backend)]);
-            start(&streams).await;
+            let streams = start(streams).await;
             produce_lines(&input, ["x y", "x"]);
             await_counts(&output, &[("x", 2 * round), ("y", round)]);
             stop(&streams).await;
@@ -355,13 +312,13 @@ async fn a_store_whose_changelog_was_deleted_is_rebuilt_from_what_is_there() {
     let app = Application::new("stale");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
     let first = app.streams(word_count(&input, &output), &[]);
-    start(&first).await;
+    let first = start(first).await;
     produce_lines(&input, ["a a a"]);
     await_counts(&output, &[("a", 3)]);
     stop(&first).await;
     delete_topic(&format!("{}-counts-changelog", app.id)).await;
     let second = app.streams(word_count(&input, &output), &[]);
-    start(&second).await;
+    let second = start(second).await;
     produce_lines(&input, ["b"]);
     await_counts(&output, &[("a", 3), ("b", 1)]);
     produce_lines(&input, ["a"]);
@@ -372,37 +329,41 @@ async fn a_store_whose_changelog_was_deleted_is_rebuilt_from_what_is_there() {
 // ---- Processors ----
 
 /// Keeps the last value of each key, and tells all of them each time the wall clock says so.
-#[derive(Default)]
 struct Latest {
-    store: Option<StoreHandle<String, String>>,
+    store: StoreHandle<String, String>,
 }
 
-impl Processor<String, String, String, String> for Latest {
-    fn init(&mut self, ctx: &mut ProcessorContext<'_, String, String>) -> Result<(), BoxError> {
-        self.store = Some(ctx.store("latest")?);
-        ctx.schedule(Duration::from_millis(100), PunctuationType::WallClockTime);
+impl Processor for Latest {
+    type KeyIn = String;
+    type ValueIn = String;
+    type KeyOut = String;
+    type ValueOut = String;
+
+    fn init(&mut self, ctx: &mut ProcessorContext<'_, Self>) -> Result<(), BoxError> {
+        let interval = Duration::from_millis(100);
+        ctx.schedule(interval, PunctuationType::WallClockTime, Self::tell_all);
         Ok(())
     }
 
     fn process(
         &mut self,
-        _ctx: &mut ProcessorContext<'_, String, String>,
+        _ctx: &mut ProcessorContext<'_, Self>,
         record: Record<String, String>,
     ) -> Result<(), BoxError> {
-        let store = self.store.as_ref().ok_or("init comes first")?;
-        Ok(store.put(record.key, record.value)?)
+        Ok(self.store.put(record.key, record.value)?)
     }
+}
 
-    fn punctuate(
+impl Latest {
+    fn tell_all(
         &mut self,
-        ctx: &mut ProcessorContext<'_, String, String>,
-        _schedule: ScheduleId,
+        ctx: &mut ProcessorContext<'_, Self>,
         timestamp: TimestampMs,
     ) -> Result<(), BoxError> {
-        let store = self.store.as_ref().ok_or("init comes first")?;
-        for (key, value) in store.all()? {
+        for entry in self.store.all() {
+            let (key, value) = entry?;
             ctx.forward(Record::new(key.clone(), value, timestamp))?;
-            store.delete(&key)?;
+            self.store.delete(&key)?;
         }
         Ok(())
     }
@@ -413,10 +374,10 @@ async fn the_wall_clock_punctuates_without_any_further_record() {
     let app = Application::new("punctuation");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
     let builder = StreamsBuilder::new();
-    builder.add_state_store(Materialized::<String, String>::named("latest"));
-    builder.stream::<String, String>(&input).process(Latest::default, &["latest"]).to(&output);
+    let latest = builder.add_state_store("latest");
+    builder.stream::<String, String>(&input).process(&latest, |store| Latest { store }).to(&output);
     let streams = app.streams(builder.build().unwrap(), &[]);
-    start(&streams).await;
+    let streams = start(streams).await;
     for value in ["one", "two"] {
         produce(&input, [(Some("k"), Some(value.as_bytes()))]);
         let told = (Some("k".to_owned()), Some(value.as_bytes().to_vec()));
@@ -448,7 +409,7 @@ async fn every_documented_metric_is_told_and_no_other() {
     let settings = [("state.backend", "memory"), ("consumer.statistics.interval.ms", "100")];
     for round in 1..=2 {
         let streams = app.streams(word_count(&input, &output), &settings);
-        start(&streams).await;
+        let streams = start(streams).await;
         produce_lines(&input, ["a b a"]);
         await_counts(&output, &[("a", 2 * round), ("b", round)]);
         wait_until("the lag", || told().iter().any(|m| m.name == "oncestream_records_lag"));

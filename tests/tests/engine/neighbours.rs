@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use oncestream::StreamsError;
 use oncestream::prelude::*;
 use oncestream_broker::{Api, Broker};
 use oncestream_tests::application::*;
@@ -32,8 +31,8 @@ async fn one_of_them_goes(app: &Application, more: &[(&str, &str)], dirs: [&Path
     let (input, output) = (app.create("in", 4).await, app.create("out", 1).await);
     let [one, two] = dirs
         .map(|dir| streams(counting(&input, &output), app.config_at(servers(), dir), &settings));
-    start(&one).await;
-    two.start().await.unwrap();
+    let one = start(one).await;
+    let two = two.start().await.unwrap();
     let keys: Vec<String> = (0..20).map(|n| format!("key{n:02}")).collect();
     let mut rounds = 0;
     wait_until("one of them to go", || {
@@ -86,7 +85,7 @@ async fn of_two_instances_on_copies_of_one_state_directory_one_goes_and_says_why
     let app = Application::new("cloned");
     let (input, output) = (app.create("early-in", 4).await, app.create("early-out", 1).await);
     let first = app.streams(counting(&input, &output), &SOON);
-    start(&first).await;
+    let first = start(first).await;
     stop(&first).await;
     let clone = new_dir();
     copy(app.state_dir(), clone.path());
@@ -116,13 +115,13 @@ async fn instances_with_ids_of_their_own_and_a_former_self_are_no_twins() {
         looks
     };
     let (one, two) = (run(dir.path()), run(other.path()));
-    start(&one).await;
-    start(&two).await;
+    let one = start(one).await;
+    let two = start(two).await;
     wait_until("both to look", || looks().len() == 2);
     stop(&one).await;
     let before = looks();
     let again = run(dir.path());
-    start(&again).await;
+    let again = start(again).await;
     wait_until("both to look again", || {
         let now = looks();
         before.iter().all(|(client, count)| now[client] > *count)
@@ -153,7 +152,7 @@ async fn a_member_that_is_no_worker_is_named() {
         }
     });
     let streams = app.streams(counting(&input, &output), &SOON);
-    start(&streams).await;
+    let streams = start(streams).await;
     wait_until("the warning", || {
         has_warned(&["is no worker of this application", &app.id, "somebody-elses-console"])
     });
@@ -177,7 +176,7 @@ async fn an_offset_that_somebody_else_committed_is_told_and_ones_own_is_not() {
     other.commit(&list, CommitMode::Sync).unwrap();
     let told = || has_warned(&["was not written by this application", &format!("{input}-0")]);
     let first = app.streams(counting(&input, &output), &[]);
-    start(&first).await;
+    let first = start(first).await;
     assert!(told());
     await_counts(&output, &[("b", 1)]);
     stop(&first).await;
@@ -185,7 +184,7 @@ async fn an_offset_that_somebody_else_committed_is_told_and_ones_own_is_not() {
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
     for _ in 0..2 {
         let streams = app.streams(counting(&input, &output), &[]);
-        start(&streams).await;
+        let streams = start(streams).await;
         stop(&streams).await;
     }
     assert!(!has_warned(&["was not written by this application", &format!("{input}-0")]));

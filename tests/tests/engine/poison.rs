@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use oncestream::prelude::*;
-use oncestream::processor::{Processor, ProcessorContext};
 use oncestream::serde::{SerdeError, fn_serde};
-use oncestream::{BoxError, PunctuationType, ScheduleId, StreamsError, Topology};
 use oncestream_tests::application::*;
 use oncestream_tests::raw::{Batch, produce_bytes};
 use rdkafka::ClientConfig;
@@ -106,7 +104,7 @@ fn headers(topic: &str) -> Vec<Vec<(String, Option<String>)>> {
 
 fn passing(inputs: &[&str], output: &str) -> Topology {
     let builder = StreamsBuilder::new();
-    builder.stream_of_topics::<Option<String>, String>(inputs, Consumed::new()).to(output);
+    builder.stream::<Option<String>, String>(inputs).to(output);
     builder.build().unwrap()
 }
 
@@ -132,7 +130,7 @@ async fn a_header_name_that_is_no_text_stops_with_topic_partition_and_offset() {
             produce_text(&input, "k", "good");
             let inputs = [input.as_str(), other.as_str()];
             let inputs = if several { &inputs[..] } else { &inputs[..1] };
-            let error = run_to_error(&app.streams(passing(inputs, &output), &LATE)).await;
+            let error = run_to_error(app.streams(passing(inputs, &output), &LATE)).await;
             assert_tells(&error, &["task 0_0", "header", &format!("{input}-0 at offset 1")]);
             assert_tells(&error, &[name.told(), "deserialization.exception.handler=continue"]);
             assert_eq!(visible(&output), [], "{name:?}");
@@ -157,7 +155,7 @@ async fn a_record_with_a_header_name_that_is_no_text_is_a_dead_letter_with_all_t
             let handled = [(DESERIALIZATION, "continue"), (DEAD, dead.as_str())];
             let settings: Vec<_> = handled.into_iter().chain(settings).collect();
             let streams = app.streams(passing(inputs, &output), &settings);
-            start(&streams).await;
+            let streams = start(streams).await;
             let good = [seen("k", "first"), seen("k", "last")];
             wait_until("the good records", || visible(&output) == good);
             wait_until("the dead letter", || visible(&dead) == [seen("bad", "value")]);
@@ -186,7 +184,7 @@ async fn names_that_clients_take_pass_as_they_are() {
     produce_with_headers(&input, "k", "v", names);
     produce_text(&input, "k", "without");
     let streams = app.streams(passing(&[&input], &output), &[]);
-    start(&streams).await;
+    let streams = start(streams).await;
     wait_until("the records", || visible(&output).len() == 2);
     stop(&streams).await;
     let text = |v: &[u8]| String::from_utf8_lossy(v).into_owned();
@@ -204,7 +202,7 @@ async fn a_record_with_thousands_of_headers_passes_in_time() {
         produce_with_headers(&input, "k", "v", names.iter().map(|name| (name.as_str(), value)));
         let streams = app.streams(passing(&[&input], &output), &[]);
         let begun = Instant::now();
-        start(&streams).await;
+        let streams = start(streams).await;
         wait_until("the record", || visible(&output).len() == 1);
         assert!(begun.elapsed() < DEADLINE, "{:?}", begun.elapsed());
         stop(&streams).await;
@@ -223,7 +221,7 @@ async fn headers_that_the_client_cannot_read_are_not_lost_unseen() {
     produce_text(&input, "k", "good");
     let settings = [(DESERIALIZATION, "continue"), (DEAD, dead.as_str())];
     let streams = app.streams(passing(&[&input], &output), &settings);
-    start(&streams).await;
+    let streams = start(streams).await;
     wait_until("the good record", || visible(&output).contains(&seen("k", "good")));
     stop(&streams).await;
     assert_eq!(visible(&output), [seen("k", "good")]);
@@ -236,7 +234,7 @@ async fn a_changelog_record_with_such_a_header_is_restored() {
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
     let changelog = format!("{}-counts-changelog", app.id);
     let first = app.streams(counting(&input, &output), &[]);
-    start(&first).await;
+    let first = start(first).await;
     produce_keys(&input, ["a"]);
     await_counts(&output, &[("a", 1)]);
     stop(&first).await;
@@ -246,7 +244,7 @@ async fn a_changelog_record_with_such_a_header_is_restored() {
         name.produce(&changelog, "a", ten);
     }
     let second = app.streams(counting(&input, &output), &[]);
-    start(&second).await;
+    let second = start(second).await;
     produce_keys(&input, ["a"]);
     await_counts(&output, &[("a", 11)]);
     stop(&second).await;
@@ -283,18 +281,18 @@ fn panicking(at: Panics, inputs: &[&str], output: &str) -> Topology {
         ))
     };
     let key = <Option<String> as HasSerde>::serde();
-    let consumed = Consumed::with(key.clone(), serde(at == Panics::Serde, false))
+    let consumed = Consumed::with(inputs, key.clone(), serde(at == Panics::Serde, false))
         .timestamp_extractor(move |r, _| {
             check(at == Panics::Extractor, &r.value);
             r.timestamp
         });
     builder
-        .stream_of_topics(inputs, consumed)
+        .stream(consumed)
         .map_values(move |v: String| {
             check(matches!(at, Panics::Mapper | Panics::Queued), &v);
             v
         })
-        .to_with(output, Produced::with(key, serde(false, at == Panics::Sink)));
+        .to(Produced::with(output, key, serde(false, at == Panics::Sink)));
     builder.build().unwrap()
 }
 
@@ -310,7 +308,7 @@ async fn a_panic_is_told_with_the_record_in_hand() {
         produce_text(&other, "k", "good");
         let inputs = [input.as_str(), other.as_str()];
         let inputs = if at == Queued { &inputs[..] } else { &inputs[..1] };
-        let error = run_to_error(&app.streams(panicking(at, inputs, &output), &LATE)).await;
+        let error = run_to_error(app.streams(panicking(at, inputs, &output), &LATE)).await;
         assert!(matches!(error, StreamsError::Panicked { worker: 0, .. }), "{at:?}: {error:?}");
         let place = format!("{input}-0 at offset 1");
         assert_tells(&error, &["panicked", "task 0_0", &place, "no bad here", "aborted"]);
@@ -321,37 +319,42 @@ async fn a_panic_is_told_with_the_record_in_hand() {
 /// Panics in the call that it is told to.
 struct Panicking(&'static str);
 
-impl Processor<Option<String>, String, Option<String>, String> for Panicking {
-    fn init(
-        &mut self,
-        ctx: &mut ProcessorContext<'_, Option<String>, String>,
-    ) -> Result<(), BoxError> {
-        ctx.schedule(Duration::from_millis(10), PunctuationType::WallClockTime);
-        ctx.schedule(Duration::from_millis(10), PunctuationType::StreamTime);
+impl Processor for Panicking {
+    type KeyIn = Option<String>;
+    type ValueIn = String;
+    type KeyOut = Option<String>;
+    type ValueOut = String;
+
+    fn init(&mut self, ctx: &mut ProcessorContext<'_, Self>) -> Result<(), BoxError> {
+        let interval = Duration::from_millis(10);
+        ctx.schedule(interval, PunctuationType::WallClockTime, Self::punctuate);
+        ctx.schedule(interval, PunctuationType::StreamTime, Self::punctuate);
         assert_ne!(self.0, "init", "told to");
         Ok(())
     }
 
     fn process(
         &mut self,
-        ctx: &mut ProcessorContext<'_, Option<String>, String>,
+        ctx: &mut ProcessorContext<'_, Self>,
         record: Record<Option<String>, String>,
     ) -> Result<(), BoxError> {
         Ok(ctx.forward(record)?)
     }
 
+    fn close(&mut self) {
+        assert_ne!(self.0, "close", "told to");
+    }
+}
+
+impl Panicking {
+    #[allow(clippy::unnecessary_wraps, reason = "what a schedule calls may fail")]
     fn punctuate(
         &mut self,
-        _ctx: &mut ProcessorContext<'_, Option<String>, String>,
-        _schedule: ScheduleId,
+        _ctx: &mut ProcessorContext<'_, Self>,
         _timestamp: i64,
     ) -> Result<(), BoxError> {
         assert_ne!(self.0, "punctuate", "told to");
         Ok(())
-    }
-
-    fn close(&mut self) {
-        assert_ne!(self.0, "close", "told to");
     }
 }
 
@@ -364,15 +367,15 @@ async fn a_panic_without_a_record_is_told_with_the_task_and_what_it_did() {
         let builder = StreamsBuilder::new();
         builder
             .stream::<Option<String>, String>(&input)
-            .process(move || Panicking(call), &[])
+            .process((), move |()| Panicking(call))
             .to(&output);
         let streams = app.streams(builder.build().unwrap(), &[]);
         let error = if call == "close" {
-            start(&streams).await;
+            let streams = start(streams).await;
             wait_until("the record", || visible(&output).len() == 1);
             streams.shutdown().await.unwrap_err()
         } else {
-            run_to_error(&streams).await
+            run_to_error(streams).await
         };
         assert!(matches!(error, StreamsError::Panicked { worker: 0, .. }), "{call}: {error:?}");
         assert_tells(&error, &["panicked", "task 0_0", told, "told to"]);
@@ -388,11 +391,11 @@ async fn a_panic_while_a_cache_is_flushed_is_told_with_the_task() {
     builder
         .stream::<String, String>(&input)
         .group_by_key()
-        .count(Materialized::named("counts"))
+        .count("counts")
         .to_stream()
         .map_values(|_| -> String { panic!("told to") })
         .to(&output);
-    let error = run_to_error(&app.streams(builder.build().unwrap(), &[])).await;
+    let error = run_to_error(app.streams(builder.build().unwrap(), &[])).await;
     assert_tells(&error, &["panicked", "task 0_0", "flushed", "told to", "aborted"]);
     assert_eq!(visible(&output), []);
 }

@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use oncestream::prelude::*;
-use oncestream::{StreamsError, Topology};
 use oncestream_tests::application::*;
 use oncestream_tests::log::has_warned;
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -105,12 +104,12 @@ async fn from_latest_on_what_comes_after_the_start_is_read_whoever_reads_it() {
         produce_lines(&input, ["old"; 4]);
         let settings = [("auto.offset.reset", "latest"), ("processing.guarantee", guarantee)];
         let first = app.streams(through(&input, &output), &settings);
-        start(&first).await;
+        let first = start(first).await;
         assert_eq!(committed(&app.id, &input), [Some(2), Some(2)], "{guarantee}");
         stop(&first).await;
         produce_lines(&input, ["a", "b"]);
         let second = app.streams(through(&input, &output), &settings);
-        start(&second).await;
+        let second = start(second).await;
         wait_until("the records", || visible_texts(&output) == ["a", "b"]);
         stop(&second).await;
     }
@@ -126,7 +125,7 @@ async fn from_latest_on_a_transaction_that_was_open_at_the_start_is_read_when_it
         send(&upstream, &input, None, text.as_bytes());
     }
     let streams = app.streams(through(&input, &output), &[("auto.offset.reset", "latest")]);
-    start(&streams).await;
+    let streams = start(streams).await;
     upstream.commit_transaction(DEADLINE).unwrap();
     wait_until("the records", || visible_texts(&output) == ["1", "2", "3", "4", "5"]);
     stop(&streams).await;
@@ -137,7 +136,7 @@ async fn first_positions_of_all_inputs_are_committed_also_of_repartition_topics(
     let app = Application::new("first");
     let (input, output) = (app.create("in", 3).await, app.create("out", 1).await);
     let streams = app.streams(word_count(&input, &output), &[]);
-    start(&streams).await;
+    let streams = start(streams).await;
     assert_eq!(committed(&app.id, &input), [Some(0); 3]);
     assert_eq!(committed(&app.id, &format!("{}-counts-repartition", app.id)), [Some(0); 3]);
     stop(&streams).await;
@@ -155,11 +154,11 @@ async fn records_deleted_before_they_were_read_are_passed_over_unless_there_is_n
         delete_records(&input, 3).await;
         let streams = app.streams(through(&input, &output), &[("auto.offset.reset", reset)]);
         if reset == "none" {
-            let error = run_to_error(&streams).await;
+            let error = run_to_error(streams).await;
             assert_tells(&error, &[&format!("{input}-0"), "offset 1", "auto.offset.reset=none"]);
             continue;
         }
-        start(&streams).await;
+        let streams = start(streams).await;
         assert!(has_warned(&[&format!("{input}-0"), "deleted before they were read"]), "{reset}");
         wait_until("what is left", || visible_texts(&output) == ["3"]);
         stop(&streams).await;
@@ -176,14 +175,14 @@ async fn a_log_that_ends_before_the_committed_offset_goes_on_at_its_end() {
         commit(&app.id, &input, 4);
         let streams = app.streams(through(&input, &output), &[("auto.offset.reset", reset)]);
         if reset == "none" {
-            let error = run_to_error(&streams).await;
+            let error = run_to_error(streams).await;
             assert!(
                 matches!(error, StreamsError::CommittedOffsetOutOfRange { offset: 4, .. }),
                 "{error:?}"
             );
             continue;
         }
-        start(&streams).await;
+        let streams = start(streams).await;
         assert!(has_warned(&[&format!("{input}-0"), "lies past the end"]), "{reset}");
         produce_lines(&input, ["new"]);
         wait_until("the new record", || visible_texts(&output) == ["new"]);
@@ -201,7 +200,7 @@ async fn without_the_offsets_of_its_group_old_state_is_not_counted_into() {
         produce_keys(&input, ["a", "a", "b"]);
         let settings = [("processing.guarantee", guarantee), ("commit.interval.ms", "100")];
         let first = app.streams(counting(&input, &output), &settings);
-        start(&first).await;
+        let first = start(first).await;
         await_counts(&output, &[("a", 2), ("b", 1)]);
         stop(&first).await;
         delete_group(&app.id, &input).await;
@@ -214,7 +213,7 @@ async fn without_the_offsets_of_its_group_old_state_is_not_counted_into() {
             app.streams(counting(&input, &output), &settings),
             streams(counting(&input, &output), config, &settings),
         ] {
-            let error = run_to_error(&refused).await;
+            let error = run_to_error(refused).await;
             assert!(matches!(error, StreamsError::CommittedOffsetsLost { .. }), "{error:?}");
             assert_tells(&error, &["task 0_0", &changelog, "commit the offsets", "begin anew"]);
             assert_eq!(visible_counts(&output)["a"], 2, "counted again");
@@ -223,7 +222,7 @@ async fn without_the_offsets_of_its_group_old_state_is_not_counted_into() {
         // The way out that keeps the state.
         commit(&app.id, &input, 3);
         let on = app.streams(counting(&input, &output), &settings);
-        start(&on).await;
+        let on = start(on).await;
         produce_keys(&input, ["a"]);
         await_counts(&output, &[("a", 3), ("b", 1)]);
         stop(&on).await;
@@ -232,7 +231,7 @@ async fn without_the_offsets_of_its_group_old_state_is_not_counted_into() {
         delete_group(&app.id, &input).await;
         delete_topic(&changelog).await;
         let anew = app.streams(counting(&input, &output), &settings);
-        start(&anew).await;
+        let anew = start(anew).await;
         produce_keys(&input, ["b"]);
         await_counts(&output, &[("a", 3), ("b", 2)]);
         stop(&anew).await;
@@ -248,12 +247,12 @@ async fn a_start_after_a_refusal_is_refused_as_well() {
     // Three of four changelog partitions stay empty.
     produce_keys(&input, ["a", "a"]);
     let first = app.streams(counting(&input, &output), &[]);
-    start(&first).await;
+    let first = start(first).await;
     await_counts(&output, &[("a", 2)]);
     stop(&first).await;
     delete_group(&app.id, &input).await;
     for _ in 0..3 {
-        let error = run_to_error(&app.streams(counting(&input, &output), &[])).await;
+        let error = run_to_error(app.streams(counting(&input, &output), &[])).await;
         assert!(matches!(error, StreamsError::CommittedOffsetsLost { .. }), "{error:?}");
     }
     assert_eq!(visible_counts(&output)["a"], 2, "counted again");
@@ -271,7 +270,7 @@ async fn a_changelog_with_nothing_but_aborted_records_does_not_keep_an_applicati
     crashed.abort_transaction(DEADLINE).unwrap();
     produce_keys(&input, ["a"]);
     let streams = app.streams(counting(&input, &output), &[]);
-    start(&streams).await;
+    let streams = start(streams).await;
     await_counts(&output, &[("a", 1)]);
     stop(&streams).await;
 }
@@ -282,7 +281,7 @@ async fn an_input_that_is_added_has_no_offsets_yet_and_is_no_reason_to_refuse() 
     let (one, two) = (app.create("one", 2).await, app.create("two", 2).await);
     let output = app.create("out", 1).await;
     let first = app.streams(counting(&one, &output), &[]);
-    start(&first).await;
+    let first = start(first).await;
     produce_keys(&one, ["a", "b", "c"]);
     await_counts(&output, &[("a", 1), ("b", 1), ("c", 1)]);
     stop(&first).await;
@@ -293,11 +292,11 @@ async fn an_input_that_is_added_has_no_offsets_yet_and_is_no_reason_to_refuse() 
         .stream::<String, String>(&one)
         .merge(&other)
         .group_by_key()
-        .count(Materialized::named("counts"))
+        .count("counts")
         .to_stream()
         .to(&output);
     let second = app.streams(builder.build().unwrap(), &[]);
-    start(&second).await;
+    let second = start(second).await;
     await_counts(&output, &[("a", 2), ("b", 2), ("c", 1)]);
     stop(&second).await;
 }

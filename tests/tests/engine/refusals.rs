@@ -4,7 +4,6 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use oncestream::prelude::*;
-use oncestream::{StreamsError, Topology};
 use oncestream_broker::{Action, Api, Broker, Fault, RequestRecord};
 use oncestream_tests::application::*;
 
@@ -18,8 +17,8 @@ fn now_ms() -> i64 {
 }
 
 /// Values are event times.
-fn timed() -> Consumed<Option<String>, String> {
-    Consumed::new()
+fn timed(topic: &str) -> Consumed<Option<String>, String> {
+    Consumed::new(topic)
         .timestamp_extractor(|r: &Record<Option<String>, String>, _| r.value.parse().unwrap())
 }
 
@@ -33,14 +32,11 @@ enum Target {
 
 fn topology(target: Target, input: &str, output: &str) -> Topology {
     let builder = StreamsBuilder::new();
-    let stream = builder.stream_with(input, timed());
+    let stream = builder.stream(timed(input));
     match target {
         Target::Sink => stream.to(output),
         Target::Repartition => {
-            stream
-                .select_key(|_, v| v.clone())
-                .repartition(Repartitioned::named("again"))
-                .to(output);
+            stream.select_key(|_, v| v.clone()).repartition("again").to(output);
         }
         // The sink comes after the store: what is refused first is the changelog's.
         Target::Changelog => {
@@ -70,7 +66,7 @@ async fn a_time_that_the_broker_refuses_stops_and_is_named() {
             produce_lines(&input, lines.iter().map(String::as_str));
             let settings = [("processing.guarantee", guarantee), SOON_COMMITTED];
             let error =
-                run_to_error(&app.streams(topology(target, &input, &output), &settings)).await;
+                run_to_error(app.streams(topology(target, &input, &output), &settings)).await;
             let topic = match target {
                 Target::Repartition => format!("{}-again-repartition-0", app.id),
                 _ => format!("{output}-0"),
@@ -97,7 +93,7 @@ async fn a_time_that_the_broker_refuses_is_dropped_alone() {
                 (DEAD, &*dead),
             ];
             let streams = app.streams(topology(target, &input, &output), &settings);
-            start(&streams).await;
+            let streams = start(streams).await;
             lines.retain(|line| *line != wrong);
             let distinct = |topic: &str| {
                 let mut texts = visible_texts(topic);
@@ -136,7 +132,7 @@ async fn a_refused_changelog_record_stops_and_names_the_store_whatever_the_handl
             let settings =
                 [("processing.guarantee", guarantee), SOON_COMMITTED, (PRODUCTION, handler)];
             let streams = app.streams(topology(Target::Changelog, &input, &output), &settings);
-            let error = run_to_error(&streams).await;
+            let error = run_to_error(streams).await;
             let changelog = format!("{}-latest-changelog-0", app.id);
             assert_tells(&error, &[&changelog, "store latest", &wrong, "message.timestamp"]);
         }
@@ -154,7 +150,7 @@ async fn times_that_the_broker_takes_pass() {
         let lines: Vec<String> = (0..99).map(|n| (now_ms() + 60_000 + n).to_string()).collect();
         produce_lines(&input, lines.iter().map(String::as_str));
         let streams = app.streams(topology(target, &input, &output), &[]);
-        start(&streams).await;
+        let streams = start(streams).await;
         wait_until("all of them", || visible(&output).len() >= lines.len());
         stop(&streams).await;
         assert_eq!(visible(&output).len(), lines.len());
@@ -211,7 +207,7 @@ async fn a_permanent_answer_to_produce_ends_in_an_error_that_names_the_topic() {
             let app = Application::new("permanent");
             let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
             let settings = [("processing.guarantee", guarantee), SOON_COMMITTED];
-            let error = run_to_error(&streams(pass_through(), config, &settings)).await;
+            let error = run_to_error(streams(pass_through(), config, &settings)).await;
             assert_tells(&error, &["out-0", name]);
             let is_size = [10, 18].contains(&code);
             assert_eq!(error.to_string().contains("max.message.bytes"), is_size, "{error}");
@@ -228,7 +224,7 @@ async fn the_same_failure_without_progress_ends_in_an_error_that_names_it() {
         let app = Application::new("same");
         let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
         let streams = streams(pass_through(), config, &[]);
-        start(&streams).await;
+        let streams = start(streams).await;
         broker.faults().add(Fault::on(api).always().then(Action::Error(INVALID_TXN_STATE)));
         feed(&broker, 3);
         let error = error_of_running(&streams).await;
@@ -264,7 +260,7 @@ async fn replicas_that_lag_for_long_are_waited_for() {
         ("commit.interval.ms", "50"),
     ];
     let streams = streams(pass_through(), config, &settings);
-    start(&streams).await;
+    let streams = start(streams).await;
     let lag = Fault::on(Api::Produce).always().then(Action::Error(NOT_ENOUGH_REPLICAS));
     let lag = broker.faults().add(lag);
     broker.forget_requests();
@@ -303,7 +299,7 @@ async fn a_topic_that_one_broker_does_not_know_for_a_moment_loses_no_record() {
                 ("producer.topic.metadata.propagation.max.ms", "10"),
             ];
             let streams = streams(pass_through(), config, &settings);
-            start(&streams).await;
+            let streams = start(streams).await;
             feed(&broker, 10);
             wait_until("the first ones", || sizes(&broker, "out").len() >= 10);
             // The producer alone is told so.
@@ -339,7 +335,7 @@ async fn records_that_wait_in_the_client_while_topics_look_unknown_are_not_refus
                 ("producer.topic.metadata.propagation.max.ms", "10"),
             ];
             let streams = streams(large_topology(), config, &settings);
-            start(&streams).await;
+            let streams = start(streams).await;
             let feed =
                 |n: u8| broker.append("in", 0, [(Some("k".into()), Some(vec![n]), 1)]).unwrap();
             feed(0);
@@ -370,11 +366,7 @@ fn large_topology() -> Topology {
     let builder = StreamsBuilder::new();
     let stream = builder.stream::<String, Vec<u8>>("in");
     stream.to("out");
-    stream
-        .group_by_key()
-        .reduce(|_, new| new, Materialized::named("latest"))
-        .to_stream()
-        .to("latest");
+    stream.group_by_key().reduce(|_, new| new, "latest").to_stream().to("latest");
     builder.build().unwrap()
 }
 
@@ -392,7 +384,7 @@ async fn a_record_as_large_as_the_brokers_default_passes_sinks_and_changelogs() 
         let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
         let settings = [("processing.guarantee", guarantee), SOON_COMMITTED];
         let streams = streams(large_topology(), config, &settings);
-        streams.start().await.unwrap();
+        let streams = streams.start().await.unwrap();
         let end = || streams.state() == ClientState::Error || sizes(&broker, "latest").len() >= 2;
         wait_until("both", end);
         stop(&streams).await;
@@ -418,7 +410,7 @@ async fn what_is_larger_than_the_broker_takes_is_still_refused_alone() {
         let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
         let streams = streams(builder.build().unwrap(), config, &[(PRODUCTION, "continue")]);
         feed(&broker, 3);
-        start(&streams).await;
+        let streams = start(streams).await;
         wait_until("the small ones", || sizes(&broker, "out").len() >= 2);
         stop(&streams).await;
         assert_eq!(sizes(&broker, "out"), [3, 3], "{size}");

@@ -113,7 +113,7 @@ async fn run_until_counts_in(
     counts: &[i64],
 ) {
     let streams = streams(topology, app.config_at(servers(), state_dir), &UNCACHED);
-    start(&streams).await;
+    let streams = start(streams).await;
     wait_until("the counts", || counts_of(output, word).len() >= counts.len());
     stop(&streams).await;
     assert_eq!(counts_of(output, word), counts, "{word}");
@@ -203,7 +203,7 @@ async fn read_again(name: &str, to: To) -> (Vec<i64>, Vec<Notice>) {
         keys.map(|key| key.parse().unwrap()).collect()
     };
     let first = app.streams(counting(&input, &output), &UNCACHED);
-    start(&first).await;
+    let first = start(first).await;
     wait_until("the first counts", || read(&output).len() == 5);
     stop(&first).await;
 
@@ -214,7 +214,7 @@ async fn read_again(name: &str, to: To) -> (Vec<i64>, Vec<Notice>) {
 
     send_at(&input, &[6000]);
     let second = app.streams(counting(&input, &output), &UNCACHED);
-    start(&second).await;
+    let second = start(second).await;
     wait_until("the last count", || read(&output).contains(&6000));
     stop(&second).await;
     // Counted anew, whatever was counted before.
@@ -266,7 +266,7 @@ async fn while_an_instance_runs_nothing_is_reset_and_its_members_are_named() {
     let other = new_dir();
     let config = app.config_at(servers(), other.path());
     let running = streams(word_count(&input, &output), config, &UNCACHED);
-    start(&running).await;
+    let running = start(running).await;
     for error in [whole.plan().await.unwrap_err(), early.execute().await.unwrap_err()] {
         let ResetError::MembersAlive { group, members } = &error else { panic!("{error}") };
         assert_eq!((group, members.len()), (&app.id, 1));
@@ -447,7 +447,7 @@ async fn a_reset_that_was_interrupted_keeps_instances_from_starting_until_it_is_
         interrupted_after(step, &app, &input).await;
 
         let instance = app.streams(word_count(&input, &output), &UNCACHED);
-        let error = run_to_error(&instance).await;
+        let error = run_to_error(instance).await;
         assert!(matches!(error, StreamsError::ResetUnfinished { .. }), "{error}");
         assert_tells(&error, &["oncestream reset"]);
 

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use oncestream::Topology;
 use oncestream::prelude::*;
 use oncestream_broker::Broker;
 use oncestream_core::state::{Backend as _, CHECKPOINTS, Checkpoint, Incarnation, WriteBatch};
@@ -16,12 +15,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 fn counting_in(store: &str, input: &str, output: &str) -> Topology {
     let builder = StreamsBuilder::new();
-    builder
-        .stream::<String, String>(input)
-        .group_by_key()
-        .count(Materialized::named(store))
-        .to_stream()
-        .to(output);
+    builder.stream::<String, String>(input).group_by_key().count(store).to_stream().to(output);
     builder.build().unwrap()
 }
 
@@ -56,7 +50,7 @@ async fn a_store_of_a_changelog_that_was_made_again_is_rebuilt_however_long_the_
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
     let changelog = format!("{}-counts-changelog", app.id);
     let first = app.streams(counting(&input, &output), &[]);
-    start(&first).await;
+    let first = start(first).await;
     produce_keys(&input, ["old", "old", "kept"]);
     await_counts(&output, &[("old", 2), ("kept", 1)]);
     stop(&first).await;
@@ -67,7 +61,7 @@ async fn a_store_of_a_changelog_that_was_made_again_is_rebuilt_however_long_the_
     let elsewhere = new_dir();
     let config = app.config_at(servers(), elsewhere.path());
     let second = streams(counting(&input, &output), config, &[]);
-    start(&second).await;
+    let second = start(second).await;
     for n in 0.. {
         produce_keys(&input, ["new"]);
         await_counts(&output, &[("old", 2), ("kept", 1), ("new", n + 1)]);
@@ -78,7 +72,7 @@ async fn a_store_of_a_changelog_that_was_made_again_is_rebuilt_however_long_the_
     stop(&second).await;
 
     let back = app.streams(counting(&input, &output), &[]);
-    start(&back).await;
+    let back = start(back).await;
     produce_keys(&input, ["old", "kept"]);
     wait_until("the counts", || {
         let counts = visible_counts(&output);
@@ -115,7 +109,7 @@ async fn a_store_of_another_cluster_is_rebuilt() {
             let dir = if last { app.state_dir() } else { elsewhere.path() };
             let config = app.config_at(broker.bootstrap_servers(), dir);
             let streams = streams(counting("in", "out"), config, &[]);
-            start(&streams).await;
+            let streams = start(streams).await;
             broker.append("in", 0, [(Some(key), Some("v"), 1)]).unwrap();
             wait_until("the count", || data_records(&broker, "out") > round);
             stop(&streams).await;
@@ -143,7 +137,7 @@ async fn a_store_of_version_0_1_is_kept_and_says_from_then_on_which_changelog_it
     let app = Application::new("adopted");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
     let first = app.streams(counting_in("adopted", &input, &output), &[]);
-    start(&first).await;
+    let first = start(first).await;
     produce_keys(&input, ["a", "b", "a"]);
     await_counts(&output, &[("a", 2), ("b", 1)]);
     stop(&first).await;
@@ -158,7 +152,7 @@ async fn a_store_of_version_0_1_is_kept_and_says_from_then_on_which_changelog_it
         assert_eq!(old, [Incarnation::default()]);
         let before = restored("adopted");
         let again = app.streams(counting_in("adopted", &input, &output), &[]);
-        start(&again).await;
+        let again = start(again).await;
         stop(&again).await;
         assert_eq!(restored("adopted"), before, "rebuilt without need");
         assert_eq!(sources(checkpoints(app.state_dir(), &app.id, None)), written);
@@ -182,7 +176,7 @@ async fn a_restore_that_waits_for_an_open_transaction_says_so_and_goes_on_after_
     other.send(BaseRecord::to(&changelog).key("a").payload("x").partition(0)).unwrap();
     other.flush(DEADLINE).unwrap();
     let streams = app.streams(counting(&input, &output), &[]);
-    streams.start().await.unwrap();
+    let streams = streams.start().await.unwrap();
     wait_until("the warning", || {
         has_warned(&["waits for a transaction", "task=0_0", &format!("{changelog}-0")])
     });

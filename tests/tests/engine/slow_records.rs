@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use oncestream::prelude::*;
-use oncestream::{StreamsError, Topology};
 use oncestream_broker::{Action, Api, Broker, Fault};
 use oncestream_tests::application::*;
 
@@ -67,7 +66,7 @@ async fn a_slow_record_behind_a_quick_one_is_tried_alone() {
     let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
     let streams = streams(slow(false, &calls), config, &SETTINGS);
     feed(&broker, &["quick", "slow", "after"]);
-    streams.start().await.unwrap();
+    let streams = streams.start().await.unwrap();
     let all = ["quick", "slow", "after"];
     wait_until("all three", || visible(&broker, "out").len() >= 3);
     stop(&streams).await;
@@ -83,7 +82,7 @@ async fn a_record_that_alone_outlives_the_transaction_is_told_with_the_timeout()
     let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
     let streams = streams(slow(true, &calls), config, &SETTINGS);
     feed(&broker, &["quick", "slow", "after"]);
-    let error = run_to_error(&streams).await;
+    let error = run_to_error(streams).await;
     assert!(matches!(error, StreamsError::TooSlow { .. }), "{error:?}");
     assert_tells(&error, &["in-0 at offset 1", "transaction.timeout.ms", "2000"]);
     assert_eq!(visible(&broker, "out"), ["quick"]);
@@ -99,7 +98,7 @@ async fn a_transaction_that_a_broker_lets_time_out_is_no_slow_record() {
     let calls = Arc::default();
     let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
     let streams = streams(slow(true, &calls), config, &SETTINGS);
-    start(&streams).await;
+    let streams = start(streams).await;
     let held = Fault::on(Api::TxnOffsetCommit).times(4);
     let held = broker.faults().add(held.then(Action::DelayAnswer(Duration::from_secs(3))));
     feed(&broker, &["one"]);
@@ -139,7 +138,7 @@ async fn a_static_member_that_was_not_polled_in_time_joins_again() {
             ("commit.interval.ms", "100"),
         ];
         let streams = streams(counted(), config, &settings);
-        start(&streams).await;
+        let streams = start(streams).await;
         feed(&broker, &["a", "slow", "b"]);
         let mut expected = vec!["a", "b", "slow"];
         wait_until("all three", || {
@@ -170,11 +169,11 @@ async fn a_second_member_with_the_same_instance_id_ends_the_first_with_an_error(
         streams(counted(), config, &settings)
     };
     let (first, other) = (run(app.state_dir()), new_dir());
-    start(&first).await;
+    let first = start(first).await;
     feed(&broker, &["a"]);
     wait_until("the first record", || visible(&broker, "out") == ["a"]);
     let second = run(other.path());
-    start(&second).await;
+    let second = start(second).await;
     feed(&broker, &["b"]);
     await_state(&first, ClientState::Error).await;
     let error = first.shutdown().await.unwrap_err();
@@ -196,7 +195,7 @@ async fn a_shutdown_whose_last_commit_fails_says_so() {
         let calls = Arc::default();
         let config = app.config_at(broker.bootstrap_servers(), app.state_dir());
         let streams = streams(slow(false, &calls), config, &settings);
-        start(&streams).await;
+        let streams = start(streams).await;
         feed(&broker, &["a"]);
         wait_until("the record", || broker.records("out", 0).len() == 1);
         if fails {

@@ -1,8 +1,8 @@
 //! What an application reads: patterns whose topics come later, and names and patterns that must
 //! not meet.
 
+use oncestream::Topics;
 use oncestream::prelude::*;
-use oncestream::{StreamsError, Topology};
 use oncestream_tests::application::*;
 
 /// Topics that come are noticed soon.
@@ -23,16 +23,16 @@ fn pattern(app: &Application, rest: &str) -> String {
 /// Counts the records of each key, in the store `counts`, straight or through a repartition topic.
 fn counting(pattern: &str, output: &str, repartitioned: bool) -> Topology {
     let builder = StreamsBuilder::new();
-    let stream = builder.stream_of_pattern::<String, String>(pattern, Consumed::new());
+    let stream = builder.stream::<String, String>(Topics::pattern(pattern));
     let grouped =
         if repartitioned { stream.group_by(|key, _| key.clone()) } else { stream.group_by_key() };
-    grouped.count(Materialized::named("counts")).to_stream().to(output);
+    grouped.count("counts").to_stream().to(output);
     builder.build().unwrap()
 }
 
 fn passing(pattern: &str, output: &str) -> Topology {
     let builder = StreamsBuilder::new();
-    builder.stream_of_pattern::<Option<String>, String>(pattern, Consumed::new()).to(output);
+    builder.stream::<Option<String>, String>(Topics::pattern(pattern)).to(output);
     builder.build().unwrap()
 }
 
@@ -47,12 +47,6 @@ fn each(n: i64) -> [(&'static str, i64); 5] {
     KEYS.map(|key| (key, n))
 }
 
-async fn refused(streams: &Streams) -> StreamsError {
-    let error = streams.start().await.unwrap_err();
-    assert_eq!(streams.state(), ClientState::Error, "{error}");
-    error
-}
-
 // ---- Patterns that match nothing yet ----
 
 /// Starts without a topic, takes one in, and counts on after a restart.
@@ -62,7 +56,7 @@ async fn waits_and_counts(name: &str, repartitioned: bool, threads: &str) {
     let topology = || counting(&pattern(&app, "in-.*"), &output, repartitioned);
     let settings = with(&[("num.stream.threads", threads)]);
     let streams = app.streams(topology(), &settings);
-    start(&streams).await;
+    let streams = start(streams).await;
     let internal = ["changelog", "repartition"].map(|kind| format!("{}-counts-{kind}", app.id));
     assert_eq!(internal.each_ref().map(|t| partition_count(t)), [0, 0], "nothing is known yet");
 
@@ -76,7 +70,7 @@ async fn waits_and_counts(name: &str, repartitioned: bool, threads: &str) {
     stop(&streams).await;
 
     let again = app.streams(topology(), &settings);
-    start(&again).await;
+    let again = start(again).await;
     feed(&input);
     await_counts(&output, &each(3));
     stop(&again).await;
@@ -110,7 +104,7 @@ async fn a_repartition_topic_keeps_its_partitions_when_a_wider_topic_comes_under
     let (input, output) = (app.create("in-1", 2).await, app.create("out", 1).await);
     let topology = || counting(&pattern(&app, "in-.*"), &output, true);
     let streams = app.streams(topology(), &QUICK);
-    start(&streams).await;
+    let streams = start(streams).await;
     feed(&input);
     await_counts(&output, &each(1));
     let wider = app.create("in-2", 5).await;
@@ -119,7 +113,7 @@ async fn a_repartition_topic_keeps_its_partitions_when_a_wider_topic_comes_under
     stop(&streams).await;
 
     let again = app.streams(topology(), &QUICK);
-    start(&again).await;
+    let again = start(again).await;
     feed(&input);
     feed(&wider);
     await_counts(&output, &each(4));
@@ -135,13 +129,13 @@ async fn a_pattern_does_not_read_internal_topics_of_its_application() {
     let (_, output) = (app.create("in", 1).await, app.create("out", 1).await);
     // `<application.id>` and anything: the changelog that the application is about to make.
     let everything = format!("{}.in|{}-.*", app.id, app.id);
-    let error = refused(&app.streams(counting(&everything, &output, false), &[])).await;
+    let error = refused(app.streams(counting(&everything, &output, false), &[])).await;
     assert_tells(&error, &[&everything, &format!("`{}-counts-changelog`", app.id), "internal"]);
 
     // One that an older version of the application left behind.
     let left = format!("{}-gone-repartition", app.id);
     create_topic(&left, 1, &[]).await;
-    let error = refused(&app.streams(passing(&everything, &output), &[])).await;
+    let error = refused(app.streams(passing(&everything, &output), &[])).await;
     assert_tells(&error, &[&everything, &format!("`{left}`"), "internal"]);
 }
 
@@ -151,7 +145,7 @@ async fn a_pattern_reads_what_is_merely_called_like_an_internal_topic() {
     let output = app.create("out", 1).await;
     let input = app.create("in-changelog", 1).await;
     let streams = app.streams(passing(&pattern(&app, "in-.*"), &output), &QUICK);
-    start(&streams).await;
+    let streams = start(streams).await;
     produce_lines(&input, ["x"]);
     wait_until("the record", || visible_texts(&output) == ["x"]);
     stop(&streams).await;
@@ -166,17 +160,17 @@ async fn a_dead_letter_topic_is_not_read_by_its_application() {
         ("errors.dead.letter.queue.topic.name", &*dead),
     ];
     let all = pattern(&app, "in-.*");
-    let error = refused(&app.streams(passing(&all, &output), &continuing)).await;
+    let error = refused(app.streams(passing(&all, &output), &continuing)).await;
     assert_tells(&error, &[&all, &format!("`{dead}`"), "dead-letter"]);
 
     let builder = StreamsBuilder::new();
     builder.stream::<Option<String>, String>(&dead).to(&output);
-    let error = refused(&app.streams(builder.build().unwrap(), &continuing)).await;
+    let error = refused(app.streams(builder.build().unwrap(), &continuing)).await;
     assert_tells(&error, &[&format!("`{dead}`"), "dead-letter"]);
 
     let live = app.create("live", 1).await;
     let streams = app.streams(passing(&pattern(&app, "live"), &output), &continuing);
-    start(&streams).await;
+    let streams = start(streams).await;
     produce_lines(&live, ["x"]);
     wait_until("the record", || visible_texts(&output) == ["x"]);
     stop(&streams).await;
@@ -187,7 +181,7 @@ async fn a_dead_letter_topic_is_not_read_by_its_application() {
 fn two_patterns(first: &str, second: &str, output: &str) -> Topology {
     let builder = StreamsBuilder::new();
     for pattern in [first, second] {
-        builder.stream_of_pattern::<Option<String>, String>(pattern, Consumed::new()).to(output);
+        builder.stream::<Option<String>, String>(Topics::pattern(pattern)).to(output);
     }
     builder.build().unwrap()
 }
@@ -197,7 +191,7 @@ async fn a_topic_that_two_patterns_match_is_refused_at_the_start() {
     let app = Application::new("two-start");
     let (both, output) = (app.create("in-1-x", 1).await, app.create("out", 1).await);
     let (first, second) = (pattern(&app, "in-.*"), pattern(&app, ".*-x"));
-    let error = refused(&app.streams(two_patterns(&first, &second, &output), &[])).await;
+    let error = refused(app.streams(two_patterns(&first, &second, &output), &[])).await;
     assert_tells(&error, &[&first, &second, &format!("`{both}`"), "narrow"]);
 }
 
@@ -208,7 +202,7 @@ async fn a_topic_that_two_patterns_match_is_refused_when_it_comes() {
     let output = app.create("out", 1).await;
     let (first, second) = (pattern(&app, "in-.*"), pattern(&app, ".*-x"));
     let streams = app.streams(two_patterns(&first, &second, &output), &QUICK);
-    start(&streams).await;
+    let streams = start(streams).await;
     produce_lines(&one, ["one"]);
     produce_lines(&other, ["other"]);
     wait_until("both", || visible_texts(&output) == ["one", "other"]);

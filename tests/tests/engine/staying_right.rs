@@ -9,8 +9,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use oncestream::prelude::*;
-use oncestream::processor::{Processor, ProcessorContext, StoreHandle};
-use oncestream::{BoxError, StreamsError, Topology};
 use oncestream_tests::app::seed;
 use oncestream_tests::application::*;
 use oncestream_tests::check::{Counts, Difference, Shown, count_words, differences, last_counts};
@@ -63,7 +61,7 @@ async fn from_latest_on_nothing_new_is_skipped_and_repartition_topics_begin_at_t
     produce_lines(&input, ["old"; 8]);
     let settings = [("auto.offset.reset", "latest"), ("num.stream.threads", "2")];
     let streams = app.streams(word_count(&input, &output), &settings);
-    start(&streams).await;
+    let streams = start(streams).await;
     for _ in 0..50 {
         produce_lines(&input, texts(&words));
     }
@@ -84,7 +82,7 @@ async fn without_a_reset_the_partition_that_has_no_committed_offset_is_named() {
     }
     group.commit(&list, CommitMode::Sync).unwrap();
     let settings = [("auto.offset.reset", "none")];
-    let error = run_to_error(&app.streams(word_count(&input, &output), &settings)).await;
+    let error = run_to_error(app.streams(word_count(&input, &output), &settings)).await;
     let StreamsError::NoCommittedOffset { topic, partition } = &error else { panic!("{error:?}") };
     assert_eq!((topic, *partition), (&input, 1));
     assert_tells(&error, &[&format!("{input}-1"), "auto.offset.reset=none", "commit one"]);
@@ -114,7 +112,7 @@ async fn from_latest_on_an_aborted_first_transaction_loses_no_record() {
         ("transaction.timeout.ms", "10000"),
     ];
     let streams = app.streams(topology, &settings);
-    start(&streams).await;
+    let streams = start(streams).await;
     let all = numbered("", 0..40);
     produce_lines(&input, texts(&all));
     wait_until("all records", || visible_texts(&output).len() >= all.len());
@@ -143,7 +141,7 @@ async fn slow_records_do_not_make_a_batch_outlive_its_transaction() {
     produce_lines(&input, texts(&all));
     let settings = [("commit.interval.ms", "100"), ("transaction.timeout.ms", "15000")];
     let streams = app.streams(topology, &settings);
-    start(&streams).await;
+    let streams = start(streams).await;
     wait_until("all records", || visible_texts(&output).len() >= all.len());
     stop(&streams).await;
     assert_eq!(visible_texts(&output), all);
@@ -155,13 +153,18 @@ async fn slow_records_do_not_make_a_batch_outlive_its_transaction() {
 struct Early {
     forwards: bool,
     puts: bool,
+    store: StoreHandle<String, String>,
 }
 
-impl Processor<String, String, String, String> for Early {
-    fn init(&mut self, ctx: &mut ProcessorContext<'_, String, String>) -> Result<(), BoxError> {
-        let store: StoreHandle<String, String> = ctx.store("early")?;
+impl Processor for Early {
+    type KeyIn = String;
+    type ValueIn = String;
+    type KeyOut = String;
+    type ValueOut = String;
+
+    fn init(&mut self, ctx: &mut ProcessorContext<'_, Self>) -> Result<(), BoxError> {
         if self.puts {
-            store.put("k".to_owned(), "put".to_owned())?;
+            self.store.put("k".to_owned(), "put".to_owned())?;
         }
         if self.forwards {
             ctx.forward(Record::new("k".to_owned(), "forwarded".to_owned(), 1))?;
@@ -171,7 +174,7 @@ impl Processor<String, String, String, String> for Early {
 
     fn process(
         &mut self,
-        _ctx: &mut ProcessorContext<'_, String, String>,
+        _ctx: &mut ProcessorContext<'_, Self>,
         _record: Record<String, String>,
     ) -> Result<(), BoxError> {
         Ok(())
@@ -184,13 +187,13 @@ async fn what_a_processor_writes_in_init_is_committed_without_any_input() {
         let app = Application::new("init");
         let (input, output) = (app.create("in", 2).await, app.create("out", 1).await);
         let builder = StreamsBuilder::new();
-        builder.add_state_store(Materialized::<String, String>::named("early"));
+        let early = builder.add_state_store("early");
         builder
             .stream::<String, String>(&input)
-            .process(move || Early { forwards, puts }, &["early"])
+            .process(&early, move |store| Early { forwards, puts, store })
             .to(&output);
         let streams = app.streams(builder.build().unwrap(), &[]);
-        start(&streams).await;
+        let streams = start(streams).await;
         let changelog = format!("{}-early-changelog", app.id);
         // Each of the two tasks writes its own.
         let forwarded = if forwards { vec!["forwarded"; 2] } else { Vec::new() };
@@ -250,8 +253,8 @@ async fn an_outage_of_all_brokers_is_sat_out_with_exact_counts_or_at_least_none_
     let (exactly, exactly_app) = run("exactly_once", &impatient, topics[1]);
     let (at_least, _at_least_app) =
         run("at_least_once", &[("commit.interval.ms", "1000")], topics[2]);
-    start(&exactly).await;
-    start(&at_least).await;
+    let exactly = start(exactly).await;
+    let at_least = start(at_least).await;
 
     let repartition = format!("{}-counts-repartition", exactly_app.id);
     let mut written = Counts::new();
@@ -342,13 +345,13 @@ async fn partitions_paused_by_back_pressure_flow_again_also_after_a_rebalance() 
     let settings = [("buffered.records.per.partition", "10"), ("max.task.idle.ms", "500")];
     let (calls, calls_too) = (Arc::default(), Arc::new(AtomicUsize::new(0)));
     let first = app.streams(topology(&calls), &settings);
-    start(&first).await;
+    let first = start(first).await;
     feed();
     wait_until("the first to be at work", || calls.load(Ordering::SeqCst) > 0);
     let other_dir = new_dir();
     let config = app.config_at(servers(), other_dir.path());
     let second = streams(topology(&calls_too), config, &settings);
-    start(&second).await;
+    let second = start(second).await;
     feed();
     wait_until("the second to be at work", || calls_too.load(Ordering::SeqCst) > 0);
     stop(&second).await;
@@ -380,7 +383,7 @@ async fn a_store_idle_for_longer_than_the_retention_is_rebuilt_only_if_its_chang
         app.streams(builder.build().unwrap(), &[])
     };
     let first = run();
-    start(&first).await;
+    let first = start(first).await;
     produce_lines(&input, ["a", "b", "a", "c"]);
     await_counts(&output, &[("a", 2), ("b", 1), ("c", 1)]);
     stop(&first).await;
@@ -390,7 +393,7 @@ async fn a_store_idle_for_longer_than_the_retention_is_rebuilt_only_if_its_chang
     let before = restored("idle");
 
     let idle = run();
-    start(&idle).await;
+    let idle = start(idle).await;
     assert_eq!(restored("idle"), before, "rebuilt without need");
     produce_lines(&input, ["a"]);
     await_counts(&output, &[("a", 3), ("b", 1), ("c", 1)]);
@@ -398,7 +401,7 @@ async fn a_store_idle_for_longer_than_the_retention_is_rebuilt_only_if_its_chang
 
     produce(&changelog, [(Some("b"), None)]);
     let behind = run();
-    start(&behind).await;
+    let behind = start(behind).await;
     let all = visible(&changelog).len() as u64;
     assert_eq!(restored("idle"), before + all, "not restored from the beginning");
     produce_lines(&input, ["a", "b"]);
@@ -419,7 +422,7 @@ async fn counts_of_two_workers_stay_exact_over_restarts_at_any_moment_of_a_commi
         let interval = rng.random_range(1..150).to_string();
         let settings = [("num.stream.threads", "2"), ("commit.interval.ms", &interval)];
         let streams = app.streams(word_count(&input, &output), &settings);
-        start(&streams).await;
+        let streams = start(streams).await;
         let words: Vec<String> = (0..rng.random_range(500..2000))
             .map(|_| format!("word{:02}", rng.random_range(0..50)))
             .collect();

@@ -13,7 +13,6 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 use oncestream::prelude::*;
-use oncestream::{StreamsError, Topology};
 use oncestream_broker::{Action, Api, Broker, Fault, PartitionView, RequestRecord};
 use oncestream_core::state::{Backend as _, WriteBatch};
 use oncestream_stores::{FjallBackend, FjallOptions};
@@ -52,7 +51,12 @@ impl Place {
         Self { broker, app, partitions, sent: BTreeMap::new(), turn: 0 }
     }
 
-    fn streams(&self, topology: Topology, dir: &Path, settings: &[(&str, &str)]) -> Streams {
+    fn streams(
+        &self,
+        topology: Topology,
+        dir: &Path,
+        settings: &[(&str, &str)],
+    ) -> StreamsClientBuilder {
         let config = self.app.config_at(self.broker.bootstrap_servers(), dir);
         let settings = [&SHORT[..], settings].concat();
         // The last of a key counts.
@@ -61,7 +65,7 @@ impl Place {
         streams(topology, config, &settings)
     }
 
-    fn word_count(&self, settings: &[(&str, &str)]) -> Streams {
+    fn word_count(&self, settings: &[(&str, &str)]) -> StreamsClientBuilder {
         self.streams(word_count("in", "out"), self.app.state_dir(), settings)
     }
 
@@ -144,12 +148,7 @@ fn read_committed(broker: &Broker, topic: &str) -> Vec<(String, Vec<u8>)> {
 /// Counts by key, without a repartition topic.
 fn count_by_key() -> Topology {
     let builder = StreamsBuilder::new();
-    builder
-        .stream::<String, String>("in")
-        .group_by_key()
-        .count(Materialized::named("counts"))
-        .to_stream()
-        .to("out");
+    builder.stream::<String, String>("in").group_by_key().count("counts").to_stream().to("out");
     builder.build().unwrap()
 }
 
@@ -159,7 +158,7 @@ fn count_by_key() -> Topology {
 async fn an_outage_longer_than_session_and_transaction_ends_in_exact_counts() {
     let mut place = Place::new("outage", 1, 2);
     let app = place.word_count(&[]);
-    start(&app).await;
+    let app = start(app).await;
     place.feed(200);
     place.await_exact();
     // Something is under way when Kafka goes.
@@ -180,7 +179,7 @@ async fn coordinators_and_leaders_that_move_leave_counts_exact() {
     let mut place = Place::new("moving", 3, 2);
     let settings = [("num.stream.threads", "2"), ("repartition.purge.interval.ms", "100")];
     let app = place.word_count(&settings);
-    start(&app).await;
+    let app = start(app).await;
     for round in 0..12 {
         place.feed(100);
         let ids: Vec<String> =
@@ -224,7 +223,7 @@ async fn a_full_producer_queue_holds_records_back_and_keeps_the_membership() {
         ("commit.interval.ms", "1000"),
     ];
     let app = place.word_count(&settings);
-    start(&app).await;
+    let app = start(app).await;
     let joins = place.requests(Api::JoinGroup);
     let delay = Fault::on(Api::Produce).always().then(Action::Delay(Duration::from_millis(50)));
     place.broker.faults().add(delay);
@@ -249,12 +248,12 @@ async fn a_step_longer_than_max_poll_interval_loses_and_doubles_nothing() {
             }
         })
         .group_by_key()
-        .count(Materialized::named("counts"))
+        .count("counts")
         .to_stream()
         .to("out");
     let settings = [("max.poll.interval.ms", "4000")];
     let app = place.streams(builder.build().unwrap(), place.app.state_dir(), &settings);
-    start(&app).await;
+    let app = start(app).await;
     place.feed(100);
     place.send(["slow".to_owned()]);
     place.feed(100);
@@ -269,7 +268,7 @@ async fn a_stop_while_a_new_producer_waits_for_its_coordinator_ends_without_an_e
     const INVALID_PRODUCER_ID_MAPPING: i16 = 49;
     let mut place = Place::new("stopped-without-coordinator", 1, 1);
     let app = place.word_count(&[]);
-    start(&app).await;
+    let app = start(app).await;
     let asked = place.last_request(Api::InitProducerId);
     let faults = place.broker.faults();
     let away = Action::Error(COORDINATOR_NOT_AVAILABLE);
@@ -282,12 +281,12 @@ async fn a_stop_while_a_new_producer_waits_for_its_coordinator_ends_without_an_e
     // One that never had a producer.
     let app = place.word_count(&[]);
     let asked = place.last_request(Api::InitProducerId);
-    app.start().await.unwrap();
+    let app = app.start().await.unwrap();
     wait_until("its first producer to ask", || place.last_request(Api::InitProducerId) > asked);
     stop(&app).await;
     place.broker.faults().clear();
     let app = place.word_count(&[]);
-    start(&app).await;
+    let app = start(app).await;
     place.await_exact();
     stop(&app).await;
 }
@@ -296,7 +295,7 @@ async fn a_stop_while_a_new_producer_waits_for_its_coordinator_ends_without_an_e
 async fn a_restore_longer_than_the_transaction_opens_none_and_ends() {
     let mut place = Place::new("long-restore", 1, 1);
     let first = place.streams(count_by_key(), place.app.state_dir(), &[]);
-    start(&first).await;
+    let first = start(first).await;
     place.feed(500);
     place.await_exact();
     stop(&first).await;
@@ -308,7 +307,7 @@ async fn a_restore_longer_than_the_transaction_opens_none_and_ends() {
     let dir = new_dir();
     let second = place.streams(count_by_key(), dir.path(), &[]);
     let began = Instant::now();
-    start(&second).await;
+    let second = start(second).await;
     assert!(began.elapsed() > Duration::from_secs(5), "the restore was not slow");
     let all = place.broker.requests();
     let slow = all.iter().position(|r| r.fault.is_some()).expect("a slow fetch");
@@ -328,7 +327,7 @@ async fn a_restored_task_wakes_the_client_that_reads_its_input() {
     for dir in [new_dir(), new_dir()] {
         place.feed(100);
         let streams = place.streams(word_count("in", "out"), dir.path(), &[]);
-        start(&streams).await;
+        let streams = start(streams).await;
         place.await_exact();
         stop(&streams).await;
     }
@@ -363,7 +362,7 @@ async fn a_damaged_state_directory_is_rebuilt_and_counts_stay_exact() {
     let dir = place.app.state_dir().join(&place.app.id);
     let run = |place: &Place| place.streams(count_by_key(), place.app.state_dir(), &[]);
     let app = run(&place);
-    start(&app).await;
+    let app = start(app).await;
     place.feed(200);
     place.await_exact();
     stop(&app).await;
@@ -399,7 +398,7 @@ async fn a_damaged_state_directory_is_rebuilt_and_counts_stay_exact() {
                 }
             }
             let app = run(&place);
-            start(&app).await;
+            let app = start(app).await;
             place.feed(50);
             wait_until(&format!("exact counts after {} {damage}", file.display()), || {
                 place.counts() == place.sent
@@ -435,7 +434,7 @@ async fn damage_that_a_look_up_finds_is_mended_while_running() {
     let run = |place: &Place| place.streams(count_by_key(), place.app.state_dir(), &[]);
     let words = || (0..4000).map(|n| format!("word{:x}", n * 7_654_321_u64));
     let app = run(&place);
-    start(&app).await;
+    let app = start(app).await;
     place.send(words());
     place.await_exact();
     stop(&app).await;
@@ -446,7 +445,7 @@ async fn damage_that_a_look_up_finds_is_mended_while_running() {
     bytes[middle] ^= 0x55;
     fs::write(&table, bytes).unwrap();
     let app = run(&place);
-    start(&app).await;
+    let app = start(app).await;
     assert!(table.exists(), "the opening found it: then this tests nothing");
     place.send(words());
     place.await_exact();
@@ -454,7 +453,7 @@ async fn damage_that_a_look_up_finds_is_mended_while_running() {
     stop(&app).await;
     drop(app);
     let app = run(&place);
-    start(&app).await;
+    let app = start(app).await;
     place.send(words().take(10));
     place.await_exact();
     stop(&app).await;
@@ -466,7 +465,7 @@ async fn a_full_disk_is_told_with_the_directory_and_left_as_it_was() {
     let mut place = Place::new("disk-full", 1, 1);
     let run = |place: &Place| place.streams(count_by_key(), place.app.state_dir(), &[]);
     let app = run(&place);
-    start(&app).await;
+    let app = start(app).await;
     place.feed(200);
     place.await_exact();
     stop(&app).await;
@@ -480,7 +479,7 @@ async fn a_full_disk_is_told_with_the_directory_and_left_as_it_was() {
     fs::remove_file(&opening).unwrap();
     assert!(dir.join("stores/version").exists(), "the stores were thrown away");
     let app = run(&place);
-    start(&app).await;
+    let app = start(app).await;
     place.feed(100);
     place.await_exact();
     stop(&app).await;
@@ -494,7 +493,7 @@ fn a_disk_that_fills_up_stops_with_its_directory_and_the_next_run_is_exact() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let once = |place: &mut Place, words: usize| {
         let app = place.word_count(&[]);
-        runtime.block_on(start(&app));
+        let app = runtime.block_on(start(app));
         place.feed(words);
         place.await_exact();
         runtime.block_on(stop(&app));
@@ -560,7 +559,7 @@ async fn an_input_that_gains_partitions_is_named_while_running_and_at_a_restart(
     let mut place = Place::new("grown", 1, 2);
     let settings = [("consumer.topic.metadata.refresh.interval.ms", "500")];
     let app = place.streams(count_by_key(), place.app.state_dir(), &settings);
-    start(&app).await;
+    let app = start(app).await;
     place.feed(100);
     place.await_exact();
     grow(&mut place, 3).await;
@@ -583,7 +582,7 @@ async fn an_input_that_gains_partitions_is_named_while_running_and_at_a_restart(
 async fn a_changelog_deleted_while_running_ends_in_an_error_that_names_it() {
     let mut place = Place::new("deleted", 1, 1);
     let app = place.streams(count_by_key(), place.app.state_dir(), &[]);
-    start(&app).await;
+    let app = start(app).await;
     place.feed(100);
     place.await_exact();
     let changelog = format!("{}-counts-changelog", place.app.id);

@@ -56,22 +56,22 @@ impl BrokerBuilder {
         self
     }
 
-    /// The host name or address to listen on, and to tell clients: `127.0.0.1` unless told
-    /// otherwise. There is no authentication.
+    /// The host name or address to listen on, and to tell clients: `127.0.0.1` unless set.
+    /// There is no authentication.
     #[must_use]
     pub fn host(mut self, host: impl Into<String>) -> Self {
         self.host = host.into();
         self
     }
 
-    /// The seed of faults with a probability; 0 unless told otherwise.
+    /// The seed of faults with a probability; 0 unless set.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// How many requests are kept in the log; 10,000 unless told otherwise. 0 keeps none.
+    /// How many requests are kept in the log; 10,000 unless set. 0 keeps none.
     #[must_use]
     pub fn keep_requests(mut self, count: usize) -> Self {
         self.keep_requests = count;
@@ -79,7 +79,7 @@ impl BrokerBuilder {
     }
 
     /// How long after the end of a transaction was decided its markers are written. 1 ms unless
-    /// told otherwise.
+    /// set.
     #[must_use]
     pub fn marker_delay(mut self, delay: Duration) -> Self {
         self.settings.marker_delay = delay;

@@ -21,7 +21,7 @@ impl Part {
     const fn remedy(self) -> &'static str {
         match self {
             Self::Key | Self::Value => "fix the serde",
-            Self::Headers => "correct who writes such headers",
+            Self::Headers => "correct the producer that writes such headers",
         }
     }
 }
@@ -42,7 +42,7 @@ impl std::fmt::Display for Part {
 pub enum TaskError {
     /// A record's bytes are not what the source's serde expects.
     #[error(
-        "cannot deserialise the {part} of {topic}-{partition} at offset {offset}: {source}; {}, or set deserialization.exception.handler=continue to skip such records", part.remedy()
+        "cannot deserialise the {part} of the record in {topic}-{partition} at offset {offset}: {source}; {}, or set deserialization.exception.handler=continue to skip such records", part.remedy()
     )]
     Deserialize {
         /// The source topic.
@@ -58,7 +58,7 @@ pub enum TaskError {
     },
     /// A record has no valid time.
     #[error(
-        "{topic}-{partition} at offset {offset} has timestamp {timestamp}; set a timestamp extractor with Consumed::timestamp_extractor"
+        "the record in {topic}-{partition} at offset {offset} has timestamp {timestamp}, which is no time in Kafka; correct its producer, or take the time from elsewhere with Consumed::timestamp_extractor"
     )]
     InvalidTimestamp {
         /// The source topic.
@@ -73,7 +73,7 @@ pub enum TaskError {
     /// A record was handed in again, or one before it: the topic was truncated or made anew, or
     /// the client went back.
     #[error(
-        "{topic}-{partition} went back to offset {offset} after {taken}; was the topic truncated or created anew?"
+        "{topic}-{partition} went back to offset {offset} after {taken}, and its records would be counted twice; find out whether the topic was truncated or created anew, and if so begin anew with `oncestream reset`"
     )]
     WentBack {
         /// The source topic.
@@ -86,7 +86,9 @@ pub enum TaskError {
         taken: i64,
     },
     /// A sink's serde refused a key or value.
-    #[error("cannot serialise the {part} of a record for topic {topic}: {source}")]
+    #[error(
+        "cannot serialise the {part} of a record for topic {topic}: {source}; fix the serde, or set production.exception.handler=continue to leave such records out"
+    )]
     Serialize {
         /// The topic it was meant for.
         topic: String,
@@ -97,7 +99,7 @@ pub enum TaskError {
     },
     /// A store's serde refused what it was given or what it found.
     #[error(
-        "store {store}: {part}: {source}; if the type of the store changed, reset the application with `oncestream reset`"
+        "store {store} cannot read or write a {part}: {source}; if the types of the store have changed, reset the application with `oncestream reset`, else fix the serde"
     )]
     StoreSerde {
         /// The store.
@@ -109,7 +111,7 @@ pub enum TaskError {
     },
     /// A store was given a null as a key.
     #[error(
-        "store {store}: the key is null, which a store has no place for; leave such records out, or give them a key"
+        "store {store} was given a null as a key, which no store keeps; filter such records out, or give them a key"
     )]
     NullKey {
         /// The store.
@@ -117,7 +119,7 @@ pub enum TaskError {
     },
     /// A store was given a key that is larger than backends take.
     #[error(
-        "store {store}: a key has {length} bytes, and a store takes keys of up to {limit} bytes; shorten such keys, by a hash for instance, or leave such records out"
+        "store {store} was given a key of {length} bytes, and a store takes keys of up to {limit} bytes; shorten such keys, by a hash for instance, or filter such records out"
     )]
     KeyTooLarge {
         /// The store.
@@ -126,6 +128,14 @@ pub enum TaskError {
         length: usize,
         /// The most there may be, in bytes.
         limit: usize,
+    },
+    /// A store is used while a call on it is under way.
+    #[error(
+        "store {store}: the function that was given to update() uses the store; read what it needs before, and write what follows after"
+    )]
+    StoreInUse {
+        /// The store.
+        store: String,
     },
     /// The state backend failed.
     #[error("store {store}: {source}")]
@@ -144,7 +154,7 @@ pub enum TaskError {
         source: BoxError,
     },
     /// A user's processor or fallible operator failed, and so did `processing.exception.handler`.
-    #[error("processor {node}: {source}")]
+    #[error("processor {node} failed: {source}")]
     Processor {
         /// The node.
         node: String,

@@ -25,7 +25,10 @@ use crate::topic_name::{NameFault, shown};
 #[non_exhaustive]
 pub enum Unproducible {
     /// The name that was chosen for its topic is none.
-    #[error("`{}` is no name for a topic: {fault}", shown(topic))]
+    #[error(
+        "a record was to go to `{}`, which cannot be the name of a topic: {fault}; correct what chooses the topic",
+        shown(topic)
+    )]
     TopicName {
         /// The name.
         topic: String,
@@ -34,7 +37,7 @@ pub enum Unproducible {
     },
     /// The partition that was chosen for it is none of its topic.
     #[error(
-        "partition {partition} was chosen in topic {topic}, which has {partitions} partitions; a partitioner answers from 0 to their number, without it"
+        "a record was to go to partition {partition} of topic {topic}, which has {partitions} partitions, counted from 0; correct what chooses the partition"
     )]
     Partition {
         /// The topic.
@@ -46,7 +49,7 @@ pub enum Unproducible {
     },
     /// Its time cannot be sent: the client takes 0 for the present, and less is no time in Kafka.
     #[error(
-        "a record for topic {topic} has timestamp {timestamp}, which cannot be sent: the client takes 0 for the present time, and less is no time at all; give it a time of 1 or later"
+        "a record for topic {topic} has timestamp {timestamp}, which cannot be sent, because librdkafka sends 0 as the present time and Kafka has no negative times; give the record a time of 1 ms or later"
     )]
     Timestamp {
         /// The topic.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::topology::Topology;
+use super::checked::Graph;
 use super::{
     ChangelogConfig, NodeDef, NodeId, NodeKind, RepartitionDef, SinkTopic, SourceTopics, StoreDef,
     TopicRef, inputs, names,
@@ -137,6 +137,41 @@ impl GraphBuilder {
         self.copartitioned.push(nodes.to_vec());
     }
 
+    /// Connects a node that is there to a store that is there.
+    pub fn connect(&mut self, node: NodeId, store: &str) {
+        let store = self.stores.iter().find(|s| &*s.name == store).map(|s| s.name.clone());
+        match (self.nodes.get_mut(node.0), store) {
+            (Some(node), Some(store)) => node.stores.push(store),
+            _ => self.fail(TopologyError::ForeignHandle { node: "a connected one".to_owned() }),
+        }
+    }
+
+    /// Gives a node another name.
+    pub fn rename(&mut self, node: NodeId, name: &str) {
+        self.check_name("node", name);
+        let Some(renamed) = self.nodes.get_mut(node.0) else { return };
+        let name: Arc<str> = name.into();
+        let before = std::mem::replace(&mut renamed.name, name.clone());
+        if before == name {
+            return;
+        }
+        // A name that two nodes have is a fault already.
+        self.names.remove(&before);
+        if !self.names.insert(name.clone()) {
+            self.fail(TopologyError::DuplicateName { kind: "node", name: name.to_string() });
+        }
+    }
+
+    /// The name of a node.
+    pub fn node_name(&self, node: NodeId) -> Option<&Arc<str>> {
+        self.nodes.get(node.0).map(|node| &node.name)
+    }
+
+    /// The node of a name.
+    pub fn find(&self, name: &str) -> Option<NodeId> {
+        self.nodes.iter().position(|node| &*node.name == name).map(NodeId)
+    }
+
     /// Remembers the first fault, for `build` to tell.
     pub fn fail(&mut self, fault: TopologyError) {
         self.fault.get_or_insert(fault);
@@ -189,7 +224,7 @@ impl GraphBuilder {
     /// # Errors
     /// The first fault found: a name used twice, an unknown store, a cycle, no source, a topic
     /// that two sources read, a pattern that matches an output, a topic that no broker could have.
-    pub fn build(self) -> Result<Topology, TopologyError> {
+    pub fn build(self) -> Result<Graph, TopologyError> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
@@ -210,7 +245,7 @@ impl GraphBuilder {
         let patterns = inputs::compile(&self.nodes)?;
         inputs::check(&self.nodes, &patterns)?;
         no_cycle(&self.nodes)?;
-        Ok(Topology::new(self.nodes, patterns, self.stores, self.repartitions, &self.copartitioned))
+        Ok(Graph::new(self.nodes, patterns, self.stores, self.repartitions, &self.copartitioned))
     }
 }
 

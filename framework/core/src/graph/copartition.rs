@@ -5,7 +5,7 @@
 //! or is a sub-topology with a store: its sources may meet there. Groups that share a source are one,
 //! as in Kafka Streams (`InternalTopologyBuilder.copartitionGroups`).
 
-use super::topology::Groups;
+use super::checked::Groups;
 use super::{NodeDef, NodeId, NodeKind, SubTopology};
 
 /// The groups, each with its sources in order. `named` are those of the builder, by any of their nodes.

@@ -8,14 +8,10 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use super::{NodeDef, NodeId, NodeKind, SinkTopic, SourceTopics, SubTopology, Topology};
+use super::{Graph, NodeDef, NodeId, NodeKind, SinkTopic, SourceTopics, SubTopology};
 
-impl Topology {
-    /// The topology in the words of Kafka Streams' `Topology.describe()`.
-    ///
-    /// Within a sub-topology a node with more nodes below it comes first. Internal topics are
-    /// named without the application id. A sink that chooses its topic prints
-    /// `(extractor class: dynamic)`.
+impl Graph {
+    /// See [`Topology::describe`](super::Topology::describe).
     pub fn describe(&self) -> String {
         let mut text = String::from("Topologies:\n ");
         for (at, sub) in self.sub_topologies().iter().enumerate() {
@@ -36,8 +32,7 @@ impl Topology {
         text
     }
 
-    /// The topology as a [Mermaid](https://mermaid.js.org) flowchart: a box per sub-topology,
-    /// stadiums for topics, cylinders for stores.
+    /// See [`Topology::describe_mermaid`](super::Topology::describe_mermaid).
     pub fn describe_mermaid(&self) -> String {
         let mut chart = Mermaid::default();
         for (at, sub) in self.sub_topologies().iter().enumerate() {

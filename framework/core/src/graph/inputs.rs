@@ -2,7 +2,7 @@
 //!
 //! What follows from the topology alone is refused by `build`. What needs the application's id, the
 //! dead-letter topic or the topics of the broker is asked by whoever runs the topology, with
-//! [`Topology::check_names`] at the start and [`Topology::check_topics`] whenever topics may have
+//! [`Graph::check_names`] at the start and [`Graph::check_topics`] whenever topics may have
 //! come. Knows no broker.
 
 use std::collections::{BTreeSet, HashMap};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use regex::Regex;
 
-use super::{NodeDef, NodeId, NodeKind, SinkTopic, SourceTopics, TopicRef, Topology};
+use super::{Graph, NodeDef, NodeId, NodeKind, SinkTopic, SourceTopics, TopicRef};
 use crate::error::TopologyError;
 
 /// The patterns of sources, to be matched with whole names.
@@ -75,7 +75,7 @@ pub(super) fn check(nodes: &[NodeDef], patterns: &[(NodeId, Regex)]) -> Result<(
     Ok(())
 }
 
-impl Topology {
+impl Graph {
     /// Checks what the topology reads and writes against the names that the application keeps for
     /// itself: its changelogs, its repartition topics and `dead_letter`, the topic of dead letters.
     ///

@@ -1,9 +1,11 @@
 //! The topology as a graph: nodes with names, stores, and a typed factory for each node.
 //!
 //! [`GraphBuilder`] collects nodes, parents first, so that a circle of nodes cannot be made.
-//! [`GraphBuilder::build`] checks it and cuts it into sub-topologies: [`Topology`].
+//! [`GraphBuilder::build`] checks it and cuts it into sub-topologies: [`Graph`].
+//! [`Topology`] is what users see of one.
 
 mod builder;
+mod checked;
 mod copartition;
 mod describe;
 mod inputs;
@@ -15,10 +17,11 @@ mod topology;
 use std::sync::Arc;
 
 pub use builder::GraphBuilder;
+pub use checked::{Graph, SubTopology};
 pub use inputs::internal_name;
 pub use names::check_application_id;
 pub use plan::{ChangelogTopic, InternalTopics, RepartitionTopic};
-pub use topology::{SubTopology, Topology};
+pub use topology::Topology;
 
 use crate::error::TopologyError;
 use crate::state::{StoreInit, StoreInstance};

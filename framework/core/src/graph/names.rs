@@ -2,13 +2,13 @@
 //!
 //! What follows from the topology alone is refused by `build`. What needs the application's id or
 //! the topics of the broker is asked by whoever runs the topology, with
-//! [`Topology::check_topic_names`]. Knows no broker.
+//! [`Graph::check_topic_names`]. Knows no broker.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{
-    NodeDef, NodeKind, RepartitionDef, SinkTopic, SourceTopics, StoreDef, TopicRef, Topology,
+    Graph, NodeDef, NodeKind, RepartitionDef, SinkTopic, SourceTopics, StoreDef, TopicRef,
 };
 use crate::error::TopologyError;
 use crate::topic_name::{self, metric_name};
@@ -64,7 +64,7 @@ fn internal(
 ) -> impl Iterator<Item = (Arc<str>, String)> {
     let logged = stores.iter().filter(|store| store.changelog.is_some());
     let changelogs = logged.map(move |store| {
-        let topic = Topology::changelog_topic(application_id, &store.name);
+        let topic = Graph::changelog_topic(application_id, &store.name);
         (topic, format!("store `{}`", store.name))
     });
     let repartitions = repartitions.iter().map(move |def| {
@@ -94,7 +94,7 @@ pub fn check_application_id(application_id: &str) -> Result<(), TopologyError> {
     })
 }
 
-impl Topology {
+impl Graph {
     /// Checks that brokers can have the internal topics, the topic of dead letters and what else the
     /// topology names, beside each other and beside the topics that are `there`.
     ///

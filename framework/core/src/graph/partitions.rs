@@ -15,7 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{NodeId, NodeKind, SinkTopic, SourceTopics, SubTopology, TopicRef, Topology};
+use super::{Graph, NodeId, NodeKind, SinkTopic, SourceTopics, SubTopology, TopicRef};
 use crate::error::TopologyError;
 
 /// How many tasks a sub-topology has, or partitions a topic.
@@ -34,7 +34,7 @@ pub(super) struct Counts {
     waiting: BTreeSet<Arc<str>>,
 }
 
-impl Topology {
+impl Graph {
     /// Upstream first: a repartition topic is known once all inputs of its writers are known.
     ///
     /// # Errors

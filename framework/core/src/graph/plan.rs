@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::partitions::Width;
-use super::{ChangelogConfig, SubTopology, TopicRef, Topology};
+use super::{ChangelogConfig, Graph, SubTopology, TopicRef};
 use crate::error::TopologyError;
 
 /// A repartition topic to create or check.
@@ -49,7 +49,7 @@ impl InternalTopics {
     }
 }
 
-impl Topology {
+impl Graph {
     /// The changelog topic of a store.
     pub fn changelog_topic(application_id: &str, store: &str) -> Arc<str> {
         format!("{application_id}-{store}-changelog").into()

@@ -4,6 +4,7 @@ use crate::record::{Headers, TimestampMs};
 
 /// Whether to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum HandlerResult {
     /// Drop the record and go on.
     Resume,
@@ -19,6 +20,7 @@ pub enum HandlerResult {
 /// assert!(HandlerResponse::fail().dead_letters.is_empty());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HandlerResponse {
     /// Whether to go on.
     pub result: HandlerResult,
@@ -45,10 +47,11 @@ impl HandlerResponse {
     }
 }
 
-/// A record for a dead-letter topic. [`ErrorHandlerContext::dead_letter`] makes the usual one.
+/// A record for a dead-letter topic, by its bytes. [`ErrorHandlerContext::dead_letter`] makes the usual one.
 ///
 /// [`ErrorHandlerContext::dead_letter`]: super::ErrorHandlerContext::dead_letter
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DeadLetter {
     /// The topic. It must exist: a dead letter that cannot be written is an error that no handler
     /// is asked about.
@@ -64,4 +67,12 @@ pub struct DeadLetter {
     pub timestamp: TimestampMs,
     /// Headers.
     pub headers: Headers,
+}
+
+impl DeadLetter {
+    /// A record for `topic` without headers, of time 0. The other fields can be set.
+    pub fn new(topic: impl Into<String>, key: Option<Vec<u8>>, value: Option<Vec<u8>>) -> Self {
+        let (partition, headers) = (None, Headers::default());
+        Self { topic: topic.into(), partition, key, value, timestamp: 0, headers }
+    }
 }

@@ -42,7 +42,7 @@ where
 /// record, and the nodes above it go on as if it had returned; what it wrote before it failed, to
 /// stores and downstream, stays. It is also asked about a key that a store refuses, because it is
 /// null or too large. Other errors of stores and of the producer are not its business, and neither
-/// are panics: see `Streams::set_uncaught_error_handler`.
+/// are panics: see the uncaught-error handler of `Streams::builder`.
 ///
 /// A closure `Fn(&ErrorHandlerContext, &(dyn Error + 'static)) -> HandlerResponse` is one.
 pub trait ProcessingExceptionHandler: Send + Sync {

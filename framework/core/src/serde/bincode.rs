@@ -7,6 +7,7 @@
 //! believes a length before it looks for the bytes, and a wrong one would abort the process; so
 //! each read has a limit (see `CLAIM_FACTOR`).
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use ::bincode::serde::{decode_from_slice, encode_into_std_write};
 use ::serde::Serialize;
 use ::serde::de::DeserializeOwned;
 
+use super::wrapper::wrapper;
 use super::{DynSerde, Serde, SerdeError};
 
 /// Bincode charges each value's size in memory against the limit. No value takes more memory
@@ -76,6 +78,12 @@ impl<T> Clone for BincodeSerde<T> {
 
 impl<T> Copy for BincodeSerde<T> {}
 
+impl<T> fmt::Debug for BincodeSerde<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BincodeSerde")
+    }
+}
+
 impl<T: Serialize + DeserializeOwned> Serde<T> for BincodeSerde<T> {
     fn serialize(&self, value: &T, out: &mut Vec<u8>) -> Result<(), SerdeError> {
         let written =
@@ -113,4 +121,19 @@ fn read<T: DeserializeOwned, const LIMIT: usize>(bytes: &[u8]) -> Result<T, Serd
         return Err(SerdeError::format::<T>(message));
     }
     Ok(value)
+}
+
+wrapper! {
+    /// A value that travels in bincode, for types of other crates, which cannot derive their serde here.
+    ///
+    /// Its bytes are those of [`BincodeSerde`](struct@BincodeSerde) for `T`.
+    ///
+    /// ```
+    /// use oncestream_core::serde::{Bincode, HasSerde, Serde};
+    /// let mut out = Vec::new();
+    /// <Bincode<Vec<u16>>>::serde().serialize(&Bincode(vec![1, 2]), &mut out)?;
+    /// assert_eq!(out, [2, 1, 2]);
+    /// # Ok::<(), oncestream_core::serde::SerdeError>(())
+    /// ```
+    Bincode, BincodeSerde
 }

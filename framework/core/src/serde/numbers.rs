@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use super::{DynSerde, HasSerde, Serde, SerdeError};
 
-fn fixed<T, const N: usize>(bytes: &[u8]) -> Result<[u8; N], SerdeError> {
+/// The bytes of a number of type `T`, which has `N` of them.
+pub(super) fn fixed<T, const N: usize>(bytes: &[u8]) -> Result<[u8; N], SerdeError> {
     bytes.try_into().map_err(|_| SerdeError::Length {
         type_name: type_name::<T>(),
         expected: N,
@@ -64,6 +65,10 @@ number_serde!(
 number_serde!(
     I64Serde, i64, "258" => "[0, 0, 0, 0, 0, 0, 1, 2]", "Kafka's `LongSerializer`.", i64::to_be_bytes
 );
+number_serde!(
+    I128Serde, i128, "258" => "[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2]", "Kafka has none.",
+    i128::to_be_bytes
+);
 number_serde!(U8Serde, u8, "254" => "[0xfe]", "Kafka has none.", u8::to_be_bytes);
 number_serde!(U16Serde, u16, "258" => "[1, 2]", "The bits of Kafka's Short.", u16::to_be_bytes);
 number_serde!(
@@ -71,6 +76,10 @@ number_serde!(
 );
 number_serde!(
     U64Serde, u64, "258" => "[0, 0, 0, 0, 0, 0, 1, 2]", "The bits of Kafka's Long.", u64::to_be_bytes
+);
+number_serde!(
+    U128Serde, u128, "258" => "[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2]", "Kafka has none.",
+    u128::to_be_bytes
 );
 number_serde!(
     F32Serde, f32, "1.0" => "[0x3f, 0x80, 0, 0]",

@@ -4,9 +4,12 @@
 //! Nulls do not nest, because Kafka has one null: `Some` of what the inner serde calls null, as
 //! `Some(None)` and `Some(())` are, is null too, and is read back as `None`.
 
+use std::fmt;
 use std::sync::Arc;
 
-use super::{DynSerde, HasSerde, Serde, SerdeError, SerdeIdentity};
+use super::{
+    DeserializeContext, DynSerde, HasSerde, Serde, SerdeError, SerdeIdentity, SerializeContext,
+};
 
 /// `Option<T>`: `None` is null, and so is `Some` of a null of the inner serde; any other `Some`
 /// has the bytes of the inner serde.
@@ -31,14 +34,31 @@ impl<T> OptionSerde<T> {
 
 impl<T> Serde<Option<T>> for OptionSerde<T> {
     fn serialize(&self, value: &Option<T>, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        self.serialize_in(&mut SerializeContext::nowhere(), value, out)
+    }
+
+    fn deserialize(&self, bytes: &[u8]) -> Result<Option<T>, SerdeError> {
+        self.deserialize_in(&DeserializeContext::nowhere(), bytes)
+    }
+
+    fn serialize_in(
+        &self,
+        ctx: &mut SerializeContext<'_>,
+        value: &Option<T>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), SerdeError> {
         match value {
-            Some(value) => self.0.serialize(value, out),
+            Some(value) => self.0.serialize_in(ctx, value, out),
             None => Err(SerdeError::null_has_no_bytes::<Option<T>>()),
         }
     }
 
-    fn deserialize(&self, bytes: &[u8]) -> Result<Option<T>, SerdeError> {
-        self.0.deserialize(bytes).map(Some)
+    fn deserialize_in(
+        &self,
+        ctx: &DeserializeContext<'_>,
+        bytes: &[u8],
+    ) -> Result<Option<T>, SerdeError> {
+        self.0.deserialize_in(ctx, bytes).map(Some)
     }
 
     fn is_null(&self, value: &Option<T>) -> bool {
@@ -54,6 +74,12 @@ impl<T> Serde<Option<T>> for OptionSerde<T> {
         Self: 'static,
     {
         SerdeIdentity::of_parts::<Self>([self.0.identity()])
+    }
+}
+
+impl<T> fmt::Debug for OptionSerde<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OptionSerde").finish_non_exhaustive()
     }
 }
 

@@ -67,3 +67,31 @@ impl HasSerde for Arc<str> {
         Arc::new(ArcStrSerde)
     }
 }
+
+/// `Box<str>` with the bytes of [`StringSerde`]: text without room to grow.
+///
+/// ```
+/// use oncestream_core::serde::{BoxStrSerde, Serde};
+/// let word: Box<str> = BoxStrSerde.deserialize(b"word")?;
+/// assert_eq!(&*word, "word");
+/// # Ok::<(), oncestream_core::serde::SerdeError>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BoxStrSerde;
+
+impl Serde<Box<str>> for BoxStrSerde {
+    fn serialize(&self, value: &Box<str>, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        out.extend_from_slice(value.as_bytes());
+        Ok(())
+    }
+
+    fn deserialize(&self, bytes: &[u8]) -> Result<Box<str>, SerdeError> {
+        from_utf8(bytes).map(Box::from).map_err(SerdeError::format::<Box<str>>)
+    }
+}
+
+impl HasSerde for Box<str> {
+    fn serde() -> DynSerde<Self> {
+        Arc::new(BoxStrSerde)
+    }
+}

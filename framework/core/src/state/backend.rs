@@ -2,8 +2,8 @@
 //!
 //! A backend is opened once per instance and shared by its workers. It knows nothing of types,
 //! tasks or changelogs. Its one promise: a [`WriteBatch`] is applied whole or not at all, also
-//! when the process is killed in the middle. A power cut may take the last batches, but only
-//! the last ones: if a batch is there, all batches before it are.
+//! when the process is killed in the middle. A power cut may take the last batches, and so may a kill
+//! where they wait in memory, but only the last ones: if a batch is there, all batches before it are.
 
 use std::fmt::Debug;
 use std::ops::Bound;
@@ -18,18 +18,31 @@ pub const MAX_KEY_BYTES: usize = u16::MAX as usize - 2;
 /// A backend failed. The message says what it was doing.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "state backend {backend}: {action}: {message}; check the disk and the permissions of the state directory"
+    "state backend {backend} could not {action}: {message}; check the disk and the permissions of the state directory"
 )]
+#[non_exhaustive]
 pub struct BackendError {
     /// Which backend: `fjall`, `sled`, `memory`.
     pub backend: &'static str,
-    /// What it was doing, with the name of the keyspace.
+    /// What it could not do, such as `open keyspace counts-0`.
     pub action: String,
     /// What it said.
     pub message: String,
     /// What is on the disk is not what was written: it is to be thrown away and made anew, and
     /// nothing else helps. False where the disk is full, refuses, or may work the next time.
     pub damaged: bool,
+}
+
+impl BackendError {
+    /// An error of a backend while it was doing something; `damaged` if the data must be thrown away.
+    pub fn new(
+        backend: &'static str,
+        action: impl Into<String>,
+        message: impl Into<String>,
+        damaged: bool,
+    ) -> Self {
+        Self { backend, action: action.into(), message: message.into(), damaged }
+    }
 }
 
 /// A key and its value, as bytes.
@@ -63,6 +76,15 @@ pub trait Backend: Send + Sync + Debug {
     /// When the disk refuses, or a key is larger than [`MAX_KEY_BYTES`]; nothing of the batch is
     /// then visible.
     fn commit(&self, batch: &WriteBatch) -> Result<(), BackendError>;
+
+    /// Hands over to the operating system what batches have left in this process's memory, so that a
+    /// kill does not take it. A backend that leaves nothing there has nothing to do.
+    ///
+    /// # Errors
+    /// When the disk refuses. What waits goes on to wait.
+    fn write_down(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
 
     /// Writes what is buffered to the disk and waits for it.
     ///

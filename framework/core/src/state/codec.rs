@@ -8,21 +8,28 @@ use std::sync::Arc;
 use super::backend::BackendError;
 use super::{MAX_KEY_BYTES, ValueAndTimestamp};
 use crate::error::{Part, TaskError};
-use crate::serde::{DynSerde, SerdeError, serialize_nullable};
+use crate::serde::{DeserializeContext, DynSerde, SerdeError, SerializeContext, nullable};
 
 /// The bytes of the time before each value.
 const TIMESTAMP_LEN: usize = 8;
 
-/// The serdes of a store, and its name for errors.
+/// The serdes of a store, what they are told of where they are, and its name for errors.
 pub(crate) struct RowCodec<K, V> {
     store: Arc<str>,
+    /// The name of its changelog.
+    topic: Arc<str>,
     keys: DynSerde<K>,
     values: DynSerde<V>,
 }
 
 impl<K, V> RowCodec<K, V> {
-    pub(crate) fn new(store: Arc<str>, keys: DynSerde<K>, values: DynSerde<V>) -> Self {
-        Self { store, keys, values }
+    pub(crate) fn new(
+        store: Arc<str>,
+        topic: Arc<str>,
+        keys: DynSerde<K>,
+        values: DynSerde<V>,
+    ) -> Self {
+        Self { store, topic, keys, values }
     }
 
     pub(crate) fn store(&self) -> &Arc<str> {
@@ -31,7 +38,9 @@ impl<K, V> RowCodec<K, V> {
 
     /// Writes the bytes of a key; false for a null, which is a bound that is open.
     pub(crate) fn write_bound(&self, key: &K, out: &mut Vec<u8>) -> Result<bool, TaskError> {
-        serialize_nullable(&*self.keys, key, out).map_err(|e| self.error(Part::Key, e))
+        let mut place = SerializeContext::new(&self.topic, Part::Key);
+        let written = nullable::write(&*self.keys, &mut place, key, out);
+        written.map_err(|e| self.error(Part::Key, e))
     }
 
     /// Writes the bytes of a key that is to be in the store. `frame` is how many bytes the kind of
@@ -58,13 +67,16 @@ impl<K, V> RowCodec<K, V> {
     }
 
     pub(crate) fn read_key(&self, bytes: &[u8]) -> Result<K, TaskError> {
-        self.keys.deserialize(bytes).map_err(|e| self.error(Part::Key, e))
+        let place = DeserializeContext::new(&self.topic, Part::Key);
+        self.keys.deserialize_in(&place, bytes).map_err(|e| self.error(Part::Key, e))
     }
 
     /// Writes the bytes of a value that is no null.
     pub(crate) fn write_value(&self, value: &V, out: &mut Vec<u8>) -> Result<(), TaskError> {
         out.clear();
-        self.values.serialize(value, out).map_err(|e| self.error(Part::Value, e))
+        let mut place = SerializeContext::new(&self.topic, Part::Value);
+        let written = self.values.serialize_in(&mut place, value, out);
+        written.map_err(|e| self.error(Part::Value, e))
     }
 
     pub(crate) fn is_null(&self, value: &V) -> bool {
@@ -78,7 +90,9 @@ impl<K, V> RowCodec<K, V> {
             let e = SerdeError::Length { type_name: "a stored value", expected, actual };
             return Err(self.error(Part::Value, e));
         };
-        let value = self.values.deserialize(bytes).map_err(|e| self.error(Part::Value, e))?;
+        let place = DeserializeContext::new(&self.topic, Part::Value);
+        let read = self.values.deserialize_in(&place, bytes);
+        let value = read.map_err(|e| self.error(Part::Value, e))?;
         let timestamp = i64::from_be_bytes(*timestamp);
         Ok((!self.values.is_null(&value)).then_some(ValueAndTimestamp { value, timestamp }))
     }
@@ -100,7 +114,8 @@ mod tests {
     use crate::serde::HasSerde;
 
     fn codec() -> RowCodec<Option<String>, Option<i64>> {
-        RowCodec::new("counts".into(), HasSerde::serde(), HasSerde::serde())
+        let topic = "app-counts-changelog".into();
+        RowCodec::new("counts".into(), topic, HasSerde::serde(), HasSerde::serde())
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct StoreInit {
     pub keyspace: Arc<dyn Keyspace>,
     /// Where its changes go; `None` when logging is disabled.
     pub changelog: Option<ChangelogTarget>,
+    /// The name of its changelog topic, also when logging is disabled: what its serdes are told.
+    pub serde_topic: Arc<str>,
     /// The memory it shares with the other stores of the worker.
     pub budget: Rc<CacheBudget>,
 }

@@ -33,6 +33,10 @@ pub(crate) enum Below {
     Unknown,
 }
 
+/// The hash of a key in one overlay.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyHash(u64);
+
 pub(crate) struct Slot<K, V> {
     /// `None` for a free slot.
     key: Option<K>,
@@ -50,6 +54,11 @@ impl<K, V> Slot<K, V> {
     /// The key, unless the slot is free.
     pub(crate) fn key(&self) -> Option<&K> {
         self.key.as_ref()
+    }
+
+    /// The key, with the value and its time to change; `None` for a free slot.
+    pub(crate) fn parts_mut(&mut self) -> Option<(&K, &mut Option<V>, &mut i64)> {
+        Some((self.key.as_ref()?, &mut self.value, &mut self.timestamp))
     }
 
     /// Whether the backend may lack what it holds.
@@ -92,8 +101,12 @@ impl<K: Hash + Eq, V> Overlay<K, V> {
         }
     }
 
-    pub(crate) fn find(&mut self, key: &K) -> Option<SlotId> {
-        let hash = self.hasher.hash_one(key);
+    /// The hash of a key, for [`Self::find`] and [`Self::insert`].
+    pub(crate) fn hash(&self, key: &K) -> KeyHash {
+        KeyHash(self.hasher.hash_one(key))
+    }
+
+    pub(crate) fn find(&mut self, KeyHash(hash): KeyHash, key: &K) -> Option<SlotId> {
         let slots = &self.slots;
         let id = *self.index.find(hash, |id| slots[*id as usize].key.as_ref() == Some(key))?;
         self.slots[id as usize].referenced = true;
@@ -103,6 +116,7 @@ impl<K: Hash + Eq, V> Overlay<K, V> {
     /// Adds a key that [`Self::find`] did not find. Clean until it is marked.
     pub(crate) fn insert(
         &mut self,
+        KeyHash(hash): KeyHash,
         key: K,
         below: Below,
         value: Option<V>,
@@ -111,7 +125,6 @@ impl<K: Hash + Eq, V> Overlay<K, V> {
         if self.budget.is_over() {
             self.evict_some();
         }
-        let hash = self.hasher.hash_one(&key);
         let slot = Slot {
             key: Some(key),
             value,
@@ -255,7 +268,8 @@ mod tests {
     }
 
     fn add(overlay: &mut Overlay<u32, u32>, key: u32) -> SlotId {
-        overlay.insert(key, Below::Unknown, Some(key), 0)
+        let hash = overlay.hash(&key);
+        overlay.insert(hash, key, Below::Unknown, Some(key), 0)
     }
 
     #[test]
@@ -282,16 +296,16 @@ mod tests {
         for key in 1..200 {
             add(&mut overlay, key);
         }
-        assert_eq!(overlay.find(&0), Some(dirty));
-        assert_eq!(overlay.find(&1), None);
+        assert_eq!(overlay.find(overlay.hash(&0), &0), Some(dirty));
+        assert_eq!(overlay.find(overlay.hash(&1), &1), None);
         assert!(overlay.index.len() < 20, "{}", overlay.index.len());
     }
 
     #[test]
     fn a_deletion_is_nothing_new_where_nothing_is_below() {
         let mut overlay = overlay(1 << 20);
-        let absent = overlay.insert(1, Below::Absent, None, 0);
-        let unknown = overlay.insert(2, Below::Unknown, None, 0);
+        let absent = overlay.insert(overlay.hash(&1), 1, Below::Absent, None, 0);
+        let unknown = overlay.insert(overlay.hash(&2), 2, Below::Unknown, None, 0);
         assert!(overlay.slot(absent).is_nothing_new() && !overlay.slot(unknown).is_nothing_new());
         overlay.slot_mut(absent).value = Some(1);
         overlay.mark_dirty(absent);

@@ -77,6 +77,14 @@ impl<V> PendingChanges<V> {
         }
         std::mem::take(&mut self.changes)
     }
+
+    /// Gets the list of [`Self::take`] back, for its memory.
+    pub(super) fn recycle(&mut self, mut told: Vec<Pending<V>>) {
+        if self.changes.is_empty() {
+            told.clear();
+            self.changes = told;
+        }
+    }
 }
 
 #[cfg(test)]

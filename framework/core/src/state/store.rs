@@ -73,11 +73,11 @@ where
         key_serde: DynSerde<K>,
         value_serde: DynSerde<V>,
     ) -> Self {
-        let StoreInit { name, keyspace_name, keyspace, changelog, budget } = init;
+        let StoreInit { name, keyspace_name, keyspace, changelog, serde_topic, budget } = init;
         Self {
             keyspace_name,
             keyspace,
-            codec: RowCodec::new(name, key_serde, value_serde),
+            codec: RowCodec::new(name, serde_topic, key_serde, value_serde),
             kind,
             is_noted: false,
             overlay: Overlay::new(budget),
@@ -120,14 +120,18 @@ where
         timestamp: TimestampMs,
     ) -> Result<bool, TaskError> {
         self.recall()?;
-        let found = self.overlay.find(&key);
+        let hash = self.overlay.hash(&key);
+        let found = self.overlay.find(hash, &key);
         if found.is_none() {
             self.encode_key(&key)?;
         }
         if !self.kind.admit(&key) {
             return Ok(false);
         }
-        let id = found.unwrap_or_else(|| self.overlay.insert(key, Below::Unknown, None, timestamp));
+        let id = match found {
+            Some(id) => id,
+            None => self.overlay.insert(hash, key, Below::Unknown, None, timestamp),
+        };
         let slot = self.overlay.slot_mut(id);
         slot.value = value.filter(|v| !self.codec.is_null(v));
         slot.timestamp = timestamp.max(0);
@@ -153,7 +157,7 @@ where
             return Ok(Update { old: None, new: None, timestamp });
         }
         let id = self.load(key)?;
-        let (old, _) = self.apply_to(id, keep_old, f);
+        let (old, _) = self.apply_to(id, keep_old, |_, old| f(old));
         self.mark_dirty(id, false)?;
         let slot = self.overlay.slot(id);
         Ok(Update { old, new: slot.value.clone(), timestamp: slot.timestamp })
@@ -167,28 +171,39 @@ where
     /// When the backend or a serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
     pub fn update_cached(
         &mut self,
-        key: &Kd::Key,
+        key: Kd::Key,
         keep_old: bool,
         record_time: TimestampMs,
         headers: Headers,
-        f: impl FnOnce(Option<ValueAndTimestamp<V>>) -> (Option<V>, TimestampMs),
+        f: impl FnOnce(&Kd::Key, Option<ValueAndTimestamp<V>>) -> (Option<V>, TimestampMs),
     ) -> Result<(), TaskError> {
-        if !self.admit(key)? {
+        if !self.admit(&key)? {
             return Ok(());
         }
-        let id = self.load(key)?;
+        let id = self.load_owned(key)?;
         // The old value to tell of is the one before the first change of this commit.
         let known = self.pending.find(id);
-        let keep_old = keep_old && known.is_none();
-        let (old, existed) = self.apply_to(id, keep_old, f);
-        let slot = self.overlay.slot_mut(id);
-        if slot.value.is_none() {
-            slot.timestamp = record_time.max(0);
-        }
-        self.mark_dirty(id, false)?;
+        let (old, existed) = self.apply_timed(id, keep_old && known.is_none(), record_time, f)?;
         match known {
             Some(at) => self.pending.set_headers(at, headers),
             None => self.pending.add(Pending { slot: id, old, existed, headers }),
+        }
+        Ok(())
+    }
+
+    /// [`Self::update_cached`] where nobody will ask for the change.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
+    pub fn update_untold(
+        &mut self,
+        key: Kd::Key,
+        record_time: TimestampMs,
+        f: impl FnOnce(&Kd::Key, Option<ValueAndTimestamp<V>>) -> (Option<V>, TimestampMs),
+    ) -> Result<(), TaskError> {
+        if self.admit(&key)? {
+            let id = self.load_owned(key)?;
+            self.apply_timed(id, false, record_time, f)?;
         }
         Ok(())
     }
@@ -197,6 +212,11 @@ where
     /// [`Self::emission`] for each; the store is free to be used in between.
     pub fn take_pending(&mut self) -> Vec<Pending<V>> {
         self.pending.take()
+    }
+
+    /// Takes the list of [`Self::take_pending`] back, when all of it was told, for its memory.
+    pub fn recycle(&mut self, told: Vec<Pending<V>>) {
+        self.pending.recycle(told);
     }
 
     /// What to forward for a change; nothing for a key that was absent before and is absent now.
@@ -269,17 +289,36 @@ where
         &mut self,
         id: SlotId,
         keep_old: bool,
-        f: impl FnOnce(Option<ValueAndTimestamp<V>>) -> (Option<V>, TimestampMs),
+        f: impl FnOnce(&Kd::Key, Option<ValueAndTimestamp<V>>) -> (Option<V>, TimestampMs),
     ) -> (Option<V>, bool) {
-        let slot = self.overlay.slot_mut(id);
-        let old = slot.value.take();
+        let Some((key, value, timestamp)) = self.overlay.slot_mut(id).parts_mut() else {
+            return (None, false);
+        };
+        let old = value.take();
         let kept = if keep_old { old.clone() } else { None };
         let existed = old.is_some();
-        let timestamp = slot.timestamp;
-        let (new, timestamp) = f(old.map(|value| ValueAndTimestamp { value, timestamp }));
-        slot.value = new.filter(|v| !self.codec.is_null(v));
-        slot.timestamp = timestamp.max(0);
+        let old = old.map(|value| ValueAndTimestamp { value, timestamp: *timestamp });
+        let (new, time) = f(key, old);
+        *value = new.filter(|v| !self.codec.is_null(v));
+        *timestamp = time.max(0);
         (kept, existed)
+    }
+
+    /// [`Self::apply_to`], but a deletion has the time of its record. The slot is then dirty.
+    fn apply_timed(
+        &mut self,
+        id: SlotId,
+        keep_old: bool,
+        record_time: TimestampMs,
+        f: impl FnOnce(&Kd::Key, Option<ValueAndTimestamp<V>>) -> (Option<V>, TimestampMs),
+    ) -> Result<(Option<V>, bool), TaskError> {
+        let told = self.apply_to(id, keep_old, f);
+        let slot = self.overlay.slot_mut(id);
+        if slot.value.is_none() {
+            slot.timestamp = record_time.max(0);
+        }
+        self.mark_dirty(id, false)?;
+        Ok(told)
     }
 
     /// Puts a slot into the active layer, and into the order if there is one. `encoded` says that
@@ -316,9 +355,26 @@ where
 
     /// The slot of a key, read from the backend if need be.
     fn load(&mut self, key: &Kd::Key) -> Result<SlotId, TaskError> {
-        if let Some(id) = self.overlay.find(key) {
+        let hash = self.overlay.hash(key);
+        if let Some(id) = self.overlay.find(hash, key) {
             return Ok(id);
         }
+        let (below, value, timestamp) = self.read(key)?;
+        Ok(self.overlay.insert(hash, key.clone(), below, value, timestamp))
+    }
+
+    /// [`Self::load`] for a key that nobody needs afterwards.
+    fn load_owned(&mut self, key: Kd::Key) -> Result<SlotId, TaskError> {
+        let hash = self.overlay.hash(&key);
+        if let Some(id) = self.overlay.find(hash, &key) {
+            return Ok(id);
+        }
+        let (below, value, timestamp) = self.read(&key)?;
+        Ok(self.overlay.insert(hash, key, below, value, timestamp))
+    }
+
+    /// What the backend has for a key.
+    fn read(&mut self, key: &Kd::Key) -> Result<(Below, Option<V>, TimestampMs), TaskError> {
         self.encode_key(key)?;
         let mut found = Ok(None);
         let mut len = 0;
@@ -329,14 +385,13 @@ where
             })
             .map_err(|e| self.codec.backend_error(e))?;
         let below = if len == 0 { Below::Absent } else { Below::Unknown };
-        let (value, timestamp) = match found? {
+        Ok(match found? {
             Some(v) => {
                 self.overlay.learn_size(self.key_bytes.len() + len);
-                (Some(v.value), v.timestamp)
+                (below, Some(v.value), v.timestamp)
             }
-            None => (None, -1),
-        };
-        Ok(self.overlay.insert(key.clone(), below, value, timestamp))
+            None => (below, None, -1),
+        })
     }
 
     /// Writes the row key of a key that is about to get a slot into its buffer.

@@ -15,7 +15,7 @@ use super::source::SourceInstance;
 use super::{ChangelogId, TaskConfig};
 use crate::TaskId;
 use crate::error::{TaskError, TopologyError};
-use crate::graph::{NodeId, NodeKind, SubTopology, TopicRef, Topology};
+use crate::graph::{Graph, NodeId, NodeKind, SubTopology, TopicRef};
 use crate::state::{Backend, CacheBudget, ChangelogTarget, StoreInit, StoreInstance};
 
 /// What a node's factory made: a typed node behind `Any`, or a source.
@@ -51,7 +51,7 @@ pub(crate) struct Built {
 
 /// What a node's factory may ask for while it makes the node of one task.
 pub struct TaskBuilder<'t> {
-    topology: &'t Topology,
+    topology: &'t Graph,
     task: TaskId,
     config: &'t TaskConfig,
     budget: Rc<CacheBudget>,
@@ -64,7 +64,7 @@ pub struct TaskBuilder<'t> {
 
 impl<'t> TaskBuilder<'t> {
     pub(crate) fn build(
-        topology: &'t Topology,
+        topology: &'t Graph,
         task: TaskId,
         config: &'t TaskConfig,
         backend: &dyn Backend,
@@ -114,8 +114,9 @@ impl<'t> TaskBuilder<'t> {
             let keyspace = backend
                 .keyspace(&keyspace_name)
                 .map_err(|source| TaskError::Backend { store: def.name.to_string(), source })?;
+            let topic = Graph::changelog_topic(&self.config.application_id, &def.name);
             let changelog = def.changelog.as_ref().map(|_| ChangelogTarget {
-                topic: Topology::changelog_topic(&self.config.application_id, &def.name),
+                topic: topic.clone(),
                 partition: self.task.partition,
                 id: ChangelogId(first.0 + at as u32),
             });
@@ -124,6 +125,7 @@ impl<'t> TaskBuilder<'t> {
                 keyspace_name: keyspace_name.into(),
                 keyspace,
                 changelog,
+                serde_topic: topic,
                 budget: self.budget.clone(),
             });
             self.stores.insert(def.name.clone(), store.clone());
@@ -203,12 +205,6 @@ impl<'t> TaskBuilder<'t> {
                 store: name.to_owned(),
                 asked: type_name::<S>(),
             })
-    }
-
-    /// All stores that `node` is connected to, by name, for a node that learns their types later.
-    pub fn connected_stores(&self, node: NodeId) -> Vec<(Arc<str>, StoreInstance)> {
-        let names = &self.topology.node(node).stores;
-        names.iter().filter_map(|n| Some((n.clone(), self.stores.get(n)?.clone()))).collect()
     }
 
     /// The names of the children of `node`, in the order of [`Self::downstream`].

@@ -45,6 +45,7 @@ pub struct Outgoing<'a> {
     /// Headers.
     pub headers: &'a Headers,
     /// Who sends it.
+    #[doc(hidden)]
     pub origin: Origin,
 }
 

@@ -11,6 +11,7 @@ use crate::record::TimestampMs;
 
 /// Which clock drives a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum PunctuationType {
     /// Advances with the records' times alone.
     StreamTime,

@@ -17,7 +17,7 @@ use super::source::SourceInstance;
 use super::{OffsetMetadata, TaskConfig};
 use crate::commit::Guarantee;
 use crate::error::TaskError;
-use crate::graph::{NodeId, Topology};
+use crate::graph::{Graph, NodeId};
 use crate::record::TimestampMs;
 use crate::state::{Backend, CacheBudget, StoreInstance, WriteBatch};
 use crate::{TaskId, TopicPartition};
@@ -61,7 +61,7 @@ impl Task {
     /// # Errors
     /// When nodes do not fit together, or a store cannot be opened.
     pub fn new(
-        topology: &Topology,
+        topology: &Graph,
         id: TaskId,
         partitions: &[TopicPartition],
         config: &TaskConfig,
@@ -99,7 +99,7 @@ impl Task {
 
     fn add_input(
         &mut self,
-        topology: &Topology,
+        topology: &Graph,
         sources: &[(NodeId, SourceInstance)],
         partition: &TopicPartition,
     ) {

@@ -1,4 +1,6 @@
 //! Sinks: typed records in, bytes out to the collector. Serialises each record once.
+//!
+//! Invariant: what a serializer adds to the headers is sent with this record, and no other node sees it.
 
 use std::sync::Arc;
 
@@ -6,8 +8,8 @@ use super::context::{Context, Origin, Outgoing};
 use super::failed::FailedAt;
 use super::node::Node;
 use crate::error::{Part, TaskError, Unproducible};
-use crate::record::{Record, RecordMetadata};
-use crate::serde::{DynSerde, serialize_nullable};
+use crate::record::{Headers, Record, RecordMetadata};
+use crate::serde::{DynSerde, Serde, SerdeError, SerializeContext, nullable};
 use crate::topic_name;
 
 /// Picks the partition of a record: key, value and the number of partitions of the topic.
@@ -65,7 +67,11 @@ impl<K, V> Sink<K, V> {
 }
 
 impl<K, V> Node<K, V> for Sink<K, V> {
-    fn process(&mut self, ctx: &mut Context<'_>, record: Record<K, V>) -> Result<(), TaskError> {
+    fn process(
+        &mut self,
+        ctx: &mut Context<'_>,
+        mut record: Record<K, V>,
+    ) -> Result<(), TaskError> {
         let chosen;
         let topic: &str = match &self.destination {
             Destination::Topic(topic) => topic,
@@ -74,15 +80,18 @@ impl<K, V> Node<K, V> for Sink<K, V> {
                 &chosen
             }
         };
-        let at =
-            FailedAt { node: &self.name, timestamp: record.timestamp, headers: &record.headers };
-        let key = match serialize_nullable(&*self.key_serde, &record.key, &mut self.key) {
-            Ok(key) => key,
-            Err(error) => return ctx.serialization_failed(at, topic, Part::Key, error),
-        };
-        let value = match serialize_nullable(&*self.value_serde, &record.value, &mut self.value) {
-            Ok(value) => value,
-            Err(error) => return ctx.serialization_failed(at, topic, Part::Value, error),
+        let headers = &mut record.headers;
+        let key = write(&*self.key_serde, topic, Part::Key, &record.key, headers, &mut self.key);
+        let written = key.and_then(|key| {
+            let (serde, out) = (&*self.value_serde, &mut self.value);
+            Ok((key, write(serde, topic, Part::Value, &record.value, headers, out)?))
+        });
+        let (key, value) = match written {
+            Ok(written) => written,
+            Err((part, error)) => {
+                let at = FailedAt { node: &self.name, timestamp: record.timestamp, headers };
+                return ctx.serialization_failed(at, topic, part, error);
+            }
         };
         let mut outgoing = Outgoing {
             topic,
@@ -117,4 +126,17 @@ impl<K, V> Node<K, V> for Sink<K, V> {
         }
         ctx.send_from_sink(&self.name, &outgoing)
     }
+}
+
+/// Writes a key or a value; false for a null.
+fn write<T>(
+    serde: &dyn Serde<T>,
+    topic: &str,
+    part: Part,
+    value: &T,
+    headers: &mut Headers,
+    out: &mut Vec<u8>,
+) -> Result<bool, (Part, SerdeError)> {
+    let mut place = SerializeContext::new(topic, part).with_headers(headers);
+    nullable::write(serde, &mut place, value, out).map_err(|error| (part, error))
 }

@@ -19,7 +19,7 @@ use crate::TopicPartition;
 use crate::error::{Part, TaskError, TopologyError};
 use crate::graph::NodeId;
 use crate::record::{Headers, Record, TimestampMs};
-use crate::serde::{DynSerde, SerdeError, deserialize_nullable};
+use crate::serde::{DeserializeContext, DynSerde, SerdeError, nullable};
 
 /// A record as it came from the broker.
 #[derive(Debug)]
@@ -225,16 +225,18 @@ impl<K, V> Queue<K, V> {
         }
         let source = &self.source;
         let config = &source.config;
+        let topic = ctx.record.as_ref().map_or("", |record| &record.partition.topic);
+        let place = |part| DeserializeContext::new(topic, part).with_headers(&raw.headers);
         let is_dropped = config.drop_null_keys && raw.key.is_none();
         let key = if is_dropped {
             None
         } else {
-            match deserialize_nullable(&*config.key_serde, raw.key) {
+            match nullable::read(&*config.key_serde, &place(Part::Key), raw.key) {
                 Ok(key) => Some(key),
                 Err(error) => return Err(unreadable(Part::Key, error, raw)),
             }
         };
-        let value = match deserialize_nullable(&*config.value_serde, raw.value) {
+        let value = match nullable::read(&*config.value_serde, &place(Part::Value), raw.value) {
             Ok(value) => value,
             Err(error) => return Err(unreadable(Part::Value, error, raw)),
         };

@@ -1,4 +1,4 @@
-//! What can be wrong with a configuration, and how it is told.
+//! The errors of a configuration.
 //!
 //! Invariant: no message and no `Debug` here shows a secret. A value is kept only where the key
 //! is not a secret one (`secrets.rs`), and what is wrong with a text names the line, never its text.
@@ -15,7 +15,7 @@ pub enum ConfigError {
     #[error("{} things are wrong with the configuration:{}", .0.len(), listed(.0))]
     Several(Vec<ConfigError>),
     /// A key without a default was not given.
-    #[error("`{key}` is required")]
+    #[error("`{key}` is required, because it has no default; set it")]
     Missing {
         /// The key.
         key: &'static str,
@@ -82,9 +82,8 @@ pub enum ConfigError {
     },
     /// A line of a text with an unknown key that may be a part of the value above it.
     #[error(
-        "line {line} of the properties text has no known key; it is not shown, since it may belong \
-         to a secret above it: a value that goes on has a backslash at the end of each line but \
-         its last"
+        "line {line} of the properties text has no known key, and is not shown, because it may \
+         belong to a secret above it; end each line of a value but its last with a backslash"
     )]
     StrayLine {
         /// The line, counted from 1.
@@ -101,13 +100,13 @@ pub enum ConfigError {
         reason: String,
     },
     /// One text gives a key twice, once quoted and once as nested tables.
-    #[error("`{key}` is given twice")]
+    #[error("`{key}` is given twice, once quoted and once as nested tables; keep one")]
     Duplicate {
         /// The key.
         key: String,
     },
     /// A file that could not be read.
-    #[error("cannot read the configuration file {}", path.display())]
+    #[error("cannot read the configuration file {}: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -115,7 +114,7 @@ pub enum ConfigError {
         source: Arc<std::io::Error>,
     },
     /// An environment variable whose value is not UTF-8.
-    #[error("the environment variable `{name}` is not UTF-8")]
+    #[error("the value of the environment variable `{name}` is not UTF-8; correct it")]
     EnvironmentNotUtf8 {
         /// The variable.
         name: String,

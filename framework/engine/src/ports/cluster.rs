@@ -1,4 +1,4 @@
-//! The port of what is no member of a group: topics, ends of partitions, and who is in the group.
+//! The port on the cluster, for what needs no membership: topics, ends of partitions, members of a group.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub type Topics = BTreeMap<Arc<str>, i32>;
 /// A group as its coordinator sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
-    /// Every member knows, or is being told, what it is assigned in this generation.
+    /// Every member has its assignment of this generation, or is about to get it.
     pub is_stable: bool,
     /// All members.
     pub members: Vec<GroupMember>,

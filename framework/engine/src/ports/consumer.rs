@@ -1,4 +1,4 @@
-//! The port of a member of the application's group.
+//! The port on the consumer, which is a member of the application's group.
 
 use std::time::Duration;
 
@@ -70,9 +70,9 @@ pub trait Message {
 
 /// A member of the group. It reads committed under exactly once.
 ///
-/// A rebalance is not told while a record is in hand, but queued; until it is answered with
-/// [`assign`](Self::assign) or [`unassign`](Self::unassign) the member keeps its generation, so that
-/// the last commit before a revocation is still its own.
+/// A rebalance is queued, so that it does not interrupt the work on a record. Until the worker answers it
+/// with [`assign`](Self::assign) or [`unassign`](Self::unassign), the member keeps its generation. So the
+/// broker still accepts the last commit before a revocation.
 pub trait GroupConsumer {
     /// A generation of the group, as the broker checks it.
     type Generation: Clone;
@@ -85,9 +85,9 @@ pub trait GroupConsumer {
     /// early, with nothing, once there is something of a partition that is taken apart.
     fn poll(&self, timeout: Duration) -> Option<Result<Self::Message<'_>, ClientError>>;
 
-    /// Keeps what is fetched of these partitions apart from now on, and of no others: nothing of them
-    /// comes with [`poll`](Self::poll), but each is read by itself with [`take`](Self::take), and tells
-    /// its ends. What nobody takes stays with the client, which fetches no more than it may queue.
+    /// Reads these partitions apart from now on, and no others. [`poll`](Self::poll) returns nothing of
+    /// them. [`take`](Self::take) reads each by itself, and reports where it ends. What nobody takes stays
+    /// with the client, which stops fetching when its queue is full.
     ///
     /// To be followed by [`assign`](Self::assign); what was apart before stays so until then.
     ///
@@ -110,8 +110,8 @@ pub trait GroupConsumer {
     /// The oldest rebalance not handled yet.
     fn next_rebalance(&self) -> Option<Rebalance>;
 
-    /// The newest generation that the client has joined; none without a member's id, because nobody
-    /// would check it. It need not be the one that gave this member what was told last.
+    /// The newest generation that the client has joined; none without a member's id, because no broker
+    /// would check it. It may be newer than the generation of the last rebalance that was returned.
     fn newest_generation(&self) -> Option<Self::Generation>;
 
     /// The id that the group's coordinator gave to this member.

@@ -5,6 +5,7 @@
 //! - No lock is held while a disk writes: whoever claims a task waits for a write of that task alone.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use oncestream_core::TaskId;
@@ -18,6 +19,9 @@ pub struct Stores {
     written: Condvar,
     /// Told when a batch was not written.
     on_failure: Box<dyn Fn(&BackendError) + Send + Sync>,
+    /// What has failed apart from the workers, for the first of them that asks.
+    failure: Mutex<Option<BackendError>>,
+    has_failed: AtomicBool,
 }
 
 /// Who owns a task.
@@ -29,7 +33,7 @@ struct Owner {
 }
 
 impl Stores {
-    /// Stores in a backend. `on_failure` is told when it does not write a batch.
+    /// Stores in a backend. `on_failure` is called when the backend does not write a batch.
     pub fn new(
         backend: Arc<dyn Backend>,
         on_failure: impl Fn(&BackendError) + Send + Sync + 'static,
@@ -39,6 +43,8 @@ impl Stores {
             owners: Mutex::default(),
             written: Condvar::new(),
             on_failure: Box::new(on_failure),
+            failure: Mutex::default(),
+            has_failed: AtomicBool::new(false),
         }
     }
 
@@ -86,6 +92,34 @@ impl Stores {
         let _writing = Writing { stores: self, tasks, worker };
         self.backend.commit(batch).inspect_err(|error| (self.on_failure)(error))?;
         Ok(true)
+    }
+
+    /// Lets nothing wait in memory that a kill would take.
+    ///
+    /// # Errors
+    /// The backend has not written it.
+    pub fn write_down(&self) -> Result<(), BackendError> {
+        self.backend.write_down().inspect_err(|error| (self.on_failure)(error))
+    }
+
+    /// [`Self::write_down`] apart from the workers. An error is kept for [`Self::take_failure`].
+    pub fn write_down_apart(&self) {
+        if let Err(error) = self.write_down() {
+            let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            *failure = Some(error);
+            self.has_failed.store(true, Ordering::Release);
+        }
+    }
+
+    /// Why what waits in memory could not be written, once. A worker that has nothing to commit would
+    /// not find out by itself.
+    pub fn take_failure(&self) -> Option<BackendError> {
+        if !self.has_failed.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        self.has_failed.store(false, Ordering::Release);
+        failure.take()
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oncestream_core::error::TopologyError;
-use oncestream_core::graph::Topology;
+use oncestream_core::graph::Graph;
 use oncestream_core::{TaskId, TopicPartition};
 
 use crate::error::StreamsError;
@@ -29,7 +29,7 @@ pub(super) struct Plan {
 /// Inputs that a store follows have unequal numbers of partitions, or a changelog has fewer than
 /// they have.
 pub(super) fn plan(
-    topology: &Topology,
+    topology: &Graph,
     application_id: &str,
     there: &BTreeMap<Arc<str>, i32>,
     assigned: &[TopicPartition],
@@ -64,7 +64,7 @@ pub(super) fn plan(
 
 /// The tasks that a set of partitions makes, each with its partitions in order.
 fn tasks(
-    topology: &Topology,
+    topology: &Graph,
     application_id: &str,
     partitions: &[TopicPartition],
 ) -> BTreeMap<TaskId, Vec<TopicPartition>> {
@@ -82,7 +82,7 @@ fn tasks(
 
 /// The topics there are that a task's sub-topology reads, with their numbers of partitions.
 fn inputs(
-    topology: &Topology,
+    topology: &Graph,
     application_id: &str,
     there: &BTreeMap<Arc<str>, i32>,
     id: TaskId,
@@ -95,14 +95,14 @@ fn inputs(
 
 /// An input that gained partitions has none in the changelogs that follow it.
 fn check_changelogs(
-    topology: &Topology,
+    topology: &Graph,
     application_id: &str,
     there: &BTreeMap<Arc<str>, i32>,
     id: TaskId,
 ) -> Result<(), StreamsError> {
     let stores = &topology.sub_topologies()[id.sub_topology.0].stores;
     for def in stores.iter().filter_map(|name| topology.store(name)) {
-        let topic = Topology::changelog_topic(application_id, &def.name);
+        let topic = Graph::changelog_topic(application_id, &def.name);
         let expected = id.partition + 1;
         match there.get(&topic) {
             Some(actual) if def.changelog.is_some() && *actual < expected => {
@@ -120,22 +120,21 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
     use oncestream_core::SubTopologyId;
-    use oncestream_operators::{Consumed, Materialized, StreamsBuilder};
+    use oncestream_operators::{StreamsBuilder, Topics};
 
     use super::*;
 
     const APP: &str = "app";
 
     /// Counts what comes from topics under a pattern; what another topic has passes through.
-    fn topology() -> Topology {
+    fn topology() -> Graph {
         let builder = StreamsBuilder::new();
-        let consumed = Consumed::<String, String>::new;
         builder
-            .stream_of_pattern("orders-.*", consumed())
+            .stream::<String, String>(Topics::pattern("orders-.*"))
             .group_by_key()
-            .count(Materialized::named("counts"));
-        builder.stream_of_pattern("plain-.*", consumed()).to("out");
-        builder.build().unwrap()
+            .count("counts");
+        builder.stream::<String, String>(Topics::pattern("plain-.*")).to("out");
+        Graph::of(&builder.build().unwrap()).clone()
     }
 
     fn there(topics: &[(&str, i32)]) -> BTreeMap<Arc<str>, i32> {

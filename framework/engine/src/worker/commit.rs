@@ -64,9 +64,9 @@ impl<P: Ports> Worker<P> {
         Ok(())
     }
 
-    /// The commit before the end. One that failed was aborted, and says so: what it had is
-    /// processed again by who has the partitions next. If somebody else has them already, that
-    /// is no failure.
+    /// The commit before the end. If it fails, its transaction is aborted, and the next owner of the
+    /// partitions processes these records again. It is no failure if the partitions have another owner
+    /// already.
     pub(super) fn last_commit(&mut self) -> Result<(), StreamsError> {
         let (before, due) = (self.committed, self.tasks.needs_commit());
         drop(self.machine.take_cause());
@@ -141,7 +141,8 @@ impl<P: Ports> Worker<P> {
                 return Fact::Failed(self.classify_task_error(error));
             }
             Err(Unflushed::Late(task)) => {
-                let action = format!("worker {}: task {task}: the records it holds", self.index);
+                let action =
+                    format!("worker {}: task {task}: the work on records in hand", self.index);
                 return Fact::Failed(late(action, limit));
             }
         }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use super::producing::transactional_id;
 use super::{Worker, tasks};
 use crate::access::Resource;
+use crate::client_error::ClientFault as _;
 use crate::error::StreamsError;
 use crate::ports::{Cluster, Ports};
 

@@ -2,12 +2,11 @@
 //! in the group.
 //!
 //! - No task runs before the coordinator has said, of a stable group, that this member has these
-//!   partitions. The generation that it had joined when it asked is what its offsets go with: if
-//!   that is not the coordinator's newest, they are refused, and if it is, they are of partitions
-//!   that are its own. The client alone cannot tell (see `GroupConsumer::confirm`).
-//! - A moment later: is there a member that has this worker's name, or one that is no worker at
-//!   all? Whoever is in the group then has joined it anew for this generation, so a former self that
-//!   crashed is no longer there.
+//!   partitions. The worker then sends its offsets with the generation that it had joined when it
+//!   asked. If the coordinator has a newer one, it refuses the offsets; if not, the partitions are this
+//!   member's. The client alone cannot know (see `GroupConsumer::confirm`).
+//! - A moment later the worker looks for a member that has its name, or one that is no worker at all.
+//!   Each member has joined anew for this generation by then, so a former self that crashed is gone.
 //!
 //! The answers come while stores are restored.
 
@@ -21,8 +20,8 @@ use oncestream_core::TopicPartition;
 use crate::error::StreamsError;
 use crate::ports::{Cluster, Group, GroupConsumer, GroupMember, Ports};
 
-/// How soon a coordinator is asked again that has not confirmed an assignment, and when it is told
-/// that it has not.
+/// How soon the worker asks a coordinator again that has not confirmed an assignment, and when it logs
+/// that.
 const CONFIRM_AGAIN: Duration = Duration::from_millis(100);
 const TELL_AFTER: Duration = Duration::from_secs(10);
 /// How long after an assignment the members are looked at, and how often while one is suspect.
@@ -80,8 +79,8 @@ pub(super) struct GroupWatch<G> {
     answer: Option<Receiver<Group>>,
     /// The generation that this member had joined when it asked.
     asked_in: Option<G>,
-    /// The generation that gave this member its partitions; none is known after an assignment, until
-    /// its coordinator has told.
+    /// The generation that gave this member its partitions; unknown after an assignment, until the
+    /// coordinator has confirmed it.
     confirmed: Option<G>,
     /// Since when an assignment waits for its confirmation.
     unconfirmed: Option<Instant>,
@@ -119,7 +118,7 @@ impl<G> GroupWatch<G> {
         (self.next_look, self.answer, self.unconfirmed) = (None, None, None);
     }
 
-    /// Whether the coordinator has said that what was told last is this member's.
+    /// Whether the coordinator has confirmed the last assignment.
     pub(super) fn is_confirmed(&self) -> bool {
         self.unconfirmed.is_none()
     }
@@ -132,7 +131,7 @@ impl<G> GroupWatch<G> {
 }
 
 impl<P: Ports> Worker<P> {
-    /// Asks who is in the group when it is time, and judges the answer when it is there.
+    /// Asks for the members of the group when it is time, and judges the answer when it comes.
     ///
     /// # Errors
     /// Another member has this worker's name, and it is this one that has to go.

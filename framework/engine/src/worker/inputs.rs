@@ -1,8 +1,9 @@
-//! Tasks with several inputs: each input is read by itself, as far as its queue has room, and tells its
-//! ends. What waits is processed by its times.
+//! Intake of tasks with several inputs. The worker reads each input by itself, takes no more than its
+//! queue has room for, and reports to the task where the input ends. The task processes what waits in
+//! the order of timestamps.
 //!
-//! Back pressure is not to take: what was fetched stays with the client. A task that does not run is not
-//! taken for either, so nothing has to be thrown away.
+//! If a queue is full the worker takes nothing, and what is fetched stays with the client. It takes nothing
+//! for a task that does not run either. So no fetched record is ever thrown away.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::client_error::ClientError;
 use crate::error::StreamsError;
 use crate::ports::{Clock, GroupConsumer, Ports, Taken};
 
-/// Why an input is taken from no further.
+/// Why the worker stops taking from an input.
 enum Stopped {
     Read(ClientError),
     Task(TaskError),

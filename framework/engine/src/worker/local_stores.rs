@@ -1,14 +1,15 @@
 //! The first participant of each commit: the local stores of a worker's tasks.
 //!
 //! Its tasks put rows into one batch while they are flushed. When Kafka has committed, the batch is
-//! written, with a checkpoint for each store beside its rows. Recovering is the restore's business
+//! written, with a checkpoint for each store beside its rows. The backend may let it wait in memory, but
+//! not where a store has no changelog. Recovering is the restore's business
 //! (`restore.rs`, `stale.rs`): a store follows its changelog from its checkpoint.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use oncestream_core::state::{Checkpoint, Incarnation, WriteBatch};
-use oncestream_core::task::ChangelogId;
+use oncestream_core::task::{ChangelogId, Task};
 use oncestream_core::{TaskId, TopicPartition};
 
 use crate::participant::{Commit, Participant, ParticipantError};
@@ -92,6 +93,14 @@ impl Participant for LocalStores {
         // A task without a store owns nothing here, and may have a twin with other partitions.
         let with_stores = commit.tasks.iter().filter(|task| !task.stores().is_empty());
         let applied = self.stores.apply(commit.worker, with_stores.map(|t| t.id()), &self.batch);
+        // A kill takes what waits in memory. A changelog brings it back, and nothing else does.
+        let logs_all = |task: &Task| task.stores().iter().all(|s| s.state().changelog().is_some());
+        let applied = match applied {
+            Ok(true) if !commit.tasks.iter().copied().all(logs_all) => {
+                self.stores.write_down().map(|()| true)
+            }
+            applied => applied,
+        };
         match applied {
             Ok(true) => {
                 self.batch.clear();

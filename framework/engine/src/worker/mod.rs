@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 
 use oncestream_core::TopicPartition;
 use oncestream_core::commit::CommitMachine;
-use oncestream_core::graph::Topology;
+use oncestream_core::graph::Graph;
 use oncestream_core::state::CacheBudget;
 use oncestream_core::task::{Task, TaskConfig};
 
@@ -53,7 +53,7 @@ use tasks::{Route, TaskSet};
 use times::Times;
 use waiting::Waiting;
 
-/// What the worker saw, and which error tells of it.
+/// What the worker saw, with its error.
 type Fact = oncestream_core::commit::Fact<StreamsError>;
 type Failure = oncestream_core::commit::Failure<StreamsError>;
 
@@ -62,7 +62,7 @@ pub struct Shared<P> {
     /// What workers must know of the configuration.
     pub settings: WorkerSettings,
     /// What they run.
-    pub topology: Topology,
+    pub topology: Graph,
     /// What they have of the world.
     pub ports: P,
     /// Asks them to end.
@@ -130,7 +130,7 @@ pub struct Worker<P: Ports> {
     group: GroupWatch<P::Generation>,
     starts: Starts,
     waiting: Waiting,
-    /// The group has decided what is assigned, be it nothing.
+    /// The group has decided what is assigned, even if that is nothing.
     joined: bool,
     /// A revocation is being handled: tasks that fail are dropped, not started again.
     revoking: bool,
@@ -210,6 +210,9 @@ impl<P: Ports> Worker<P> {
     /// # Errors
     /// What the worker cannot get over: give it to [`Worker::close`].
     pub fn turn(&mut self) -> Result<(), StreamsError> {
+        if let Some(error) = self.shared.ports.stores().take_failure() {
+            return Err(error.into());
+        }
         self.poll()?;
         while let Some(event) = self.consumer.next_rebalance() {
             self.rebalance(event)?;

@@ -1,4 +1,5 @@
-//! Records in: from the consumer, and by the clock. Those of tasks with several inputs come by `inputs`.
+//! Intake: takes records from the consumer and hands them to their tasks. `inputs.rs` does it for tasks
+//! with several inputs.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use oncestream_core::graph::{NodeKind, SourceTopics};
 use super::pace::Pace;
 use super::tasks::Route;
 use super::{Failure, Worker};
-use crate::client_error::ClientError;
+use crate::client_error::{ClientError, ClientFault as _};
 use crate::error::StreamsError;
 use crate::ports::{Clock, Cluster, GroupConsumer, Message, Ports, Topics};
 

@@ -3,9 +3,9 @@
 //! Invariants:
 //! - Where a partition begins is committed as soon as it is known, and before its task runs. Whoever
 //!   gets it next begins where this member would have, and not at a newer end.
-//! - While a store may turn out to hold what its inputs would be counted into again, the beginnings
-//!   of those inputs are not committed: the check would find nothing the next time.
-//! - A position that differs from what is committed is told.
+//! - While a store may already hold what its inputs would add a second time, the beginnings of those
+//!   inputs are not committed. Otherwise the next start would find offsets, and would not check.
+//! - The worker logs a position that differs from the committed one.
 //! - Nothing begins at an offset that bears the mark of a reset: what the stores hold may be gone, or
 //!   not yet (`reset/plan.rs`).
 
@@ -17,6 +17,7 @@ use oncestream_core::task::{OffsetMetadata, Position};
 
 use super::Worker;
 use super::restore::{LOOK_EVERY, LOOK_TIMEOUT, UNSETTLED_LIMIT};
+use crate::client_error::ClientFault as _;
 use crate::error::StreamsError;
 use crate::ports::{Cluster, Committed, GroupConsumer, Ports};
 use crate::settings::AutoOffsetReset;
@@ -113,7 +114,7 @@ impl<P: Ports> Worker<P> {
         Ok(positions)
     }
 
-    /// Decides for one partition, and tells what a user should know.
+    /// Decides for one partition, and logs what a user should know.
     fn begin(
         &self,
         partition: &TopicPartition,

@@ -7,6 +7,7 @@ use oncestream_core::commit::Symptom;
 
 use super::{Fact, Failure, Shared, Worker};
 use crate::access::Resource;
+use crate::client_error::ClientFault as _;
 use crate::error::StreamsError;
 use crate::ports::{Clock, Ports, WorkerProducer};
 use crate::settings::WorkerSettings;

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use oncestream_core::commit::Fact;
-use oncestream_core::graph::Topology;
+use oncestream_core::graph::Graph;
 use oncestream_core::task::{OffsetMetadata, Task};
 use oncestream_core::{TaskId, TopicPartition};
 
@@ -19,7 +19,7 @@ use super::assignment::{self, Plan};
 use super::restore::{LOOK_EVERY, UNSETTLED_LIMIT};
 use super::tasks::{Entry, Phase};
 use super::{Worker, WorkerState};
-use crate::client_error::ClientError;
+use crate::client_error::{ClientError, ClientFault as _};
 use crate::error::StreamsError;
 use crate::ports::{Cluster, Committed, GroupConsumer, Ports, Rebalance, Topics};
 
@@ -219,7 +219,7 @@ impl<P: Ports> Worker<P> {
             .flat_map(|id| &topology.sub_topologies()[id.sub_topology.0].stores)
             .filter_map(|name| topology.store(name))
             .filter(|def| def.changelog.is_some())
-            .map(|def| Topology::changelog_topic(application_id, &def.name))
+            .map(|def| Graph::changelog_topic(application_id, &def.name))
             .collect();
         topics.sort();
         topics.dedup();

@@ -13,7 +13,7 @@ use super::producing::{INIT_STEP, new_producer, transactional_id};
 use super::sabotage::Bug;
 use super::symptom::damaged_store;
 use super::{Fact, Failure, Worker};
-use crate::client_error::ClientError;
+use crate::client_error::{ClientError, ClientFault as _};
 use crate::error::StreamsError;
 use crate::ports::{GroupConsumer, Ports, WorkerProducer};
 use crate::verdict::Step;

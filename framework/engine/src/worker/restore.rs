@@ -20,7 +20,7 @@ use oncestream_core::{TaskId, TopicPartition};
 use super::sabotage::Bug;
 use super::tasks::Phase;
 use super::{Failure, Worker};
-use crate::client_error::ClientError;
+use crate::client_error::{ClientError, ClientFault as _};
 use crate::error::StreamsError;
 use crate::metrics::RestoreMetrics;
 use crate::ports::{ChangelogQueue, ChangelogReader, Clock, Cluster, Fetched, Ports};
@@ -37,7 +37,7 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(super) const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a changelog may be unknown to the clients, which learn of partitions from any broker.
 pub(super) const UNSETTLED_LIMIT: Duration = Duration::from_secs(60);
-/// When it is told first, and how often then, that a restore waits for an open transaction.
+/// When the worker first logs that a restore waits for an open transaction, and how often then.
 const TELL_AFTER: Duration = Duration::from_secs(10);
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
@@ -66,7 +66,7 @@ pub(super) struct Restorer<C: ChangelogReader> {
     unstable: Vec<Restore<C::Queue>>,
     active: Vec<Restore<C::Queue>>,
     next_look: Option<Instant>,
-    /// When it is told next that an open transaction is waited for.
+    /// When the worker next logs that a restore waits for an open transaction.
     next_told: Option<Instant>,
     /// Since when a changelog is unknown that was known before.
     unsettled_since: Option<Instant>,

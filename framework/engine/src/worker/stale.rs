@@ -7,7 +7,7 @@
 //!   and says so from then on.
 //! - A checkpoint is deleted before the data it speaks of.
 
-use oncestream_core::graph::Topology;
+use oncestream_core::graph::Graph;
 use oncestream_core::state::{CHECKPOINTS, Checkpoint, Incarnation, WriteBatch};
 use oncestream_core::{TaskId, TopicPartition};
 
@@ -79,7 +79,7 @@ impl<P: Ports> Worker<P> {
                 continue;
             }
             let keyspace = id.keyspace_name(&def.name);
-            let topic = Topology::changelog_topic(&shared.settings.application_id, &def.name);
+            let topic = Graph::changelog_topic(&shared.settings.application_id, &def.name);
             let source = self.stores.source_of(&topic);
             let retention_ms = self.cluster().delete_retention_ms(&topic);
             let (low, high) = self.watermarks(&TopicPartition::new(topic, id.partition))?;

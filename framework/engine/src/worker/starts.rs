@@ -1,7 +1,7 @@
-//! Where inputs begin that have nothing committed there, until it is committed.
+//! The beginnings of inputs that have no committed offset, until they are committed.
 //!
-//! Invariant: while a store may turn out to hold what its inputs would be counted into again, the
-//! beginnings of those inputs are not committed, because the check would find nothing the next time.
+//! Invariant: while a store may already hold what its inputs would add a second time, the beginnings of
+//! those inputs are not committed. Otherwise the next start would find offsets, and would not check.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use oncestream_core::task::Position;
 
 use super::Worker;
 use super::restore::{LOOK_EVERY, UNSETTLED_LIMIT};
-use crate::client_error::ClientError;
+use crate::client_error::{ClientError, ClientFault as _};
 use crate::error::StreamsError;
 use crate::ports::{GroupConsumer, Ports};
 use crate::verdict::ErrorKind;
@@ -95,7 +95,7 @@ impl<P: Ports> Worker<P> {
     }
 }
 
-/// A static member that was thought dead is told that it is fenced until it joins again.
+/// A broker answers a static member that was thought dead that it is fenced, until it joins again.
 fn is_fenced_by_a_rejoin<P: Ports>(error: &ClientError, worker: &Worker<P>) -> bool {
     error.kind() == ErrorKind::Instance && worker.consumer.is_rebalancing()
 }

@@ -1,4 +1,4 @@
-//! What a failure is, as a fact for the commit machine: what was seen, and the error that tells of it.
+//! Turns a failure into a fact for the commit machine: the symptom that was seen, and its error.
 //!
 //! It looks at errors and clocks. It does nothing, and it decides nothing.
 
@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use oncestream_core::commit::{Age, ClientFailure, Symptom};
 use oncestream_core::error::TaskError;
-use oncestream_core::graph::Topology;
+use oncestream_core::graph::Graph;
 
 use super::tasks::Route;
 use super::{Failure, Worker};
-use crate::client_error::ClientError;
+use crate::client_error::{ClientError, ClientFault as _};
 use crate::error::StreamsError;
 use crate::ports::{DeliveryFailure, GroupConsumer, Ports, WorkerProducer};
 use crate::verdict::Step;
@@ -68,7 +68,7 @@ impl<P: Ports> Worker<P> {
         }
     }
 
-    /// A record that cannot be produced, told with the store where it is a changelog's.
+    /// The error for a record that cannot be produced. If it is a changelog's, the error names the store.
     fn produce_error(&self, failure: DeliveryFailure) -> StreamsError {
         let DeliveryFailure { topic, partition, timestamp, error: source, .. } = failure;
         let application_id = &self.shared.settings.application_id;
@@ -76,7 +76,7 @@ impl<P: Ports> Worker<P> {
         let names = topology.sub_topologies().iter().flat_map(|sub| &sub.stores);
         let store = names
             .filter_map(|name| topology.store(name))
-            .find(|def| *Topology::changelog_topic(application_id, &def.name) == *topic);
+            .find(|def| *Graph::changelog_topic(application_id, &def.name) == *topic);
         match store {
             Some(def) => StreamsError::Changelog {
                 store: def.name.to_string(),
@@ -138,7 +138,7 @@ impl<P: Ports> Worker<P> {
         Failure::new(symptom, self.named(error))
     }
 
-    /// A record that the client refuses at once is told like one that the broker refuses.
+    /// A record that the client refuses at once gets the same error as one that the broker refuses.
     fn named(&self, error: StreamsError) -> StreamsError {
         let StreamsError::Task { task, source: TaskError::Send { topic, source } } = error else {
             return error;

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use oncestream_core::graph::Topology;
+use oncestream_core::graph::Graph;
 use oncestream_core::task::{InputId, Readiness, Task};
 use oncestream_core::{TaskId, TimestampMs, TopicPartition};
 
 use crate::ports::Subscription;
 
 /// What the group consumer reads.
-pub(super) fn subscription(topology: &Topology, application_id: &str) -> Subscription {
+pub(super) fn subscription(topology: &Graph, application_id: &str) -> Subscription {
     let mut all = Subscription::default();
     for sub in topology.sub_topologies() {
         let named = topology.source_topics(sub);

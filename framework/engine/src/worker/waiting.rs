@@ -11,7 +11,7 @@ use super::{Failure, Worker};
 use crate::error::StreamsError;
 use crate::ports::{Cluster, GroupConsumer, Ports};
 
-/// How soon and how seldom tasks that lack an input are looked at, and how often they are told.
+/// How soon and how seldom the worker looks after tasks that lack an input, and how often it logs them.
 const LOOK: Duration = Duration::from_secs(1);
 const MAX_LOOK: Duration = Duration::from_secs(30);
 const TOLD: Duration = Duration::from_secs(30);

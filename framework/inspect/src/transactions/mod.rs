@@ -1,8 +1,8 @@
 //! What the coordinators know of transactions, and which open ones hang.
 //!
 //! Asks all brokers (`ListTransactions`, `DescribeTransactions`), because each tells the transactional
-//! ids that it coordinates; and the leaders, for what is open in partitions. The leaders are asked first:
-//! a transaction that begins in between then hangs in nobody's eyes.
+//! ids that it coordinates; and the leaders, for what is open in partitions. It asks the leaders first, so
+//! that a transaction that begins in between is not taken for one that hangs.
 
 mod hanging;
 mod text;

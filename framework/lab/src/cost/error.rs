@@ -18,7 +18,7 @@ pub enum CostError {
     },
     /// A client setting that the measurement itself changes from one producer to the next.
     #[error(
-        "{key} is what the measurement compares, so it cannot be set for all producers; leave it out"
+        "{key} cannot be set for all producers, because the measurement compares its values; leave it out"
     )]
     Compared {
         /// The setting.
@@ -26,7 +26,7 @@ pub enum CostError {
     },
     /// No broker answered.
     #[error(
-        "no broker at {servers} answered within {seconds} s ({reason}); is Kafka running there?"
+        "no broker at {servers} answered within {seconds} s ({reason}); check the address, and that Kafka runs there"
     )]
     Unreachable {
         /// The bootstrap servers.
@@ -37,7 +37,7 @@ pub enum CostError {
         reason: String,
     },
     /// A client could not be made, or failed.
-    #[error("{what}: {error}")]
+    #[error("{what} failed: {error}")]
     Client {
         /// What was done.
         what: String,
@@ -45,7 +45,7 @@ pub enum CostError {
         error: Box<KafkaError>,
     },
     /// A record was not acknowledged.
-    #[error("{variant}: a record to {topic} was not acknowledged: {error}")]
+    #[error("{variant}: the brokers did not acknowledge a record to {topic}: {error}")]
     Unacknowledged {
         /// The producer.
         variant: Variant,
@@ -56,8 +56,8 @@ pub enum CostError {
     },
     /// The topic does not hold what was acknowledged, once each.
     #[error(
-        "{variant}: {acknowledged} of {sent} records were acknowledged, and a reader of committed \
-         records found {lost} missing and {doubled} more than once in {topic}; this measurement counts for nothing"
+        "{variant}: the brokers acknowledged {acknowledged} of {sent} records, but a reader of committed \
+         records found {lost} missing and {doubled} more than once in {topic}; do not use this measurement"
     )]
     Miscounted {
         /// The producer.
@@ -74,7 +74,7 @@ pub enum CostError {
         doubled: u64,
     },
     /// Something did not happen in its time.
-    #[error("{what}: not within {seconds} s")]
+    #[error("{what}: this did not happen within {seconds} s")]
     Late {
         /// What was waited for.
         what: String,
@@ -82,7 +82,7 @@ pub enum CostError {
         seconds: u64,
     },
     /// A topic of the measurement could not be deleted.
-    #[error("{outcome}; the topic {topic} could not be deleted ({error}): delete it")]
+    #[error("{outcome}; topic {topic} could not be deleted ({error}); delete it by hand")]
     Left {
         /// The topic that is still there.
         topic: String,

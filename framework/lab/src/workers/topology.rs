@@ -45,7 +45,7 @@ pub(crate) fn play(role: &Role) -> Result<(), LabError> {
     }
     let config = config.build().map_err(|error| failed(&error))?;
     let topology = topology().map_err(|error| failed(&error))?;
-    let streams = Streams::new(topology, config).map_err(|error| failed(&error))?;
+    let streams = Streams::builder(topology, config);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(streams.run_until(std::future::pending::<()>()));
     ended.map_err(|error| failed(&error))

@@ -1,5 +1,5 @@
-//! The cluster as a worker asks it: the admin client of the instance, which all its workers share, and
-//! what must not hold up who asks.
+//! The port on the cluster: the admin client of the instance, which all its workers share. What would hold
+//! a worker up runs on another thread.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};

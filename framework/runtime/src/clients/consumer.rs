@@ -40,7 +40,7 @@ const MAX_EVENTS: usize = 100;
 #[derive(Default)]
 pub(crate) struct RebalanceContext {
     events: Mutex<VecDeque<Rebalance>>,
-    /// The last rebalance was told, and still waits for the assign or unassign call.
+    /// librdkafka has reported the last rebalance, which still waits for the assign or unassign call.
     unanswered: AtomicBool,
     /// The consumer is being closed: nobody will handle events any more.
     closing: AtomicBool,
@@ -216,9 +216,9 @@ impl GroupConsumer for KafkaConsumer {
     }
 
     /// While an assignment waits for its answer, librdkafka 2.12 joins the group again if the topics
-    /// of its subscription change, and tells no revocation before the next assignment
-    /// (`rd_kafka_cgrp_revoke_all_rejoin`). So what is told may be of one generation and the client
-    /// in the next.
+    /// of its subscription change, and reports no revocation before the next assignment
+    /// (`rd_kafka_cgrp_revoke_all_rejoin`). So the assignment that it has reported may be of one
+    /// generation, and the client in the next.
     fn newest_generation(&self) -> Option<Generation> {
         // Without a member's id nobody would check it.
         self.client.group_metadata().filter(|_| self.member_id().is_some()).map(Arc::new)

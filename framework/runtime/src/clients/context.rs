@@ -26,8 +26,8 @@ pub(super) fn log(level: Level, facility: &str, line: &str) {
     }
 }
 
-/// An error of a connection or of the client as a whole; it goes on trying. That all connections are
-/// down it tells for each request that waits, and of each connection it has told before.
+/// An error of a connection or of the client as a whole, which goes on trying. The client reports "all
+/// brokers are down" for each request that waits, so that is logged with less weight.
 pub(super) fn error(error: &KafkaError, reason: &str) {
     if error.rdkafka_error_code() == Some(Code::AllBrokersDown) {
         tracing::debug!(target: "librdkafka", %error, "{reason}");
@@ -132,16 +132,16 @@ impl ClientContext for LookupContext {
 
 impl ConsumerContext for LookupContext {}
 
-/// What a line tells of a connection that was cut: if that was at the first request, before any
-/// answer, then most likely because the broker could not read it.
+/// Guesses from a line why a connection was cut. If it was cut at the first request, before any answer,
+/// most likely the broker could not read the request.
 fn guess(line: &str) -> Option<ConnectionFault> {
     let at_once = line.contains("Disconnected") && line.contains("in state APIVERSION_QUERY");
     (at_once || line.contains("security.protocol")).then_some(ConnectionFault::Protocol)
 }
 
 /// The topic that a log line names as one this client may not write to in a transaction. The
-/// records of such a transaction are thrown away without a reason of their own, and no call tells
-/// the topic.
+/// client throws the records of such a transaction away without a reason, and no call returns the
+/// topic.
 pub(super) fn denied_in_transaction<'a>(facility: &str, line: &'a str) -> Option<&'a str> {
     if facility != "ADDPARTS" || !line.ends_with("Topic authorization failed") {
         return None;

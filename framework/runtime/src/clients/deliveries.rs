@@ -3,13 +3,13 @@
 //! Runs in the client's callback: it remembers, and decides nothing. Of a record that was delivered
 //! and has no changelog nothing is remembered, and no lock is taken.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use oncestream_core::commit::Verdict;
 use oncestream_core::task::ChangelogId;
-use oncestream_engine::Step;
 use oncestream_engine::ports::DeliveryFailure;
+use oncestream_engine::{ClientFault as _, Step};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
@@ -39,8 +39,10 @@ pub(super) struct Deliveries {
     refused: Vec<Refused>,
     /// Partitions with a batch of which the broker has named the records at fault.
     named: HashSet<(String, i32)>,
-    /// The next offset of each changelog, after its last acknowledged record.
-    pub(super) changelogs: HashMap<ChangelogId, i64>,
+    /// The next offset of each changelog, after its last acknowledged record; 0 where there is none.
+    /// The ids of a worker's changelogs lie together, and begin here with `first_changelog`.
+    changelogs: VecDeque<i64>,
+    first_changelog: usize,
 }
 
 #[derive(Default)]
@@ -76,11 +78,7 @@ impl ProducerContext for DeliveryContext {
             // Nothing to remember, and nothing to lock: the common case.
             Ok(_) if origin == SINK || origin == DEAD_LETTER => {}
             Ok(message) => {
-                let next = message.offset() + 1;
-                let id = ChangelogId((origin - 1) as u32);
-                let mut deliveries = self.lock();
-                let known = deliveries.changelogs.entry(id).or_insert(next);
-                *known = next.max(*known);
+                self.lock().acknowledged(origin - 1, message.offset() + 1);
             }
             Err((error, message)) => self.lock().failed(error, message, origin),
         }
@@ -88,6 +86,31 @@ impl ProducerContext for DeliveryContext {
 }
 
 impl Deliveries {
+    /// All records of a changelog before the offset `next` have arrived.
+    fn acknowledged(&mut self, changelog: usize, next: i64) {
+        if self.changelogs.is_empty() {
+            self.first_changelog = changelog;
+        }
+        while changelog < self.first_changelog {
+            self.changelogs.push_front(0);
+            self.first_changelog -= 1;
+        }
+        let at = changelog - self.first_changelog;
+        if self.changelogs.len() <= at {
+            self.changelogs.resize(at + 1, 0);
+        }
+        if let Some(known) = self.changelogs.get_mut(at) {
+            *known = next.max(*known);
+        }
+    }
+
+    /// The next offset of each changelog that was written to.
+    pub(super) fn changelogs(&self) -> HashMap<ChangelogId, i64> {
+        let ids = (self.first_changelog as u32..).map(ChangelogId);
+        let known = ids.zip(self.changelogs.iter().copied());
+        known.filter(|(_, next)| *next > 0).collect()
+    }
+
     #[cold]
     fn failed(&mut self, error: &KafkaError, message: &BorrowedMessage<'_>, origin: usize) {
         let error = client_error(error.clone());
@@ -159,5 +182,21 @@ impl Times {
     /// A time in the future, or else the one farthest in the past.
     pub(super) fn farthest(self, now_ms: i64) -> i64 {
         if self.latest > now_ms { self.latest } else { self.earliest.min(self.latest) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_changelog_has_the_offset_after_its_last_record_in_whatever_order_they_come() {
+        let mut deliveries = Deliveries::default();
+        assert!(deliveries.changelogs().is_empty());
+        for (changelog, next) in [(7, 3), (9, 5), (4, 1), (7, 2), (9, 6)] {
+            deliveries.acknowledged(changelog, next);
+        }
+        let known = [(4, 1), (7, 3), (9, 6)].map(|(id, next)| (ChangelogId(id), next));
+        assert_eq!(deliveries.changelogs(), HashMap::from(known));
     }
 }

@@ -1,7 +1,7 @@
-//! The offsets of a group, for who is no member of it: where its inputs begin and end, what is
-//! committed, and commits. Brokers take a commit without a member only while the group has none.
+//! The offsets of a group, for a caller that is no member of it: where its inputs begin and end, what is
+//! committed, and commits. Brokers take such a commit only while the group has no members.
 //!
-//! It knows no application. Invariant: what was committed is told only after it was read back.
+//! It knows no application. Invariant: a commit counts as done only after it was read back.
 
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,6 @@
 //! Where partitions begin and end.
 //!
-//! Invariant: an offset that is told is the broker's answer for that very partition, or an error.
+//! Invariant: an offset that is returned is the broker's answer for that very partition.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use super::verdict::is_unknown_topic;
 
 /// The first offset of a partition, and its end as the client's isolation level sees it.
 ///
-/// librdkafka 2.12 has one call for both, but forgets an error of the first answer when the second
-/// is there already, and then tells the end for the beginning: records would be skipped, or a
-/// store taken for restored.
+/// librdkafka 2.12 has one call for both, but forgets an error of the first answer if the second has come
+/// already, and then returns the end as the beginning. Records would be skipped, or a store would be
+/// taken for restored.
 pub(super) fn watermarks<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partition: &TopicPartition,
@@ -34,8 +34,8 @@ pub(super) fn end_offset<C: ConsumerContext>(
     offset_of(consumer, partition, Offset::End, timeout)
 }
 
-/// librdkafka 2.12 believes what it once learnt of a topic, if brokers that came and went told of too
-/// few partitions, until its metadata is refreshed minutes later. So it is told to look again.
+/// Brokers that come and go may report too few partitions of a topic. librdkafka 2.12 believes that until
+/// it refreshes its metadata, minutes later. So it is made to look again.
 fn offset_of<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     partition: &TopicPartition,

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use oncestream_core::commit::CommitPermit;
 use oncestream_core::task::{ChangelogId, Position};
-use oncestream_engine::ClientError;
 use oncestream_engine::ports::{DeliveryFailure, WorkerProducer};
+use oncestream_engine::{ClientError, ClientFault as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer, PurgeConfig};
 
@@ -245,7 +245,7 @@ impl WorkerProducer for KafkaProducer {
     }
 
     fn take_changelogs(&self) -> HashMap<ChangelogId, i64> {
-        std::mem::take(&mut *self.client.context().lock()).changelogs
+        std::mem::take(&mut *self.client.context().lock()).changelogs()
     }
 
     fn fatal(&self) -> Option<ClientError> {

@@ -1,13 +1,15 @@
-//! What an error of librdkafka speaks of, told in the engine's terms: a [`ClientError`].
+//! Translates an error of librdkafka into the engine's terms: a [`ClientError`] of some kind.
 //!
-//! What that means at a step, and what is done about it, the engine knows (`ErrorKind` and its table).
-//! What a user can do about it is in `advice.rs`.
+//! The engine knows what that kind means at a step, and what is done about it (`ErrorKind` and its table).
+//! `advice.rs` knows what a user can do about it.
 //!
 //! Invariants:
 //! - Every code of Kafka's protocol and of librdkafka has a line in [`kind`]; a test walks all of them.
 //! - No error of the client library leaves this folder as it is.
 
-use oncestream_engine::{ClientError, ErrorKind, Resource, StreamsError, TransactionFault};
+use oncestream_engine::{
+    ClientError, ClientFault as _, ErrorKind, Resource, StreamsError, TransactionFault,
+};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use super::advice::advice;
@@ -44,7 +46,7 @@ pub(crate) fn reading_failed(action: String, topic: &str, error: KafkaError) -> 
     StreamsError::reading(action, topic, client_error(error))
 }
 
-/// The code of an error. The client library tells none for errors of its admin client.
+/// The code of an error. Errors of the client library's admin client have none.
 pub(super) fn code_of(error: &KafkaError) -> Option<Code> {
     match error {
         KafkaError::AdminOp(code) => Some(*code),
@@ -73,8 +75,8 @@ pub(super) fn is_of_neighbour(error: &ClientError) -> bool {
     error.kind() == ErrorKind::Neighbour
 }
 
-/// The record's time is refused. Of several records in a batch the client only tells that they
-/// are invalid.
+/// The broker refuses the record's time. For a batch of several records the client only reports that
+/// they are invalid.
 pub(super) fn is_of_time(error: &ClientError) -> bool {
     has_code(error, &[Code::InvalidTimestamp, Code::InvalidRecord])
 }
@@ -82,7 +84,7 @@ pub(super) fn is_of_time(error: &ClientError) -> bool {
 /// Whether a record that failed with this error may still be on its way to a broker.
 ///
 /// A record that waits in the client's queue may have been sent before: when a connection is lost
-/// the client puts what was in flight back there, and tells of it as of any other that is purged.
+/// the client puts what was in flight back there, and reports it like any other record that is purged.
 pub(super) fn may_still_arrive(error: &ClientError) -> bool {
     let codes = [
         Code::MessageTimedOut,

@@ -73,6 +73,11 @@ impl StreamsConfig {
         self.uncommitted_max_bytes
     }
 
+    /// `statestore.write.interval.ms`; zero writes with each commit.
+    pub fn write_interval(&self) -> Duration {
+        self.write_interval
+    }
+
     /// `replication.factor`; -1 is the broker's default.
     pub fn replication_factor(&self) -> i32 {
         self.replication_factor
@@ -99,7 +104,7 @@ impl StreamsConfig {
         self.buffered_records_per_partition
     }
 
-    /// `instance.id`, if configured or found (see [`with_instance_id`](Self::with_instance_id)).
+    /// `instance.id`, if it was given. An application finds its own in the state directory otherwise.
     pub fn instance_id(&self) -> Option<&str> {
         self.instance_id.as_deref()
     }
@@ -182,6 +187,7 @@ impl StreamsConfig {
     }
 
     /// The handlers to ask: those of the keys above, or given as code in their place.
+    #[doc(hidden)]
     pub fn error_handlers(&self) -> &Arc<ErrorHandlers> {
         &self.error_handlers
     }

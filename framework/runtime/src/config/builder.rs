@@ -1,8 +1,8 @@
 //! Collects keys and values from all sources, in order: the later wins.
 //!
-//! A name finds its place when it arrives, and a value of ours is checked on its own; what was wrong
-//! with a text waits for `build`, which tells all of it. Invariant: what is kept has canonical names
-//! only, so one setting is one entry.
+//! Each name is looked up when it is given, and the value of a key of ours is checked by itself. `build`
+//! returns all that was wrong. Invariant: what is kept has canonical names only, so one setting is one
+//! entry.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -62,8 +62,8 @@ impl StreamsConfigBuilder {
     /// here are mapped, ignored with a warning, or refused with what to do instead.
     ///
     /// # Errors
-    /// An unknown key, with the nearest known one; a value that a key of ours does not take. What
-    /// is wrong with a setting of one client, [`build`](Self::build) tells.
+    /// An unknown key, with the nearest known one; a value that a key of ours does not take.
+    /// [`build`](Self::build) returns what is wrong with the setting of a client.
     pub fn set(mut self, key: &str, value: &str) -> Result<Self, ConfigError> {
         let key = key.trim();
         match self.insert(key, value) {
@@ -97,7 +97,7 @@ impl StreamsConfigBuilder {
         self
     }
 
-    /// Sets the keys of a text in Java `.properties` syntax. [`build`](Self::build) tells all that
+    /// Sets the keys of a text in Java `.properties` syntax. [`build`](Self::build) returns all that
     /// is wrong with keys and values.
     ///
     /// # Errors
@@ -116,7 +116,7 @@ impl StreamsConfigBuilder {
     }
 
     /// Sets the keys of a TOML text: `"commit.interval.ms" = 100`, or nested tables.
-    /// [`build`](Self::build) tells all that is wrong with keys and values.
+    /// [`build`](Self::build) returns all that is wrong with keys and values.
     ///
     /// # Errors
     /// Text that is not TOML or gives a key twice.
@@ -133,7 +133,7 @@ impl StreamsConfigBuilder {
     /// refused, by [`build`](Self::build).
     ///
     /// # Errors
-    /// None of its own: what is wrong, [`build`](Self::build) tells.
+    /// None of its own; [`build`](Self::build) returns what is wrong.
     pub fn env(self) -> Result<Self, ConfigError> {
         self.variables(std::env::vars_os())
     }
@@ -141,7 +141,7 @@ impl StreamsConfigBuilder {
     /// As [`env`](Self::env), with the variables given.
     ///
     /// # Errors
-    /// None of its own: what is wrong, [`build`](Self::build) tells.
+    /// None of its own; [`build`](Self::build) returns what is wrong.
     pub fn variables<N, V>(
         mut self,
         variables: impl IntoIterator<Item = (N, V)>,
@@ -154,14 +154,14 @@ impl StreamsConfigBuilder {
             let name = name.into().to_string_lossy().into_owned();
             let Some(key) = parse::variable(&name) else { continue };
             if parse::is_of_a_service(&key) {
-                self.ignored.push((name, "an orchestrator tells with it where a service is"));
+                self.ignored.push((name, "an orchestrator sets it to the address of a service"));
                 continue;
             }
             let text = value.into().into_string();
             let inserted = self.insert(&key, text.as_deref().unwrap_or_default());
             match inserted {
                 Err(ConfigError::UnknownKey { nearest: None, .. }) => {
-                    self.ignored.push((name, "it stands for no configuration key"));
+                    self.ignored.push((name, "there is no configuration key of this name"));
                 }
                 Err(ConfigError::UnknownKey { nearest, .. }) => {
                     self.faults.push(ConfigError::UnknownKey { key: name, nearest });

@@ -43,9 +43,9 @@ const FIXED: &[Fixed] = &[
     Fixed { clients: CONSUMERS, setting: "group.id", allowed: &[], when: When::Always,
         reason: "the group is named by `application.id`" },
     Fixed { clients: CONSUMERS, setting: "enable.auto.commit", allowed: &["false"], when: When::Always,
-        reason: "the runtime commits offsets together with what they stand for" },
+        reason: "the runtime commits offsets together with the results they belong to" },
     Fixed { clients: CONSUMERS, setting: "enable.auto.offset.store", allowed: &["false"], when: When::Always,
-        reason: "the runtime commits offsets together with what they stand for" },
+        reason: "the runtime commits offsets together with the results they belong to" },
     Fixed { clients: CONSUMERS, setting: "isolation.level", allowed: &["read_committed"], when: When::ExactlyOnce,
         reason: "exactly once must not read what an aborted transaction wrote" },
     Fixed { clients: CONSUMERS, setting: "partition.assignment.strategy", allowed: &["range"], when: When::Always,
@@ -57,17 +57,17 @@ const FIXED: &[Fixed] = &[
     Fixed { clients: MEMBER, setting: "enable.partition.eof", allowed: &["true"], when: When::Always,
         reason: "a task with several inputs waits for the end of those that are empty" },
     Fixed { clients: RESTORE, setting: "enable.partition.eof", allowed: &["true"], when: When::Always,
-        reason: "the end of a partition is how a restore ends" },
+        reason: "a restore must see the end of a partition" },
     Fixed { clients: RESTORE, setting: "auto.offset.reset", allowed: &["error"], when: When::Always,
-        reason: "a changelog that lost the wanted offset needs a rebuild, not a jump" },
+        reason: "if a changelog has lost an offset, the store must be rebuilt, and a jump would hide that" },
     Fixed { clients: RESTORE, setting: "group.instance.id", allowed: &[], when: When::Always,
-        reason: "restoring is not done as a member of the group" },
+        reason: "the restore consumer is no member of the group" },
     Fixed { clients: PRODUCERS, setting: "transactional.id", allowed: &[], when: When::Always,
         reason: "each worker needs its own; set `instance.id`, which is part of it" },
     Fixed { clients: PRODUCERS, setting: "enable.idempotence", allowed: &["true"], when: When::ExactlyOnce,
         reason: "exactly once needs the idempotent producer" },
     Fixed { clients: PRODUCERS, setting: "acks", allowed: &["all", "-1"], when: When::ExactlyOnce,
-        reason: "exactly once needs every in-sync replica's word" },
+        reason: "exactly once needs the acknowledgement of every in-sync replica" },
     Fixed { clients: PRODUCERS, setting: "partitioner", allowed: &["murmur2", "murmur2_random"], when: When::Always,
         reason: "other partitioners break co-partitioning with Java producers and with repartition topics" },
 ];
@@ -127,7 +127,7 @@ pub(super) fn check_transaction_timeout(
         rule: "must be below",
         other: "session.timeout.ms",
         other_value: session_timeout_ms,
-        reason: "the next owner of a crashed worker's partitions would wait for its transaction",
+        reason: "if a worker crashed, the next owner of its partitions would wait for its transaction",
     })
 }
 
@@ -148,7 +148,7 @@ pub(super) fn check_room(
         rule: "must be above 1000 and above",
         other: "commit.interval.ms",
         other_value: commit_interval_ms,
-        reason: "with exactly once a transaction outlives the one and ends before the other",
+        reason: "with exactly once a transaction lasts longer than the one, and must end before the other",
     })
 }
 

@@ -78,6 +78,7 @@ impl fmt::Debug for ClientSettings {
 
 impl StreamsConfig {
     /// The consumer of input records of a worker, a member of the group.
+    #[doc(hidden)]
     pub fn consumer_settings(&self, worker: usize) -> ClientSettings {
         let mut settings = self.common(&format!("-worker-{worker}-consumer"));
         settings.put_all(CONSUMER);
@@ -99,6 +100,7 @@ impl StreamsConfig {
 
     /// The consumer of changelogs of a worker. It is assigned partitions by hand and never joins
     /// the group; librdkafka wants a group id all the same.
+    #[doc(hidden)]
     pub fn restore_consumer_settings(&self, worker: usize) -> ClientSettings {
         let mut settings = self.common(&format!("-worker-{worker}-restore-consumer"));
         settings.put_all(CONSUMER);
@@ -114,6 +116,7 @@ impl StreamsConfig {
     /// A producer of a worker; with a transactional id it is the one that commits.
     ///
     /// A worker that keeps two of them, to overlap commits, passes two ids.
+    #[doc(hidden)]
     pub fn producer_settings(
         &self,
         transactional_id: Option<&str>,
@@ -169,6 +172,7 @@ impl StreamsConfig {
     }
 
     /// The client that creates, describes and purges topics.
+    #[doc(hidden)]
     pub fn admin_settings(&self) -> ClientSettings {
         let mut settings = self.common("-admin");
         self.overlay(&mut settings, &[Client::Admin]);
@@ -176,6 +180,7 @@ impl StreamsConfig {
     }
 
     /// What begins all client ids: `client.id`, or the application and instance ids.
+    #[doc(hidden)]
     pub fn client_id_prefix(&self) -> String {
         match (&self.client_id, &self.instance_id) {
             (Some(id), _) => id.clone(),

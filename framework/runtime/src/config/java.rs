@@ -1,7 +1,7 @@
-//! Keys and values of Kafka Streams and the Java clients that are others here, or nothing.
+//! Keys and values of Kafka Streams and the Java clients that have another form here, or none.
 //!
-//! A key is ignored where the results are the same without it; it is refused where they, or what
-//! somebody relies on, would not be. `docs/configuration.md` says the same to users (tested).
+//! A key is ignored if the results are the same without it. It is refused if the results, or something that
+//! a user relies on, would differ. `docs/configuration.md` says the same to users (tested).
 
 use std::borrow::Cow;
 
@@ -24,8 +24,8 @@ type Entry = (&'static str, Answer);
 use Answer::{Ignored, Login, Refused, Same};
 
 const AUTO_COMMIT: Answer = Ignored(
-    "offsets are committed with the results they stand for, every `commit.interval.ms`; no client \
-     commits them by itself",
+    "the runtime commits offsets together with the results they belong to, every \
+     `commit.interval.ms`; no client commits them by itself",
 );
 const CLASSES: Answer =
     Refused("no Java classes are loaded; leave it out, or do it in the topology");
@@ -72,7 +72,7 @@ const ANSWERS: &[Entry] = &[
     ("default.windowed.", SERDES),
     ("dsl.store.suppliers.class", Same("state.backend")),
     ("enable.auto.commit", AUTO_COMMIT),
-    ("ensure.explicit.internal.resource.naming", Ignored("stores have names always; `Grouped` and `Repartitioned` name the rest")),
+    ("ensure.explicit.internal.resource.naming", Refused("call `StreamsBuilder::explicit_names` where the topology is built")),
     ("global.consumer.", Ignored("there are no global tables")),
     ("group.id", Ignored("the group is named by `application.id`")),
     ("interceptor.classes", CLASSES),
@@ -88,7 +88,7 @@ const ANSWERS: &[Entry] = &[
     ("metric.reporters", METRICS),
     ("metrics.", METRICS),
     ("num.standby.replicas", STANDBYS),
-    ("partition.grouper", Refused("a task has the partitions of one number, of all topics of its sub-topology")),
+    ("partition.grouper", Refused("a task always reads the partitions of one number from all topics of its sub-topology; leave it out")),
     ("partitioner.class", Refused("set `producer.partitioner`; `murmur2_random`, as Java's, is the default")),
     ("probing.rebalance.interval.ms", STANDBYS),
     ("processor.wrapper.class", CLASSES),
@@ -137,6 +137,7 @@ const ANSWERS: &[Entry] = &[
 /// Values with which a key that is refused says what is so anyway. One of several is enough.
 const SO_ANYWAY: &[(&str, &[&str])] = &[
     ("default.timestamp.extractor", &["FailOnInvalidTimestamp"]),
+    ("ensure.explicit.internal.resource.naming", &["false"]),
     ("partition.grouper", &["DefaultPartitionGrouper"]),
     ("partitioner.class", &["DefaultPartitioner"]),
     ("ssl.enabled.protocols", &["TLSv1.2"]),
@@ -176,7 +177,7 @@ pub(super) fn answer(name: &str, value: &str) -> Option<Answer> {
     let mut given = value.split(',').map(last_part);
     let so_anyway = SO_ANYWAY.iter().find(|(key, _)| key == known);
     if so_anyway.is_some_and(|(_, values)| given.any(|value| values.contains(&value))) {
-        return Some(Ignored("it is so anyway"));
+        return Some(Ignored("this is what happens without it"));
     }
     Some(*answer)
 }

@@ -5,7 +5,7 @@
 //!   `java.rs` and `jaas.rs` know what is another thing in the Java world.
 //! - `parse.rs` reads the texts; `builder.rs` merges them, the later wins, into `given.rs`.
 //! - `resolve.rs` fills in defaults and types; `checks.rs` refuses contradictions; `native.rs` asks
-//!   librdkafka about its own settings. All that is wrong is one answer.
+//!   librdkafka about its own settings. All that is wrong is in one error.
 //! - `secrets.rs` says what is never shown.
 //! - `handlers.rs` makes the exception handlers.
 //! - `connection.rs` reads a file for a tool with a client of its own.
@@ -76,6 +76,7 @@ pub struct StreamsConfig {
     state_backend: StateBackendKind,
     cache_max_bytes: u64,
     uncommitted_max_bytes: Option<u64>,
+    write_interval: Duration,
     replication_factor: i32,
     max_task_idle_ms: i64,
     buffered_records_per_partition: usize,
@@ -161,6 +162,7 @@ impl StreamsConfig {
 
     /// The same with `instance.id` set to one found in the state directory, unless one was
     /// configured.
+    #[doc(hidden)]
     pub fn with_instance_id(mut self, id: impl Into<String>) -> Self {
         self.instance_id.get_or_insert(id.into());
         self

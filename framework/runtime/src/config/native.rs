@@ -85,8 +85,8 @@ pub(super) enum Role {
     Producer,
 }
 
-/// Makes a client with these settings and drops it. librdkafka's rules between settings are
-/// checked in this way alone; it tells the first one that is broken.
+/// Makes a client with these settings and drops it, because librdkafka checks its rules between settings
+/// only then. It reports the first rule that is broken.
 pub(super) fn together(role: Role, settings: &ClientSettings) -> Result<(), String> {
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Emerg);

@@ -139,6 +139,7 @@ fn typed(builder: StreamsConfigBuilder) -> Result<StreamsConfig, ConfigError> {
         state_backend: raw.word("state.backend", StateBackendKind::from_word)?,
         cache_max_bytes: raw.unsigned("statestore.cache.max.bytes")?,
         uncommitted_max_bytes: u64::try_from(raw.whole("statestore.uncommitted.max.bytes")?).ok(),
+        write_interval: millis(raw.whole("statestore.write.interval.ms")?),
         replication_factor: replicas(&raw)?,
         max_task_idle_ms: raw.whole("max.task.idle.ms")?,
         buffered_records_per_partition: raw.unsigned("buffered.records.per.partition")?,

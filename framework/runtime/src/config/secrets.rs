@@ -1,6 +1,6 @@
 //! Which values and names must not be shown.
 //!
-//! It knows names, never values. Rather one key too many is a secret: a hidden public certificate
+//! It knows names, never values. In doubt a key counts as a secret, because a hidden public certificate
 //! costs nothing.
 
 use super::names;

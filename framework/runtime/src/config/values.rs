@@ -6,6 +6,7 @@ use oncestream_engine::AutoOffsetReset;
 
 /// Whether a record's effects may happen twice after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ProcessingGuarantee {
     /// Every record is processed; after a failure some are processed again.
     AtLeastOnce,
@@ -15,6 +16,7 @@ pub enum ProcessingGuarantee {
 
 /// Where stores keep their data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StateBackendKind {
     /// fjall, an LSM tree: the default.
     Fjall,
@@ -26,6 +28,7 @@ pub enum StateBackendKind {
 
 /// What to do with a record that cannot be deserialised, processed or produced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ExceptionHandler {
     /// Log it and stop.
     Fail,

@@ -5,10 +5,11 @@
 use std::time::{Duration, Instant};
 
 use oncestream_broker::{Action, Api, Broker, Fault};
+use oncestream_core::graph::Graph;
 use oncestream_core::{SubTopologyId, TaskId};
 use oncestream_engine::topics;
 use oncestream_engine::worker::{Shared, Worker};
-use oncestream_operators::{Materialized, StreamsBuilder};
+use oncestream_operators::StreamsBuilder;
 use tokio::runtime::Runtime;
 
 use super::*;
@@ -23,8 +24,8 @@ const TASK: TaskId = TaskId { sub_topology: SubTopologyId(0), partition: 0 };
 fn instance(broker: &Broker, runtime: &Runtime) -> Arc<Shared<KafkaPorts>> {
     let builder = StreamsBuilder::new();
     let counts = builder.stream::<String, String>("in").group_by_key();
-    counts.count(Materialized::named("counts")).to_stream().to("out");
-    let topology = builder.build().unwrap();
+    counts.count("counts").to_stream().to("out");
+    let graph = Graph::of(&builder.build().unwrap()).clone();
     let config = StreamsConfig::builder("app", broker.bootstrap_servers())
         .processing_guarantee(ProcessingGuarantee::ExactlyOnce)
         .set("state.backend", "memory")
@@ -37,11 +38,11 @@ fn instance(broker: &Broker, runtime: &Runtime) -> Arc<Shared<KafkaPorts>> {
     let admin = Arc::new(Admin::new(&config).unwrap());
     let cluster = KafkaCluster::new(config.clone(), admin.clone(), runtime.handle().clone());
     let there = admin.topics().unwrap();
-    let wanted = topics::plan(&topology, "app", None, &cluster, &there).unwrap();
+    let wanted = topics::plan(&graph, "app", None, &cluster, &there).unwrap();
     runtime.block_on(admin.ensure(&wanted, config.replication_factor())).unwrap();
     Arc::new(Shared {
         settings: config.worker_settings(),
-        topology,
+        topology: graph,
         ports: KafkaPorts::new(config, cluster, state_dir),
         stop: Arc::default(),
         on_worker_state: Box::new(|_, _| {}),

@@ -13,8 +13,8 @@ pub enum ResetError {
     Streams(Box<StreamsError>),
     /// The group of the application has members.
     #[error(
-        "group {group} has members: {}; stop all instances first (one that was killed, or has a group.instance.id, is a member until its session.timeout.ms is over)",
-        list(members)
+        "group {group} has members{}; stop all instances first (one that was killed, or has a group.instance.id, stays a member until its session.timeout.ms is over)",
+        named(members)
     )]
     MembersAlive {
         /// The group, which is the `application.id`.
@@ -30,7 +30,7 @@ pub enum ResetError {
     },
     /// The directory that is to be deleted has something that no instance made.
     #[error(
-        "{path} is not deleted, because no instance made what is in it: {}; check the state directory and the application.id, or move these away",
+        "{path} was not deleted, because it holds what no instance made: {}; check the state directory and the application.id, or move these files away",
         names.join(", ")
     )]
     ForeignFiles {
@@ -47,7 +47,7 @@ pub enum ResetError {
     },
     /// Internal topics may be those of another application whose id begins as this one's does.
     #[error(
-        "these topics may be internal ones of application {application_id}, or of another whose id begins with it: {}; name all internal topics of the application with --internal-topics (in code: its topology, or internal_topic){}",
+        "these topics may be internal topics of application {application_id}, or of another one whose id begins with it: {}; name all internal topics of the application with --internal-topics (in code: give its topology, or internal_topic){}",
         topics.join(", "), own_too(own)
     )]
     UnsureTopics {
@@ -60,7 +60,7 @@ pub enum ResetError {
     },
     /// There is nothing to do.
     #[error(
-        "there is nothing to reset: no input topics were named, and there is neither an internal topic of application {application_id} nor local state; check its id"
+        "there is nothing to reset: no input topics were named, and application {application_id} has neither internal topics nor local state; check the application.id"
     )]
     NothingToReset {
         /// The application.
@@ -68,7 +68,7 @@ pub enum ResetError {
     },
     /// A committed offset is not what it was planned from, or not what it was set to.
     #[error(
-        "the committed offset of {topic}-{partition} was changed by someone else: stop all instances, and whoever commits to group {group}, and run the reset again"
+        "someone else changed the committed offset of {topic}-{partition}; stop all instances, and whatever else commits to group {group}, and run the reset again"
     )]
     Interfered {
         /// The group.
@@ -80,7 +80,7 @@ pub enum ResetError {
     },
     /// It was begun and did not come to its end. Instances refuse to start until it does.
     #[error(
-        "{source}; the reset is not known to be complete, and instances refuse to start until it is: mend the cause, and run it again as before (a dry run shows what is left)"
+        "{source}; the reset is not known to be complete, and instances refuse to start until it is: remove the cause, and run it again with the same flags (--dry-run shows what is left)"
     )]
     Unfinished {
         /// Why.
@@ -144,14 +144,18 @@ impl fmt::Display for WrongTopic {
             Self::InputNotThere { topic } => write!(f, "input topic {topic} does not exist"),
             Self::InputIsInternal { topic } => write!(
                 f,
-                "{topic} is an internal topic of the application, which is deleted, and no input"
+                "{topic} is no input but an internal topic of the application, and would be deleted"
             ),
             Self::InternalNotThere { topic, others } => {
-                write!(f, "internal topic {topic} does not exist; there are {}", others.join(", "))
+                write!(
+                    f,
+                    "internal topic {topic} does not exist; those that do: {}",
+                    others.join(", ")
+                )
             }
             Self::NotInternal { topic } => write!(
                 f,
-                "{topic} is not called as internal topics are, \
+                "{topic} has not the name of an internal topic of the application, \
                  <application.id>-<name>-changelog or -repartition"
             ),
         }
@@ -162,6 +166,15 @@ fn list(of: &[impl fmt::Display]) -> String {
     of.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
+/// The members, to go on after "has members". One that has just left is not known by name.
+fn named(members: &[ActiveMember]) -> String {
+    if members.is_empty() {
+        " that commit offsets".to_owned()
+    } else {
+        format!(": {}", list(members))
+    }
+}
+
 fn own_too(own: &[String]) -> String {
-    if own.is_empty() { String::new() } else { format!("; surely its own are {}", own.join(", ")) }
+    if own.is_empty() { String::new() } else { format!("; certainly its own: {}", own.join(", ")) }
 }

@@ -1,5 +1,5 @@
-//! Lets an application begin again: its inputs are read from where one says, its internal topics
-//! and its local state are deleted. `oncestream reset` is this on a command line.
+//! Resets an application: sets where its inputs begin, and deletes its internal topics and its local
+//! state. The command `oncestream reset` does the same.
 //!
 //! ```no_run
 //! # async fn example(topology: oncestream_core::graph::Topology) -> Result<(), Box<dyn std::error::Error>> {
@@ -10,7 +10,7 @@
 //!     .state_dir("/var/lib/oncestream")
 //!     .build()?;
 //! let plan = ApplicationReset::new(config)
-//!     .topology(topology) // tells exactly which internal topics are the application's
+//!     .topology(topology) // has the names of the application's internal topics
 //!     .input_topic("lines", To::Earliest)
 //!     .local_state()
 //!     .plan()

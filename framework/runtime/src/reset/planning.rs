@@ -1,12 +1,12 @@
-//! Makes the plan of a reset: asks who is there, what there is, and what is committed.
+//! Makes the plan of a reset: asks for the members of the group, the topics and the committed offsets.
 //!
-//! Invariants: nothing is changed here, and every name that is wrong is told in one answer.
+//! Invariants: nothing is changed here, and one error has every name that is wrong.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use oncestream_core::TopicPartition;
-use oncestream_core::graph::{Topology, internal_name};
+use oncestream_core::graph::{Graph, internal_name};
 use oncestream_engine::StreamsError;
 use oncestream_engine::ports::{Committed, GroupMember, Topics};
 
@@ -117,7 +117,7 @@ impl ApplicationReset {
             .into_iter()
             .filter_map(|(topic, _)| Some((topic.clone(), owner(id, topic, &others)?)))
             .collect();
-        let of_topology = self.topology.as_ref().map(|t| t.internal_names(id));
+        let of_topology = self.topology.as_ref().map(|t| t.internal_topics(id));
         // A topic that may not be seen is not listed, and would stay.
         let given = of_topology.iter().flatten().chain(&self.internal);
         for topic in given.filter(|topic| !there.contains_key(*topic)) {
@@ -223,7 +223,7 @@ impl ApplicationReset {
         if committed.iter().any(|(_, c)| c.is_some_and(|c| c.is_resetting)) {
             notices.push(Notice::Resumed);
         }
-        let stores = self.topology.iter().flat_map(Topology::stores);
+        let stores = self.topology.iter().map(Graph::of).flat_map(Graph::stores);
         for store in stores.filter(|store| store.changelog.is_none()) {
             notices.push(Notice::NoChangelog { store: store.name.to_string() });
         }

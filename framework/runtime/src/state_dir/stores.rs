@@ -101,7 +101,7 @@ mod tests {
 
     fn backend_error(damaged: bool) -> StreamsError {
         let (action, message) = ("open".to_owned(), "it says so".to_owned());
-        StreamsError::Backend(BackendError { backend: "test", action, message, damaged })
+        StreamsError::Backend(BackendError::new("test", action, message, damaged))
     }
 
     /// A directory with a store in it, and how many times it was opened.

@@ -234,7 +234,7 @@ async fn a_start_that_fails_shows_no_secret_in_its_error_or_in_the_log() {
         };
         let topology = StreamsBuilder::new();
         topology.stream::<Option<String>, String>("in").to("out");
-        let streams = Streams::new(topology.build().unwrap(), config).unwrap();
+        let streams = Streams::builder(topology.build().unwrap(), config);
         let error = streams.start().await.unwrap_err();
         let _ = writeln!(told, "{error} {error:?}");
     }

@@ -83,7 +83,7 @@ default.timestamp.extractor=org.apache.kafka.streams.processor.FailOnInvalidTime
             ("metrics.recording.level", metrics),
             ("default.key.serde", serdes),
             ("default.value.serde", serdes),
-            ("default.timestamp.extractor", "it is so anyway"),
+            ("default.timestamp.extractor", "this is what happens without it"),
         ]
     );
 }
@@ -314,8 +314,8 @@ num.standby.replicas=1
         "`consumer.max.poll.records` is not supported: set `buffered.records.per.partition` for less \
          memory, `commit.interval.ms` for smaller transactions, or `max.poll.interval.ms` for slow \
          records",
-        "`application.id` is required",
-        "`bootstrap.servers` is required",
+        "`application.id` is required, because it has no default; set it",
+        "`bootstrap.servers` is required, because it has no default; set it",
         "`producer.linger.ms` cannot be `soon`: it takes what librdkafka's \
          CONFIGURATION.md says of it",
         "`producer.transactional.id` cannot be `mine`: each worker needs its own; set `instance.id`, \

@@ -15,6 +15,7 @@ fn defaults_are_those_of_kafka_streams() {
     assert_eq!(config.state_backend(), StateBackendKind::Fjall);
     assert_eq!(config.cache_max_bytes(), 10 * 1024 * 1024);
     assert_eq!(config.uncommitted_max_bytes(), Some(64 * 1024 * 1024));
+    assert_eq!(config.write_interval(), Duration::from_secs(1));
     assert_eq!(config.replication_factor(), -1);
     assert_eq!(config.max_task_idle_ms(), 0);
     assert_eq!(config.buffered_records_per_partition(), 1000);
@@ -57,6 +58,7 @@ fn every_key_of_the_table_reaches_the_configuration() {
         ("state.backend", "memory"),
         ("statestore.cache.max.bytes", "79"),
         ("statestore.uncommitted.max.bytes", "-1"),
+        ("statestore.write.interval.ms", "81"),
         ("replication.factor", "3"),
         ("max.task.idle.ms", "-1"),
         ("buffered.records.per.partition", "80"),

@@ -218,7 +218,7 @@ fn an_orchestrators_variables_for_services_are_ignored_and_mistyped_keys_are_not
         let variables = forms.map(|(form, value)| (format!("ONCESTREAM{service}{form}"), value));
         let config = builder().variables(variables.clone()).unwrap().build().unwrap();
         let ignored: Vec<_> = config.ignored_keys().collect();
-        let why = "an orchestrator tells with it where a service is";
+        let why = "an orchestrator sets it to the address of a service";
         assert_eq!(ignored, variables.each_ref().map(|(name, _)| (name.as_str(), why)));
         assert!(config.topic_settings().is_empty());
     }

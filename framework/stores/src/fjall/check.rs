@@ -34,15 +34,11 @@ const FIRST_LINE: &str = "oncestream-seal 1";
 
 /// An error that says: throw the directory away and make it anew.
 pub(super) fn damaged(dir: &Path, reason: impl Display) -> BackendError {
-    BackendError {
-        backend: NAME,
-        action: format!("open {}", dir.display()),
-        message: format!("it is damaged: {reason}"),
-        damaged: true,
-    }
+    let action = format!("open {}", dir.display());
+    BackendError::new(NAME, action, format!("it is damaged: {reason}"), true)
 }
 
-/// An error of fjall's, and whether it tells of damage.
+/// An error of fjall's, and whether its cause is damage.
 pub(super) fn fault(action: String, cause: &fjall::Error) -> BackendError {
     let message = match cause {
         fjall::Error::Poisoned => {
@@ -50,7 +46,7 @@ pub(super) fn fault(action: String, cause: &fjall::Error) -> BackendError {
         }
         other => other.to_string(),
     };
-    BackendError { backend: NAME, action, message, damaged: is_damage(cause) }
+    BackendError::new(NAME, action, message, is_damage(cause))
 }
 
 fn is_damage(error: &fjall::Error) -> bool {

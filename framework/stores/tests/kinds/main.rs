@@ -23,7 +23,7 @@ use oncestream_core::state::{
     StateStore, StoreInit, ValueAndTimestamp, WriteBatch,
 };
 use oncestream_core::task::{ChangelogId, Collector, Outgoing};
-use oncestream_stores::MemoryBackend;
+use oncestream_stores::{MemoryBackend, WriteBehind};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
@@ -156,6 +156,7 @@ fn init(backend: &dyn Backend, cache_bytes: usize) -> StoreInit {
         keyspace_name: KEYSPACE.into(),
         keyspace: backend.keyspace(KEYSPACE).unwrap(),
         changelog: Some(ChangelogTarget { topic: "log".into(), partition: 0, id: ChangelogId(0) }),
+        serde_topic: "log".into(),
         budget: Rc::new(CacheBudget::new(cache_bytes)),
     }
 }
@@ -313,6 +314,13 @@ fn memory() -> Arc<dyn Backend> {
 #[test]
 fn stores_in_memory_tell_what_the_model_tells() {
     tell_what_the_model_tells(100, memory);
+}
+
+#[test]
+fn stores_whose_batches_wait_in_memory_tell_what_the_model_tells() {
+    for max_bytes in [0, 300, 1 << 20] {
+        tell_what_the_model_tells(40, || Arc::new(WriteBehind::new(memory(), max_bytes)));
+    }
 }
 
 #[cfg(feature = "fjall")]

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use oncestream_core::graph::{NodeDef, NodeKind, SinkTopic, SourceTopics, TopicRef, Topology};
+use oncestream_core::graph::{Graph, NodeDef, NodeKind, SinkTopic, SourceTopics, TopicRef};
 
 /// What of a topology is behind a store, through all its sub-topologies.
 #[derive(Default)]
@@ -17,7 +17,7 @@ struct Behind {
 
 /// The names of the user's topics that are written behind a store. Which ones a function chooses
 /// cannot be told: then `chosen`, all that may be, are among them.
-pub(super) fn outputs(topology: &Topology, chosen: &[String]) -> BTreeSet<String> {
+pub(super) fn outputs(topology: &Graph, chosen: &[String]) -> BTreeSet<String> {
     let mut behind = Behind::default();
     // Until none is new: a sub-topology may come before the one that writes what it reads.
     while topology.nodes().iter().any(|node| behind.add(topology, node)) {}
@@ -30,7 +30,7 @@ pub(super) fn outputs(topology: &Topology, chosen: &[String]) -> BTreeSet<String
 
 impl Behind {
     /// Takes a node in that has a store or comes after one. True if it was not known.
-    fn add(&mut self, topology: &Topology, node: &NodeDef) -> bool {
+    fn add(&mut self, topology: &Graph, node: &NodeDef) -> bool {
         let after = node.parents.iter().any(|id| self.nodes.contains(&topology.node(*id).name));
         let reads = match &node.kind {
             NodeKind::Source(SourceTopics::Topics(topics)) => {
@@ -54,7 +54,7 @@ impl Behind {
 
 #[cfg(test)]
 mod tests {
-    use oncestream_operators::{Materialized, Produced, StreamsBuilder};
+    use oncestream_operators::{Produced, StreamsBuilder};
 
     use super::*;
 
@@ -63,16 +63,16 @@ mod tests {
         let builder = StreamsBuilder::new();
         let lines = builder.stream::<String, String>("lines");
         lines.map_values(|line| line.to_uppercase()).to("loud");
-        let counts = lines.group_by_key().count(Materialized::named("counts")).to_stream();
+        let counts = lines.group_by_key().count("counts").to_stream();
         counts.to("counts");
         counts
             .group_by(|_, count| *count)
-            .count(Materialized::named("counts-of-counts"))
+            .count("counts-of-counts")
             .to_stream()
             .map_values(|n| n.unwrap_or(0) + 1)
             .to("counts-of-counts");
         let topology = builder.build().unwrap();
-        let held_back = outputs(&topology, &["chosen".to_owned()]);
+        let held_back = outputs(Graph::of(&topology), &["chosen".to_owned()]);
         assert_eq!(held_back, ["counts", "counts-of-counts"].map(str::to_owned).into());
     }
 
@@ -82,11 +82,11 @@ mod tests {
         builder
             .stream::<String, String>("lines")
             .group_by_key()
-            .count(Materialized::named("counts"))
+            .count("counts")
             .to_stream()
-            .to_chosen(|_, _| "chosen".to_owned(), Produced::new());
+            .to(Produced::chosen(|_, _| "chosen".to_owned()));
         let topology = builder.build().unwrap();
-        let held_back = outputs(&topology, &["chosen".to_owned()]);
+        let held_back = outputs(Graph::of(&topology), &["chosen".to_owned()]);
         assert_eq!(held_back, ["chosen".to_owned()].into());
     }
 }

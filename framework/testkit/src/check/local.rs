@@ -15,11 +15,11 @@ use super::settings::{Caching, Setup};
 const UNLOCKED: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(5);
 
-/// A running application, and the executor for its asynchronous edges.
+/// An application, and the executor for its asynchronous edges.
 pub(super) struct Local {
-    streams: Streams,
+    /// Why it is gone, if it is.
+    streams: Result<Streams, String>,
     handle: Handle,
-    stopped: Option<String>,
     has_run: bool,
 }
 
@@ -45,34 +45,32 @@ impl Local {
         limit: Duration,
     ) -> Result<Self, String> {
         let until = Instant::now() + UNLOCKED;
-        let (streams, stopped) = loop {
-            let streams =
-                Streams::new(topology.clone(), config.clone()).map_err(|e| e.to_string())?;
-            let starting = async { tokio::time::timeout(limit, streams.start()).await };
-            match handle.block_on(starting) {
-                Ok(Ok(())) => break (streams, None),
+        let streams = loop {
+            let starting = Streams::builder(topology.clone(), config.clone()).start();
+            match handle.block_on(async { tokio::time::timeout(limit, starting).await }) {
                 Ok(Err(StreamsError::StateDirInUse { .. })) if Instant::now() < until => {
                     std::thread::sleep(LOOK);
                 }
-                Ok(Err(error)) => break (streams, Some(error.to_string())),
-                Err(_) => return Err(format!("the start hangs: {}", streams.state())),
+                Ok(started) => break started.map_err(|error| error.to_string()),
+                Err(_) => return Err("the start hangs".to_owned()),
             }
         };
-        Ok(Self { streams, handle: handle.clone(), stopped, has_run: false })
+        Ok(Self { streams, handle: handle.clone(), has_run: false })
     }
 }
 
 impl Local {
     /// How it stands now.
     pub(super) fn standing(&mut self) -> Standing {
-        if let Some(error) = &self.stopped {
-            return Standing::Stopped(error.clone());
-        }
-        match self.streams.state() {
+        let streams = match &self.streams {
+            Ok(streams) => streams,
+            Err(error) => return Standing::Stopped(error.clone()),
+        };
+        match streams.state() {
             ClientState::PendingError | ClientState::Error => {
-                let ended = self.handle.block_on(self.streams.shutdown());
+                let ended = self.handle.block_on(streams.shutdown());
                 let error = ended.err().map_or("no error was told".to_owned(), |e| e.to_string());
-                self.stopped = Some(error.clone());
+                self.streams = Err(error.clone());
                 Standing::Stopped(error)
             }
             _ => Standing::Up,
@@ -81,16 +79,15 @@ impl Local {
 
     /// Whether all its tasks have run since it was started.
     pub(super) fn has_run(&mut self) -> bool {
-        self.has_run |= self.streams.state() == ClientState::Running;
+        let runs = self.streams.as_ref().is_ok_and(|s| s.state() == ClientState::Running);
+        self.has_run |= runs;
         self.has_run
     }
 
     /// Commits and stops.
     pub(super) fn stop(self, limit: Duration) -> Result<(), String> {
-        if let Some(error) = self.stopped {
-            return Err(error);
-        }
-        let stopping = async { tokio::time::timeout(limit, self.streams.shutdown()).await };
+        let streams = self.streams?;
+        let stopping = async { tokio::time::timeout(limit, streams.shutdown()).await };
         match self.handle.block_on(stopping) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),

@@ -39,7 +39,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use oncestream_core::graph::Topology;
-use oncestream_core::serde::HasSerde;
+use oncestream_core::serde::{HasSerde, Part};
 
 pub use report::{CaseFailure, CheckFailure, CheckReport};
 use settings::{InputRecord, Setup};
@@ -52,7 +52,7 @@ use settings::{InputRecord, Setup};
 /// (else see [`Self::unordered`]).
 ///
 /// ```no_run
-/// use oncestream_operators::{Materialized, StreamsBuilder};
+/// use oncestream_operators::{StreamsBuilder, Topics};
 /// use oncestream_testkit::ExactlyOnceCheck;
 ///
 /// fn topology() -> oncestream_core::graph::Topology {
@@ -60,7 +60,7 @@ use settings::{InputRecord, Setup};
 ///     builder
 ///         .stream::<String, String>("words")
 ///         .group_by_key()
-///         .count(Materialized::named("counts"))
+///         .count("counts")
 ///         .to_stream()
 ///         .to("counts");
 ///     builder.build().expect("a valid topology")
@@ -83,7 +83,7 @@ use settings::{InputRecord, Setup};
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
-/// use oncestream_operators::StreamsBuilder;
+/// use oncestream_operators::{StreamsBuilder, Topics};
 /// use oncestream_testkit::ExactlyOnceCheck;
 ///
 /// let failure = ExactlyOnceCheck::new("numbered", || {
@@ -107,6 +107,12 @@ use settings::{InputRecord, Setup};
 #[must_use = "call run()"]
 pub struct ExactlyOnceCheck {
     setup: Setup,
+}
+
+impl std::fmt::Debug for ExactlyOnceCheck {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExactlyOnceCheck").field("name", &self.setup.name).finish_non_exhaustive()
+    }
 }
 
 impl ExactlyOnceCheck {
@@ -149,8 +155,8 @@ impl ExactlyOnceCheck {
     ) -> Self {
         let (keys, values) = (K::serde(), V::serde());
         let records = records.into_iter().map(|(key, value)| InputRecord {
-            key: settings::bytes(topic, &*keys, &key),
-            value: settings::bytes(topic, &*values, &value),
+            key: settings::bytes(topic, Part::Key, &*keys, &key),
+            value: settings::bytes(topic, Part::Value, &*values, &value),
         });
         self.setup.inputs.entry(topic.to_owned()).or_default().extend(records);
         self

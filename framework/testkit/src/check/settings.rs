@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use oncestream_core::graph::Topology;
-use oncestream_core::serde::Serde;
+use oncestream_core::graph::{Graph, Topology};
+use oncestream_core::serde::{Part, Serde, SerializeContext, nullable};
 use oncestream_runtime::StreamsConfig;
 
 use super::held_back;
@@ -113,7 +113,7 @@ impl Setup {
     /// How closely two runs must agree if one of them has such a cache.
     pub(super) fn agreement(&self, topology: &Topology, caching: Caching) -> Agreement {
         let held_back = match caching {
-            Caching::On => held_back::outputs(topology, &self.outputs),
+            Caching::On => held_back::outputs(Graph::of(topology), &self.outputs),
             Caching::Off => BTreeSet::new(),
         };
         Agreement { held_back, ordered: self.ordered }
@@ -137,15 +137,17 @@ pub(super) enum Caching {
     Off,
 }
 
-/// A key or value of an input.
+/// A key or value of an input; `None` for a null. What its serde adds to headers is lost.
 #[allow(clippy::panic, reason = "the inputs of a test are wrong")]
-pub(super) fn bytes<T>(topic: &str, serde: &dyn Serde<T>, value: &T) -> Option<Vec<u8>> {
-    if serde.is_null(value) {
-        return None;
-    }
+pub(super) fn bytes<T>(
+    topic: &str,
+    part: Part,
+    serde: &dyn Serde<T>,
+    value: &T,
+) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    if let Err(error) = serde.serialize(value, &mut out) {
-        panic!("an input of {topic} cannot be written: {error}");
+    match nullable::write(serde, &mut SerializeContext::new(topic, part), value, &mut out) {
+        Ok(is_there) => is_there.then_some(out),
+        Err(error) => panic!("an input of {topic} cannot be written: {error}"),
     }
-    Some(out)
 }

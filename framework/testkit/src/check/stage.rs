@@ -1,10 +1,10 @@
 //! The broker of one case: topics, inputs in waves, and whether all is done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use oncestream_broker::{Broker, ClusterView, LogRecord};
-use oncestream_core::graph::{InternalTopics, NodeKind, SinkTopic, TopicRef, Topology};
+use oncestream_core::graph::{Graph, InternalTopics, Topology};
 use oncestream_core::partitioner::partition_for_key;
 
 use super::settings::Setup;
@@ -35,16 +35,16 @@ impl<'a> Stage<'a> {
         let broker = builder.start_blocking().map_err(|e| told(&e))?;
         let topology = (setup.topology)();
         let mut counts: BTreeMap<Arc<str>, i32> = BTreeMap::new();
-        let named = setup.inputs.keys().chain(&setup.outputs).cloned();
-        for topic in user_topics(&topology).into_iter().chain(named) {
-            counts.insert(topic.into(), setup.partitions);
-        }
+        let named = setup.inputs.keys().chain(&setup.outputs).map(|topic| topic.as_str().into());
+        let known = topology.source_topics().into_iter().chain(topology.sink_topics());
+        counts.extend(known.chain(named).map(|topic| (topic, setup.partitions)));
         for topic in counts.keys() {
             let keep = [("retention.ms", "-1")];
             let partitions = usize::try_from(setup.partitions).unwrap_or(1);
             broker.create_topic_with(topic, partitions, keep).map_err(|e| told(&e))?;
         }
-        let internal = topology.internal_topics(&setup.name, &counts).map_err(|e| e.to_string())?;
+        let internal = Graph::of(&topology).internal_topics(&setup.name, &counts);
+        let internal = internal.map_err(|e| e.to_string())?;
         Ok(Self { setup, broker, topology, internal, waves_fed: 0 })
     }
 
@@ -135,27 +135,8 @@ impl<'a> Stage<'a> {
 
     /// The user's topics that are written to.
     pub(super) fn outputs(&self) -> Vec<String> {
-        let mut names = sinks(&self.topology);
-        names.extend(self.setup.outputs.iter().cloned());
-        names.sort();
-        names.dedup();
-        names
+        let sinks = self.topology.sink_topics().into_iter().map(|topic| topic.to_string());
+        let names: BTreeSet<String> = sinks.chain(self.setup.outputs.iter().cloned()).collect();
+        names.into_iter().collect()
     }
-}
-
-fn sinks(topology: &Topology) -> Vec<String> {
-    let sinks = topology.nodes().iter().filter_map(|node| match &node.kind {
-        NodeKind::Sink(SinkTopic::Topic(TopicRef::User(name))) => Some(name.to_string()),
-        _ => None,
-    });
-    sinks.collect()
-}
-
-fn user_topics(topology: &Topology) -> Vec<String> {
-    let sources = topology.sub_topologies().iter().flat_map(|sub| topology.source_topics(sub));
-    let sources = sources.filter_map(|topic| match topic {
-        TopicRef::User(name) => Some(name.to_string()),
-        TopicRef::Repartition(_) => None,
-    });
-    sources.chain(sinks(topology)).collect()
 }

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use oncestream_broker::LogRecord;
 use oncestream_core::TaskId;
+use oncestream_core::graph::Graph;
 use oncestream_core::state::{
     Backend, CHECKPOINTS, CacheBudget, Checkpoint, StoreInstance, WriteBatch,
 };
@@ -183,17 +184,17 @@ fn for_each_task(
 ) -> Result<(), String> {
     let config = TaskConfig::new(&stage.setup.name);
     let budget = Rc::new(CacheBudget::new(0));
-    for (at, sub) in stage.topology.sub_topologies().iter().enumerate() {
+    let graph = Graph::of(&stage.topology);
+    for (at, sub) in graph.sub_topologies().iter().enumerate() {
         let partitions = stage.internal.changelogs.iter().filter(|changelog| {
-            sub.stores.iter().any(|store| {
-                oncestream_core::graph::Topology::changelog_topic(&stage.setup.name, store)
-                    == changelog.topic
-            })
+            sub.stores
+                .iter()
+                .any(|store| Graph::changelog_topic(&stage.setup.name, store) == changelog.topic)
         });
         for partition in 0..partitions.map(|c| c.partitions).max().unwrap_or(0) {
             let id = TaskId::new(at, partition);
-            let (topology, first) = (&stage.topology, ChangelogId(0));
-            let task = Task::new(topology, id, &[], &config, backend, &budget, first)
+            let first = ChangelogId(0);
+            let task = Task::new(graph, id, &[], &config, backend, &budget, first)
                 .map_err(|e| format!("task {id}: {e}"))?;
             f(&task);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oncestream_core::commit::Guarantee;
-use oncestream_core::graph::{TopicRef, Topology};
+use oncestream_core::graph::Topology;
 use oncestream_core::handlers::{
     DeserializationExceptionHandler, ErrorHandlers, ProcessingExceptionHandler,
     ProductionExceptionHandler,
@@ -29,9 +29,9 @@ pub(super) type Participants = Vec<Arc<dyn Fn(usize) -> Box<dyn Participant> + S
 
 /// Settings of a [`TopologyTestDriver`]; made by [`TopologyTestDriver::builder`].
 pub struct TopologyTestDriverBuilder {
-    topology: Topology,
-    application_id: Arc<str>,
-    guarantee: Guarantee,
+    pub(super) topology: Topology,
+    pub(super) application_id: Arc<str>,
+    pub(super) guarantee: Guarantee,
     max_task_idle_ms: i64,
     counts: BTreeMap<Arc<str>, i32>,
     default_partitions: i32,
@@ -41,6 +41,7 @@ pub struct TopologyTestDriverBuilder {
     message_max_bytes: usize,
     wall_clock_ms: i64,
     backends: Vec<Arc<dyn Backend>>,
+    waiting_max_bytes: Option<usize>,
     instances: usize,
     participants: Participants,
     sabotage: Option<Sabotage>,
@@ -61,6 +62,7 @@ impl TopologyTestDriverBuilder {
             message_max_bytes: usize::MAX,
             wall_clock_ms: 0,
             backends: Vec::new(),
+            waiting_max_bytes: None,
             instances: 1,
             participants: Vec::new(),
             sabotage: None,
@@ -166,9 +168,19 @@ impl TopologyTestDriverBuilder {
 
     /// Where the stores' data lies; in memory without it. What is in it survives a crash. With several
     /// instances, the first call is for the first, and so on.
+    #[doc(hidden)]
     #[must_use]
     pub fn backend(mut self, backend: Arc<dyn Backend>) -> Self {
         self.backends.push(backend);
+        self
+    }
+
+    /// Lets committed rows of stores wait in memory until they have so many bytes, about, as an instance
+    /// on Kafka lets them wait for `statestore.write.interval.ms`. A crash takes those that wait, and the
+    /// changelogs bring them back. Without it they are on the disk after each commit.
+    #[must_use]
+    pub fn write_behind(mut self, max_bytes: usize) -> Self {
+        self.waiting_max_bytes = Some(max_bytes);
         self
     }
 
@@ -182,6 +194,7 @@ impl TopologyTestDriverBuilder {
 
     /// What changes together with the transactions of each instance, beside its stores. It is made anew
     /// whenever an instance starts, so that what it keeps in memory is lost in a crash.
+    #[doc(hidden)]
     #[must_use]
     pub fn participant(
         mut self,
@@ -204,13 +217,7 @@ impl TopologyTestDriverBuilder {
     /// # Errors
     /// When the topology does not fit the topics, or a task cannot be made.
     pub fn build(mut self) -> Result<TopologyTestDriver, DriverError> {
-        let named = self.topology.sub_topologies().iter();
-        let named: Vec<TopicRef> = named.flat_map(|sub| self.topology.source_topics(sub)).collect();
-        let user = named.into_iter().filter_map(|topic| match topic {
-            TopicRef::User(name) => Some(name),
-            TopicRef::Repartition(_) => None,
-        });
-        for topic in user {
+        for topic in self.topology.source_topics() {
             self.counts.entry(topic).or_insert(self.default_partitions);
         }
         let options = Options {
@@ -226,7 +233,8 @@ impl TopologyTestDriverBuilder {
         let mut backends = std::mem::take(&mut self.backends).into_iter();
         let instances = (1..=self.instances).map(|number| {
             let backend = backends.next().unwrap_or_else(|| Arc::new(MemoryBackend::new()));
-            Instance::new(self.settings(number, &handlers), backend, self.participants.clone())
+            let settings = self.settings(number, &handlers);
+            Instance::new(settings, backend, self.waiting_max_bytes, self.participants.clone())
         });
         let mut driver = TopologyTestDriver {
             instances: instances.collect(),

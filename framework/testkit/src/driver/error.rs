@@ -35,7 +35,7 @@ pub enum DriverError {
     #[error(transparent)]
     Broker(#[from] BrokerError),
     /// The broker refuses a record of the test.
-    #[error("topic {topic}: {source}")]
+    #[error("the broker refuses a record for topic {topic}: {source}")]
     Refused {
         /// The topic.
         topic: String,
@@ -43,7 +43,9 @@ pub enum DriverError {
         source: ClientError,
     },
     /// A key or value of the test could not be written, or what it reads has other types.
-    #[error("topic {topic}: {source}; give the input or output the serdes of the topology")]
+    #[error(
+        "a record of topic {topic} cannot be written or read: {source}; give the input or output the serdes of the topology"
+    )]
     Serde {
         /// The topic.
         topic: String,
@@ -58,8 +60,8 @@ pub enum DriverError {
     },
     /// The workers fail and start again without an end.
     #[error(
-        "the workers have not come to rest within {waited:?} of their time: they fail and start again; \
-         their log says why"
+        "the workers fail and start again for {waited:?} of their clock, and do not come to rest; their log \
+         says why"
     )]
     NoRest {
         /// For how long, by their clock.
@@ -79,7 +81,9 @@ pub enum DriverError {
         partitions: i32,
     },
     /// A record over the bound set with `message_max_bytes`.
-    #[error("a record of {bytes} bytes is larger than message_max_bytes ({max})")]
+    #[error(
+        "a record of {bytes} bytes is larger than message_max_bytes ({max}); make it smaller, or raise the bound"
+    )]
     TooLarge {
         /// Key and value together.
         bytes: usize,
@@ -87,7 +91,9 @@ pub enum DriverError {
         max: usize,
     },
     /// No store of that name, types and kind.
-    #[error("no store `{store}` of keys, values and kind {types}; check the name and the types")]
+    #[error(
+        "there is no store `{store}` with the keys, values and kind {types}; check the name and the types"
+    )]
     NoStore {
         /// The store.
         store: String,

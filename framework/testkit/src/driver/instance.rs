@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use oncestream_core::graph::Topology;
+use oncestream_core::graph::Graph;
 use oncestream_core::state::{Backend, CHECKPOINTS};
 use oncestream_core::task::Task;
 use oncestream_engine::ports::Cluster;
 use oncestream_engine::worker::{Shared, Worker};
 use oncestream_engine::{StreamsError, WorkerSettings, topics};
+use oncestream_stores::WriteBehind;
 
 use super::DriverError;
 use super::builder::Participants;
@@ -24,12 +25,15 @@ const WORKER: usize = 0;
 struct Life {
     site: Arc<Site>,
     worker: Worker<LocalPorts>,
+    /// The instance's disk, with what waits in this life's memory.
+    disk: Arc<dyn Backend>,
 }
 
 /// An instance.
 pub(super) struct Instance {
     pub(super) settings: WorkerSettings,
     pub(super) backend: Arc<dyn Backend>,
+    waiting_max_bytes: Option<usize>,
     pub(super) participants: Participants,
     /// `None` while it is down.
     life: Option<Life>,
@@ -39,9 +43,10 @@ impl Instance {
     pub(super) fn new(
         settings: WorkerSettings,
         backend: Arc<dyn Backend>,
+        waiting_max_bytes: Option<usize>,
         participants: Participants,
     ) -> Self {
-        Self { settings, backend, participants, life: None }
+        Self { settings, backend, waiting_max_bytes, participants, life: None }
     }
 
     pub(super) fn is_down(&self) -> bool {
@@ -56,24 +61,30 @@ impl Instance {
     pub(super) fn start(
         &mut self,
         world: &Arc<World>,
-        topology: &Topology,
+        topology: &Graph,
     ) -> Result<(), DriverError> {
         self.kill(world);
         let site = Arc::new(Site::new(world, self.settings.is_exactly_once()));
-        let worker = self.worker(&site, topology).and_then(|worker| {
+        let disk: Arc<dyn Backend> = match self.waiting_max_bytes {
+            Some(max) => Arc::new(WriteBehind::new(self.backend.clone(), max)),
+            None => self.backend.clone(),
+        };
+        let worker = self.worker(&site, &disk, topology).and_then(|worker| {
             worker.ok_or(StreamsError::TimedOut {
                 action: "the start of an instance".to_owned(),
                 waited: std::time::Duration::ZERO,
             })
         });
-        let result = worker.map(|worker| self.life = Some(Life { site: site.clone(), worker }));
+        let result =
+            worker.map(|worker| self.life = Some(Life { site: site.clone(), worker, disk }));
         site.judge(result).inspect_err(|_| site.kill())
     }
 
     fn worker(
         &self,
         site: &Arc<Site>,
-        topology: &Topology,
+        disk: &Arc<dyn Backend>,
+        topology: &Graph,
     ) -> Result<Option<Worker<LocalPorts>>, StreamsError> {
         let settings = &self.settings;
         let cluster = LocalCluster::new(Link::new(site, "start"));
@@ -82,12 +93,12 @@ impl Instance {
         let id = &settings.application_id;
         let wanted = topics::plan(topology, id, dead_letters, &cluster, &there)?;
         cluster.ensure(&wanted)?;
-        self.backend.keyspace(CHECKPOINTS)?;
+        disk.keyspace(CHECKPOINTS)?;
         let participants = self.participants.clone();
         let shared = Shared {
             settings: settings.clone(),
             topology: topology.clone(),
-            ports: LocalPorts::new(site, settings, self.backend.clone(), participants),
+            ports: LocalPorts::new(site, settings, disk.clone(), participants),
             stop: Arc::new(AtomicBool::new(false)),
             on_worker_state: Box::new(|_, _| {}),
         };
@@ -129,7 +140,11 @@ impl Instance {
 
     /// Ends it in order: the last commit, then it leaves the group.
     pub(super) fn stop(&mut self, world: &World) -> Result<(), DriverError> {
-        let stopped = self.with_worker(|worker| worker.close(Ok(())));
+        let disk = self.life.as_ref().map(|life| life.disk.clone());
+        let stopped = self.with_worker(|worker| {
+            worker.close(Ok(()))?;
+            Ok(disk.map_or(Ok(()), |disk| disk.write_down())?)
+        });
         match stopped {
             Ok(_) => {
                 self.life = None;

@@ -1,5 +1,7 @@
 //! How instances end and begin: crashes at a step or now, calls that fail, stops and starts.
 
+use oncestream_core::graph::Graph;
+
 use super::crash::CommitStep;
 use super::instance::Instance;
 use super::{DriverError, TopologyTestDriver};
@@ -60,7 +62,9 @@ impl TopologyTestDriver {
     /// When the topology does not fit the topics, or another crash was asked for.
     pub fn start_instance(&mut self, instance: usize) -> Result<(), DriverError> {
         match self.instances.get_mut(instance) {
-            Some(instance) if instance.is_down() => instance.start(&self.world, &self.topology),
+            Some(instance) if instance.is_down() => {
+                instance.start(&self.world, Graph::of(&self.topology))
+            }
             _ => Ok(()),
         }
     }
@@ -95,7 +99,7 @@ impl TopologyTestDriver {
             self.crash();
         }
         for instance in self.instances.iter_mut().filter(|instance| instance.is_down()) {
-            instance.start(&self.world, &self.topology)?;
+            instance.start(&self.world, Graph::of(&self.topology))?;
         }
         self.run()
     }

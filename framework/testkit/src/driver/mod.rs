@@ -22,6 +22,7 @@
 
 mod builder;
 mod crash;
+mod debug;
 mod error;
 mod instance;
 mod io;
@@ -36,11 +37,11 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oncestream_core::graph::Topology;
+use oncestream_core::graph::{Graph, Topology};
 use oncestream_core::serde::{DynSerde, HasSerde};
 use oncestream_core::state::{Kind, Store};
-use oncestream_core::task::{Origin, Outgoing, Task};
-use oncestream_core::{Record, TimestampMs};
+use oncestream_core::task::Task;
+use oncestream_core::{Headers, Record, TimestampMs};
 use oncestream_engine::StreamsError;
 use oncestream_engine::worker::Worker;
 
@@ -78,14 +79,14 @@ pub enum Sabotage {
 /// Runs a topology without Kafka.
 ///
 /// ```
-/// use oncestream_operators::{Materialized, StreamsBuilder};
+/// use oncestream_operators::StreamsBuilder;
 /// use oncestream_testkit::TopologyTestDriver;
 /// let builder = StreamsBuilder::new();
 /// builder
 ///     .stream::<Option<String>, String>("lines")
 ///     .flat_map_values(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>())
 ///     .group_by(|_, word| word.clone())
-///     .count(Materialized::named("counts"))
+///     .count("counts")
 ///     .to_stream()
 ///     .to("counts");
 ///
@@ -128,7 +129,7 @@ impl TopologyTestDriver {
         key_serde: DynSerde<K>,
         value_serde: DynSerde<V>,
     ) -> TestInput<K, V> {
-        TestInput { topic: topic.into(), key_serde, value_serde }
+        TestInput::new(topic.into(), key_serde, value_serde)
     }
 
     /// An output topic, with the serdes of the types.
@@ -160,20 +161,34 @@ impl TopologyTestDriver {
         value: V,
         timestamp: TimestampMs,
     ) -> Result<(), DriverError> {
-        self.pipe_record(input, &Record::new(key, value, timestamp), None)
+        self.pipe_record(input, Record::new(key, value, timestamp))
     }
 
-    /// Writes a record with headers, to a partition if one is given, and processes it.
+    /// Writes a record with a null in place of a value, and processes it: a deletion for a table.
+    ///
+    /// # Errors
+    /// As [`Self::pipe`].
+    pub fn pipe_null<K, V>(
+        &mut self,
+        input: &TestInput<K, V>,
+        key: K,
+        timestamp: TimestampMs,
+    ) -> Result<(), DriverError> {
+        let written = input.written(&key, None, timestamp, Headers::new())?;
+        self.client.append(&written.outgoing())?;
+        self.run()
+    }
+
+    /// Writes a record with its headers, and processes it.
     ///
     /// # Errors
     /// As [`Self::pipe`].
     pub fn pipe_record<K, V>(
         &mut self,
         input: &TestInput<K, V>,
-        record: &Record<K, V>,
-        partition: Option<i32>,
+        record: Record<K, V>,
     ) -> Result<(), DriverError> {
-        self.produce(input, record, partition)?;
+        self.produce(input, record)?;
         self.run()
     }
 
@@ -185,21 +200,11 @@ impl TopologyTestDriver {
     pub fn produce<K, V>(
         &mut self,
         input: &TestInput<K, V>,
-        record: &Record<K, V>,
-        partition: Option<i32>,
+        record: Record<K, V>,
     ) -> Result<(), DriverError> {
-        let key = input.bytes(&*input.key_serde, &record.key)?;
-        let value = input.bytes(&*input.value_serde, &record.value)?;
-        let outgoing = Outgoing {
-            topic: &input.topic,
-            partition,
-            key: key.as_deref(),
-            value: value.as_deref(),
-            timestamp: record.timestamp,
-            headers: &record.headers,
-            origin: Origin::Sink,
-        };
-        self.client.append(&outgoing)
+        let Record { key, value, timestamp, headers } = record;
+        let written = input.written(&key, Some(&value), timestamp, headers)?;
+        self.client.append(&written.outgoing())
     }
 
     /// Processes what is visible until no task has anything to do, with the commits that are
@@ -322,11 +327,13 @@ impl TopologyTestDriver {
     }
 
     /// The running tasks, instance by instance; none while the driver is down.
+    #[doc(hidden)]
     pub fn tasks(&self) -> Vec<&Task> {
         self.instances.iter().flat_map(Instance::tasks).collect()
     }
 
     /// The running tasks of one instance, counted from 0.
+    #[doc(hidden)]
     pub fn tasks_of(&self, instance: usize) -> Vec<&Task> {
         self.instances.get(instance).into_iter().flat_map(Instance::tasks).collect()
     }
@@ -382,7 +389,7 @@ impl TopologyTestDriver {
 
     /// The committed records of a store's changelog, in the order of arrival.
     pub fn changelog(&self, store: &str) -> Vec<StoredRecord> {
-        self.topic(&Topology::changelog_topic(&self.application_id, store))
+        self.topic(&Graph::changelog_topic(&self.application_id, store))
     }
 
     /// The committed records of any topic, by its name on the broker, in the order of arrival.

@@ -15,7 +15,7 @@ use super::{DriverError, TopologyTestDriver};
 ///
 /// It borrows the driver, so that it never shows what a later crash has thrown away.
 pub struct TestStore<'a, K, V, Kd: Kind<K> = KeyValue> {
-    parts: Vec<Part<K, V, Kd>>,
+    pub(super) parts: Vec<Part<K, V, Kd>>,
     driver: PhantomData<&'a TopologyTestDriver>,
 }
 

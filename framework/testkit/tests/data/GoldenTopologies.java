@@ -40,6 +40,8 @@ public class GoldenTopologies {
             tableGroupBy(cache);
             tableOperators(cache);
             toTable(cache);
+            bareTables(cache);
+            generatedStores(cache);
         }
         groupByNullKey();
         reduce();
@@ -164,6 +166,49 @@ public class GoldenTopologies {
         in("in", "a", null, 4);
         in("in", "b", null, 5);
         in("in", "b", "zz", 6);
+        close();
+    }
+
+    /** Tables without a store, and with one because an operator needs it. */
+    static void bareTables(boolean cache) {
+        StreamsBuilder b = new StreamsBuilder();
+        KTable<String, String> table = b.table("in");
+        table.toStream().to("all");
+        table.filter((k, v) -> v.length() > 1).toStream().to("filtered");
+        table.filterNot((k, v) -> v.length() > 1).mapValues(v -> v + v).toStream().to("mapped");
+        KTable<String, String> needed = b.table("other");
+        needed.filter((k, v) -> v.length() > 1).toStream().to("other-filtered");
+        needed.filter((k, v) -> v.length() > 1).groupBy((k, v) -> KeyValue.pair(v, k)).count()
+            .toStream().mapValues(n -> n == null ? null : n.toString()).to("counts");
+        needed.filter((k, v) -> v.length() > 1).toStream().to("filtered-later");
+        b.<String, String>stream("stream").toTable().filter((k, v) -> v.length() > 1).toStream().to("last");
+        open("bare_tables", cache, b,
+            List.of("all", "filtered", "mapped", "other-filtered", "counts", "filtered-later", "last"),
+            List.of("other-STATE-STORE-0000000012"));
+        for (String topic : List.of("in", "other", "stream")) {
+            in(topic, "a", "x", 1);
+            in(topic, "a", "xx", 2);
+            in(topic, "a", "xxx", 3);
+            in(topic, null, "xx", 3);
+            in(topic, "a", "y", 4);
+            in(topic, "b", null, 5);
+            in(topic, "b", "zz", 6);
+            in(topic, "b", null, 7);
+        }
+        close();
+    }
+
+    /** Aggregations whose stores have generated names. */
+    static void generatedStores(boolean cache) {
+        StreamsBuilder b = new StreamsBuilder();
+        KGroupedStream<String, String> grouped = b.<String, String>stream("in").groupBy((k, v) -> v);
+        grouped.count().toStream().mapValues(n -> n == null ? null : n.toString()).to("counts");
+        grouped.reduce((a, v) -> a + v).toStream().to("reduced");
+        open("generated_stores", cache, b, List.of("counts", "reduced"),
+            List.of("KSTREAM-REDUCE-STATE-STORE-0000000010"));
+        in("in", "a", "x", 1);
+        in("in", "b", "x", 2);
+        in("in", "b", "y", 2);
         close();
     }
 

@@ -80,6 +80,28 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
         self.scan(vec![bounds], Direction::Forwards, None)
     }
 
+    /// The entries between two bounds. With it a range is read part by part, and the store may be
+    /// written in between.
+    ///
+    /// # Errors
+    /// When a key cannot be serialised. Reading errors come from the iterator.
+    pub fn range_between(
+        &self,
+        from: Bound<&K>,
+        to: Bound<&K>,
+    ) -> Result<RangeIter<'_, K, V>, TaskError> {
+        let bytes = |bound: Bound<&K>| {
+            Ok(match bound {
+                Bound::Included(key) => self.bound(key)?,
+                Bound::Excluded(key) => {
+                    self.bound_bytes(key)?.map_or(Bound::Unbounded, Bound::Excluded)
+                }
+                Bound::Unbounded => Bound::Unbounded,
+            })
+        };
+        self.scan(vec![(bytes(from)?, bytes(to)?)], Direction::Forwards, None)
+    }
+
     /// [`Self::range`], backwards.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Looks at the settings of internal topics, once for each.
 //!
-//! What is wrong with them is `settings.rs`' to say. Invariant: a topic that was looked at, or could
-//! not be, is not asked for again, so that an assignment with nothing new costs no request.
+//! `settings.rs` says what is wrong with them. Invariant: no topic is asked for twice, even if the broker
+//! did not answer, so that an assignment with nothing new costs no request.
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;

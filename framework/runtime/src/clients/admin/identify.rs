@@ -1,4 +1,4 @@
-//! Which topics, and who in the group: what tells things of one name apart.
+//! Tells things with the same name apart: topics by their ids, members of a group by theirs.
 
 use std::sync::Arc;
 use std::time::Duration;

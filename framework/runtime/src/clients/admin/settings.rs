@@ -56,7 +56,7 @@ pub(super) struct Finding {
 pub(super) enum Gravity {
     /// The application must not run.
     Refuse,
-    /// It runs, and the user is told.
+    /// It runs, and a warning is logged.
     Warn,
 }
 
@@ -120,7 +120,7 @@ fn defaults(kind: Kind) -> BTreeMap<String, String> {
     all.map(|(setting, value)| ((*setting).to_owned(), (*value).to_owned())).collect()
 }
 
-/// What is wrong with the settings of a topic. A setting that is not told is not judged.
+/// What is wrong with the settings of a topic. A setting that the broker does not report is not judged.
 pub(super) fn findings(kind: Kind, settings: &BTreeMap<String, String>) -> Vec<Finding> {
     let mut all = Vec::new();
     let mut tell = |setting, found: &str, needed, why, gravity| {

@@ -1,4 +1,4 @@
-//! One question of librdkafka's admin kind: asked on a queue of its own, answered by one event.
+//! One request of librdkafka's admin interface: sent with a queue of its own, answered by one event.
 
 use std::ptr::{self, NonNull};
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
-//! What a group's coordinator tells of the group.
+//! The members of a group, as its coordinator knows them.
 //!
-//! librdkafka 2.12 asks all brokers, and the one that has the group tells of it. It could ask the
-//! coordinator alone (`rd_kafka_DescribeConsumerGroups`), but aborts the process if that is found only
-//! when the question has timed out (`eonce->refcnt > 0`; found by chaos).
+//! The call that is used here asks all brokers, and the coordinator answers. librdkafka 2.12 also has a call
+//! that asks the coordinator alone (`rd_kafka_DescribeConsumerGroups`). It aborts the process if librdkafka
+//! finds the coordinator only after the request has timed out (`eonce->refcnt > 0`; found by chaos).
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;

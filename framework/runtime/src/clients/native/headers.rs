@@ -1,8 +1,8 @@
 //! The headers of a record, whatever their names are.
 //!
 //! The crate rdkafka panics over a name that is not UTF-8, and librdkafka ends a name at a NUL in it.
-//! Kafka's names are UTF-8, so such a record is a bad one: its headers are read as far as that goes,
-//! with what is wrong about them.
+//! Kafka's names are UTF-8, so such a record counts as one that cannot be deserialised. Its headers are read
+//! as far as possible, together with what is wrong with them.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_void};

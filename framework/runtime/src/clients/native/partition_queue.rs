@@ -3,8 +3,8 @@
 //! The crate rdkafka has such queues, but forgets at which offset the end of a partition was met.
 //! An end is the one that the answering broker knew: only its offset tells which one that is.
 //!
-//! librdkafka 2.12 never joins a queue that was split off to its consumer's again by itself, whatever
-//! is assigned, and holds the next fetch of the partition back by what this queue holds alone.
+//! librdkafka 2.12 never joins a queue that was split off to the consumer's queue again by itself, whatever
+//! is assigned. Only what this queue holds delays the next fetch of the partition.
 //!
 //! Invariant: a partition whose queue is read in batches is not paused. A batch with an end in it makes
 //! librdkafka believe that the record at this offset was consumed (`rd_kafka_q_serve_rkmessages`), and a

@@ -40,14 +40,9 @@ impl Disk {
     }
 }
 
-/// What a worker is told whose process is gone.
+/// The error that a worker gets whose process is gone.
 fn failed(error: &ClientError) -> BackendError {
-    BackendError {
-        backend: "driver",
-        action: "writing".to_owned(),
-        message: error.to_string(),
-        damaged: false,
-    }
+    BackendError::new("driver", "write", error.to_string(), false)
 }
 
 impl fmt::Debug for Disk {
@@ -81,6 +76,11 @@ impl Backend for Disk {
         self.pass(CommitStep::BeforeRestore)?;
         self.inner.commit(batch)?;
         self.pass(CommitStep::AfterRestore)
+    }
+
+    fn write_down(&self) -> Result<(), BackendError> {
+        self.inner.write_down()?;
+        self.pass(CommitStep::AfterApply)
     }
 
     fn persist(&self) -> Result<(), BackendError> {

@@ -1,7 +1,7 @@
 //! The reader of an instance's changelogs.
 //!
-//! As a client does, a queue tells the end of what a broker knows once for each offset that it is
-//! reached at.
+//! Like a queue of a client, it reports the end of a partition once for each offset at which it meets the
+//! end.
 
 use std::cell::Cell;
 use std::rc::Rc;

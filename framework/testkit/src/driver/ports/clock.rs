@@ -1,8 +1,8 @@
-//! The clock of the workers: it stands until somebody waits, or until the test moves it.
+//! The clock of the workers: it stands still until a worker waits, or until the test moves it.
 //!
-//! Whoever waits lets time pass for all, the broker included. What the test moves by hand passes for
-//! the workers alone: no session and no transaction of the broker's ends by that, for the test would
-//! otherwise have to move it in steps, as a running instance lives through it.
+//! When a worker waits, time passes for all, and for the broker too. When the test moves the clock, time
+//! passes only for the workers: no session and no transaction of the broker times out by that. Otherwise
+//! one large step would end the sessions of instances that, in steps, would have stayed alive.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! What the broker's answers mean to a worker, and the error of a crash.
 
 use kafka_protocol::error::{ParseResponseErrorCode, ResponseError};
-use oncestream_engine::{ClientError, ErrorKind};
+use oncestream_engine::{ClientError, ClientFault as _, ErrorKind};
 
 use super::super::crash::CommitStep;
 

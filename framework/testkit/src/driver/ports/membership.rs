@@ -17,8 +17,8 @@ use kafka_protocol::messages::{
 };
 use oncestream_broker::PendingAnswer;
 use oncestream_core::TopicPartition;
-use oncestream_engine::ClientError;
 use oncestream_engine::ports::{Subscription, Topics};
+use oncestream_engine::{ClientError, ClientFault as _};
 use regex::Regex;
 
 use super::super::crash::CommitStep;

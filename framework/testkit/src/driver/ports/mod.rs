@@ -28,7 +28,9 @@ use std::time::{Duration, Instant};
 
 use oncestream_core::state::Backend;
 use oncestream_engine::ports::{Clock, Ports, Stores, Subscription};
-use oncestream_engine::{ClientError, ErrorKind, Participant, StreamsError, WorkerSettings};
+use oncestream_engine::{
+    ClientError, ClientFault as _, ErrorKind, Participant, StreamsError, WorkerSettings,
+};
 
 pub(super) use cluster::LocalCluster;
 pub(super) use consumer::headers;

@@ -14,8 +14,8 @@ use kafka_protocol::messages::{
 };
 use oncestream_core::TopicPartition;
 use oncestream_core::task::Position;
-use oncestream_engine::ClientError;
 use oncestream_engine::ports::Committed;
+use oncestream_engine::{ClientError, ClientFault as _};
 
 use super::errors;
 use super::link::{Link, text};

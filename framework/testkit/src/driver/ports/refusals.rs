@@ -1,7 +1,7 @@
 //! Records of sinks that the broker has refused for good, known again when they are sent again.
 //!
-//! Each is a batch of its own, so that none is refused for another one's sake. All is forgotten at
-//! the first commit in which nothing known was met.
+//! Each record is a batch of its own, so that none is refused because of another one. All are forgotten at
+//! the first commit in which none of them was sent again.
 
 use oncestream_core::task::{Origin, Outgoing};
 use oncestream_engine::ClientError;

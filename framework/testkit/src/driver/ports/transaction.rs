@@ -14,7 +14,7 @@ use kafka_protocol::messages::{
     InitProducerIdRequest, TopicName, TransactionalId, TxnOffsetCommitRequest,
 };
 use oncestream_core::task::Position;
-use oncestream_engine::ClientError;
+use oncestream_engine::{ClientError, ClientFault as _};
 
 use super::errors;
 use super::link::{Link, text};

@@ -1,7 +1,7 @@
 //! What the instances of a driver share: the broker, the clock, the plan of crashes, and the order in
 //! which records arrived.
 //!
-//! It knows no worker. Topics are made by whoever writes to them first, as a broker does that may.
+//! It knows no worker. The first write creates a topic, as on a broker that may do so.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

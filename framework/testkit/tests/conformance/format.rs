@@ -1,0 +1,129 @@
+//! Reads the golden files, whose format the head of `ConformanceCase.java` defines.
+//!
+//! Knows lines and fields, not topologies. Invariant: a line that the format does not have is refused, so
+//! that nothing in a file is passed over.
+
+use std::fs;
+use std::path::Path;
+
+/// One case of a group and a seed.
+#[derive(Clone)]
+pub(crate) struct Case {
+    /// The group: the file's name.
+    pub(crate) group: String,
+    /// The seed, or `fixed`.
+    pub(crate) seed: String,
+    /// The topology's name, and with it that of the inputs.
+    pub(crate) name: String,
+    /// Whether stores have a cache.
+    pub(crate) cache: bool,
+    /// The output topics, in the order in which they are read.
+    pub(crate) outputs: Vec<String>,
+    /// What follows the line `case`.
+    pub(crate) lines: Vec<String>,
+}
+
+impl Case {
+    /// How a message names it.
+    pub(crate) fn title(&self) -> String {
+        let cache = if self.cache { "cache" } else { "no-cache" };
+        format!("{}, {} ({cache}), seed {}", self.group, self.name, self.seed)
+    }
+
+    /// The lines of these kinds, in their order.
+    pub(crate) fn lines_of(&self, kinds: &[&str]) -> Vec<String> {
+        let kind =
+            |line: &&String| line.split('\t').next().is_some_and(|kind| kinds.contains(&kind));
+        self.lines.iter().filter(kind).cloned().collect()
+    }
+}
+
+/// Every case of every file.
+pub(crate) fn golden() -> Vec<Case> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/golden");
+    let mut cases = Vec::new();
+    for seed in ["1", "2", "3", "fixed"] {
+        let mut files: Vec<_> =
+            fs::read_dir(folder.join(seed)).unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
+            let of_file = parse(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+            let stem = file.file_stem().unwrap().to_str().unwrap();
+            assert!(
+                of_file.iter().all(|case| case.group == stem && case.seed == seed),
+                "{} holds the group and the seed that its name says",
+                file.display()
+            );
+            cases.extend(of_file);
+        }
+    }
+    cases
+}
+
+/// Reads one file: a group.
+pub(crate) fn parse(text: &str) -> Result<Vec<Case>, String> {
+    let mut lines = text.lines().zip(1..);
+    let head: Vec<&str> = lines.next().map_or("", |(head, _)| head).split('\t').collect();
+    let ["conformance", "1", "4.3.1", group, seed] = head[..] else {
+        return Err(format!("the first line is of another format or version: {head:?}"));
+    };
+    let mut cases: Vec<Case> = Vec::new();
+    for (line, number) in lines {
+        let fields: Vec<&str> = line.split('\t').collect();
+        if fields.len() != fields_of(fields[0]) {
+            return Err(format!(
+                "line {number} is of an unknown kind, or has other fields: {line}"
+            ));
+        }
+        if fields[0] != "case" {
+            let Some(case) = cases.last_mut() else {
+                return Err(format!("line {number} stands before the first case: {line}"));
+            };
+            case.lines.push(line.to_owned());
+            continue;
+        }
+        cases.push(Case {
+            group: group.to_owned(),
+            seed: seed.to_owned(),
+            name: fields[1].to_owned(),
+            cache: fields[2] == "cache",
+            outputs: fields[3].split(',').filter(|o| !o.is_empty()).map(str::to_owned).collect(),
+            lines: Vec::new(),
+        });
+    }
+    Ok(cases)
+}
+
+/// How many fields a line of this kind has, the kind included; 0 for a kind that is unknown.
+fn fields_of(kind: &str) -> usize {
+    match kind {
+        "built" => 1,
+        "describe" | "dropped" | "wall" => 2,
+        "error" | "option" | "refused" => 3,
+        "case" | "topic" => 4,
+        "store" => 5,
+        "in" | "out" => 6,
+        _ => 0,
+    }
+}
+
+/// A field that may be null.
+pub(crate) fn text(field: &str) -> Option<String> {
+    (field != "\\N").then(|| field.to_owned())
+}
+
+/// How a text that may be null is printed.
+pub(crate) fn untext(value: Option<&str>) -> &str {
+    value.unwrap_or("\\N")
+}
+
+#[test]
+fn a_line_that_the_format_does_not_have_is_refused() {
+    let head = "conformance\t1\t4.3.1\tg\t1\ncase\tc\tcache\tout\n";
+    assert_eq!(parse(&format!("{head}in\tin\ta\tb\t1\t\n")).unwrap()[0].lines.len(), 1);
+    for line in ["in\tin\ta\tb\t1", "noticed\ta"] {
+        assert!(parse(&format!("{head}{line}\n")).is_err(), "{line}");
+    }
+    assert!(parse("conformance\t2\t4.3.1\tg\t1\n").is_err());
+}
