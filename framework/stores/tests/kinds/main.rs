@@ -388,24 +388,33 @@ impl Backend for Greedy {
     }
 }
 
+/// A control ends with the first case that shows the bug; 200 drawn cases have missed one.
+const CONTROL_CASES: u32 = 10_000;
+
 /// The control: the model sees what it is there to see.
 #[test]
 fn the_model_sees_a_store_that_is_wrong() {
     let seen = |outcome: Outcome, bug| assert!(outcome.is_err(), "{bug} was not seen");
-    seen(run(&KeyValues, 200, memory, true), "a range that forgets the overlay");
-    seen(run(&Windows::new(false), 200, memory, true), "a fetch that forgets the overlay");
+    seen(run(&KeyValues, CONTROL_CASES, memory, true), "a range that forgets the overlay");
+    seen(
+        run(&Windows::new(false), CONTROL_CASES, memory, true),
+        "a fetch that forgets the overlay",
+    );
     for duplicates in [false, true] {
         for retention_ms in [RETENTION_MS - 1, RETENTION_MS + 1] {
             let off_by_one = Windows { duplicates, retention_ms };
-            seen(run(&off_by_one, 200, memory, false), "an expiry off by one");
+            seen(run(&off_by_one, CONTROL_CASES, memory, false), "an expiry off by one");
         }
         let greedy = || Arc::new(Greedy(MemoryBackend::new())) as Arc<dyn Backend>;
-        seen(run(&Windows::new(duplicates), 200, greedy, false), "a range that takes too much");
+        seen(
+            run(&Windows::new(duplicates), CONTROL_CASES, greedy, false),
+            "a range that takes too much",
+        );
     }
-    seen(run(&Sessions::new(), 200, memory, true), "a find that forgets the overlay");
+    seen(run(&Sessions::new(), CONTROL_CASES, memory, true), "a find that forgets the overlay");
     for retention_ms in [RETENTION_MS - 1, RETENTION_MS + 1] {
-        seen(run(&Sessions { retention_ms }, 200, memory, false), "an expiry off by one");
+        seen(run(&Sessions { retention_ms }, CONTROL_CASES, memory, false), "an expiry off by one");
     }
     let greedy = || Arc::new(Greedy(MemoryBackend::new())) as Arc<dyn Backend>;
-    seen(run(&Sessions::new(), 200, greedy, false), "a range that takes too much");
+    seen(run(&Sessions::new(), CONTROL_CASES, greedy, false), "a range that takes too much");
 }
