@@ -52,8 +52,8 @@
 //! - What goes wrong is a [`StreamsError`] that names the topic, partition, store or key, and says what to
 //!   do.
 //!
-//! What is not there: joins, windowed aggregations, interactive queries, standby replicas, global tables,
-//! and a transaction that spans Kafka and another system.
+//! What is not there: joins, interactive queries, standby replicas, global tables, and a transaction that
+//! spans Kafka and another system.
 //!
 //! How it compares (exactly once, commits each 100 ms, one run on two noisy cores that Apache Kafka shares;
 //! `docs/speed.md` has the conditions and the command):
@@ -74,6 +74,7 @@
 //! | describe a topology | [`StreamsBuilder`], then [`KStream`], [`KTable`], [`KGroupedStream`], [`KGroupedTable`] |
 //! | name topics, serdes and stores | [`Consumed`], [`Produced`], [`Grouped`], [`Materialized`] |
 //! | read and write keys and values of your own types | [`serde`] |
+//! | aggregate by time | [`KGroupedStream::windowed_by`], [`TimeWindows`], [`SlidingWindows`], [`SessionWindows`], [`EmitStrategy`], [`Windowed`] |
 //! | write an operator by hand, with stores and schedules | [`processor`], [`state`] |
 //! | configure | [`config`], and [`StreamsConfig::keys`] for all keys with their defaults |
 //! | run it, stop it, watch it | [`Streams::builder`], [`Streams`], [`ClientState`], [`metrics`] |
@@ -137,9 +138,12 @@ pub use oncestream_engine::{
 };
 #[doc(inline)]
 pub use oncestream_operators::{
-    Branched, BranchedKStream, Change, ChangeSerde, Consumed, Data, Grouped, KGroupedStream,
-    KGroupedTable, KStream, KTable, Materialized, Named, Produced, Repartitioned, StoreKey,
-    StreamsBuilder, Topics,
+    Branched, BranchedKStream, BufferConfig, Change, ChangeSerde, CogroupedKStream, Consumed, Data,
+    EagerBuffer, EmitStrategy, Grouped, KGroupedStream, KGroupedTable, KStream, KTable,
+    Materialized, Named, Produced, Repartitioned, SessionWindowedCogroupedKStream,
+    SessionWindowedKStream, SessionWindows, SlidingWindows, StoreKey, StreamsBuilder, StrictBuffer,
+    Suppressed, TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows, Topics,
+    UnlimitedWindows, Windowed, Windows,
 };
 #[cfg(feature = "runtime")]
 #[doc(inline)]
@@ -167,6 +171,8 @@ pub mod serde {
     #[cfg(feature = "bincode")]
     #[doc(inline)]
     pub use oncestream_core::serde::{Bincode, BincodeSerde};
+    #[doc(inline)]
+    pub use oncestream_operators::{SessionWindowedSerde, TimeWindowedSerde};
 }
 
 /// Operators of your own, with stores and schedules: the Processor API.
@@ -205,10 +211,10 @@ pub mod state {
 pub mod handlers {
     #[doc(inline)]
     pub use oncestream_core::handlers::{
-        DeadLetter, DeserializationExceptionHandler, ErrorHandlerContext, HEADER_EXCEPTION,
-        HEADER_MESSAGE, HEADER_OFFSET, HEADER_PARTITION, HEADER_STACKTRACE, HEADER_TOPIC,
-        HandlerResponse, HandlerResult, LogAndContinue, LogAndFail, ProcessingExceptionHandler,
-        ProductionExceptionHandler,
+        DeadLetter, DeserializationExceptionHandler, DropReason, ErrorHandlerContext,
+        HEADER_EXCEPTION, HEADER_MESSAGE, HEADER_OFFSET, HEADER_PARTITION, HEADER_STACKTRACE,
+        HEADER_TOPIC, HandlerResponse, HandlerResult, LogAndContinue, LogAndFail,
+        ProcessingExceptionHandler, ProductionExceptionHandler,
     };
     #[doc(inline)]
     pub use oncestream_core::task::Outgoing;
@@ -252,9 +258,11 @@ pub mod prelude {
     };
     pub use crate::serde::{HasSerde, Json, JsonSerde, Serde};
     pub use crate::{
-        BoxError, ClientState, Consumed, Grouped, Headers, KGroupedStream, KGroupedTable, KStream,
-        KTable, Materialized, Named, Produced, Record, Repartitioned, StreamsBuilder, StreamsError,
-        TimestampMs, Topics, Topology, TopologyError,
+        BoxError, BufferConfig, ClientState, CogroupedKStream, Consumed, EmitStrategy, Grouped,
+        Headers, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Named, Produced,
+        Record, Repartitioned, SessionWindowedKStream, SessionWindows, SlidingWindows,
+        StreamsBuilder, StreamsError, Suppressed, TimeWindowedKStream, TimeWindows, TimestampMs,
+        Topics, Topology, TopologyError, UnlimitedWindows, Windowed,
     };
     #[cfg(feature = "runtime")]
     pub use crate::{

@@ -11,4 +11,5 @@ pages! {
     RecordsThatFail: "../docs/records-that-fail.md",
     Reset: "../docs/reset.md",
     Testing: "../docs/testing.md",
+    Windows: "../docs/windows.md",
 }

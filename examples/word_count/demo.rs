@@ -6,44 +6,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use oncestream::prelude::*;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::Message;
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+
+use super::kafka::{client, read_committed};
 
 /// Sir Isaac Newton, Opticks, fourth edition, 1730. In the public domain.
 const TEXT: &str = include_str!("../data/opticks.txt");
 /// How long the counting may stand still before the demo gives up.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn client(servers: &str) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", servers);
-    config
-}
-
-/// Creates topics that are not there yet.
-pub(crate) async fn create_topics(servers: &str, topics: &[(&str, i32)]) -> anyhow::Result<()> {
-    let admin: AdminClient<DefaultClientContext> = client(servers).create()?;
-    let new: Vec<NewTopic<'_>> = topics
-        .iter()
-        .map(|(name, partitions)| NewTopic::new(name, *partitions, TopicReplication::Fixed(-1)))
-        .collect();
-    let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(15)));
-    let created = admin
-        .create_topics(&new, &options)
-        .await
-        .with_context(|| format!("creating topics on {servers}"))?;
-    for result in created {
-        match result {
-            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((topic, code)) => bail!("cannot create topic {topic}: {code}"),
-        }
-    }
-    Ok(())
-}
 
 /// The latest count of each word, read committed from the output topic.
 struct Counts {
@@ -54,19 +26,7 @@ struct Counts {
 
 impl Counts {
     fn open(servers: &str, topic: &str) -> anyhow::Result<Self> {
-        let consumer: BaseConsumer = client(servers)
-            .set("group.id", "word-count-demo-reader")
-            .set("isolation.level", "read_committed")
-            .set("enable.auto.commit", "false")
-            .set("fetch.wait.max.ms", "50")
-            .create()?;
-        let metadata = consumer.fetch_metadata(Some(topic), Duration::from_secs(15))?;
-        let partitions = metadata.topics().first().map_or(0, |t| t.partitions().len());
-        let mut list = TopicPartitionList::new();
-        for partition in 0..partitions {
-            list.add_partition_offset(topic, partition as i32, Offset::Beginning)?;
-        }
-        consumer.assign(&list)?;
+        let consumer = read_committed(servers, topic, true)?;
         Ok(Self { consumer, latest: HashMap::new(), total: 0 })
     }
 

@@ -44,6 +44,8 @@ struct State {
     generated_stores: Vec<String>,
     generated_repartitions: Vec<String>,
     explicit_names: bool,
+    /// How long behind their end the windows of these nodes take records, in milliseconds.
+    graces: Vec<(NodeId, i64)>,
     identity: BuilderIdentity,
 }
 
@@ -131,6 +133,24 @@ impl Dsl {
     /// A repartition topic has a generated name.
     pub(crate) fn note_generated_repartition(&self, name: &str) {
         self.0.borrow_mut().generated_repartitions.push(name.to_owned());
+    }
+
+    /// The node aggregates in windows that take records for so long behind their end.
+    pub(crate) fn note_grace(&self, node: NodeId, grace_ms: i64) {
+        self.0.borrow_mut().graces.push((node, grace_ms));
+    }
+
+    /// The longest grace of the windows that a node's records come from: Kafka Streams'
+    /// `GraphGraceSearchUtil`. `None` where there are no windows.
+    pub(crate) fn grace_above(&self, node: NodeId) -> Option<i64> {
+        let state = self.0.borrow();
+        let known = state.graces.iter().find(|(windowed, _)| *windowed == node);
+        if let Some((_, grace_ms)) = known {
+            return Some(*grace_ms);
+        }
+        let parents = state.graph.parents(node).to_vec();
+        drop(state);
+        parents.into_iter().filter_map(|parent| self.grace_above(parent)).max()
     }
 
     /// Refuses generated names of stores and topics at the end.

@@ -24,6 +24,8 @@
 //! - [`StreamsBuilder`] begins: `stream`, `table`, `add_state_store`, `build`.
 //! - [`KStream`], records that each stand for themselves; [`KTable`], the last value of each key;
 //!   [`KGroupedStream`] and [`KGroupedTable`], what is aggregated.
+//! - [`TimeWindows`], [`SlidingWindows`], [`SessionWindows`], [`UnlimitedWindows`], for
+//!   [`KGroupedStream::windowed_by`]; [`Windowed`], the key of what comes out.
 //! - [`processor`], operators of your own, with stores and schedules.
 //!
 //! # Options
@@ -59,6 +61,7 @@
 //! `filter_map_values(|value| value)`.
 
 mod builder;
+mod cogrouped;
 mod dsl;
 mod grouped;
 mod grouped_table;
@@ -67,13 +70,24 @@ pub mod processor;
 mod sources;
 mod stream;
 mod table;
+mod windowed;
+mod windows;
 
 pub use builder::StreamsBuilder;
+pub use cogrouped::{
+    CogroupedKStream, SessionWindowedCogroupedKStream, TimeWindowedCogroupedKStream,
+};
 pub use dsl::{Data, StoreKey};
 pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
 pub use options::{
-    Branched, Consumed, Grouped, Materialized, Named, Produced, Repartitioned, Topics,
+    Branched, BufferConfig, Consumed, EagerBuffer, Grouped, Materialized, Named, Produced,
+    Repartitioned, StrictBuffer, Suppressed, Topics,
 };
 pub use stream::{BranchedKStream, KStream};
 pub use table::{Change, ChangeSerde, KTable};
+pub use windowed::{SessionWindowedKStream, TimeWindowedKStream, Windows};
+pub use windows::{
+    EmitStrategy, SessionWindowedSerde, SessionWindows, SlidingWindows, TimeWindowedSerde,
+    TimeWindows, UnlimitedWindows, Windowed,
+};

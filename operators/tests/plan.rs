@@ -1,12 +1,16 @@
 //! Which internal topics are planned, and which wait for topics that a pattern may match one day.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test may panic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use oncestream_core::error::TopologyError;
 use oncestream_core::graph::{Graph, InternalTopics, Topology};
-use oncestream_operators::{KStream, Repartitioned, StreamsBuilder, Topics};
+use oncestream_operators::{
+    KStream, Materialized, Repartitioned, SessionWindows, SlidingWindows, StreamsBuilder,
+    TimeWindows, Topics,
+};
 
 const CHANGELOG: &str = "app-counts-changelog";
 const REPARTITION: &str = "app-counts-repartition";
@@ -127,4 +131,73 @@ fn a_repartition_topic_takes_the_count_of_the_topics_it_meets_in_a_store() {
     moved.merge(&b.stream("named")).to("out");
     let alone = known(&[(REPARTITION, 5)]);
     assert_eq!(planned(&b.build().unwrap(), &[("named", 2), ("other", 5)]), alone);
+}
+
+/// What an application changes from one version to the next.
+#[derive(Clone, Copy, Default)]
+struct Version {
+    /// Operators before and beside those that have names.
+    more: bool,
+    /// The prefix of the names of operators, of those that have one.
+    prefix: Option<&'static str>,
+    /// An aggregation in windows whose store has no name.
+    unnamed: bool,
+}
+
+/// Aggregations of every kind. Their stores and groupings have names.
+fn versioned(version: Version) -> BTreeSet<String> {
+    let (minute, named) = (Duration::from_secs(60), |name: &str| {
+        version.prefix.map_or_else(|| name.to_owned(), |prefix| format!("{prefix}-{name}"))
+    });
+    let b = StreamsBuilder::new();
+    let mut records = b.stream::<String, i64>("in");
+    if version.more {
+        records = records.filter(|_, v| *v > 0).map_values(|v| v + 1);
+        records
+            .group_by_key()
+            .windowed_by(TimeWindows::of_size_with_no_grace(minute))
+            .count("more");
+    }
+    let by_value = records.group_by(|_, v| v.to_string()).grouped("by-value");
+    let tumbling = TimeWindows::of_size_with_no_grace(minute);
+    by_value.windowed_by(tumbling).named(named("minutes")).count("per-minute");
+    if version.more {
+        by_value.count("in-all").filter(|_, n| *n > 1).to_stream().to("more");
+    }
+    let hopping = tumbling.advance_by(minute / 2);
+    let moved = records.named(named("key")).select_key(|_, v| v.to_string()).group_by_key();
+    moved.grouped("moved").windowed_by(hopping).reduce(i64::max, "highest");
+    let near = SlidingWindows::of_time_difference_with_no_grace(minute);
+    let by_key = records.group_by_key();
+    by_key.windowed_by(near).named(named("near")).count("near");
+    let visits = SessionWindows::of_inactivity_gap_with_no_grace(minute);
+    by_key.windowed_by(visits).named(named("visits")).count("visits");
+    let both = by_key.cogroup(|_, v, sum: i64| sum + v).cogroup(&by_value, |_, v, sum| sum - v);
+    both.named(named("both")).aggregate(|| 0, "both");
+    both.windowed_by(tumbling).named(named("both-minutes")).aggregate(|| 0, "both-per-minute");
+    records.repartition(Repartitioned::named("again")).to_table::<i64>().materialized("again");
+    if version.unnamed {
+        by_key.windowed_by(near).count(Materialized::new());
+    }
+    let topology = b.build().unwrap();
+    topology.internal_topics("app").iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn internal_topics_keep_their_names_when_operators_are_renamed_or_added() {
+    let first = versioned(Version::default());
+    assert_eq!(first.len(), 10, "{first:?}");
+    assert_eq!(versioned(Version { prefix: Some("new"), ..Version::default() }), first);
+    let mut more = versioned(Version { more: true, ..Version::default() });
+    assert!(more.remove("app-more-changelog") && more.remove("app-in-all-changelog"));
+    assert_eq!(more, first);
+}
+
+/// The control of the test above: without names it is another topic.
+#[test]
+fn a_store_in_windows_without_a_name_gets_another_topic_when_operators_are_added() {
+    let before = versioned(Version { unnamed: true, ..Version::default() });
+    let after = versioned(Version { unnamed: true, more: true, ..Version::default() });
+    let lost: Vec<&String> = before.difference(&after).collect();
+    assert!(lost.len() == 1 && lost[0].contains("AGGREGATE-STATE-STORE"), "{lost:?}");
 }

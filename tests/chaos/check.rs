@@ -12,11 +12,15 @@ use oncestream_tests::check::Counts;
 use oncestream_tests::kafka::{
     Isolation, Read, committed, consumer, ends, for_each, partitions, read_committed,
 };
-use oncestream_tests::stores::{fold, read_stores};
+use oncestream_tests::stores::{by_changelog_key, fold, read_stores};
 
 use crate::plan::INSTANCES;
 use crate::verify::{Extremes, Numbers, Results, Tally, Turns};
 use crate::workload::Workload;
+
+/// The windowed store of `word_count`, and how long its windows are.
+const WINDOWS: &str = "windows";
+const WINDOW_MS: i64 = 10_000;
 
 /// Everything that is known of one application after a run.
 #[derive(Debug, Default)]
@@ -126,6 +130,13 @@ fn text(bytes: Option<&Vec<u8>>) -> String {
     bytes.map_or_else(String::new, |b| String::from_utf8_lossy(b).into_owned())
 }
 
+/// The word and the start in the changelog key of a window.
+fn windowed(key: &[u8]) -> String {
+    let Some((key, _)) = key.split_last_chunk::<4>() else { return String::new() };
+    let Some((word, start)) = key.split_last_chunk() else { return String::new() };
+    format!("{}@{}", String::from_utf8_lossy(word), i64::from_be_bytes(*start))
+}
+
 /// A value that is no number is nobody's: no number comes out as -1.
 fn number(bytes: Option<&Vec<u8>>) -> i64 {
     bytes.and_then(|b| b.as_slice().try_into().ok()).map_or(-1, i64::from_be_bytes)
@@ -150,8 +161,10 @@ impl Expected {
             let (key, value) = (text(r.key.as_ref()), r.value.as_ref());
             match workload.job {
                 "word_count" => {
+                    let start = r.timestamp_ms / WINDOW_MS * WINDOW_MS;
                     for word in text(value).split_whitespace() {
                         *counts.entry(word.to_owned()).or_default() += 1;
+                        *counts.entry(format!("{word}@{start}")).or_default() += 1;
                     }
                 }
                 "smoke" => {
@@ -221,7 +234,9 @@ impl Expected {
                 passed.iter().map(|(key, turns)| (key.clone(), turns.count() as i64)).collect()
             }
             Self::Counted(counts) => {
-                counts.iter().map(|(word, n)| (word.clone(), *n as i64)).collect()
+                let is_of = |word: &str| word.contains('@') == (name == WINDOWS);
+                let all = counts.iter().filter(|(word, _)| is_of(word));
+                all.map(|(word, n)| (word.clone(), *n as i64)).collect()
             }
             Self::Folded(extremes) => {
                 extremes.iter().map(|(key, e)| (key.clone(), e.of(name))).collect()
@@ -238,7 +253,8 @@ fn check_store(workload: &Workload, name: &str, should: &Counts, checked: &mut C
     let mut complete = vec![false; PARTITIONS as usize];
     let full: Vec<_> = (0..PARTITIONS).map(|p| fold(&changelog, p, i64::MAX)).collect();
     for content in &full {
-        folded.extend(content.iter().map(|(k, (_, v))| (text(Some(k)), number(Some(v)))));
+        let shown = |key: &Vec<u8>| if name == WINDOWS { windowed(key) } else { text(Some(key)) };
+        folded.extend(content.iter().map(|(k, (_, v))| (shown(k), number(Some(v)))));
     }
     if folded != *should {
         let off = should.iter().filter(|(k, v)| folded.get(*k) != Some(v)).count();
@@ -249,7 +265,10 @@ fn check_store(workload: &Workload, name: &str, should: &Counts, checked: &mut C
         if !state_dir.join(&workload.id).join("stores").is_dir() {
             continue; // Nobody was ever in it.
         }
-        for store in read_stores(&state_dir, &workload.id, name) {
+        for mut store in read_stores(&state_dir, &workload.id, name) {
+            if name == WINDOWS {
+                store.content = by_changelog_key(store.content);
+            }
             checked.stores += 1;
             let p = store.partition as usize;
             complete[p] |= store.content == full[p];

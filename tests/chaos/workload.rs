@@ -3,7 +3,7 @@
 //! | job | input | output |
 //! |---|---|---|
 //! | `pass_through` | each key's numbers from 0 on; a key has one partition of one topic | the same |
-//! | `word_count` | lines of four words and one that names the partition; a repartition topic; no cache | every count of every word, from 1 on |
+//! | `word_count` | lines of four words and one that names the partition; a repartition topic; no cache | every count of every word, from 1 on, and of every word in windows of 10 s, which take records for an hour |
 //! | `smoke` | each key's numbers, ever further from a middle, in all topics | least, greatest and sum, cached |
 //!
 //! All read one topic by name and others by a pattern. Topics that appear may have any number of
@@ -98,7 +98,7 @@ impl Workload {
     /// Its stores.
     pub(crate) fn stores(&self) -> &'static [&'static str] {
         match self.job {
-            "word_count" => &["counts"],
+            "word_count" => &["counts", "windows"],
             "smoke" => &["min", "max", "sum"],
             _ => &[],
         }
@@ -144,7 +144,7 @@ impl Workload {
         for (flag, value) in [
             ("--bootstrap-servers", kafka().bootstrap_servers()),
             ("--application-id", &self.id),
-            ("--job", self.job),
+            ("--job", if self.job == "word_count" { "windowed_word_count" } else { self.job }),
             ("--input", self.inputs.first()),
             ("--more", &self.inputs.pattern()),
             ("--output", &self.output),

@@ -17,6 +17,8 @@ use serde_json::json;
 
 /// How often the state and the counters are looked at.
 const TICK: Duration = Duration::from_millis(20);
+/// How long the windows of `windowed_word_count` are.
+const WINDOW: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
 struct Flags {
@@ -78,6 +80,18 @@ impl Flags {
                         line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
                     });
                 by_word(&words, self.more.is_some()).count("counts").to_stream().to(&self.output);
+            }
+            "windowed_word_count" => {
+                let words =
+                    self.records::<Option<Vec<u8>>, String>(&builder).flat_map_values(|line| {
+                        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+                    });
+                let by_word = by_word(&words, self.more.is_some());
+                by_word.count("counts").to_stream().to(&self.output);
+                let windows = TimeWindows::of_size_and_grace(WINDOW, Duration::from_secs(3600));
+                let counts = by_word.windowed_by(windows).count("windows").to_stream();
+                let shown = |word: Windowed<String>, n| (format!("{}@{}", word.key, word.start), n);
+                counts.map(shown).to(&self.output);
             }
             "pass_through" => self
                 .records::<Option<Vec<u8>>, Vec<u8>>(&builder)

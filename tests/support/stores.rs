@@ -59,6 +59,13 @@ pub fn read_stores(state_dir: &Path, application_id: &str, name: &str) -> Vec<St
     stores
 }
 
+/// The content of a window store by the keys of its changelog: its own begin with the number of a
+/// segment, and one row is the store's note.
+pub fn by_changelog_key(content: Content) -> Content {
+    let rows = content.into_iter().filter(|(key, _)| key.len() > 8);
+    rows.map(|(key, row)| (key[8..].to_vec(), row)).collect()
+}
+
 /// What a changelog partition makes of a store, up to an offset.
 pub fn fold(changelog: &[Read], partition: i32, up_to: i64) -> Content {
     let mut content = Content::new();

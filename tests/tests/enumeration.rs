@@ -1,4 +1,4 @@
-//! Every fault at every request of four topologies, on the embedded broker: exactly once holds. One of
+//! Every fault at every request of five topologies, on the embedded broker: exactly once holds. One of
 //! them also begins at the end of its inputs.
 //!
 //! The same enumeration finds what is not exactly once: `at_least_once`, and a side effect in a
@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use oncestream::prelude::*;
 use oncestream_testkit::ExactlyOnceCheck;
@@ -78,6 +79,48 @@ fn two_stores() -> Topology {
     build(builder)
 }
 
+/// Windows that are emitted when they close, and sessions that are emitted at each update, and finally. A
+/// record's time is its value.
+fn windowed() -> Topology {
+    let shown = |of: Windowed<String>, count: Option<i64>| {
+        (of.key, format!("{}..{}: {}", of.start, of.end, count.unwrap_or(0)))
+    };
+    let builder = StreamsBuilder::new();
+    let by_value = Consumed::<String, i64>::new("times").timestamp_extractor(|r, _| r.value);
+    let grouped = builder.stream(by_value).group_by_key();
+    let windows = TimeWindows::of_size_and_grace(MS * 10, MS * 5);
+    grouped
+        .windowed_by(windows.advance_by(MS * 5))
+        .emit_strategy(EmitStrategy::on_window_close())
+        .count("windows")
+        .to_stream()
+        .map(shown)
+        .to("closed-windows");
+    let sessions = grouped
+        .windowed_by(SessionWindows::of_inactivity_gap_and_grace(MS * 4, MS * 5))
+        .count("sessions");
+    sessions.to_stream().map(shown).to("sessions");
+    let finally = Suppressed::until_window_closes(BufferConfig::unbounded()).with_name("final");
+    sessions.suppress(finally).to_stream().map(shown).to("final-sessions");
+    build(builder)
+}
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Times that go on, fall back, are too late and jump, near to now: a changelog of windows keeps no
+/// older ones.
+fn times(count: usize) -> impl Iterator<Item = (String, i64)> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+    let begin = i64::try_from(now / 1000 * 1000).unwrap_or(0);
+    let shifts = [0, 3, 1, 2, -4, 6, -20, 9, 40, 1];
+    (0..count)
+        .map(move |n| (format!("key-{}", n % 4), begin + 4 * n as i64 + shifts[n % shifts.len()]))
+}
+
+fn check_windows(name: &str, test: &str) -> ExactlyOnceCheck {
+    ExactlyOnceCheck::new(name, windowed).test(test).input("times", times(40))
+}
+
 fn check(name: &str, topology: fn() -> Topology, test: &str) -> ExactlyOnceCheck {
     ExactlyOnceCheck::new(name, topology).test(test).input("lines", lines(30))
 }
@@ -122,6 +165,19 @@ fn a_part_of_the_faults_leaves_repartitioned_counts_exact() {
 fn a_part_of_the_faults_leaves_two_stores_exact() {
     let test = "a_part_of_the_faults_leaves_two_stores_exact";
     told(&check("two-stores-part", two_stores, test).cases(PART).run(), PART * 7 / 8);
+}
+
+#[test]
+fn a_part_of_the_faults_leaves_windows_exact() {
+    let test = "a_part_of_the_faults_leaves_windows_exact";
+    told(&check_windows("windows-part", test).cases(PART).run(), PART * 7 / 8);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn every_fault_at_every_request_leaves_windows_exact() {
+    let test = "every_fault_at_every_request_leaves_windows_exact";
+    told(&check_windows("windows", test).check_threads().run(), 1000);
 }
 
 #[test]

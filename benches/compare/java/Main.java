@@ -18,6 +18,8 @@ import org.apache.kafka.streams.kstream.Grouped;
 import org.apache.kafka.streams.kstream.KStream;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.kstream.TimeWindows;
+import org.apache.kafka.streams.kstream.WindowedSerdes;
 
 /**
  * The jobs of the comparison on Kafka Streams, as its own documentation would write them: one
@@ -100,6 +102,14 @@ public final class Main {
                     .toStream()
                     .to(output, Produced.with(Serdes.String(), Serdes.Long()));
             }
+            case "windowcount" -> builder
+                .stream(input, Consumed.with(Serdes.String(), Serdes.ByteArray()))
+                .groupByKey()
+                .windowedBy(TimeWindows.ofSizeWithNoGrace(Duration.ofMinutes(1)))
+                .count(Materialized.as("counts"))
+                .toStream()
+                .to(output, Produced.with(
+                    WindowedSerdes.timeWindowedSerdeFrom(String.class, 60_000), Serdes.Long()));
             default -> throw new IllegalArgumentException("--job");
         }
         return builder.build();

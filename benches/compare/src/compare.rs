@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
 
@@ -117,6 +117,9 @@ impl Comparison<'_> {
             for &guarantee in &self.options.guarantees {
                 for &partitions in &self.options.partitions {
                     for &contender in &self.options.contenders {
+                        if (job, contender) == (Job::WindowCount, Contender::Raw) {
+                            continue;
+                        }
                         cells.push(Cell {
                             job,
                             guarantee,
@@ -146,18 +149,26 @@ impl Comparison<'_> {
                 (format!("{}-records-{partitions}", self.prefix), self.options.records);
             eprintln!("filling {topic} with {total} records");
             let filler = self.filler(&topic, partitions)?;
-            let (map, count) =
-                workload::records(total, |key, value| filler.send(Some(key), value))?;
+            let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+            // An hour ago: not so old that a changelog of windows would not keep it.
+            let begin_ms = (now / 60 - 60) * 60_000;
+            let (map, count, windows) = workload::records(total, begin_ms, |key, value, at_ms| {
+                filler.send(Some(key), value, Some(at_ms))
+            })?;
             filler.finish()?;
             let input = |expected| Input { topic: topic.clone(), partitions, total, expected };
-            inputs.extend([(Job::Map, input(map)), (Job::Count, input(count))]);
+            inputs.extend([
+                (Job::Map, input(map)),
+                (Job::Count, input(count)),
+                (Job::WindowCount, input(windows)),
+            ]);
         }
         if self.options.jobs.contains(&Job::WordCount) {
             let (topic, total) =
                 (format!("{}-lines-{partitions}", self.prefix), self.options.lines);
             eprintln!("filling {topic} with {total} lines");
             let filler = self.filler(&topic, partitions)?;
-            let expected = workload::lines(total, |line| filler.send(None, line))?;
+            let expected = workload::lines(total, |line| filler.send(None, line, None))?;
             filler.finish()?;
             inputs.push((Job::WordCount, Input { topic, partitions, total, expected }));
         }

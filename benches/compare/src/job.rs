@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 /// Every contender commits this often, in milliseconds.
 pub(crate) const COMMIT_INTERVAL_MS: u64 = 100;
 
-/// One of the three jobs. Its definition is the same for all contenders.
+/// One of the jobs. Its definition is the same for all contenders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Job {
     /// Every value in ASCII upper case, the key kept.
@@ -21,6 +21,8 @@ pub(crate) enum Job {
     Count,
     /// Lines split at white space, grouped by word over a repartition topic, counted like `Count`.
     WordCount,
+    /// `Count` in windows of a minute without grace, under the keys of Kafka Streams' time windows.
+    WindowCount,
 }
 
 /// The processing guarantee a contender runs under.
@@ -66,13 +68,14 @@ pub(crate) trait Named: Copy + Sized + 'static {
 }
 
 impl Named for Job {
-    const ALL: &'static [Self] = &[Self::Map, Self::Count, Self::WordCount];
+    const ALL: &'static [Self] = &[Self::Map, Self::Count, Self::WordCount, Self::WindowCount];
 
     fn name(self) -> &'static str {
         match self {
             Self::Map => "map",
             Self::Count => "count",
             Self::WordCount => "wordcount",
+            Self::WindowCount => "windowcount",
         }
     }
 }
@@ -196,6 +199,6 @@ mod tests {
     #[test]
     fn an_unknown_name_is_refused_with_the_known_ones() {
         let error = Job::parse("join").unwrap_err().to_string();
-        assert!(error.contains("map, count, wordcount"), "{error}");
+        assert!(error.contains("map, count, wordcount, windowcount"), "{error}");
     }
 }

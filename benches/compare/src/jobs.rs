@@ -30,6 +30,17 @@ fn topology(spec: &RunSpec) -> anyhow::Result<Topology> {
             .count("counts")
             .to_stream()
             .to(output),
+        Job::WindowCount => {
+            let minute = std::time::Duration::from_mins(1);
+            let windowed = Windowed::time_serde(String::serde(), minute);
+            builder
+                .stream::<String, Vec<u8>>(input)
+                .group_by_key()
+                .windowed_by(TimeWindows::of_size_with_no_grace(minute))
+                .count("counts")
+                .to_stream()
+                .to(Produced::with(output, windowed, Option::<i64>::serde()));
+        }
     }
     Ok(builder.build()?)
 }

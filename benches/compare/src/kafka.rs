@@ -149,9 +149,10 @@ impl Filler {
     ///
     /// # Errors
     /// When the client refuses the record.
-    pub(crate) fn send(&self, key: Option<&[u8]>, value: &[u8]) -> Result<()> {
+    pub(crate) fn send(&self, key: Option<&[u8]>, value: &[u8], at_ms: Option<u64>) -> Result<()> {
         let mut record = BaseRecord::<[u8], [u8]>::to(&self.topic).payload(value);
         record.key = key;
+        record.timestamp = at_ms.map(|at_ms| at_ms as i64);
         loop {
             match self.producer.send(record) {
                 Ok(()) => return Ok(()),

@@ -4,6 +4,7 @@
 //! produced the right answer is worked out beside it, by plain code that shares nothing with any
 //! contender. Knows no Kafka client: records go to a closure.
 
+use std::collections::BTreeMap;
 use std::hash::Hasher;
 
 use anyhow::Result;
@@ -15,6 +16,9 @@ pub(crate) const KEYS: usize = 1_000_000;
 pub(crate) const VOCABULARY: usize = 100_000;
 /// Words of a line.
 pub(crate) const WORDS_PER_LINE: usize = 10;
+/// Records of `map` and `count` in a minute of their times.
+pub(crate) const RECORDS_PER_MINUTE: u64 = 200_000;
+const MINUTE_MS: u64 = 60_000;
 /// Bytes of a value.
 pub(crate) const VALUE_BYTES: usize = 100;
 
@@ -41,42 +45,52 @@ impl Tally {
         self.digest = self.digest.wrapping_add(hasher.finish());
     }
 
-    fn add_counts(&mut self, key_of: impl Fn(usize) -> String, counts: &[u64]) {
+    fn add_counts(&mut self, name_of: impl Fn(usize) -> String, counts: &[u64]) {
         for (id, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            self.add(key_of(id).as_bytes(), &count.to_be_bytes(), count);
+            self.add(name_of(id).as_bytes(), &count.to_be_bytes(), count);
         }
     }
 }
 
 /// Hands out the records of `map` and `count`: text keys of 8 bytes, zipf (s = 1) over
-/// [`KEYS`], and values of [`VALUE_BYTES`] lower-case letters. Returns the answers to `map` and
-/// `count`.
+/// [`KEYS`], values of [`VALUE_BYTES`] lower-case letters, and times that begin at `begin_ms`, a full
+/// minute, and rise by [`RECORDS_PER_MINUTE`]. Returns the answers to `map`, `count` and `windowcount`.
 ///
 /// # Errors
 /// Those of `emit`.
 pub(crate) fn records(
     n: u64,
-    mut emit: impl FnMut(&[u8], &[u8]) -> Result<()>,
-) -> Result<(Tally, Tally)> {
+    begin_ms: u64,
+    mut emit: impl FnMut(&[u8], &[u8], u64) -> Result<()>,
+) -> Result<(Tally, Tally, Tally)> {
     let zipf = Zipf::new(KEYS);
     let mut random = Random(0x0005_eed0_fbec_0de5);
     let mut counts = vec![0_u64; KEYS];
     let (mut map, mut count) = (Tally::default(), Tally::default());
+    let (mut in_window, mut windows) = (BTreeMap::<usize, u64>::new(), Tally::default());
     let mut value = [0_u8; VALUE_BYTES];
-    for _ in 0..n {
+    for at in 0..n {
         let id = zipf.draw(&mut random);
         counts[id] += 1;
+        *in_window.entry(id).or_default() += 1;
         for chunk in value.chunks_mut(8) {
             for (byte, bits) in chunk.iter_mut().zip(random.next().to_le_bytes()) {
                 *byte = b'a' + bits % 26;
             }
         }
-        let key = key(id);
+        let key = key_of(id);
         map.add(key.as_bytes(), &value.to_ascii_uppercase(), 1);
-        emit(key.as_bytes(), &value)?;
+        emit(key.as_bytes(), &value, begin_ms + at * MINUTE_MS / RECORDS_PER_MINUTE)?;
+        if (at + 1) % RECORDS_PER_MINUTE == 0 || at + 1 == n {
+            let start = begin_ms + at / RECORDS_PER_MINUTE * MINUTE_MS;
+            for (id, count) in std::mem::take(&mut in_window) {
+                let windowed = [key_of(id).as_bytes(), &start.to_be_bytes()].concat();
+                windows.add(&windowed, &count.to_be_bytes(), count);
+            }
+        }
     }
-    count.add_counts(key, &counts);
-    Ok((map, count))
+    count.add_counts(key_of, &counts);
+    Ok((map, count, windows))
 }
 
 /// Hands out the lines of `wordcount`: [`WORDS_PER_LINE`] words, zipf (s = 1) over
@@ -106,7 +120,7 @@ pub(crate) fn lines(n: u64, mut emit: impl FnMut(&[u8]) -> Result<()>) -> Result
     Ok(tally)
 }
 
-fn key(id: usize) -> String {
+fn key_of(id: usize) -> String {
     format!("{id:08}")
 }
 
@@ -176,7 +190,8 @@ mod tests {
     fn the_answers_are_those_of_a_plain_count() {
         let mut counts: HashMap<Vec<u8>, u64> = HashMap::new();
         let mut upper = Tally::default();
-        let (map, count) = records(20_000, |key, value| {
+        let (map, count, windows) = records(20_000, 60_000, |key, value, at_ms| {
+            assert!((60_000..66_000).contains(&at_ms));
             assert_eq!((key.len(), value.len()), (8, VALUE_BYTES));
             *counts.entry(key.to_vec()).or_default() += 1;
             upper.add(key, &value.to_ascii_uppercase(), 1);
@@ -188,14 +203,15 @@ mod tests {
             plain.add(key, &count.to_be_bytes(), *count);
         }
         assert_eq!((map, count), (upper, plain));
+        assert_eq!((windows.total, windows.digest == count.digest), (count.total, false));
         assert_eq!(count.total, 20_000);
     }
 
     #[test]
     fn a_digest_sees_one_changed_count() {
         let (mut right, mut wrong) = (Tally::default(), Tally::default());
-        right.add_counts(key, &[2, 2]);
-        wrong.add_counts(key, &[1, 3]);
+        right.add_counts(key_of, &[2, 2]);
+        wrong.add_counts(key_of, &[1, 3]);
         assert_eq!(right.total, wrong.total);
         assert_ne!(right.digest, wrong.digest);
     }

@@ -105,6 +105,40 @@ pub enum TopologyError {
         /// The node that makes the table.
         node: String,
     },
+    /// Final results are asked of what has no windows.
+    #[error(
+        "suppression `{node}` waits until windows close, but nothing above it is a windowed aggregation; call suppress() on the table of one, or wait with Suppressed::until_time_limit"
+    )]
+    NoWindowsAbove {
+        /// The node that suppresses.
+        node: String,
+    },
+    /// A suppressed table is to have a store, or is asked for the one that it has not.
+    #[error(
+        "the table of node `{node}` is suppressed: it has a buffer, and no store; call materialized() on the table before suppress(), or on a filter() or map_values() behind it"
+    )]
+    SuppressedTable {
+        /// The node that suppresses.
+        node: String,
+    },
+    /// A buffer cannot write what it holds.
+    #[error(
+        "suppression `{node}` has no serde for the {part}s of its table; call materialized() on that table before suppress()"
+    )]
+    NoSerde {
+        /// The node that suppresses.
+        node: String,
+        /// Key or value.
+        part: Part,
+    },
+    /// Windows that cannot be, or a store that cannot hold them.
+    #[error("node `{node}` cannot aggregate in these windows: {reason}")]
+    InvalidWindows {
+        /// The node that aggregates.
+        node: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// A table is to be read from several topics, or from a pattern.
     #[error(
         "table() reads one topic, but is given {topics}; read them with stream(), and call to_table()"
@@ -292,7 +326,7 @@ fn told_generated(stores: &[String], repartitions: &[String]) -> String {
     let mut told = Vec::new();
     if !stores.is_empty() {
         told.push(format!(
-            "these stores and their changelogs have generated ones: {}; name an aggregation's by its last argument, and a table's by materialized()",
+            "these stores and their changelogs have generated ones: {}; name an aggregation's by its last argument, a table's by materialized(), and a suppression's by Suppressed::with_name",
             quoted(stores)
         ));
     }

@@ -252,7 +252,7 @@ fn a_clock_that_is_set_back_prolongs_no_wait() {
 fn positions_follow_each_input_by_itself() {
     let mut inputs = Inputs::new(&["a", "b"], 0);
     let b = inputs.input("b");
-    inputs.task.set_committed(b, Some(7), OffsetMetadata { partition_time: -1 });
+    inputs.task.set_committed(b, Some(7), &OffsetMetadata::unknown());
     inputs.record("a", 3, 10);
     inputs.record("a", 4, 30);
     inputs.record("b", 7, 20);

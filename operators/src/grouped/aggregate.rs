@@ -6,14 +6,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use oncestream_core::Record;
-use oncestream_core::error::TaskError;
+use oncestream_core::error::{TaskError, TopologyError};
+use oncestream_core::graph::NodeId;
 use oncestream_core::serde::DynSerde;
-use oncestream_core::task::{Context, Node};
+use oncestream_core::state::Kind;
+use oncestream_core::task::{Context, Node, TaskBuilder};
 
 use super::KGroupedStream;
+use super::fold::{Aggregating, Fold, null_in};
 use crate::dsl::{Data, StoreKey};
 use crate::options::{Grouped, Materialized};
-use crate::table::{KTable, Made, TableSpec, TableStore};
+use crate::table::{KTable, Made, TableSerdes, TableSpec, TableStore};
 
 impl<K: Data, V: Data> KGroupedStream<K, V> {
     /// Folds the records of each key into a value: it starts as `initializer()`, and each record
@@ -42,13 +45,12 @@ impl<K: Data, V: Data> KGroupedStream<K, V> {
         I: Fn() -> A + Send + Sync + 'static,
         F: Fn(&K, V, A) -> R + Send + Sync + 'static,
     {
-        self.fold("KSTREAM-AGGREGATE-", materialized.into(), move |key, value, old| {
-            aggregator(key, value, old.unwrap_or_else(&initializer)).into()
-        })
+        let aggregating = Aggregating { initializer, aggregator };
+        self.fold(super::count::PREFIX, materialized.into(), aggregating)
     }
 
-    /// The node that all aggregations share: `fold(&key, value, old)` is the new value.
-    pub(crate) fn fold<A: Data, F>(
+    /// The node that aggregations without windows share.
+    pub(super) fn fold<A: Data, F: Fold<K, V, A>>(
         &self,
         prefix: &str,
         materialized: Materialized<K, A>,
@@ -56,27 +58,95 @@ impl<K: Data, V: Data> KGroupedStream<K, V> {
     ) -> KTable<K, A>
     where
         K: StoreKey,
-        F: Fn(&K, V, Option<A>) -> Option<A> + Send + Sync + 'static,
+    {
+        let serdes = TableSerdes::of(&materialized);
+        let table = self.aggregated(prefix, materialized, self.plain_node(Arc::new(fold)));
+        table.with_serdes(serdes)
+    }
+
+    /// What makes the node of an aggregation without windows.
+    pub(crate) fn plain_node<A: Data, F: Fold<K, V, A>>(
+        &self,
+        fold: Arc<F>,
+    ) -> impl AggregateFactory<K, V, A> + use<K, V, A, F>
+    where
+        K: StoreKey,
+    {
+        let Grouped { key_serde, value_serde, .. } = self.grouped.clone();
+        move |b: &mut TaskBuilder<'_>, id: NodeId, spec: &TableSpec<A>| {
+            Ok(Box::new(Aggregate {
+                table: TableStore::of_node(b, id, spec)?,
+                key_serde: key_serde.clone(),
+                value_serde: value_serde.clone(),
+                fold: fold.clone(),
+            }) as Box<dyn Node<K, V>>)
+        }
+    }
+
+    /// Adds the node of an aggregation and its store, of any kind.
+    pub(crate) fn aggregated<A: Data, R: StoreKey, Kd: Kind<K>>(
+        &self,
+        prefix: &str,
+        materialized: Materialized<K, A, Kd>,
+        factory: impl AggregateFactory<K, V, A>,
+    ) -> KTable<R, A>
+    where
+        K: StoreKey,
+        Kd::Key: StoreKey,
     {
         let dsl = self.stream.dsl.clone();
         let store = materialized.store_name(&dsl, prefix);
         let name = dsl.name(self.next_name.take(), prefix);
         let parent = self.partitioned(&store);
-        let Grouped { key_serde, value_serde, .. } = self.grouped.clone();
-        let (spec, fold) = (TableSpec::new(), Arc::new(fold));
-        let of_node = spec.clone();
-        let node = dsl.graph(|g| {
-            g.add_processor(&name, &[parent], &[], move |b, id| {
-                Ok(Box::new(Aggregate {
-                    table: TableStore::of_node(b, id, &of_node)?,
-                    key_serde: key_serde.clone(),
-                    value_serde: value_serde.clone(),
-                    fold: fold.clone(),
-                }) as Box<dyn Node<K, V>>)
-            })
-        });
-        spec.add_store(&dsl, node, materialized, &store);
+        let spec = TableSpec::new();
+        let node = self.add_aggregating(&name, parent, &spec, factory);
+        spec.add_store(&dsl, &[node], materialized, &store);
         KTable::new(dsl, node, spec, Made::WithStore)
+    }
+
+    /// Adds a node that aggregates below `parent`.
+    pub(crate) fn add_aggregating<A: Data>(
+        &self,
+        name: &str,
+        parent: NodeId,
+        spec: &TableSpec<A>,
+        factory: impl AggregateFactory<K, V, A>,
+    ) -> NodeId {
+        let spec = spec.clone();
+        self.stream.dsl.graph(|g| {
+            g.add_processor(name, &[parent], &[], move |b, id| factory.make(b, id, &spec))
+        })
+    }
+}
+
+/// Makes the node of an aggregation for one task.
+pub(crate) trait AggregateFactory<K, V, A>: Send + Sync + 'static {
+    fn make(
+        &self,
+        b: &mut TaskBuilder<'_>,
+        id: NodeId,
+        spec: &TableSpec<A>,
+    ) -> Result<Box<dyn Node<K, V>>, TopologyError>;
+}
+
+impl<K, V, A, F> AggregateFactory<K, V, A> for F
+where
+    F: Fn(
+            &mut TaskBuilder<'_>,
+            NodeId,
+            &TableSpec<A>,
+        ) -> Result<Box<dyn Node<K, V>>, TopologyError>
+        + Send
+        + Sync
+        + 'static,
+{
+    fn make(
+        &self,
+        b: &mut TaskBuilder<'_>,
+        id: NodeId,
+        spec: &TableSpec<A>,
+    ) -> Result<Box<dyn Node<K, V>>, TopologyError> {
+        self(b, id, spec)
     }
 }
 
@@ -87,23 +157,20 @@ struct Aggregate<K, V, A, F> {
     fold: Arc<F>,
 }
 
-impl<K: StoreKey, V: Data, A: Data, F> Node<K, V> for Aggregate<K, V, A, F>
-where
-    F: Fn(&K, V, Option<A>) -> Option<A>,
-{
+impl<K: StoreKey, V: Data, A: Data, F: Fold<K, V, A>> Node<K, V> for Aggregate<K, V, A, F> {
     fn process(&mut self, ctx: &mut Context<'_>, record: Record<K, V>) -> Result<(), TaskError> {
-        if self.key_serde.is_null(&record.key) || self.value_serde.is_null(&record.value) {
-            ctx.drop_record();
+        if let Some(reason) = null_in(&record, &self.key_serde, &self.value_serde) {
+            ctx.drop_record(reason);
             return Ok(());
         }
         let Record { key, value, timestamp, headers } = record;
         let record = Record { key, value: (), timestamp, headers };
-        self.table.borrow_mut().update(ctx, record, |key, old| {
-            let (old, time) = match old {
-                Some(old) => (Some(old.value), timestamp.max(old.timestamp)),
-                None => (None, timestamp),
-            };
-            ((self.fold)(key, value, old), time)
-        })
+        let fold = &*self.fold;
+        self.table.borrow_mut().fold(
+            ctx,
+            record,
+            || fold.initial(),
+            |key, old| fold.fold(key, value, old),
+        )
     }
 }

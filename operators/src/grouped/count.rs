@@ -1,11 +1,12 @@
 //! `count`: how many records each key has.
 
 use super::KGroupedStream;
+use super::fold::Counting;
 use crate::dsl::{Data, StoreKey};
-use crate::options::{Materialized, StoreName};
+use crate::options::Materialized;
 use crate::table::KTable;
 
-const PREFIX: &str = "KSTREAM-AGGREGATE-";
+pub(crate) const PREFIX: &str = "KSTREAM-AGGREGATE-";
 
 impl<K: Data, V: Data> KGroupedStream<K, V> {
     /// Counts the records of each key, in a store: its name, or more about it, is the argument.
@@ -24,10 +25,7 @@ impl<K: Data, V: Data> KGroupedStream<K, V> {
         K: StoreKey,
     {
         let materialized = materialized.into();
-        if materialized.name.is_none() && !materialized.is_bare() {
-            // Kafka Streams uses up one more if its `Materialized` has no name.
-            StoreName::generate(&self.stream.dsl, PREFIX);
-        }
-        self.fold(PREFIX, materialized, |_, _, old| Some(old.unwrap_or(0) + 1))
+        materialized.burn_name(&self.stream.dsl, PREFIX);
+        self.fold(PREFIX, materialized, Counting)
     }
 }

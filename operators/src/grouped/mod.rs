@@ -1,8 +1,11 @@
 //! [`KGroupedStream`]: records grouped by key, ready to be aggregated.
 
 mod aggregate;
-mod count;
-mod reduce;
+pub(crate) mod count;
+pub(crate) mod fold;
+pub(crate) mod reduce;
+
+pub(crate) use aggregate::AggregateFactory;
 
 use std::cell::Cell;
 use std::fmt;
@@ -14,8 +17,8 @@ use crate::dsl::{Data, NextName};
 use crate::options::{Grouped, Named, StoreName};
 use crate::stream::{HopNames, KStream, ThroughTopic, TopicName};
 
-/// Records grouped by key. Records with a null key or a null value are dropped and counted by
-/// every aggregation, as in Kafka Streams.
+/// Records grouped by key. Every aggregation drops and counts records with a null key, and, but for
+/// those in time windows and sessions, records with a null value, as in Kafka Streams.
 pub struct KGroupedStream<K, V> {
     pub(crate) stream: KStream<K, V>,
     pub(crate) grouped: Grouped<K, V>,

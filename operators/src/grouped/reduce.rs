@@ -1,9 +1,12 @@
 //! `reduce`: a value per key, of the type of the records.
 
 use super::KGroupedStream;
+use super::fold::Reducing;
 use crate::dsl::{Data, StoreKey};
 use crate::options::Materialized;
 use crate::table::KTable;
+
+pub(crate) const PREFIX: &str = "KSTREAM-REDUCE-";
 
 impl<K: Data, V: Data> KGroupedStream<K, V> {
     /// Combines the values of each key: the first stands alone, and each further one makes it
@@ -32,9 +35,6 @@ impl<K: Data, V: Data> KGroupedStream<K, V> {
         R: Into<Option<V>>,
         F: Fn(V, V) -> R + Send + Sync + 'static,
     {
-        self.fold("KSTREAM-REDUCE-", materialized.into(), move |_, value, old| match old {
-            Some(old) => reducer(old, value).into(),
-            None => Some(value),
-        })
+        self.fold(PREFIX, materialized.into(), Reducing(reducer))
     }
 }

@@ -13,7 +13,7 @@ use oncestream_core::task::{Context, Node};
 use super::KGroupedTable;
 use crate::dsl::{Data, StoreKey};
 use crate::options::Materialized;
-use crate::table::{Change, KTable, Made, TableSpec, TableStore};
+use crate::table::{Change, KTable, Made, TableSerdes, TableSpec, TableStore};
 
 impl<K: StoreKey, V: Data> KGroupedTable<K, V> {
     /// Folds the entries of each group into a value: it starts as `initializer()`,
@@ -83,8 +83,9 @@ impl<K: StoreKey, V: Data> KGroupedTable<K, V> {
                 }) as Box<dyn Node<K, Change<V>>>)
             })
         });
-        spec.add_store(&self.dsl, node, materialized, &store);
-        KTable::new(self.dsl.clone(), node, spec, Made::WithStore)
+        let serdes = TableSerdes::of(&materialized);
+        spec.add_store(&self.dsl, &[node], materialized, &store);
+        KTable::new(self.dsl.clone(), node, spec, Made::WithStore).with_serdes(serdes)
     }
 }
 

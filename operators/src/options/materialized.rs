@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use oncestream_core::error::TopologyError;
 use oncestream_core::graph::ChangelogConfig;
 use oncestream_core::serde::{DynSerde, HasSerde};
 use oncestream_core::state::{KeyValue, Kind, Store};
@@ -38,6 +40,8 @@ pub struct Materialized<K, V, Kd = KeyValue> {
     pub(crate) by_type: bool,
     pub(crate) caching: bool,
     pub(crate) changelog: Option<ChangelogConfig>,
+    /// How long windows are kept, if it was said.
+    pub(crate) retention: Option<Duration>,
 }
 
 impl<K, V> Materialized<K, V> {
@@ -105,6 +109,7 @@ impl<K, V, Kd> Materialized<K, V, Kd> {
             by_type: false,
             caching: true,
             changelog: Some(ChangelogConfig::default()),
+            retention: None,
         }
     }
 
@@ -136,10 +141,38 @@ impl<K, V, Kd> Materialized<K, V, Kd> {
         self
     }
 
+    /// How long the store of a windowed aggregation keeps windows, counted from the latest start of one
+    /// (of sessions: the latest end). The default is what the windows and their grace need; longer keeps
+    /// results for queries, and lets no later record in. It is for windowed aggregations alone.
+    ///
+    /// Its changelog keeps them a day longer, by the clock of the brokers: `retention.ms` of the topic.
+    #[must_use]
+    pub fn retention(mut self, retention: Duration) -> Self {
+        self.retention = Some(retention);
+        self
+    }
+
+    /// The same store as one of another kind, whose rows expire.
+    pub(crate) fn kept<Kd2>(self, kind: Kd2, retention_ms: i64) -> Materialized<K, V, Kd2> {
+        let Self { name, key_serde, value_serde, by_type, caching, changelog, .. } = self;
+        let changelog =
+            changelog.map(|config| ChangelogConfig { retention_ms: Some(retention_ms), ..config });
+        let retention = None;
+        Materialized { kind, name, key_serde, value_serde, by_type, caching, changelog, retention }
+    }
+
+    /// Uses up a name, as `count` does in Kafka Streams if its `Materialized` has no name.
+    pub(crate) fn burn_name(&self, dsl: &Dsl, prefix: &str) {
+        if self.name.is_none() && !self.is_bare() {
+            StoreName::generate(dsl, prefix);
+        }
+    }
+
     /// Nothing was asked for: it stands for no argument at all.
     pub(crate) fn is_bare(&self) -> bool {
         let default_changelog = self.changelog == Some(ChangelogConfig::default());
-        self.name.is_none() && self.by_type && self.caching && default_changelog
+        let bare = self.by_type && self.caching && self.retention.is_none() && default_changelog;
+        self.name.is_none() && bare
     }
 
     /// The name of the store, or the next generated one. As in Kafka Streams, a name that is given
@@ -174,6 +207,11 @@ where
         if name.generated {
             dsl.note_generated_store(&name.name);
         }
+        if self.retention.is_some() {
+            let node = format!("of store {}", name.name);
+            let reason = "it is given a retention, but keeps no windows; leave retention() out";
+            dsl.fail(TopologyError::InvalidWindows { node, reason: reason.to_owned() });
+        }
         let Self { kind, key_serde, value_serde, changelog, .. } = self;
         dsl.graph(|g| {
             g.add_store(&name.name, changelog, move |init| {
@@ -205,6 +243,7 @@ impl<K, V, Kd: Clone> Clone for Materialized<K, V, Kd> {
             by_type: self.by_type,
             caching: self.caching,
             changelog: self.changelog.clone(),
+            retention: self.retention,
         }
     }
 }

@@ -5,15 +5,19 @@
 //! both.
 
 mod branched;
+mod buffer_config;
 mod consumed;
 mod grouped;
 mod materialized;
 mod named;
 mod produced;
 mod repartitioned;
+mod suppressed;
 mod topics;
 
 pub use branched::Branched;
+pub(crate) use buffer_config::Bounds;
+pub use buffer_config::{BufferConfig, EagerBuffer, StrictBuffer};
 pub use consumed::Consumed;
 pub use grouped::Grouped;
 pub use materialized::Materialized;
@@ -22,4 +26,6 @@ pub use named::Named;
 pub use produced::Produced;
 pub(crate) use produced::ProducedTo;
 pub use repartitioned::Repartitioned;
+pub use suppressed::Suppressed;
+pub(crate) use suppressed::Until;
 pub use topics::Topics;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oncestream_core::error::{BoxError, TaskError};
+use oncestream_core::handlers::DropReason;
 use oncestream_core::task::{Context, Downstream, PunctuationType, PunctuatorId, ScheduleId};
 use oncestream_core::{Record, RecordMetadata, TaskId, TimestampMs};
 
@@ -66,6 +67,33 @@ impl ProcessingContext<'_> {
     /// The wall clock in milliseconds, as of the last poll.
     pub fn current_system_time_ms(&self) -> TimestampMs {
         self.context.wall_clock_ms()
+    }
+
+    /// Counts a record that the processor drops, as the operators do with a null key or a late record:
+    /// `dropped-records-total` of Kafka Streams. With
+    /// `errors.dead.letter.queue.dropped.records.enable` the record that the task has read gets a dead
+    /// letter, in the same transaction. One record gets one at most, and the first reason counts;
+    /// punctuations, and what a cache upstream emits at a commit, have no such record.
+    ///
+    /// ```
+    /// # use oncestream_core::error::TaskError;
+    /// # use oncestream_core::state::Window;
+    /// # use oncestream_core::TimestampMs;
+    /// use oncestream_core::handlers::DropReason;
+    /// # use oncestream_operators::processor::{ProcessingContext, StoreHandle};
+    /// fn keep(
+    ///     ctx: &mut ProcessingContext<'_>,
+    ///     store: &StoreHandle<String, i64, Window>,
+    ///     (key, start, value): (String, TimestampMs, i64),
+    /// ) -> Result<(), TaskError> {
+    ///     if !store.put_at(key, start, value)? {
+    ///         ctx.drop_record(DropReason::LateRecord);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn drop_record(&mut self, reason: DropReason) {
+        self.context.drop_record(reason);
     }
 
     /// Asks for a commit soon, before `commit.interval.ms` is over.

@@ -9,6 +9,7 @@ mod entries;
 mod error;
 mod fixed_key;
 mod node;
+mod session_handle;
 mod store_handle;
 mod store_ref;
 mod stores;

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use oncestream_core::TimestampMs;
 use oncestream_core::error::TaskError;
-use oncestream_core::state::{Window, WindowKey};
+use oncestream_core::state::{RangeIter, Window, WindowKey};
 
 use super::StoreHandle;
 use crate::dsl::{Data, StoreKey};
@@ -13,9 +13,13 @@ use crate::dsl::{Data, StoreKey};
 /// [`Materialized::of_kind`](crate::Materialized::of_kind). Writes carry the time of
 /// the record, or of the punctuation, in hand; windows are found by when they begin. A window that
 /// begins a retention before the latest one is gone.
+///
+/// What gives several windows reads all of them into memory.
 impl<K: StoreKey, V: Data> StoreHandle<K, V, Window> {
     /// Sets the value of a key for the window that begins at `start`; a null deletes it. False if
-    /// that window has expired, and nothing was written.
+    /// nothing was written, because the window has expired, or because duplicates are kept and it is a
+    /// null: to count a record that comes too late, as Kafka Streams does, see
+    /// [`drop_record`](super::ProcessingContext::drop_record).
     ///
     /// # Errors
     /// When the backend or a serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
@@ -38,7 +42,7 @@ impl<K: StoreKey, V: Data> StoreHandle<K, V, Window> {
     }
 
     /// When the windows of a key begin and their values, of those that begin in these times, the
-    /// earliest first. All of them are read into memory.
+    /// earliest first.
     ///
     /// # Errors
     /// When the backend or a serde fails.
@@ -47,12 +51,50 @@ impl<K: StoreKey, V: Data> StoreHandle<K, V, Window> {
         key: &K,
         times: RangeInclusive<TimestampMs>,
     ) -> Result<Vec<(TimestampMs, V)>, TaskError> {
-        let mut store = self.open()?;
-        let found = store.fetch_between(key, times)?;
-        found.map(|entry| entry.map(|(window, found)| (window.start, found.value))).collect()
+        starts(self.open()?.fetch_between(key, times)?)
     }
 
-    /// All windows that begin in these times. All of them are read into memory.
+    /// [`fetch_between`](Self::fetch_between), backwards.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails.
+    pub fn fetch_between_rev(
+        &self,
+        key: &K,
+        times: RangeInclusive<TimestampMs>,
+    ) -> Result<Vec<(TimestampMs, V)>, TaskError> {
+        starts(self.open()?.fetch_between_rev(key, times)?)
+    }
+
+    /// The windows of the keys from `from` to `to`, by their bytes and both included, that begin in
+    /// these times; a bound that is null is open. They come in parts of half a retention of starts, in
+    /// each by key and start.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails.
+    pub fn fetch_range(
+        &self,
+        from: &K,
+        to: &K,
+        times: RangeInclusive<TimestampMs>,
+    ) -> Result<Vec<(WindowKey<K>, V)>, TaskError> {
+        collected(self.open()?.fetch_range(from, to, times)?)
+    }
+
+    /// [`fetch_range`](Self::fetch_range), backwards.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails.
+    pub fn fetch_range_rev(
+        &self,
+        from: &K,
+        to: &K,
+        times: RangeInclusive<TimestampMs>,
+    ) -> Result<Vec<(WindowKey<K>, V)>, TaskError> {
+        collected(self.open()?.fetch_range_rev(from, to, times)?)
+    }
+
+    /// All windows that begin in these times, in the order of [`fetch_range`](Self::fetch_range).
     ///
     /// # Errors
     /// When the backend or a serde fails.
@@ -60,8 +102,45 @@ impl<K: StoreKey, V: Data> StoreHandle<K, V, Window> {
         &self,
         times: RangeInclusive<TimestampMs>,
     ) -> Result<Vec<(WindowKey<K>, V)>, TaskError> {
-        let mut store = self.open()?;
-        let found = store.fetch_all(times)?;
-        found.map(|entry| entry.map(|(window, found)| (window, found.value))).collect()
+        collected(self.open()?.fetch_all(times)?)
     }
+
+    /// [`fetch_all`](Self::fetch_all), backwards.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails.
+    pub fn fetch_all_rev(
+        &self,
+        times: RangeInclusive<TimestampMs>,
+    ) -> Result<Vec<(WindowKey<K>, V)>, TaskError> {
+        collected(self.open()?.fetch_all_rev(times)?)
+    }
+
+    /// All windows, in the order of [`fetch_range`](Self::fetch_range).
+    ///
+    /// # Errors
+    /// When the backend or a serde fails.
+    pub fn all(&self) -> Result<Vec<(WindowKey<K>, V)>, TaskError> {
+        collected(self.open()?.all()?)
+    }
+
+    /// [`all`](Self::all), backwards.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails.
+    pub fn all_rev(&self) -> Result<Vec<(WindowKey<K>, V)>, TaskError> {
+        collected(self.open()?.all_rev()?)
+    }
+}
+
+fn starts<K: StoreKey, V: Data>(
+    found: RangeIter<'_, K, V, Window>,
+) -> Result<Vec<(TimestampMs, V)>, TaskError> {
+    found.map(|entry| entry.map(|(window, found)| (window.start, found.value))).collect()
+}
+
+fn collected<K: StoreKey, V: Data>(
+    found: RangeIter<'_, K, V, Window>,
+) -> Result<Vec<(WindowKey<K>, V)>, TaskError> {
+    found.map(|entry| entry.map(|(window, found)| (window, found.value))).collect()
 }

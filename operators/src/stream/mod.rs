@@ -34,6 +34,7 @@ use oncestream_core::task::{Node, TaskBuilder};
 use crate::dsl::{Data, Dsl, NextName};
 use crate::options::Named;
 
+pub(crate) use pass_through::PassThrough;
 pub(crate) use repartition::{Hop, HopNames, ThroughTopic, TopicName};
 pub use split::BranchedKStream;
 

@@ -7,8 +7,8 @@ use oncestream_core::task::{Context, Downstream, Node};
 use crate::dsl::Data;
 
 /// Passes every record on.
-pub(super) struct PassThrough<K, V> {
-    pub(super) out: Downstream<K, V>,
+pub(crate) struct PassThrough<K, V> {
+    pub(crate) out: Downstream<K, V>,
 }
 
 impl<K: Data, V: Data> Node<K, V> for PassThrough<K, V> {

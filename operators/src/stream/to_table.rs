@@ -6,6 +6,7 @@ use std::sync::Arc;
 use oncestream_core::Record;
 use oncestream_core::error::TaskError;
 use oncestream_core::graph::NodeId;
+use oncestream_core::handlers::DropReason;
 use oncestream_core::serde::{DynSerde, HasSerde, OptionSerde};
 use oncestream_core::task::{Context, Node};
 
@@ -13,7 +14,7 @@ use super::KStream;
 use super::repartition::{HopNames, ThroughTopic, TopicName};
 use crate::dsl::{Data, StoreKey};
 use crate::options::{Materialized, StoreName};
-use crate::table::{KTable, Made, OnNeed, TableOutput, TableSpec};
+use crate::table::{KTable, Made, OnNeed, TableOutput, TableSerdes, TableSpec};
 
 const PREFIX: &str = "KSTREAM-TOTABLE-";
 
@@ -88,7 +89,8 @@ impl<K: Data, V: Data> KStream<K, V> {
                 }) as Box<dyn Node<K, W>>)
             })
         });
-        KTable::new(self.dsl.clone(), node, spec, made)
+        let serdes = TableSerdes::new(K::serde(), T::serde());
+        KTable::new(self.dsl.clone(), node, spec, made).with_serdes(serdes)
     }
 }
 
@@ -101,7 +103,7 @@ struct ToTable<K, W, T> {
 impl<K: StoreKey, W: Into<Option<T>>, T: Data> Node<K, W> for ToTable<K, W, T> {
     fn process(&mut self, ctx: &mut Context<'_>, record: Record<K, W>) -> Result<(), TaskError> {
         if self.key_serde.is_null(&record.key) {
-            ctx.drop_record();
+            ctx.drop_record(DropReason::NullKey);
             return Ok(());
         }
         self.output.set(ctx, record.map_value(Into::into))

@@ -64,7 +64,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         });
         // If they are to be had without a store that nobody asked for.
         filtered.ask_old_values(false);
-        filtered
+        KTable { serdes: self.serdes.clone(), ..filtered }
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use oncestream_core::error::TopologyError;
 use oncestream_core::graph::NodeId;
 use oncestream_core::serde::DynSerde;
+use oncestream_core::state::Kind;
 
 use super::KTable;
 use crate::dsl::{Data, StoreKey};
@@ -25,41 +26,70 @@ pub(crate) struct StoreSpec<V> {
 }
 
 /// What the node of a table reads when a task is made.
-pub(crate) struct TableSpec<V>(Arc<Spec<V>>);
+pub(crate) struct TableSpec<V> {
+    shared: Arc<Spec<V>>,
+    /// Which of several nodes that aggregate into one table has this.
+    part: Option<usize>,
+}
 
 struct Spec<V> {
     store: OnceLock<StoreSpec<V>>,
     old_values: AtomicBool,
+    /// No old value but one that was told before.
+    told_before: AtomicBool,
 }
 
 impl<V> TableSpec<V> {
     /// Without a store, and without old values.
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Spec { store: OnceLock::new(), old_values: AtomicBool::new(false) }))
+        let (old_values, told_before) = (AtomicBool::new(false), AtomicBool::new(false));
+        let shared = Arc::new(Spec { store: OnceLock::new(), old_values, told_before });
+        Self { shared, part: None }
+    }
+
+    /// The same for one of several nodes that aggregate into the table.
+    pub(crate) fn of_part(&self, part: usize) -> Self {
+        Self { part: Some(part), ..self.clone() }
+    }
+
+    /// What a node remembers its own time by: the store's name is steadier than a generated one of the
+    /// node.
+    pub(crate) fn observed(&self) -> String {
+        let store = self.store().map_or("", |store| &store.name);
+        match self.part {
+            Some(part) => format!("{store}-{part}-observed"),
+            None => format!("{store}-observed"),
+        }
     }
 
     pub(crate) fn store(&self) -> Option<&StoreSpec<V>> {
-        self.0.store.get()
+        self.shared.store.get()
     }
 
     /// Whether changes have old values.
     pub(crate) fn has_old_values(&self) -> bool {
-        self.0.old_values.load(Ordering::Relaxed)
+        self.shared.old_values.load(Ordering::Relaxed)
+    }
+
+    /// Whether an old value must have been told before: Kafka Streams takes what an aggregation begins
+    /// with for one.
+    pub(crate) fn asks_for_told_before(&self) -> bool {
+        self.shared.told_before.load(Ordering::Relaxed)
     }
 
     fn want_old_values(&self) {
-        self.0.old_values.store(true, Ordering::Relaxed);
+        self.shared.old_values.store(true, Ordering::Relaxed);
     }
 
     fn set_store(&self, store: StoreSpec<V>) {
         // The first one stays: who sets it has looked.
-        let _ = self.0.store.set(store);
+        let _ = self.shared.store.set(store);
     }
 }
 
 impl<V> Clone for TableSpec<V> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { shared: self.shared.clone(), part: self.part }
     }
 }
 
@@ -75,7 +105,50 @@ pub(crate) enum Made<K, V> {
         prefix: &'static str,
         /// Asks the other table for old values; `true` for whatever it costs.
         ask: Rc<dyn Fn(bool) -> bool>,
+        /// Asks it for those that were told before.
+        above: Rc<dyn Fn()>,
     },
+    /// From another table, by a buffer: it has no store, and gets none.
+    Suppressed {
+        /// As of [`Self::FromTable`].
+        ask: Rc<dyn Fn(bool) -> bool>,
+    },
+}
+
+/// The serdes of a table, as far as they are known: those of its store or its topic, and else those of
+/// the table above. An operator that needs one asks here.
+pub(crate) struct TableSerdes<K, V> {
+    pub(crate) key: Option<DynSerde<K>>,
+    pub(crate) value: Option<DynSerde<V>>,
+}
+
+impl<K, V> TableSerdes<K, V> {
+    /// Those of a key and a value.
+    pub(crate) fn new(key: DynSerde<K>, value: DynSerde<V>) -> Self {
+        Self { key: Some(key), value: Some(value) }
+    }
+
+    /// Those of a store.
+    pub(crate) fn of<Kd>(store: &Materialized<K, V, Kd>) -> Self {
+        Self::new(store.key_serde.clone(), store.value_serde.clone())
+    }
+
+    /// Those of a table with the same keys and other values.
+    pub(crate) fn of_keys<V2>(&self) -> TableSerdes<K, V2> {
+        TableSerdes { key: self.key.clone(), value: None }
+    }
+}
+
+impl<K, V> Default for TableSerdes<K, V> {
+    fn default() -> Self {
+        Self { key: None, value: None }
+    }
+}
+
+impl<K, V> Clone for TableSerdes<K, V> {
+    fn clone(&self) -> Self {
+        Self { key: self.key.clone(), value: self.value.clone() }
+    }
 }
 
 /// A store that a table gets if an operator needs it.
@@ -125,6 +198,11 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
             self.dsl.fail(TopologyError::AlreadyMaterialized { node, store });
             return self.clone();
         }
+        if let Made::Suppressed { .. } = self.info.made {
+            let node = self.dsl.node_name(self.node);
+            self.dsl.fail(TopologyError::SuppressedTable { node });
+            return self.clone();
+        }
         let name = match (&self.info.made, &materialized.name) {
             (Made::FromTopic(on_need), Some(_)) => {
                 self.dsl.give_back(on_need.number, on_need.until);
@@ -132,7 +210,9 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
             }
             (Made::FromTopic(on_need), None) => on_need.name.clone(),
             (Made::FromTable { prefix, .. }, _) => materialized.store_name(&self.dsl, prefix),
-            (Made::WithStore, _) => materialized.store_name(&self.dsl, ""),
+            (Made::WithStore | Made::Suppressed { .. }, _) => {
+                materialized.store_name(&self.dsl, "")
+            }
         };
         if let Made::FromTopic(OnNeed { store, .. }) = &self.info.made
             && materialized.by_type
@@ -141,8 +221,24 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
             materialized.key_serde = store.key_serde.clone();
             materialized.value_serde = store.value_serde.clone();
         }
+        let serdes = TableSerdes::of(&materialized);
         self.give_store(materialized, &name);
-        self.clone()
+        self.clone().with_serdes(serdes)
+    }
+
+    /// The same table, with the serdes that its keys and values have in its store or its topic.
+    pub(crate) fn with_serdes(self, serdes: TableSerdes<K, V>) -> Self {
+        Self { serdes, ..self }
+    }
+
+    /// Asks for old values, whatever it costs, that were told before.
+    pub(crate) fn ask_told_before(&self) {
+        self.ask_old_values(true);
+        self.info.spec.shared.told_before.store(true, Ordering::Relaxed);
+        match &self.info.made {
+            Made::FromTable { above, .. } if self.info.spec.store().is_none() => above(),
+            _ => {}
+        }
     }
 
     /// Asks for old values. Without `force` the answer is no if there is no store for them.
@@ -155,7 +251,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
             || match made {
                 Made::WithStore => true,
                 Made::FromTopic(_) => force && self.get_store(),
-                Made::FromTable { ask, .. } => ask(force),
+                Made::FromTable { ask, .. } | Made::Suppressed { ask } => ask(force),
             };
         if can {
             spec.want_old_values();
@@ -173,25 +269,27 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
     }
 
     fn give_store(&self, materialized: Materialized<K, V>, name: &StoreName) {
-        self.info.spec.add_store(&self.dsl, self.node, materialized, name);
+        self.info.spec.add_store(&self.dsl, &[self.node], materialized, name);
     }
 }
 
 impl<V: Data> TableSpec<V> {
-    /// Adds a store to the graph, for this node.
-    pub(crate) fn add_store<K: StoreKey>(
+    /// Adds a store to the graph, for these nodes.
+    pub(crate) fn add_store<K: Data, Kd: Kind<K>>(
         &self,
         dsl: &crate::dsl::Dsl,
-        node: NodeId,
-        materialized: Materialized<K, V>,
+        nodes: &[NodeId],
+        materialized: Materialized<K, V, Kd>,
         name: &StoreName,
-    ) {
+    ) where
+        Kd::Key: StoreKey,
+    {
         self.set_store(StoreSpec {
             name: name.name.as_str().into(),
             caching: materialized.caching,
             value_serde: materialized.value_serde.clone(),
         });
         materialized.add_to(dsl, name);
-        dsl.graph(|g| g.connect(node, &name.name));
+        dsl.graph(|g| nodes.iter().for_each(|node| g.connect(*node, &name.name)));
     }
 }

@@ -8,6 +8,7 @@ mod map_values;
 mod output;
 mod source;
 mod store;
+mod suppress;
 mod to_stream;
 
 use std::fmt;
@@ -19,9 +20,9 @@ use oncestream_core::task::{Node, TaskBuilder};
 
 pub use change_serde::ChangeSerde;
 use made::TableInfo;
-pub(crate) use made::{Made, OnNeed, TableSpec};
+pub(crate) use made::{Made, OnNeed, TableSerdes, TableSpec};
 pub(crate) use output::TableOutput;
-pub(crate) use store::TableStore;
+pub(crate) use store::{Forwarded, TableStore};
 
 use crate::dsl::{Data, Dsl, NextName, StoreKey};
 use crate::options::Named;
@@ -45,6 +46,7 @@ pub struct KTable<K, V> {
     pub(crate) dsl: Dsl,
     pub(crate) node: NodeId,
     pub(crate) info: Rc<TableInfo<K, V>>,
+    serdes: TableSerdes<K, V>,
     pub(crate) next_name: NextName,
 }
 
@@ -54,6 +56,7 @@ impl<K, V> Clone for KTable<K, V> {
             dsl: self.dsl.clone(),
             node: self.node,
             info: self.info.clone(),
+            serdes: self.serdes.clone(),
             next_name: self.next_name.clone(),
         }
     }
@@ -71,7 +74,8 @@ impl<K, V> fmt::Debug for KTable<K, V> {
 impl<K: StoreKey, V: Data> KTable<K, V> {
     pub(crate) fn new(dsl: Dsl, node: NodeId, spec: TableSpec<V>, made: Made<K, V>) -> Self {
         let info = Rc::new(TableInfo { spec, made });
-        Self { dsl, node, info, next_name: NextName::default() }
+        let (serdes, next_name) = (TableSerdes::default(), NextName::default());
+        Self { dsl, node, info, serdes, next_name }
     }
 
     /// The same table; the next operator called on what this returns gets the name. A name that no
@@ -98,7 +102,11 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         let node = self.dsl.graph(|g| g.add_processor(&name, &[self.node], &[], factory));
         let parent = self.clone();
         let ask = Rc::new(move |force| parent.ask_old_values(force));
-        KTable::new(self.dsl.clone(), node, spec, Made::FromTable { prefix, ask })
+        let parent = self.clone();
+        let above = Rc::new(move || parent.ask_told_before());
+        let made = Made::FromTable { prefix, ask, above };
+        let table = KTable::new(self.dsl.clone(), node, spec, made);
+        KTable { serdes: self.serdes.of_keys(), ..table }
     }
 
     /// The store of the table, for processors: they may read it, and write it too, which forwards
@@ -113,16 +121,35 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
     /// let users = builder.table::<i64, String>("users").materialized("users-store");
     /// assert_eq!(users.store().name(), "users-store");
     /// ```
+    ///
+    /// That of a windowed aggregation is [`window_store`](Self::window_store) or
+    /// [`session_store`](Self::session_store).
     pub fn store(&self) -> StoreRef<K, V> {
+        self.store_of_kind()
+    }
+
+    /// The store, of the kind that the caller knows it has.
+    pub(crate) fn store_of_kind<K2, Kd>(&self) -> StoreRef<K2, V, Kd> {
         let has_store = self.get_store();
         let name = match self.info.spec.store() {
             Some(store) if has_store => store.name.clone(),
             _ => {
                 let node = self.dsl.node_name(self.node);
-                self.dsl.fail(TopologyError::NoStore { node: node.clone() });
+                self.dsl.fail(match self.info.made {
+                    Made::Suppressed { .. } => {
+                        TopologyError::SuppressedTable { node: node.clone() }
+                    }
+                    _ => TopologyError::NoStore { node: node.clone() },
+                });
                 node.into()
             }
         };
         StoreRef::new(&name, self.dsl.identity())
+    }
+
+    /// The table's windows cannot be.
+    pub(crate) fn refuse_windows(&self, reason: String) {
+        let node = self.dsl.node_name(self.node);
+        self.dsl.fail(TopologyError::InvalidWindows { node, reason });
     }
 }

@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 
 use oncestream_core::error::{TaskError, TopologyError};
 use oncestream_core::graph::{SourceTopics, TopicRef};
+use oncestream_core::handlers::DropReason;
 use oncestream_core::serde::{DynSerde, OptionSerde};
 use oncestream_core::task::{Context, Node, SourceConfig, TimestampExtractor};
 use oncestream_core::{Record, TimestampMs};
 
-use super::{KTable, Made, OnNeed, TableOutput, TableSpec};
+use super::{KTable, Made, OnNeed, TableOutput, TableSerdes, TableSpec};
 use crate::StreamsBuilder;
 use crate::dsl::{Data, StoreKey};
 use crate::options::{Consumed, Materialized, StoreName};
@@ -59,6 +60,7 @@ impl StreamsBuilder {
         let name = dsl.name(consumed.name.as_ref(), "KTABLE-SOURCE-");
         let until = dsl.next_number();
         let (key_serde, value_serde) = (store.key_serde.clone(), store.value_serde.clone());
+        let serdes = TableSerdes::of(&store);
         let source = dsl.source(&source_name, nullable(consumed));
         let spec = TableSpec::new();
         let of_node = spec.clone();
@@ -71,7 +73,7 @@ impl StreamsBuilder {
             })
         });
         let made = Made::FromTopic(OnNeed { store, name: store_name, number, until });
-        KTable::new(dsl, node, spec, made)
+        KTable::new(dsl, node, spec, made).with_serdes(serdes)
     }
 }
 
@@ -110,7 +112,7 @@ impl<K: StoreKey, V: Data> Node<K, Option<V>> for TableSource<K, V> {
         record: Record<K, Option<V>>,
     ) -> Result<(), TaskError> {
         if self.null_keys.as_ref().is_some_and(|serde| serde.is_null(&record.key)) {
-            ctx.drop_record();
+            ctx.drop_record(DropReason::NullKey);
             return Ok(());
         }
         self.output.set(ctx, record)

@@ -18,6 +18,11 @@ use oncestream_core::{Headers, TaskId, TopicPartition};
 
 pub(crate) const APPLICATION: &str = "app";
 
+/// A backend that keeps nothing.
+pub(crate) fn nowhere() -> impl Backend {
+    Nothing
+}
+
 #[derive(Debug)]
 struct Nothing;
 

@@ -1,6 +1,7 @@
 //! Errors of a running task.
 
 use super::BoxError;
+use crate::record::RecordMetadata;
 use crate::serde::SerdeError;
 use crate::state::BackendError;
 
@@ -137,6 +138,22 @@ pub enum TaskError {
         /// The store.
         store: String,
     },
+    /// A buffer of suppressed results is full, and may not emit early.
+    #[error(
+        "the buffer of suppression {node} is full: it holds {held} {unit} and may hold {limit}; {}raise the limit, make fewer keys wait by a shorter time limit or grace, or let the buffer emit early with emit_early_when_full()", filled_by(at.as_ref())
+    )]
+    BufferFull {
+        /// The node.
+        node: String,
+        /// The record that has filled it; `None` if caches did, which were flushed for a commit.
+        at: Option<RecordMetadata>,
+        /// What it holds, with what has filled it.
+        held: u64,
+        /// What it may hold.
+        limit: u64,
+        /// What is counted: `records` or `bytes`.
+        unit: &'static str,
+    },
     /// The state backend failed.
     #[error("store {store}: {source}")]
     Backend {
@@ -161,6 +178,13 @@ pub enum TaskError {
         /// What the processor said.
         source: BoxError,
     },
+}
+
+/// What has filled a buffer.
+fn filled_by(at: Option<&RecordMetadata>) -> String {
+    at.map_or_else(String::new, |RecordMetadata { topic, partition, offset }| {
+        format!("the record in {topic}-{partition} at offset {offset} has filled it; ")
+    })
 }
 
 impl TaskError {

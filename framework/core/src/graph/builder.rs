@@ -167,6 +167,11 @@ impl GraphBuilder {
         self.nodes.get(node.0).map(|node| &node.name)
     }
 
+    /// The nodes that a node takes records from.
+    pub fn parents(&self, node: NodeId) -> &[NodeId] {
+        self.nodes.get(node.0).map_or(&[], |node| &node.parents)
+    }
+
     /// The node of a name.
     pub fn find(&self, name: &str) -> Option<NodeId> {
         self.nodes.iter().position(|node| &*node.name == name).map(NodeId)

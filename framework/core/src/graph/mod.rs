@@ -113,8 +113,11 @@ pub struct NodeDef {
 /// The changelog of a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangelogConfig {
-    /// Topic settings beside `cleanup.policy=compact`, by Kafka's names.
+    /// Topic settings beside those that its kind of store asks for, by Kafka's names.
     pub topic_settings: std::collections::BTreeMap<String, String>,
+    /// How long the store keeps rows, in milliseconds, if they expire: what is older may be deleted
+    /// from the changelog.
+    pub retention_ms: Option<i64>,
 }
 
 /// A store of the topology.

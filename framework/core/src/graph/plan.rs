@@ -27,6 +27,8 @@ pub struct ChangelogTopic {
     pub partitions: i32,
     /// Extra topic settings.
     pub settings: BTreeMap<String, String>,
+    /// How long its store keeps rows, in milliseconds, if they expire.
+    pub retention_ms: Option<i64>,
 }
 
 /// All internal topics of an application.
@@ -97,6 +99,7 @@ impl Graph {
                     topic: Self::changelog_topic(application_id, name),
                     partitions,
                     settings: config.topic_settings.clone(),
+                    retention_ms: config.retention_ms,
                 }
             }));
         }

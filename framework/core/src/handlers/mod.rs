@@ -6,10 +6,13 @@
 //! Invariants:
 //! - A dead letter goes the way of every other output: under exactly once it is committed or
 //!   aborted with the record that it stands for.
+//! - A record that is dropped although nothing failed has one dead letter at most, however many
+//!   operators or windows drop it.
 //! - Handlers are shared between workers and asked only after something has failed.
 
 mod built_in;
 mod context;
+mod drop_reason;
 mod response;
 mod traits;
 
@@ -21,6 +24,7 @@ pub use context::{
     ErrorHandlerContext, HEADER_EXCEPTION, HEADER_MESSAGE, HEADER_OFFSET, HEADER_PARTITION,
     HEADER_STACKTRACE, HEADER_TOPIC,
 };
+pub use drop_reason::DropReason;
 pub use response::{DeadLetter, HandlerResponse, HandlerResult};
 pub use traits::{
     DeserializationExceptionHandler, ProcessingExceptionHandler, ProductionExceptionHandler,
@@ -35,13 +39,18 @@ pub struct ErrorHandlers {
     pub processing: Arc<dyn ProcessingExceptionHandler>,
     /// Asked about a record that a sink cannot write.
     pub production: Arc<dyn ProductionExceptionHandler>,
+    /// The topic for dead letters of records that are dropped although nothing failed, such as late
+    /// ones: see [`DropReason`]. Without it, the default, they are only counted.
+    pub dropped_records_topic: Option<Arc<str>>,
 }
 
 impl ErrorHandlers {
-    /// Whether a handler may ask for the source bytes of a record that was read well. Tasks with
+    /// Whether a handler, or a dead letter of a dropped record, may ask for the source bytes of a record that was read well. Tasks with
     /// several inputs then keep them beside each record that waits.
     pub fn need_source_bytes(&self) -> bool {
-        self.processing.needs_source_bytes() || self.production.needs_source_bytes()
+        self.processing.needs_source_bytes()
+            || self.production.needs_source_bytes()
+            || self.dropped_records_topic.is_some()
     }
 }
 
@@ -52,6 +61,7 @@ impl Default for ErrorHandlers {
             deserialization: Arc::new(handler.clone()),
             processing: Arc::new(handler.clone()),
             production: Arc::new(handler),
+            dropped_records_topic: None,
         }
     }
 }

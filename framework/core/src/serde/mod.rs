@@ -282,6 +282,12 @@ pub trait Serde<T>: Send + Sync {
         Err(SerdeError::Null { type_name: std::any::type_name::<T>() })
     }
 
+    /// The bytes of a key that choose its partition: all of them. A key in a window gives those of the
+    /// key alone, so that the windows of a key lie in one partition.
+    fn partition_bytes<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        bytes
+    }
+
     /// What tells this serde from another, asked when a topic is read twice. A serde that is made
     /// of others says so with [`SerdeIdentity::of_parts`].
     fn identity(&self) -> SerdeIdentity

@@ -8,11 +8,18 @@ use crate::task::{Collector, Origin, Outgoing};
 /// The changelog partition of a store, if it has one.
 pub(crate) struct ChangelogWriter {
     target: Option<ChangelogTarget>,
+    /// Of each record that is not a tombstone.
+    headers: Headers,
 }
 
 impl ChangelogWriter {
     pub(crate) fn new(target: Option<ChangelogTarget>) -> Self {
-        Self { target }
+        Self { target, headers: Headers::new() }
+    }
+
+    /// Gives headers to each record that is not a tombstone.
+    pub(crate) fn set_headers(&mut self, headers: Headers) {
+        self.headers = headers;
     }
 
     pub(crate) fn target(&self) -> Option<&ChangelogTarget> {
@@ -27,6 +34,7 @@ impl ChangelogWriter {
         value: Option<&[u8]>,
         timestamp: TimestampMs,
     ) -> Result<(), TaskError> {
+        static NONE: Headers = Headers::new();
         let Some(target) = &self.target else { return Ok(()) };
         let record = Outgoing {
             topic: &target.topic,
@@ -34,7 +42,7 @@ impl ChangelogWriter {
             key: Some(key),
             value,
             timestamp,
-            headers: &Headers::default(),
+            headers: if value.is_some() { &self.headers } else { &NONE },
             origin: Origin::Changelog(target.id),
         };
         let sent = collector.send(&record);
@@ -46,7 +54,22 @@ impl ChangelogWriter {
 mod tests {
     use super::*;
     use crate::error::BoxError;
+    use crate::record::Header;
     use crate::task::ChangelogId;
+
+    #[derive(Default)]
+    struct HeaderLog(Vec<Headers>);
+
+    impl Collector for HeaderLog {
+        fn send(&mut self, r: &Outgoing<'_>) -> Result<(), BoxError> {
+            self.0.push(r.headers.clone());
+            Ok(())
+        }
+
+        fn partition_count(&mut self, _topic: &str) -> Result<i32, BoxError> {
+            Err("nobody asks".into())
+        }
+    }
 
     #[derive(Default)]
     struct Log(Vec<(String, Option<i32>, Vec<u8>, Option<Vec<u8>>, i64)>);
@@ -76,5 +99,16 @@ mod tests {
             ("log".to_owned(), Some(3), b"k".to_vec(), value.map(<[u8]>::to_vec), time)
         };
         assert_eq!(log.0, [of(Some(b"v"), 7), of(None, 8)]);
+    }
+
+    #[test]
+    fn a_row_has_the_headers_of_its_store_and_a_tombstone_has_none() {
+        let target = ChangelogTarget { topic: "log".into(), partition: 0, id: ChangelogId(0) };
+        let mut writer = ChangelogWriter::new(Some(target));
+        writer.set_headers(Headers::from([Header::new("v", vec![3])]));
+        let mut log = HeaderLog::default();
+        writer.write(&mut log, b"k", Some(b"v"), 7).unwrap();
+        writer.write(&mut log, b"k", None, 8).unwrap();
+        assert_eq!(log.0, [Headers::from([Header::new("v", vec![3])]), Headers::new()]);
     }
 }

@@ -91,6 +91,22 @@ where
         }
     }
 
+    /// Gives headers to each of its changelog's records that is not a tombstone, for a format that
+    /// says so there. A restore does not look at them.
+    #[must_use]
+    pub fn with_changelog_headers(mut self, headers: Headers) -> Self {
+        self.changelog.set_headers(headers);
+        self
+    }
+
+    /// Stops keeping uncommitted rows in order, which the first range began, for a store of which no
+    /// further range is read.
+    pub fn forget_order(&mut self) {
+        if !Kd::SCANS {
+            self.order = OnceCell::new();
+        }
+    }
+
     /// The value of a key.
     ///
     /// # Errors
@@ -106,6 +122,16 @@ where
             .value
             .as_ref()
             .map(|v| ValueAndTimestamp { value: v.clone(), timestamp: slot.timestamp }))
+    }
+
+    /// Whether a row of this key would be shown. One that has expired is not, and is not written.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    #[inline]
+    pub fn is_live(&mut self, key: &Kd::Key) -> Result<bool, TaskError> {
+        self.recall()?;
+        Ok(self.kind.is_live(key))
     }
 
     /// Sets a key; `None`, or a value that the serde calls null, deletes it. False if that is too
@@ -253,6 +279,13 @@ where
         let Self { kind, codec, overlay, keyspace, .. } = self;
         let parts = Parts { kind, codec, overlay, order, keyspace: &**keyspace };
         Ok(RangeIter::new(parts, ranges, direction, filter))
+    }
+
+    /// The bytes of a row's key.
+    pub(super) fn row_key(&self, key: &Kd::Key) -> Result<Vec<u8>, TaskError> {
+        let mut bytes = Vec::new();
+        encode(&self.kind, &self.codec, Some(key), &mut bytes)?;
+        Ok(bytes)
     }
 
     /// The bytes of a bound; `None` for a null.

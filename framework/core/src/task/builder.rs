@@ -12,10 +12,11 @@ use std::sync::Arc;
 use super::node::{Downstream, Flush, Lifecycle, Node, Shared};
 use super::punctuate::PunctuatorId;
 use super::source::SourceInstance;
+use super::times::{TimeId, Times};
 use super::{ChangelogId, TaskConfig};
 use crate::TaskId;
 use crate::error::{TaskError, TopologyError};
-use crate::graph::{Graph, NodeId, NodeKind, SubTopology, TopicRef};
+use crate::graph::{Graph, NodeId, NodeKind, SourceTopics, SubTopology, TopicRef};
 use crate::state::{Backend, CacheBudget, ChangelogTarget, StoreInit, StoreInstance};
 
 /// What a node's factory made: a typed node behind `Any`, or a source.
@@ -47,6 +48,7 @@ pub(crate) struct Built {
     pub(crate) stores: Vec<StoreInstance>,
     pub(crate) flushers: Vec<SharedFlush>,
     pub(crate) lifecycles: Vec<SharedLifecycle>,
+    pub(crate) times: Times,
 }
 
 /// What a node's factory may ask for while it makes the node of one task.
@@ -60,6 +62,7 @@ pub struct TaskBuilder<'t> {
     shared: HashMap<NodeId, Box<dyn Any>>,
     flushers: Vec<(NodeId, SharedFlush)>,
     lifecycles: Vec<SharedLifecycle>,
+    times: Times,
 }
 
 impl<'t> TaskBuilder<'t> {
@@ -81,6 +84,7 @@ impl<'t> TaskBuilder<'t> {
             shared: HashMap::new(),
             flushers: Vec::new(),
             lifecycles: Vec::new(),
+            times: Times::default(),
         };
         let stores = builder.open_stores(sub, backend, first_changelog)?;
         let mut sources = Vec::new();
@@ -99,6 +103,7 @@ impl<'t> TaskBuilder<'t> {
             stores,
             flushers: builder.flushers.into_iter().map(|(_, f)| f).collect(),
             lifecycles: builder.lifecycles,
+            times: builder.times,
         })
     }
 
@@ -212,6 +217,27 @@ impl<'t> TaskBuilder<'t> {
         self.topology.node(node).children.iter().map(|c| self.node_name(*c)).collect()
     }
 
+    /// The topics from which records reach `node`, by their names on the broker; for a source with a
+    /// pattern, the pattern.
+    pub fn topics_above(&self, node: NodeId) -> Vec<Arc<str>> {
+        let (mut topics, mut seen) = (Vec::new(), vec![node]);
+        let mut at = 0;
+        while let Some(def) = seen.get(at).map(|id| self.topology.node(*id)) {
+            match &def.kind {
+                NodeKind::Source(SourceTopics::Topics(refs)) => {
+                    topics.extend(refs.iter().map(|topic| self.topic(topic)));
+                }
+                NodeKind::Source(SourceTopics::Pattern(pattern)) => topics.push(pattern.clone()),
+                _ => {}
+            }
+            let above: Vec<NodeId> =
+                def.parents.iter().filter(|parent| !seen.contains(parent)).copied().collect();
+            seen.extend(above);
+            at += 1;
+        }
+        topics
+    }
+
     /// The node's name.
     pub fn node_name(&self, node: NodeId) -> Arc<str> {
         self.topology.node(node).name.clone()
@@ -235,6 +261,12 @@ impl<'t> TaskBuilder<'t> {
     /// The name of a topic on the broker.
     pub fn topic(&self, topic: &TopicRef) -> Arc<str> {
         topic.resolve(&self.config.application_id)
+    }
+
+    /// A time that the node remembers across restarts, by a name that is its own in the topology. It
+    /// is committed with the offsets: see [`Context::time`](super::Context::time).
+    pub fn remembered_time(&mut self, name: &str) -> TimeId {
+        self.times.add(name)
     }
 
     /// Flushes `keeper` at each commit, after those of the nodes upstream of `node`.

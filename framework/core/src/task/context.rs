@@ -9,8 +9,9 @@ use super::failed::SourceBytes;
 use super::ledger::{Held, Ledger};
 use super::punctuate::{PunctuationType, PunctuatorId, ScheduleId, Schedules};
 use super::run::InputId;
+use super::times::{TimeId, Times};
 use crate::error::BoxError;
-use crate::handlers::ErrorHandlers;
+use crate::handlers::{DropReason, ErrorHandlers};
 use crate::record::{Headers, RecordMetadata, TimestampMs};
 use crate::{TaskId, TopicPartition};
 
@@ -73,9 +74,12 @@ pub(crate) struct TaskState {
     pub(crate) stream_time: TimestampMs,
     pub(crate) wall_clock_ms: TimestampMs,
     pub(crate) schedules: Schedules,
+    pub(crate) times: Times,
     /// Records that nodes have released, and the ledgers of their inputs do not know of yet.
     pub(crate) released: Vec<Held>,
     pub(crate) dropped: u64,
+    /// Why the record in hand was dropped first, if a dead letter is to tell.
+    pub(crate) drop_reason: Option<DropReason>,
     pub(crate) commit_requested: bool,
     pub(crate) handlers: Arc<ErrorHandlers>,
 }
@@ -162,9 +166,28 @@ impl Context<'_> {
         self.state.released.push(held);
     }
 
-    /// Counts a record that was dropped: a null key in an aggregation, or a late record.
-    pub fn drop_record(&mut self) {
+    /// Counts a record that was dropped although nothing failed: a null key in an aggregation, or a
+    /// late record. If dead letters of such records are wanted, the record in hand gets one as it was
+    /// read, once the operators are done with it; the first reason counts. In punctuations and flushes
+    /// no record is in hand.
+    pub fn drop_record(&mut self, reason: DropReason) {
         self.state.dropped += 1;
+        if self.record.is_some() && self.state.handlers.dropped_records_topic.is_some() {
+            self.state.drop_reason.get_or_insert(reason);
+        }
+    }
+
+    /// A time that the node remembers across restarts; -1 at first. See
+    /// [`TaskBuilder::remembered_time`](super::TaskBuilder::remembered_time).
+    #[inline]
+    pub fn time(&self, id: TimeId) -> TimestampMs {
+        self.state.times.get(id)
+    }
+
+    /// Sets a remembered time, if it is later than the one before.
+    #[inline]
+    pub fn advance_time(&mut self, id: TimeId, to: TimestampMs) {
+        self.state.times.advance(id, to);
     }
 
     /// Asks for a commit soon, before `commit.interval.ms` is over.

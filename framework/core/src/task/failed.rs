@@ -7,7 +7,9 @@ use std::any::type_name;
 
 use super::context::{Context, InHand, Origin, Outgoing};
 use crate::error::{BoxError, Part, TaskError, Unproducible};
-use crate::handlers::{DeadLetter, ErrorHandlerContext, HandlerResponse, HandlerResult};
+use crate::handlers::{
+    DeadLetter, DropReason, ErrorHandlerContext, HandlerResponse, HandlerResult,
+};
 use crate::record::{Headers, TimestampMs};
 use crate::serde::SerdeError;
 use crate::topic_name::{self, shown};
@@ -74,24 +76,39 @@ impl Context<'_> {
 
     /// Writes the dead letters; true if the record is to be dropped.
     fn carry_out(&mut self, response: HandlerResponse) -> Result<bool, TaskError> {
-        for letter in response.dead_letters {
-            self.check_letter(&letter)?;
-            let record = Outgoing {
-                topic: &letter.topic,
-                partition: letter.partition,
-                key: letter.key.as_deref(),
-                value: letter.value.as_deref(),
-                timestamp: letter.timestamp.max(0),
-                headers: &letter.headers,
-                origin: Origin::DeadLetter,
-            };
-            self.send(&record)?;
+        for letter in &response.dead_letters {
+            self.send_letter(letter)?;
         }
         let resume = response.result == HandlerResult::Resume;
         if resume {
-            self.drop_record();
+            // Its handler has had its say: no other dead letter is written.
+            self.state.dropped += 1;
         }
         Ok(resume)
+    }
+
+    /// Writes the dead letter of the record in hand, if an operator has dropped it. `at` is the source,
+    /// with time and headers as they were read.
+    #[cold]
+    pub(crate) fn tell_of_drop(&mut self, at: FailedAt<'_>) -> Result<(), TaskError> {
+        let Some(reason) = self.state.drop_reason.take() else { return Ok(()) };
+        let handlers = self.state.handlers.clone();
+        let Some(topic) = &handlers.dropped_records_topic else { return Ok(()) };
+        let context = self.error_context(at, type_name::<DropReason>());
+        self.send_letter(&context.dead_letter(topic, &reason))
+    }
+
+    fn send_letter(&mut self, letter: &DeadLetter) -> Result<(), TaskError> {
+        self.check_letter(letter)?;
+        self.send(&Outgoing {
+            topic: &letter.topic,
+            partition: letter.partition,
+            key: letter.key.as_deref(),
+            value: letter.value.as_deref(),
+            timestamp: letter.timestamp.max(0),
+            headers: &letter.headers,
+            origin: Origin::DeadLetter,
+        })
     }
 
     /// Whether a handler's letter can be sent where it is to go.

@@ -8,6 +8,7 @@ use super::ledger::Ledger;
 use super::readiness::InputFact;
 use super::run::Position;
 use super::source::SourceQueue;
+use super::times::Times;
 use crate::TopicPartition;
 use crate::record::TimestampMs;
 
@@ -70,13 +71,13 @@ impl Input {
     }
 
     /// What to commit. `None` while nothing is known.
-    pub(super) fn position(&self) -> Option<Position> {
-        Some(self.position_at(self.ledger.position(self.waiting())?))
+    pub(super) fn position(&self, times: &Times) -> Option<Position> {
+        Some(self.position_at(self.ledger.position(self.waiting())?, times))
     }
 
     /// The position, if it is not what is committed.
-    pub(super) fn changed(&self) -> Option<Position> {
-        Some(self.position_at(self.ledger.changed(self.waiting())?))
+    pub(super) fn changed(&self, times: &Times) -> Option<Position> {
+        Some(self.position_at(self.ledger.changed(self.waiting())?, times))
     }
 
     /// The position is committed.
@@ -90,8 +91,9 @@ impl Input {
         self.queue.head().map(|head| head.offset)
     }
 
-    fn position_at(&self, offset: i64) -> Position {
-        let metadata = OffsetMetadata { partition_time: self.queue.partition_time() };
+    fn position_at(&self, offset: i64, times: &Times) -> Position {
+        let metadata =
+            OffsetMetadata { partition_time: self.queue.partition_time(), times: times.begun() };
         Position { partition: self.partition.clone(), offset, metadata }
     }
 }

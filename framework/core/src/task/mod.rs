@@ -14,6 +14,7 @@ mod readiness;
 mod run;
 mod sink;
 mod source;
+mod times;
 
 pub use activity::Activity;
 pub use builder::{BuildError, NodeHandle, TaskBuilder};
@@ -27,6 +28,7 @@ pub use readiness::Readiness;
 pub use run::{InputId, Position, Task};
 pub use sink::{Destination, Partitioner, Sink, TopicNameExtractor};
 pub use source::{RawRecord, SourceConfig, SourceInstance, TimestampExtractor};
+pub use times::TimeId;
 
 /// Settings that tasks depend on.
 #[derive(Clone, Debug)]

@@ -77,8 +77,10 @@ impl Task {
                 stream_time: -1,
                 wall_clock_ms: -1,
                 schedules: Schedules::default(),
+                times: built.times,
                 released: Vec::new(),
                 dropped: 0,
+                drop_reason: None,
                 commit_requested: false,
                 handlers: config.handlers.clone(),
             },
@@ -141,12 +143,18 @@ impl Task {
 
     /// Takes over what was committed for an input: the offset, and the time, so that stream time
     /// survives a restart.
-    pub fn set_committed(&mut self, input: InputId, offset: Option<i64>, metadata: OffsetMetadata) {
+    pub fn set_committed(
+        &mut self,
+        input: InputId,
+        offset: Option<i64>,
+        metadata: &OffsetMetadata,
+    ) {
         let time = metadata.partition_time;
         let at = &mut self.inputs[input.0];
         at.ledger.set_committed(offset);
         at.queue.set_partition_time(time);
         self.state.stream_time = time.max(self.state.stream_time);
+        self.state.times.recall(&metadata.times);
     }
 
     /// Starts the users' processors. Call it once, after the stores are restored.
@@ -297,13 +305,13 @@ impl Task {
 
     /// The positions that changed since the last commit.
     pub fn positions(&self) -> impl Iterator<Item = Position> {
-        self.inputs.iter().filter_map(Input::changed)
+        self.inputs.iter().filter_map(|input| input.changed(&self.state.times))
     }
 
     /// Every position that is known, changed or not. A transaction without a changed position
     /// commits one of these, so that the broker checks its generation.
     pub fn known_positions(&self) -> impl Iterator<Item = Position> {
-        self.inputs.iter().filter_map(Input::position)
+        self.inputs.iter().filter_map(|input| input.position(&self.state.times))
     }
 
     /// Second half of a commit: it succeeded, and the batch is in the backend.

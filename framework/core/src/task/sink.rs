@@ -8,6 +8,7 @@ use super::context::{Context, Origin, Outgoing};
 use super::failed::FailedAt;
 use super::node::Node;
 use crate::error::{Part, TaskError, Unproducible};
+use crate::partitioner::partition_for_key;
 use crate::record::{Headers, Record, RecordMetadata};
 use crate::serde::{DynSerde, Serde, SerdeError, SerializeContext, nullable};
 use crate::topic_name;
@@ -112,6 +113,7 @@ impl<K, V> Node<K, V> for Sink<K, V> {
             last.clear();
             last.push_str(topic);
         }
+        let chooses_by = outgoing.key.map(|key| self.key_serde.partition_bytes(key));
         if let Some(choose) = &self.partitioner {
             let partitions = match ctx.collector.partition_count(topic) {
                 Ok(partitions) => partitions,
@@ -122,6 +124,16 @@ impl<K, V> Node<K, V> for Sink<K, V> {
                 let topic = topic.to_owned();
                 let error = Unproducible::Partition { topic, partition, partitions };
                 return ctx.unproducible(&self.name, &outgoing, error);
+            }
+        }
+        // A part of the key chooses: the producer would take all of it.
+        if self.partitioner.is_none()
+            && let Some(part) =
+                chooses_by.filter(|part| Some(part.len()) != outgoing.key.map(<[u8]>::len))
+        {
+            match ctx.collector.partition_count(topic) {
+                Ok(partitions) => outgoing.partition = Some(partition_for_key(part, partitions)),
+                Err(error) => return ctx.production_failed(&self.name, &outgoing, error),
             }
         }
         ctx.send_from_sink(&self.name, &outgoing)

@@ -4,7 +4,8 @@
 //! at once; with several they wait, and the task picks the smallest timestamp.
 //!
 //! Invariant: a record that cannot be read waits for its turn like any other. Its handler is asked
-//! when its offset is next, so that a dead letter is never committed before that offset.
+//! when its offset is next, so that a dead letter is never committed before that offset. The same
+//! holds for dead letters of records that are dropped.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -18,6 +19,7 @@ use super::node::Downstream;
 use crate::TopicPartition;
 use crate::error::{Part, TaskError, TopologyError};
 use crate::graph::NodeId;
+use crate::handlers::DropReason;
 use crate::record::{Headers, Record, TimestampMs};
 use crate::serde::{DeserializeContext, DynSerde, SerdeError, nullable};
 
@@ -114,6 +116,7 @@ impl SourceInstance {
         Ok(Self(Box::new(Rc::new(Source {
             name: builder.node_name(node),
             keep_bytes: builder.config().handlers.need_source_bytes(),
+            tells_of_drops: builder.config().handlers.dropped_records_topic.is_some(),
             out: RefCell::new(builder.downstream(node)?),
             config,
         }))))
@@ -144,21 +147,33 @@ struct Unreadable {
     headers: Headers,
 }
 
+/// A record that the source drops although it could be read, and what of it is left.
+struct Dropped {
+    reason: DropReason,
+    /// Its time; if it has none, the one it came with.
+    timestamp: TimestampMs,
+    headers: Headers,
+}
+
+impl Dropped {
+    /// Its time, which counts at its turn; -1 for none.
+    fn time(&self) -> TimestampMs {
+        if self.reason == DropReason::NegativeTimestamp { -1 } else { self.timestamp }
+    }
+}
+
 /// A record in a queue.
 enum Waiting<K, V> {
     /// Its bytes are kept only where a handler needs them.
     Record(Record<K, V>, Option<Box<KeptBytes>>),
-    /// Dropped at its turn, since its time counts.
-    NullKey(TimestampMs),
+    /// Dropped at its turn, since its time counts, or a dead letter tells of it.
+    Dropped(Dropped, Option<Box<KeptBytes>>),
     Unreadable(Box<(Unreadable, KeptBytes)>),
 }
 
 /// Why a source has no record to forward.
 enum NoRecord {
-    /// The extractor gave it no time.
-    Dropped,
-    /// It has a null key, which is dropped here, and this time.
-    NullKey(TimestampMs),
+    Dropped(Dropped),
     Task(TaskError),
     Unreadable(Box<Unreadable>),
 }
@@ -169,32 +184,47 @@ struct Source<K, V> {
     name: Arc<str>,
     /// Whether records in a queue keep their bytes.
     keep_bytes: bool,
+    /// Whether there is a dead letter for each record that an operator drops.
+    tells_of_drops: bool,
     out: RefCell<Downstream<K, V>>,
 }
 
 impl<K, V> Source<K, V> {
-    /// The time of a record that is ingested, if it has one.
-    fn timed(
+    /// Takes notice of the time of a record that is ingested; false if an extractor gave it none.
+    fn is_timed(
         &self,
-        ctx: &mut Context<'_>,
+        ctx: &Context<'_>,
         seen_time: &mut TimestampMs,
         timestamp: TimestampMs,
-    ) -> Result<TimestampMs, NoRecord> {
-        if timestamp < 0 && self.config.timestamp_extractor.is_some() {
-            ctx.drop_record();
-            return Err(NoRecord::Dropped);
+    ) -> Result<bool, NoRecord> {
+        if timestamp >= 0 {
+            *seen_time = timestamp.max(*seen_time);
+            return Ok(true);
         }
-        if timestamp < 0 {
-            let at = position(ctx);
-            return Err(NoRecord::Task(TaskError::InvalidTimestamp {
-                topic: at.0.topic.to_string(),
-                partition: at.0.partition,
-                offset: at.1,
-                timestamp,
-            }));
+        if self.config.timestamp_extractor.is_some() {
+            return Ok(false);
         }
-        *seen_time = timestamp.max(*seen_time);
-        Ok(timestamp)
+        let at = position(ctx);
+        Err(NoRecord::Task(TaskError::InvalidTimestamp {
+            topic: at.0.topic.to_string(),
+            partition: at.0.partition,
+            offset: at.1,
+            timestamp,
+        }))
+    }
+
+    /// Writes the dead letter of a record that was dropped, if there is to be one.
+    #[inline]
+    fn tell_of_drop(
+        &self,
+        ctx: &mut Context<'_>,
+        timestamp: TimestampMs,
+        headers: &Headers,
+    ) -> Result<(), TaskError> {
+        if ctx.state.drop_reason.is_none() {
+            return Ok(());
+        }
+        ctx.tell_of_drop(FailedAt { node: &self.name, timestamp, headers })
     }
 
     /// Asks the handler; `Ok` means: drop the record.
@@ -214,7 +244,7 @@ struct Queue<K, V> {
     processed_time: TimestampMs,
 }
 
-impl<K, V> Queue<K, V> {
+impl<K: Clone, V: Clone> Queue<K, V> {
     fn read(
         &mut self,
         ctx: &mut Context<'_>,
@@ -241,15 +271,39 @@ impl<K, V> Queue<K, V> {
             Err(error) => return Err(unreadable(Part::Value, error, raw)),
         };
         let Some(key) = key else {
-            let timestamp = source.timed(ctx, &mut self.seen_time, raw.timestamp)?;
-            return Err(NoRecord::NullKey(timestamp));
+            let RawRecord { timestamp, headers, .. } = raw;
+            let is_timed = source.is_timed(ctx, &mut self.seen_time, timestamp)?;
+            let reason = if is_timed { DropReason::NullKey } else { DropReason::NegativeTimestamp };
+            return Err(NoRecord::Dropped(Dropped { reason, timestamp, headers }));
         };
         let mut record = Record { key, value, timestamp: raw.timestamp, headers: raw.headers };
         if let Some(extract) = &config.timestamp_extractor {
             record.timestamp = extract(&record, self.seen_time);
         }
-        source.timed(ctx, &mut self.seen_time, record.timestamp)?;
-        Ok(record)
+        if source.is_timed(ctx, &mut self.seen_time, record.timestamp)? {
+            return Ok(record);
+        }
+        let (reason, timestamp) = (DropReason::NegativeTimestamp, raw.timestamp);
+        Err(NoRecord::Dropped(Dropped { reason, timestamp, headers: record.headers }))
+    }
+
+    /// Hands a record on at its turn.
+    fn forward(&mut self, ctx: &mut Context<'_>, record: Record<K, V>) -> Result<(), TaskError> {
+        self.at_turn(ctx, record.timestamp);
+        let source = &self.source;
+        if !source.tells_of_drops {
+            return source.out.borrow_mut().forward(ctx, record);
+        }
+        let (timestamp, headers) = (record.timestamp, record.headers.clone());
+        source.out.borrow_mut().forward(ctx, record)?;
+        source.tell_of_drop(ctx, timestamp, &headers)
+    }
+
+    /// Drops a record at its turn.
+    fn drop_record(&mut self, ctx: &mut Context<'_>, dropped: &Dropped) -> Result<(), TaskError> {
+        self.at_turn(ctx, dropped.time());
+        ctx.drop_record(dropped.reason);
+        self.source.tell_of_drop(ctx, dropped.timestamp, &dropped.headers)
     }
 
     /// The times move on with a record at its turn.
@@ -288,17 +342,11 @@ impl<K: Clone, V: Clone> SourceQueue for Queue<K, V> {
     fn process(&mut self, ctx: &mut Context<'_>, raw: RawRecord<'_>) -> Result<(), TaskError> {
         let record = match self.read(ctx, raw) {
             Ok(record) => record,
-            Err(NoRecord::Dropped) => return Ok(()),
-            Err(NoRecord::NullKey(timestamp)) => {
-                self.at_turn(ctx, timestamp);
-                ctx.drop_record();
-                return Ok(());
-            }
+            Err(NoRecord::Dropped(it)) => return self.drop_record(ctx, &it),
             Err(NoRecord::Task(error)) => return Err(error),
             Err(NoRecord::Unreadable(it)) => return self.source.refused(ctx, *it),
         };
-        self.at_turn(ctx, record.timestamp);
-        self.source.out.borrow_mut().forward(ctx, record)
+        self.forward(ctx, record)
     }
 
     fn enqueue(&mut self, ctx: &mut Context<'_>, raw: RawRecord<'_>) -> Result<(), TaskError> {
@@ -308,8 +356,14 @@ impl<K: Clone, V: Clone> SourceQueue for Queue<K, V> {
                 let keep = || Box::new(KeptBytes::of(key, value));
                 Waiting::Record(record, self.source.keep_bytes.then(keep))
             }
-            Err(NoRecord::Dropped) => return Ok(()),
-            Err(NoRecord::NullKey(timestamp)) => Waiting::NullKey(timestamp),
+            Err(NoRecord::Dropped(it)) => {
+                if it.time() < 0 && !self.source.tells_of_drops {
+                    ctx.drop_record(it.reason);
+                    return Ok(());
+                }
+                let keep = || Box::new(KeptBytes::of(key, value));
+                Waiting::Dropped(it, self.source.tells_of_drops.then(keep))
+            }
             Err(NoRecord::Task(error)) => return Err(error),
             Err(NoRecord::Unreadable(it)) => {
                 Waiting::Unreadable(Box::new((*it, KeptBytes::of(key, value))))
@@ -323,7 +377,7 @@ impl<K: Clone, V: Clone> SourceQueue for Queue<K, V> {
         self.records.front().map(|(offset, waiting)| {
             let timestamp = match waiting {
                 Waiting::Record(record, _) => record.timestamp,
-                Waiting::NullKey(timestamp) => *timestamp,
+                Waiting::Dropped(dropped, _) => dropped.time(),
                 // At once, as in Kafka Streams: it has no time to be ordered by.
                 Waiting::Unreadable(_) => -1,
             };
@@ -338,19 +392,14 @@ impl<K: Clone, V: Clone> SourceQueue for Queue<K, V> {
     fn process_head(&mut self, ctx: &mut Context<'_>) -> Result<(), TaskError> {
         let Some((_, waiting)) = self.records.pop_front() else { return Ok(()) };
         match waiting {
-            Waiting::Record(record, bytes) => {
-                self.at_turn(ctx, record.timestamp);
-                let mut out = self.source.out.borrow_mut();
-                match &bytes {
-                    None => out.forward(ctx, record),
-                    Some(bytes) => out.forward(&mut ctx.with_bytes(bytes.borrowed()), record),
-                }
-            }
-            Waiting::NullKey(timestamp) => {
-                self.at_turn(ctx, timestamp);
-                ctx.drop_record();
-                Ok(())
-            }
+            Waiting::Record(record, bytes) => match &bytes {
+                None => self.forward(ctx, record),
+                Some(bytes) => self.forward(&mut ctx.with_bytes(bytes.borrowed()), record),
+            },
+            Waiting::Dropped(it, bytes) => match &bytes {
+                None => self.drop_record(ctx, &it),
+                Some(bytes) => self.drop_record(&mut ctx.with_bytes(bytes.borrowed()), &it),
+            },
             Waiting::Unreadable(it) => {
                 let (unreadable, bytes) = *it;
                 self.source.refused(&mut ctx.with_bytes(bytes.borrowed()), unreadable)

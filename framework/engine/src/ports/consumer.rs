@@ -34,7 +34,7 @@ pub enum Taken<'a> {
 }
 
 /// A committed offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Committed {
     /// The offset of the next record to process.
     pub offset: i64,

@@ -82,11 +82,11 @@ impl<P: Ports> Worker<P> {
         let mut positions = Vec::with_capacity(partitions.len());
         self.starts.clear();
         for (partition, c) in partitions.iter().zip(committed) {
-            if c.is_some_and(|c| c.is_resetting) {
+            if c.as_ref().is_some_and(|c| c.is_resetting) {
                 let (topic, partition) = (partition.topic.to_string(), partition.partition);
                 return Err(StreamsError::ResetUnfinished { topic, partition });
             }
-            if let Some(c) = c.filter(|c| !c.is_own) {
+            if let Some(c) = c.as_ref().filter(|c| !c.is_own) {
                 tracing::warn!(
                     %partition, offset = c.offset, group = &*self.shared.settings.application_id,
                     "the committed offset was not written by this application: it was set by hand, \
@@ -95,17 +95,18 @@ impl<P: Ports> Worker<P> {
             }
         }
         for ((partition, committed), bounds) in partitions.iter().zip(committed).zip(bounds) {
-            let begin = self.begin(partition, committed.map(|c| c.offset), bounds, patience)?;
+            let begin =
+                self.begin(partition, committed.as_ref().map(|c| c.offset), bounds, patience)?;
             let offset = match begin {
                 Begin::Committed(offset) | Begin::Start(offset) | Begin::BehindGap(offset) => {
                     offset
                 }
                 Begin::End | Begin::ShorterEnd => self.stable_end(partition)?,
-                Begin::Refused => return Err(refused(partition, *committed)),
+                Begin::Refused => return Err(refused(partition, committed.as_ref())),
             };
             if !matches!(begin, Begin::Committed(_)) {
                 let metadata =
-                    committed.map_or(OffsetMetadata { partition_time: -1 }, |c| c.metadata);
+                    committed.as_ref().map_or_else(OffsetMetadata::unknown, |c| c.metadata.clone());
                 let partition = partition.clone();
                 self.starts.add(Position { partition, offset, metadata });
             }
@@ -195,12 +196,12 @@ impl<P: Ports> Worker<P> {
     }
 }
 
-fn refused(partition: &TopicPartition, committed: Option<Committed>) -> StreamsError {
+fn refused(partition: &TopicPartition, committed: Option<&Committed>) -> StreamsError {
     let (topic, partition) = (partition.topic.to_string(), partition.partition);
     match committed {
         None => StreamsError::NoCommittedOffset { topic, partition },
         Some(Committed { offset, .. }) => {
-            StreamsError::CommittedOffsetOutOfRange { topic, partition, offset }
+            StreamsError::CommittedOffsetOutOfRange { topic, partition, offset: *offset }
         }
     }
 }

@@ -151,7 +151,7 @@ impl<P: Ports> Worker<P> {
             };
             let offsets_missing = !inputs.iter().any(has_committed);
             let at = |p: &TopicPartition| partitions.iter().position(|q| q == p);
-            let offset = |p: &TopicPartition| Some(committed[at(p)?]?.offset);
+            let offset = |p: &TopicPartition| Some(committed[at(p)?].as_ref()?.offset);
             let known: Vec<_> = inputs.iter().map(|p| (p.clone(), offset(p))).collect();
             self.recover(id, &known)?;
             self.make_task(id, inputs, offsets_missing)?;
@@ -160,9 +160,10 @@ impl<P: Ports> Worker<P> {
             let inputs: Vec<_> = entry.task.inputs().map(|(i, p)| (i, p.clone())).collect();
             for (input, partition) in inputs {
                 let Some(at) = partitions.iter().position(|p| *p == partition) else { continue };
-                let metadata =
-                    committed[at].map_or(OffsetMetadata { partition_time: -1 }, |c| c.metadata);
-                entry.task.set_committed(input, Some(offsets[at]), metadata);
+                let metadata = committed[at]
+                    .as_ref()
+                    .map_or_else(OffsetMetadata::unknown, |c| c.metadata.clone());
+                entry.task.set_committed(input, Some(offsets[at]), &metadata);
             }
         }
         let positions: Vec<_> = partitions.iter().cloned().zip(offsets).collect();

@@ -175,6 +175,11 @@ impl StreamsConfig {
         self.dead_letter_topic.as_deref()
     }
 
+    /// `errors.dead.letter.queue.dropped.records.enable`.
+    pub fn dropped_records_have_dead_letters(&self) -> bool {
+        self.dropped_records_have_dead_letters
+    }
+
     /// The value of a key of your own, which
     /// [`own_keys`](super::StreamsConfigBuilder::own_keys) let through.
     pub fn own_value(&self, key: &str) -> Option<&str> {

@@ -22,15 +22,17 @@ pub(super) struct CustomHandlers {
     production: Option<Arc<dyn ProductionExceptionHandler>>,
 }
 
-/// The words for handlers, and the topic for dead letters.
+/// The words for handlers.
 pub(super) struct HandlerWords {
     pub(super) deserialization: ExceptionHandler,
     pub(super) processing: ExceptionHandler,
     pub(super) production: ExceptionHandler,
+    /// Whether dropped records have dead letters.
+    pub(super) tell_of_drops: bool,
 }
 
 impl CustomHandlers {
-    /// All three handlers.
+    /// All three handlers, and what becomes of records that are dropped although nothing failed.
     pub(super) fn resolve(self, words: &HandlerWords, dead_letters: Option<&str>) -> ErrorHandlers {
         let (mut fail, mut go_on) = (LogAndFail::default(), LogAndContinue::default());
         if let Some(topic) = dead_letters {
@@ -50,6 +52,7 @@ impl CustomHandlers {
                 ExceptionHandler::Fail => Arc::new(fail.clone()),
                 ExceptionHandler::Continue => Arc::new(go_on.clone()),
             }),
+            dropped_records_topic: dead_letters.filter(|_| words.tell_of_drops).map(Into::into),
         }
     }
 }

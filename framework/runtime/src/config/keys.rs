@@ -9,7 +9,7 @@ use oncestream_engine::ConfigError;
 
 use super::names::Client;
 use super::secrets::shown;
-use super::values::{BACKENDS, GUARANTEES, HANDLERS, OFFSET_RESETS};
+use super::values::{BACKENDS, GUARANTEES, HANDLERS, OFFSET_RESETS, SWITCH};
 
 /// A key of the configuration, as the documentation shows it.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +87,7 @@ pub(super) static KEYS: &[Key] = &[
     key("processing.exception.handler", "fail", Kind::OneOf(HANDLERS), "What to do with a record on which a processor or a `try_` operator fails: `fail` stops the worker, `continue` drops the record and goes on."),
     key("production.exception.handler", "fail", Kind::OneOf(HANDLERS), "What to do with a record that a sink cannot write (too large, an unknown topic, not serialisable): `fail` stops the worker, `continue` drops the record and goes on."),
     key("errors.dead.letter.queue.topic.name", "", Kind::Name, "The topic that the handlers above write a source record to when it, or what came of it, fails. With exactly_once it is in the same transaction as the record's offset. Handlers given as code choose for themselves. The topic must exist."),
+    key("errors.dead.letter.queue.dropped.records.enable", "false", Kind::OneOf(SWITCH), "Whether records that operators drop although nothing failed (null keys, late records) are written to errors.dead.letter.queue.topic.name as well, as they were read. Otherwise they are only counted."),
 ];
 
 impl Key {

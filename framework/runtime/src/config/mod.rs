@@ -94,6 +94,7 @@ pub struct StreamsConfig {
     processing_exception_handler: ExceptionHandler,
     production_exception_handler: ExceptionHandler,
     dead_letter_topic: Option<String>,
+    dropped_records_have_dead_letters: bool,
     error_handlers: Arc<ErrorHandlers>,
     /// What was seen of the cluster at the start; by default of one that is small.
     scale: Scale,

@@ -9,19 +9,23 @@ use std::time::Duration;
 
 use oncestream_engine::ConfigError;
 
-use super::given::Raw;
+use super::given::{Ignored, Raw};
 use super::handlers::HandlerWords;
 use super::keys::Key;
 use super::names::{self, Client};
 use super::native::{self, Role};
 use super::scale::Scale;
-use super::values::{ExceptionHandler, ProcessingGuarantee, StateBackendKind, offset_reset};
+use super::values::{
+    ExceptionHandler, ProcessingGuarantee, StateBackendKind, offset_reset, switch,
+};
 use super::{StreamsConfig, StreamsConfigBuilder, checks};
 
 /// A transaction timeout that nobody set; Kafka's default for Kafka Streams.
 const TRANSACTION_TIMEOUT_MS: i64 = 10_000;
+const DROPPED_RECORDS: &str = "errors.dead.letter.queue.dropped.records.enable";
 
 pub(super) fn resolve(mut builder: StreamsConfigBuilder) -> Result<StreamsConfig, ConfigError> {
+    builder.ignored.extend(without_topic(&builder.raw));
     for (key, reason) in &builder.ignored {
         tracing::warn!(key, reason, "a configuration key is ignored");
     }
@@ -43,6 +47,14 @@ pub(super) fn resolve(mut builder: StreamsConfigBuilder) -> Result<StreamsConfig
         Err(error) if faults.is_empty() => Err(error),
         Err(error) => Err(ConfigError::all(faults).err().unwrap_or(error)),
     }
+}
+
+/// The key for dead letters of dropped records, where there is no topic for them.
+fn without_topic(raw: &Raw) -> Option<Ignored> {
+    let has_topic = matches!(raw.text("errors.dead.letter.queue.topic.name"), Ok(Some(_)));
+    let is_on = matches!(raw.word(DROPPED_RECORDS, switch), Ok(true));
+    let reason = "there is no topic to write to; set `errors.dead.letter.queue.topic.name` too";
+    (is_on && !has_topic).then(|| (DROPPED_RECORDS.to_owned(), reason))
 }
 
 /// What is wrong with the keys of the table, one by one.
@@ -124,6 +136,7 @@ fn typed(builder: StreamsConfigBuilder) -> Result<StreamsConfig, ConfigError> {
             .word("deserialization.exception.handler", ExceptionHandler::from_word)?,
         processing: raw.word("processing.exception.handler", ExceptionHandler::from_word)?,
         production: raw.word("production.exception.handler", ExceptionHandler::from_word)?,
+        tell_of_drops: raw.word(DROPPED_RECORDS, switch)?,
     };
     let dead_letter_topic = raw.text("errors.dead.letter.queue.topic.name")?;
     let error_handlers = custom.resolve(&words, dead_letter_topic.as_deref());
@@ -158,6 +171,7 @@ fn typed(builder: StreamsConfigBuilder) -> Result<StreamsConfig, ConfigError> {
         deserialization_exception_handler: words.deserialization,
         processing_exception_handler: words.processing,
         production_exception_handler: words.production,
+        dropped_records_have_dead_letters: words.tell_of_drops,
         dead_letter_topic,
         error_handlers: Arc::new(error_handlers),
         scale: Scale::default(),

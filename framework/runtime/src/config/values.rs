@@ -40,6 +40,12 @@ pub(super) const GUARANTEES: &[&str] = &["at_least_once", "exactly_once", "exact
 pub(super) const BACKENDS: &[&str] = &["fjall", "sled", "memory"];
 pub(super) const OFFSET_RESETS: &[&str] = &["earliest", "latest", "none"];
 pub(super) const HANDLERS: &[&str] = &["fail", "continue"];
+pub(super) const SWITCH: &[&str] = &["false", "true"];
+
+/// A word of [`SWITCH`].
+pub(super) fn switch(word: &str) -> Option<bool> {
+    word.parse().ok()
+}
 
 /// A word of [`OFFSET_RESETS`].
 pub(super) fn offset_reset(word: &str) -> Option<AutoOffsetReset> {

@@ -282,7 +282,7 @@ impl ResetPlan {
         self.clients.admin.await_deletion(&self.ids)?;
         self.await_forgotten()?;
         directory.map(LockedDirectory::delete).transpose()?;
-        let begins = OffsetMetadata { partition_time: -1 }.encode();
+        let begins = OffsetMetadata::unknown().encode();
         let offsets = self.offsets.iter().filter_map(|change| {
             let at = TopicPartition::new(change.topic.as_str(), change.partition);
             Some((at, change.to?, begins.clone()))

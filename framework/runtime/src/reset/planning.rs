@@ -193,7 +193,7 @@ impl ApplicationReset {
             committed.iter().zip(beginnings.into_iter().zip(ends))
         {
             let to = self.inputs.get(&at.topic).copied().unwrap_or(To::Earliest);
-            let committed = committed.map(|c| c.offset);
+            let committed = committed.as_ref().map(|c| c.offset);
             let since = since.get(at).copied().flatten();
             let (to, notice) = target(at, to, Known { committed, beginning, end, since });
             notices.extend(notice);
@@ -220,7 +220,7 @@ impl ApplicationReset {
         if delete.is_empty() && clients.admin.check_visible(&probe, "Delete").is_err() {
             notices.push(Notice::InternalTopicsHidden);
         }
-        if committed.iter().any(|(_, c)| c.is_some_and(|c| c.is_resetting)) {
+        if committed.iter().any(|(_, c)| c.as_ref().is_some_and(|c| c.is_resetting)) {
             notices.push(Notice::Resumed);
         }
         let stores = self.topology.iter().map(Graph::of).flat_map(Graph::stores);

@@ -76,6 +76,7 @@ fn every_key_of_the_table_reaches_the_configuration() {
         ("processing.exception.handler", "continue"),
         ("production.exception.handler", "continue"),
         ("errors.dead.letter.queue.topic.name", "dead"),
+        ("errors.dead.letter.queue.dropped.records.enable", "true"),
     ];
     // `Debug` shows every typed field, and after them what was given: only the former count.
     let typed = |config: StreamsConfig| {
@@ -239,4 +240,20 @@ fn defaults_follow_what_was_set() {
     let config = with(exactly_once(), &pairs).unwrap();
     assert_eq!(config.producer_settings(Some("t"), 0).get("message.timeout.ms"), Some("4000"));
     assert_eq!(config.producer_settings(None, 0).get("message.timeout.ms"), Some("0"));
+}
+
+#[test]
+fn dropped_records_have_dead_letters_where_the_key_is_on_and_a_topic_is_there() {
+    let topic = ("errors.dead.letter.queue.topic.name", "dead");
+    let on = ("errors.dead.letter.queue.dropped.records.enable", "true");
+    let letters = |given: &[(&str, &str)]| {
+        let config = with(builder(), given).unwrap();
+        let ignored: Vec<String> = config.ignored_keys().map(|(key, _)| key.to_owned()).collect();
+        (config.error_handlers().dropped_records_topic.clone(), ignored)
+    };
+    assert_eq!(letters(&[]), (None, vec![]));
+    assert_eq!(letters(&[topic]), (None, vec![]), "off by default");
+    assert_eq!(letters(&[topic, on]), (Some("dead".into()), vec![]));
+    assert_eq!(letters(&[on]), (None, vec![on.0.to_owned()]), "told of as without effect");
+    assert!(with(builder(), &[(on.0, "yes")]).is_err());
 }

@@ -148,6 +148,22 @@ impl Subject for Sessions {
                 prop_assert_eq!(found, reversed(expected), "{:?} in {:?}", key, bounds);
             }
         }
+        for (from, to) in [(0, 0), (0, 2), (1, 2), (2, 3), (3, 5), (4, 4), (5, 4), (3, 6), (6, 6)] {
+            let (from, to) = (KEYS[from].to_vec(), KEYS[to].to_vec());
+            let within = |row: &&Row| from <= row.0 && row.0 <= to;
+            let expected: Vec<_> = shown.iter().filter(within).cloned().collect();
+            prop_assert_eq!(&plain(store.fetch_range(&from, &to)), &expected, "{:?}", from);
+            let found = plain(store.fetch_range_rev(&from, &to));
+            prop_assert_eq!(found, reversed(expected.clone()), "{:?} to {:?}", from, to);
+            for (end, start) in bounds {
+                let is_found = |row: &&Row| row.2 >= end && row.1 <= start;
+                let expected: Vec<_> = expected.iter().filter(is_found).cloned().collect();
+                let found = plain(store.find_sessions_range(&from, &to, end, start));
+                prop_assert_eq!(&found, &expected, "{:?} to {:?}: {}, {}", from, to, end, start);
+                let found = plain(store.find_sessions_range_rev(&from, &to, end, start));
+                prop_assert_eq!(found, reversed(expected), "{:?} to {:?}", from, to);
+            }
+        }
         for (key, start, end, found) in model.rows.values() {
             let expected = model.is_live(*end).then(|| found.clone());
             let found = store.fetch_session(key, *start, *end).unwrap();

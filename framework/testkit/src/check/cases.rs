@@ -47,7 +47,7 @@ pub(super) fn undisturbed(
     run.loses_stores = loses_stores;
     let driven = run.drive();
     let mut problems: Vec<String> = driven.err().into_iter().collect();
-    let outcome = Outcome::read(&run.stage);
+    let outcome = Outcome::read(&run.stage).map_err(|error| vec![error])?;
     problems.extend(verify(&run.stage, &outcome, &run.state_dirs(), caching));
     let requests = run.stage.broker.requests();
     if problems.is_empty() { Ok((outcome, requests)) } else { Err(problems) }

@@ -21,7 +21,7 @@ use super::outputs::shown;
 use super::stage::Stage;
 
 /// The bytes of a store.
-type Content = BTreeMap<Vec<u8>, Vec<u8>>;
+pub(super) type Content = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// A store of one partition, by its keyspace, and its changelog.
 struct OfPartition {
@@ -129,6 +129,24 @@ fn stores(stage: &Stage<'_>) -> Result<Vec<OfPartition>, String> {
         }
     })?;
     Ok(found)
+}
+
+/// What the stores would show that follow the changelogs to their ends, by topic and partition. What a
+/// store has forgotten may be in a changelog or not: that depends on when a commit came.
+pub(super) fn changelogs(stage: &Stage<'_>) -> Result<Vec<((String, i32), Content)>, String> {
+    let memory = MemoryBackend::new();
+    let mut found = Vec::new();
+    for_each_task(stage, &memory, |task| {
+        for instance in task.stores() {
+            let kept = instance.state().changelog().cloned();
+            if let Some(changelog) = kept {
+                let records = stage.readable(&changelog.topic, changelog.partition);
+                let rows = fold(instance, &records, &memory);
+                found.push(((changelog.topic.to_string(), changelog.partition), rows));
+            }
+        }
+    })?;
+    found.into_iter().map(|(of, rows)| Ok((of, rows?))).collect()
 }
 
 /// What a store must show, by its changelog, and what it shows.

@@ -192,6 +192,14 @@ impl TopologyTestDriverBuilder {
         self
     }
 
+    /// Writes a dead letter to this topic for each record that operators drop although nothing failed,
+    /// such as a late one: what `errors.dead.letter.queue.dropped.records.enable` sets.
+    #[must_use]
+    pub fn dropped_records_to(mut self, topic: &str) -> Self {
+        self.handlers.dropped_records_topic = Some(topic.into());
+        self
+    }
+
     /// What changes together with the transactions of each instance, beside its stores. It is made anew
     /// whenever an instance starts, so that what it keeps in memory is lost in a crash.
     #[doc(hidden)]

@@ -6,7 +6,9 @@ use std::hash::Hash;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
-use oncestream_core::state::{KeyValue, Kind, Store, ValueAndTimestamp, Window, WindowKey};
+use oncestream_core::state::{
+    KeyValue, Kind, Session, SessionKey, Store, ValueAndTimestamp, Window, WindowKey,
+};
 use oncestream_core::{TaskId, TimestampMs};
 
 use super::{DriverError, TopologyTestDriver};
@@ -53,6 +55,23 @@ impl<K: Hash + Eq + Clone, V: Clone> TestStore<'_, K, V, Window> {
     /// # Errors
     /// When the backend or a serde fails.
     pub fn all(&self) -> Result<Vec<(WindowKey<K>, ValueAndTimestamp<V>)>, DriverError> {
+        let mut all = Vec::new();
+        for (task, part) in &self.parts {
+            let failed = |source| DriverError::Task { task: *task, source };
+            for entry in part.borrow_mut().all().map_err(failed)? {
+                all.push(entry.map_err(failed)?);
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> TestStore<'_, K, V, Session> {
+    /// Every session that the store shows, partition by partition.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails.
+    pub fn all(&self) -> Result<Vec<(SessionKey<K>, ValueAndTimestamp<V>)>, DriverError> {
         let mut all = Vec::new();
         for (task, part) in &self.parts {
             let failed = |source| DriverError::Task { task: *task, source };

@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// One case of a group and a seed.
 #[derive(Clone)]
@@ -18,9 +19,38 @@ pub(crate) struct Case {
     /// Whether stores have a cache.
     pub(crate) cache: bool,
     /// The output topics, in the order in which they are read.
-    pub(crate) outputs: Vec<String>,
+    pub(crate) outputs: Vec<OutputTopic>,
     /// What follows the line `case`.
     pub(crate) lines: Vec<String>,
+}
+
+/// A topic that is read, and how its records are printed.
+#[derive(Clone)]
+pub(crate) struct OutputTopic {
+    /// Its name on the broker.
+    pub(crate) name: String,
+    /// The form of its keys and values.
+    pub(crate) form: Form,
+}
+
+/// How keys and values are printed.
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    /// Both as texts.
+    Text,
+    /// Both as their bytes.
+    Hex,
+    /// Keys as texts in windows, values as texts.
+    Windowed(Windows),
+}
+
+/// The windows of a topic's or a store's keys.
+#[derive(Clone, Copy)]
+pub(crate) enum Windows {
+    /// Of so many milliseconds, which the bytes of a key do not say.
+    Time(i64),
+    /// Sessions.
+    Session,
 }
 
 impl Case {
@@ -28,6 +58,17 @@ impl Case {
     pub(crate) fn title(&self) -> String {
         let cache = if self.cache { "cache" } else { "no-cache" };
         format!("{}, {} ({cache}), seed {}", self.group, self.name, self.seed)
+    }
+
+    /// What a line `option` says of the topology.
+    pub(crate) fn option(&self, name: &str) -> Option<&str> {
+        let mut options = self.lines.iter().filter_map(|line| line.strip_prefix("option\t"));
+        options.find_map(|option| option.strip_prefix(name)?.strip_prefix('\t'))
+    }
+
+    /// The same, where it is a time in milliseconds.
+    pub(crate) fn duration(&self, option: &str) -> Option<Duration> {
+        self.option(option)?.parse().ok().map(Duration::from_millis)
     }
 
     /// The lines of these kinds, in their order.
@@ -41,22 +82,26 @@ impl Case {
 /// Every case of every file.
 pub(crate) fn golden() -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/golden");
+    ["1", "2", "3", "fixed"].iter().flat_map(|seed| read(&folder.join(seed))).collect()
+}
+
+/// Every case of the folder of a seed, which has the seed's name.
+pub(crate) fn read(folder: &Path) -> Vec<Case> {
+    let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let seed = name(folder);
+    let mut files: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
     let mut cases = Vec::new();
-    for seed in ["1", "2", "3", "fixed"] {
-        let mut files: Vec<_> =
-            fs::read_dir(folder.join(seed)).unwrap().map(|file| file.unwrap().path()).collect();
-        files.sort();
-        for file in files {
-            let text = fs::read_to_string(&file).unwrap();
-            let of_file = parse(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
-            let stem = file.file_stem().unwrap().to_str().unwrap();
-            assert!(
-                of_file.iter().all(|case| case.group == stem && case.seed == seed),
-                "{} holds the group and the seed that its name says",
-                file.display()
-            );
-            cases.extend(of_file);
-        }
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        let of_file = parse(&text).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        assert!(
+            of_file.iter().all(|case| case.group == name(&file) && case.seed == seed),
+            "{} holds the group and the seed that its name says",
+            file.display()
+        );
+        cases.extend(of_file);
     }
     cases
 }
@@ -88,11 +133,30 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Case>, String> {
             seed: seed.to_owned(),
             name: fields[1].to_owned(),
             cache: fields[2] == "cache",
-            outputs: fields[3].split(',').filter(|o| !o.is_empty()).map(str::to_owned).collect(),
+            outputs: fields[3]
+                .split(',')
+                .filter(|field| !field.is_empty())
+                .map(output)
+                .collect::<Result<_, _>>()?,
             lines: Vec::new(),
         });
     }
     Ok(cases)
+}
+
+/// An output of a line `case`: TOPIC or TOPIC:FORM.
+fn output(field: &str) -> Result<OutputTopic, String> {
+    let (name, form) = match field.split_once(':') {
+        None => (field, Some(Form::Text)),
+        Some((name, "hex")) => (name, Some(Form::Hex)),
+        Some((name, "session")) => (name, Some(Form::Windowed(Windows::Session))),
+        Some((name, form)) => {
+            let size_ms = form.strip_prefix("time=").and_then(|size| size.parse().ok());
+            (name, size_ms.map(|size_ms| Form::Windowed(Windows::Time(size_ms))))
+        }
+    };
+    let form = form.ok_or_else(|| format!("an output of an unknown form: {field}"))?;
+    Ok(OutputTopic { name: name.to_owned(), form })
 }
 
 /// How many fields a line of this kind has, the kind included; 0 for a kind that is unknown.
@@ -126,4 +190,8 @@ fn a_line_that_the_format_does_not_have_is_refused() {
         assert!(parse(&format!("{head}{line}\n")).is_err(), "{line}");
     }
     assert!(parse("conformance\t2\t4.3.1\tg\t1\n").is_err());
+    for output in ["out:time=x", "out:window"] {
+        let head = head.replace("out", output);
+        assert!(parse(&head).is_err(), "{output}");
+    }
 }

@@ -1,23 +1,35 @@
 //! The cases of `golden/fixed`: what `describe` prints, the internal topics, and what `build` refuses.
+//! Those of windows are built in `windowed_names`.
 //!
-//! Not compared: the settings of internal topics, which are chosen when the topics are made, and the texts
-//! of errors, which are Oncestream's own. Names on an arrow line stand in the order of a Java hash table in
+//! Not compared: settings of internal topics but those of a store's retention, since the others are chosen
+//! when topics are made; the texts of errors, which are Oncestream's own. Names on an arrow line stand in the order of a Java hash table in
 //! Kafka Streams, so they are sorted on both sides.
 
 use oncestream_core::error::TopologyError;
-use oncestream_core::graph::Topology;
-use oncestream_operators::{KGroupedStream, Materialized, Repartitioned, StreamsBuilder};
+use oncestream_core::graph::{Graph, TopicRef, Topology};
+use oncestream_operators::{Materialized, Repartitioned, StreamsBuilder};
 
+use crate::cogroup;
+use crate::compared::first_difference;
 use crate::format::Case;
 use crate::functions::Text;
-use crate::play::first_difference;
+use crate::suppress;
+use crate::windowed::grouped;
+use crate::windowed_names;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The topology of a case, or why it is refused; `None` if the case is not here.
 pub(crate) fn build(group: &str, case: &str) -> Option<Result<Topology, TopologyError>> {
     let b = StreamsBuilder::new();
     match group {
-        "names" => named(&b, case)?,
-        "refused" => refused(&b, case)?,
+        "names" => named(&b, case)
+            .or_else(|| windowed_names::named(&b, case))
+            .or_else(|| cogroup::named(&b, case))
+            .or_else(|| suppress::named(&b, case))?,
+        "refused" => refused(&b, case)
+            .or_else(|| windowed_names::refused(&b, case))
+            .or_else(|| suppress::refused(&b, case))?,
         _ => return None,
     }
     Some(b.build())
@@ -33,8 +45,7 @@ pub(crate) fn fault(case: &Case, built: Result<Topology, TopologyError>) -> Opti
             let text = topology.describe();
             let described = text.lines().filter(|line| !line.trim().is_empty());
             let described = described.map(|line| format!("describe\t{}", levelled(line)));
-            let topics = topology.internal_topics("golden");
-            described.chain(topics.iter().map(|topic| topic_line(topic))).collect()
+            described.chain(topic_lines(&topology)).collect()
         }
     };
     first_difference(case, &expected, &actual)
@@ -45,15 +56,40 @@ fn comparable(line: &str) -> Option<String> {
     let fields: Vec<&str> = line.split('\t').collect();
     match fields[..] {
         ["describe", text] => Some(format!("describe\t{}", levelled(text))),
+        ["topic", name, "changelog", settings] => {
+            let retention = settings.split(',').filter(|s| s.starts_with("retention.ms="));
+            let retention: String = retention.collect();
+            // Only what expires is deleted by age.
+            assert_eq!(settings.contains("compact+delete"), !retention.is_empty(), "{line}");
+            Some(format!("topic\t{name}\tchangelog\t{retention}"))
+        }
         ["topic", name, kind, _] => Some(format!("topic\t{name}\t{kind}")),
         [] | ["option", ..] => None,
         [kind, ..] => Some(kind.to_owned()),
     }
 }
 
-fn topic_line(name: &str) -> String {
-    let kind = if name.ends_with("-changelog") { "changelog" } else { "repartition" };
-    format!("topic\t{name}\t{kind}")
+/// The internal topics in the order of their names.
+fn topic_lines(topology: &Topology) -> Vec<String> {
+    let graph = Graph::of(topology);
+    let sources = graph.sub_topologies().iter().flat_map(|sub| graph.source_topics(sub));
+    let counts = sources.filter_map(|topic| match topic {
+        TopicRef::User(name) => Some((name, 1)),
+        TopicRef::Repartition(_) => None,
+    });
+    let internal = graph.internal_topics("golden", &counts.collect()).unwrap();
+    let repartitions =
+        internal.repartitions.iter().map(|r| format!("topic\t{}\trepartition", r.topic));
+    let changelogs = internal.changelogs.iter().map(|changelog| {
+        // As the runtime makes them: a day more, unless the program has said.
+        let kept = changelog.retention_ms.map(|kept| kept.saturating_add(DAY_MS).to_string());
+        let kept = changelog.settings.get("retention.ms").cloned().or(kept);
+        let retention = kept.map_or_else(String::new, |kept| format!("retention.ms={kept}"));
+        format!("topic\t{}\tchangelog\t{retention}", changelog.topic)
+    });
+    let mut lines: Vec<String> = repartitions.chain(changelogs).collect();
+    lines.sort_unstable();
+    lines
 }
 
 fn levelled(line: &str) -> String {
@@ -66,26 +102,22 @@ fn levelled(line: &str) -> String {
     format!("{arrow}{}", names.join(", "))
 }
 
-fn grouped(b: &StreamsBuilder, topic: &str) -> KGroupedStream<Text, Text> {
-    b.stream::<Text, Text>(topic).group_by_key()
-}
-
-/// `ConformanceNames.java`.
+/// `before` of `ConformanceNames.java`: what has no windows.
 fn named(b: &StreamsBuilder, case: &str) -> Option<()> {
     match case {
-        "count" => grouped(b, "in").count(Materialized::new()).to_stream().to("out"),
-        "count_store" => grouped(b, "in").count("s").to_stream().to("out"),
+        "count" => grouped(b).count(Materialized::new()).to_stream().to("out"),
+        "count_store" => grouped(b).count("s").to_stream().to("out"),
         "count_after_repartition" => {
             let by_value = b.stream::<Text, Text>("in").group_by(|_, v| v.clone());
             by_value.count(Materialized::new()).to_stream().to("out");
         }
         "aggregate" => {
             let same = |_: &Text, _, all: String| all;
-            let table = grouped(b, "in").aggregate(String::new, same, Materialized::new());
+            let table = grouped(b).aggregate(String::new, same, Materialized::new());
             table.to_stream().to("out");
         }
         "reduce" => {
-            grouped(b, "in").reduce(|_, new| new, Materialized::new()).to_stream().to("out");
+            grouped(b).reduce(|_, new| new, Materialized::new()).to_stream().to("out");
         }
         "table" => b.table::<String, String>("in").to_stream().to("out"),
         "table_store" => {
@@ -103,15 +135,15 @@ fn named(b: &StreamsBuilder, case: &str) -> Option<()> {
     Some(())
 }
 
-/// `ConformanceRefused.java`.
+/// `ConformanceRefused.java`: what has no windows.
 fn refused(b: &StreamsBuilder, case: &str) -> Option<()> {
     match case {
         "one_name_for_two_stores" => {
-            grouped(b, "one").count("s");
-            grouped(b, "two").count("s");
+            b.stream::<Text, Text>("one").group_by_key().count("s");
+            b.stream::<Text, Text>("two").group_by_key().count("s");
         }
         "a_name_with_a_slash" => {
-            grouped(b, "in").count("a/b");
+            grouped(b).count("a/b");
         }
         _ => return None,
     }

@@ -73,7 +73,7 @@ fn or_null(value: Text) -> String {
 }
 
 /// The end of a range; `*` is an open one.
-fn end(key: &str) -> Text {
+pub(crate) fn end(key: &str) -> Text {
     (key != "*").then(|| key.to_owned())
 }
 

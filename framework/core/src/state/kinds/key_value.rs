@@ -54,6 +54,14 @@ impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
         Self::of_kind(KeyValue, init, key_serde, value_serde)
     }
 
+    /// The bytes of a key.
+    ///
+    /// # Errors
+    /// When the serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
+    pub fn key_bytes(&self, key: &K) -> Result<Vec<u8>, TaskError> {
+        self.row_key(key)
+    }
+
     /// Every entry, in the order of the keys' bytes.
     ///
     /// # Errors

@@ -1,10 +1,11 @@
-//! The kinds of stores: what a kind says, and one file for each; `segments` is what kinds that
-//! expire by time have in common.
+//! The kinds of stores: what a kind says, and one file for each; `segments` and `key_ranges` are what
+//! kinds that expire by time have in common.
 //!
 //! A kind turns the user's key into that of a row and that of a changelog record, and back, and says
 //! which rows have expired. It knows neither serdes nor slots nor backends: a [`Store`](super::Store)
 //! has those, and asks.
 
+mod key_ranges;
 pub(super) mod key_value;
 mod segments;
 pub(super) mod session;

@@ -37,6 +37,11 @@ impl Segments {
         Self { retention_ms, segment_ms, stream_time: -1, expired_before: 0 }
     }
 
+    /// The same, in segments of this length; at least a millisecond.
+    pub(super) fn of_length(self, segment_ms: i64) -> Self {
+        Self { segment_ms: segment_ms.max(1), ..self }
+    }
+
     pub(super) fn retention_ms(&self) -> i64 {
         self.retention_ms
     }

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use self::key::{SUFFIX_LEN, Span, parts, parts_behind_segment};
 use super::Kind;
+use super::key_ranges::greatest;
 use super::segments::{SEGMENT_LEN, Segments};
 use crate::error::TaskError;
 use crate::record::TimestampMs;
@@ -249,6 +250,52 @@ impl<K: Hash + Eq + Clone, V: Clone> SessionStore<K, V> {
         self.sessions_of(key, (0, i64::MAX), Direction::Backwards)
     }
 
+    /// The sessions of the keys from `from` to `to`, by their bytes and both included. A bound that
+    /// the serde calls null is open. They come segment by segment, in each by key, end and start.
+    ///
+    /// # Errors
+    /// As [`Self::find_sessions`].
+    pub fn fetch_range(&mut self, from: &K, to: &K) -> Result<Sessions<'_, K, V>, TaskError> {
+        self.sessions_of_range((from, to), (0, i64::MAX), Direction::Forwards)
+    }
+
+    /// [`Self::fetch_range`], backwards.
+    ///
+    /// # Errors
+    /// As [`Self::find_sessions`].
+    pub fn fetch_range_rev(&mut self, from: &K, to: &K) -> Result<Sessions<'_, K, V>, TaskError> {
+        self.sessions_of_range((from, to), (0, i64::MAX), Direction::Backwards)
+    }
+
+    /// Those of [`Self::fetch_range`] that end at `earliest_end` or later and begin at `latest_start`
+    /// or earlier.
+    ///
+    /// # Errors
+    /// As [`Self::find_sessions`].
+    pub fn find_sessions_range(
+        &mut self,
+        from: &K,
+        to: &K,
+        earliest_end: TimestampMs,
+        latest_start: TimestampMs,
+    ) -> Result<Sessions<'_, K, V>, TaskError> {
+        self.sessions_of_range((from, to), (earliest_end, latest_start), Direction::Forwards)
+    }
+
+    /// [`Self::find_sessions_range`], backwards.
+    ///
+    /// # Errors
+    /// As [`Self::find_sessions`].
+    pub fn find_sessions_range_rev(
+        &mut self,
+        from: &K,
+        to: &K,
+        earliest_end: TimestampMs,
+        latest_start: TimestampMs,
+    ) -> Result<Sessions<'_, K, V>, TaskError> {
+        self.sessions_of_range((from, to), (earliest_end, latest_start), Direction::Backwards)
+    }
+
     /// All sessions, segment by segment, in each by key, end and start.
     ///
     /// # Errors
@@ -286,6 +333,37 @@ impl<K: Hash + Eq + Clone, V: Clone> SessionStore<K, V> {
         // Longer keys that begin with this one lie between its sessions.
         let is_given = move |row_key: &[u8]| {
             parts(row_key).is_some_and(|(of, span)| of == key && span.start <= latest_start)
+        };
+        self.scan(ranges, direction, Some(Box::new(is_given)))
+    }
+
+    fn sessions_of_range(
+        &mut self,
+        keys: (&K, &K),
+        (earliest_end, latest_start): (TimestampMs, TimestampMs),
+        direction: Direction,
+    ) -> Result<Sessions<'_, K, V>, TaskError> {
+        self.recall()?;
+        let (first, last) = (self.bound_bytes(keys.0)?, self.bound_bytes(keys.1)?);
+        let Some(ends) = self.kind.segments.shown(&(earliest_end..=i64::MAX)) else {
+            return self.scan(Vec::new(), direction, None);
+        };
+        let suffix = Span { start: i64::MAX, end: ends.1 }.suffix();
+        let ranges = self.kind.segments.ranges(ends, direction, |segment| {
+            let from = [&segment, first.as_deref().unwrap_or_default()].concat();
+            let to = last.as_ref().map_or_else(
+                || Segments::behind(segment),
+                |last| Bound::Included([&segment, &greatest(last, &suffix)[..]].concat()),
+            );
+            (Bound::Included(from), to)
+        });
+        let is_given = move |row_key: &[u8]| {
+            parts(row_key).is_some_and(|(key, span)| {
+                first.as_deref().is_none_or(|first| first <= key)
+                    && last.as_deref().is_none_or(|last| key <= last)
+                    && ends.0 <= span.end
+                    && span.start <= latest_start
+            })
         };
         self.scan(ranges, direction, Some(Box::new(is_given)))
     }

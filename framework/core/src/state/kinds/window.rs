@@ -19,8 +19,9 @@ use std::hash::Hash;
 use std::ops::{Bound, RangeInclusive};
 use std::time::Duration;
 
-use self::key::{SUFFIX_LEN, greatest, parts, suffix};
+use self::key::{SUFFIX_LEN, parts, suffix};
 use super::Kind;
+use super::key_ranges::greatest;
 use super::segments::{SEGMENT_LEN, Segments};
 use crate::error::TaskError;
 use crate::record::TimestampMs;
@@ -70,6 +71,14 @@ impl Window {
     pub fn retain_duplicates(mut self) -> Self {
         self.retain_duplicates = true;
         self
+    }
+
+    /// Lays rows in segments of this length, in milliseconds, instead of one made of the retention. If
+    /// windows begin no closer to each other than that, all rows lie by their start and then their key.
+    /// A key's windows are read segment by segment, so their number should be small.
+    #[must_use]
+    pub fn with_segments_of(self, segment_ms: i64) -> Self {
+        Self { segments: self.segments.of_length(segment_ms), ..self }
     }
 
     /// How long windows are kept, in milliseconds.

@@ -11,6 +11,9 @@ use std::sync::Arc;
 use oncestream_core::graph::{ChangelogTopic, InternalTopics, RepartitionTopic};
 use oncestream_engine::StreamsError;
 
+/// Kafka Streams' default of `windowstore.changelog.additional.retention.ms`: brokers delete by their
+/// own clock, so a changelog keeps rows for longer than its store.
+const ADDITIONAL_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
 /// Kafka's default of `delete.retention.ms`: tombstones older than this may be compacted away.
 pub(super) const DELETE_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -25,6 +28,11 @@ const TIMESTAMP_TYPE: &str = "message.timestamp.type";
 pub(super) enum Kind {
     /// It keeps the last record of each key, for ever.
     KeyValueChangelog,
+    /// It keeps the last record of each row until the store has forgotten the row, and some time longer.
+    WindowedChangelog {
+        /// How long the store keeps rows.
+        retention_ms: i64,
+    },
     /// It keeps each record until its reader has committed it, and purges it.
     Repartition,
 }
@@ -65,10 +73,14 @@ pub(super) fn wanted(
     topics: &InternalTopics,
     everywhere: &BTreeMap<String, String>,
 ) -> Vec<InternalTopic> {
-    let changelogs =
-        topics.changelogs.iter().map(|ChangelogTopic { topic, partitions, settings }| {
-            (topic, *partitions, Kind::KeyValueChangelog, settings.clone())
-        });
+    let changelogs = topics.changelogs.iter().map(
+        |ChangelogTopic { topic, partitions, settings, retention_ms }| {
+            let kind = retention_ms.map_or(Kind::KeyValueChangelog, |retention_ms| {
+                Kind::WindowedChangelog { retention_ms }
+            });
+            (topic, *partitions, kind, settings.clone())
+        },
+    );
     let repartitions = topics.repartitions.iter().map(|RepartitionTopic { topic, partitions }| {
         (topic, *partitions, Kind::Repartition, BTreeMap::new())
     });
@@ -109,8 +121,13 @@ impl InternalTopic {
 
 /// What Kafka Streams makes such topics with.
 fn defaults(kind: Kind) -> BTreeMap<String, String> {
+    let kept_ms;
     let of_kind: &[(&str, &str)] = match kind {
         Kind::KeyValueChangelog => &[(CLEANUP_POLICY, "compact")],
+        Kind::WindowedChangelog { retention_ms } => {
+            kept_ms = retention_ms.saturating_add(ADDITIONAL_RETENTION_MS).to_string();
+            &[(CLEANUP_POLICY, "compact,delete"), (RETENTION_MS, &kept_ms)]
+        }
         // Never cut by time: what is read and committed is purged by its reader.
         Kind::Repartition => {
             &[(CLEANUP_POLICY, "delete"), (RETENTION_MS, "-1"), ("segment.bytes", "52428800")]
@@ -150,11 +167,19 @@ pub(super) fn findings(kind: Kind, settings: &BTreeMap<String, String>) -> Vec<F
     }
     let cut = match kind {
         Kind::KeyValueChangelog => has(CLEANUP_POLICY, "compact") && has(CLEANUP_POLICY, "delete"),
+        Kind::WindowedChangelog { .. } => has(CLEANUP_POLICY, "delete"),
         Kind::Repartition => !has(CLEANUP_POLICY, "compact"),
     };
     for setting in [RETENTION_MS, RETENTION_BYTES] {
         if let Some(found) = settings.get(setting).filter(|found| cut && found.trim() != "-1") {
             let why = match kind {
+                Kind::WindowedChangelog { retention_ms } => {
+                    let kept = found.trim().parse().unwrap_or(i64::MAX);
+                    if setting == RETENTION_MS && kept >= retention_ms {
+                        continue;
+                    }
+                    "rows that the store still shows are missing after a restore"
+                }
                 Kind::KeyValueChangelog => {
                     "keys not written for longer are missing after a restore"
                 }
@@ -169,7 +194,7 @@ pub(super) fn findings(kind: Kind, settings: &BTreeMap<String, String>) -> Vec<F
 #[cfg(test)]
 mod tests {
     use super::Gravity::{Refuse, Warn};
-    use super::Kind::{KeyValueChangelog, Repartition};
+    use super::Kind::{KeyValueChangelog, Repartition, WindowedChangelog};
     use super::*;
 
     fn map(settings: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -182,7 +207,8 @@ mod tests {
 
     #[test]
     fn what_topics_are_made_with_is_fine() {
-        for kind in [KeyValueChangelog, Repartition] {
+        let windowed = [5, i64::MAX].map(|retention_ms| WindowedChangelog { retention_ms });
+        for kind in [KeyValueChangelog, Repartition, windowed[0], windowed[1]] {
             assert_eq!(findings(kind, &defaults(kind)), []);
             assert_eq!(findings(kind, &BTreeMap::new()), [], "nothing is told");
         }
@@ -210,6 +236,26 @@ mod tests {
         assert_eq!(judged(KeyValueChangelog, &settings), []);
     }
 
+    /// Of `WindowedChangelogTopicConfig`: the store's retention and a day.
+    #[test]
+    fn a_changelog_of_windows_is_deleted_by_age_but_not_before_its_store() {
+        let kind = WindowedChangelog { retention_ms: 3_600_000 };
+        let made = defaults(kind);
+        assert_eq!(made.get(CLEANUP_POLICY).map(String::as_str), Some("compact,delete"));
+        assert_eq!(made.get(RETENTION_MS).map(String::as_str), Some("90000000"));
+        let with = |policy, kept| [(CLEANUP_POLICY, policy), (RETENTION_MS, kept)];
+        for (settings, wanted) in [
+            (with("compact,delete", "3600000"), vec![]),
+            (with("compact,delete", "3599999"), vec![(RETENTION_MS, Warn)]),
+            (with("delete", "-1"), vec![]),
+            (with("compact", "1"), vec![]),
+        ] {
+            assert_eq!(judged(kind, &settings), wanted, "{settings:?}");
+        }
+        let settings = [(CLEANUP_POLICY, "compact,delete"), (RETENTION_BYTES, "1000000")];
+        assert_eq!(judged(kind, &settings), [(RETENTION_BYTES, Warn)]);
+    }
+
     #[test]
     fn a_store_wins_over_the_keys_and_these_over_what_topics_are_made_with() {
         let topics = InternalTopics {
@@ -217,6 +263,7 @@ mod tests {
                 topic: "a-s-changelog".into(),
                 partitions: 1,
                 settings: map(&[("segment.ms", "3")]),
+                retention_ms: None,
             }],
             repartitions: vec![RepartitionTopic { topic: "a-r-repartition".into(), partitions: 1 }],
             waiting: Vec::new(),

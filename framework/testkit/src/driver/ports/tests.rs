@@ -128,8 +128,7 @@ fn what_is_aborted_or_open_is_not_read_and_offsets_count_with_their_transaction(
     producer.begin().unwrap();
     producer.send(&outgoing("in", b"open", &headers)).unwrap();
     assert!(reader.poll(LIMIT).is_none());
-    let offset =
-        Position { partition: at(1), offset: 7, metadata: OffsetMetadata { partition_time: 3 } };
+    let offset = Position { partition: at(1), offset: 7, metadata: OffsetMetadata::of_time(3) };
     producer.send_offsets(&[offset], &generation, LIMIT).unwrap();
     let began = ports.clock().now();
     let unstable = reader.committed(&[at(1)], LIMIT).unwrap_err();
@@ -137,7 +136,7 @@ fn what_is_aborted_or_open_is_not_read_and_offsets_count_with_their_transaction(
     producer.commit(permit(), LIMIT).unwrap();
     let committed = reader.committed(&[at(0), at(1)], LIMIT).unwrap();
     assert_eq!(committed[0], None);
-    let committed = committed[1].unwrap();
+    let committed = committed[1].clone().unwrap();
     assert_eq!((committed.offset, committed.metadata.partition_time), (7, 3));
     assert!(committed.is_own);
     let message = reader.poll(LIMIT).unwrap().unwrap();
@@ -178,8 +177,7 @@ fn an_old_generation_commits_nothing() {
     let mut producer = one.producer(0, Some("id")).unwrap();
     producer.init(LIMIT).unwrap();
     producer.begin().unwrap();
-    let offset =
-        Position { partition: at(0), offset: 7, metadata: OffsetMetadata { partition_time: 3 } };
+    let offset = Position { partition: at(0), offset: 7, metadata: OffsetMetadata::of_time(3) };
     let refused = producer.send_offsets(&[offset], &old, LIMIT).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Member);
 }

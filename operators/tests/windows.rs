@@ -1,0 +1,173 @@
+//! Windows beside their results, which are compared with Kafka Streams' own elsewhere: the partition of
+//! a key in a window, what `build` refuses, and what is remembered.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test may panic.
+
+mod support;
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use oncestream_core::error::{BoxError, TopologyError};
+use oncestream_core::graph::{Graph, Topology};
+use oncestream_core::partitioner::partition_for_key;
+use oncestream_core::serde::{DynSerde, HasSerde};
+use oncestream_core::state::CacheBudget;
+use oncestream_core::task::{ChangelogId, Collector, Outgoing, RawRecord, Task, TaskConfig};
+use oncestream_core::{Headers, TaskId, TopicPartition};
+use oncestream_operators::{
+    Consumed, EmitStrategy, Materialized, Produced, SessionWindows, SlidingWindows, StreamsBuilder,
+    TimeWindows, UnlimitedWindows, Windowed,
+};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Sixteen partitions; which one each record was sent to.
+#[derive(Default)]
+struct Sixteen(Vec<Option<i32>>);
+
+impl Collector for Sixteen {
+    fn send(&mut self, record: &Outgoing<'_>) -> Result<(), BoxError> {
+        self.0.push(record.partition);
+        Ok(())
+    }
+
+    fn partition_count(&mut self, _topic: &str) -> Result<i32, BoxError> {
+        Ok(16)
+    }
+}
+
+fn task_of(topology: &Topology) -> Task {
+    let inputs = [TopicPartition::new("in", 0)];
+    let (graph, budget) = (Graph::of(topology), Rc::new(CacheBudget::new(0)));
+    let (config, first) = (TaskConfig::new("app"), ChangelogId(0));
+    let backend = support::nowhere();
+    Task::new(graph, TaskId::new(0, 0), &inputs, &config, &backend, &budget, first).unwrap()
+}
+
+fn raw<'a>(offset: i64, timestamp: i64, key: &'a [u8], value: &'a [u8]) -> RawRecord<'a> {
+    RawRecord {
+        offset,
+        timestamp,
+        key: Some(key),
+        value: Some(value),
+        headers: Headers::default(),
+        unreadable_headers: None,
+    }
+}
+
+fn partitions_of(windowed: &DynSerde<Windowed<String>>) -> Vec<Option<i32>> {
+    let builder = StreamsBuilder::new();
+    builder.stream(Consumed::with("in", windowed.clone(), i64::serde())).to(Produced::with(
+        "out",
+        windowed.clone(),
+        i64::serde(),
+    ));
+    let mut task = task_of(&builder.build().unwrap());
+    let (input, _) = task.inputs().next().unwrap();
+    let mut sent = Sixteen::default();
+    for (offset, (key, start)) in [("a", 0), ("a", 10), ("b", 20), ("", 30)].iter().enumerate() {
+        let mut bytes = Vec::new();
+        let key = Windowed { key: (*key).to_owned(), start: *start, end: start + 10 };
+        windowed.serialize(&key, &mut bytes).unwrap();
+        let record = raw(offset as i64, 0, &bytes, &[0; 8]);
+        task.add_record(input, record, 0, &mut sent).unwrap();
+    }
+    sent.0
+}
+
+/// Kafka Streams' `WindowedStreamPartitioner`.
+#[test]
+fn the_key_chooses_the_partition_and_not_the_window() {
+    let expected = ["a", "a", "b", ""].map(|key| Some(partition_for_key(key.as_bytes(), 16)));
+    assert_eq!(partitions_of(&Windowed::time_serde(String::serde(), 10 * MS)), expected);
+    assert_eq!(partitions_of(&Windowed::session_serde(String::serde())), expected);
+}
+
+#[test]
+fn another_key_leaves_the_choice_to_the_producer() {
+    let builder = StreamsBuilder::new();
+    builder.stream::<String, i64>("in").to("out");
+    let mut task = task_of(&builder.build().unwrap());
+    let (input, _) = task.inputs().next().unwrap();
+    let mut sent = Sixteen::default();
+    task.add_record(input, raw(0, 0, b"a", &[0; 8]), 0, &mut sent).unwrap();
+    assert_eq!(sent.0, [None]);
+}
+
+/// What `build` says of windows.
+fn fault(add: impl FnOnce(&oncestream_operators::KGroupedStream<String, i64>)) -> String {
+    let builder = StreamsBuilder::new();
+    add(&builder.stream::<String, i64>("in").group_by_key());
+    match builder.build() {
+        Err(TopologyError::InvalidWindows { node, reason }) => format!("{node}: {reason}"),
+        Err(error) => panic!("another error: {error}"),
+        Ok(_) => panic!("such windows cannot be"),
+    }
+}
+
+#[test]
+fn windows_that_cannot_be_are_refused_with_what_to_do() {
+    let none = Duration::ZERO;
+    let told = [
+        fault(|g| drop(g.windowed_by(TimeWindows::of_size_with_no_grace(none)).count("s"))),
+        fault(|g| {
+            let windows = TimeWindows::of_size_with_no_grace(10 * MS).advance_by(11 * MS);
+            g.windowed_by(windows).count("s");
+        }),
+        fault(|g| {
+            let windows = SlidingWindows::of_time_difference_with_no_grace(none);
+            g.windowed_by(windows).count("s");
+        }),
+        fault(|g| drop(g.windowed_by(UnlimitedWindows::of().start_on(-1)).count("s"))),
+        fault(|g| {
+            let emit = EmitStrategy::on_window_close();
+            g.windowed_by(UnlimitedWindows::of()).emit_strategy(emit).count("s");
+        }),
+        fault(|g| {
+            let windows = SessionWindows::of_inactivity_gap_and_grace(10 * MS, 5 * MS);
+            g.windowed_by(windows).count(Materialized::named("s").retention(14 * MS));
+        }),
+        fault(|g| drop(g.count(Materialized::named("s").retention(MS)))),
+    ];
+    let expected = [
+        "their size is 0 ms",
+        "they advance by 11 ms",
+        "their time difference is 0 ms",
+        "they begin at -1 ms",
+        "they never end",
+        "keeps them for 14 ms, and must keep them for 15 ms",
+        "keeps no windows; leave retention() out",
+    ];
+    for (told, expected) in told.iter().zip(expected) {
+        assert!(told.contains(expected), "{told}");
+    }
+}
+
+/// What decides whether a record is late is committed with the offset of the record.
+#[test]
+fn the_time_of_an_aggregation_is_committed_with_the_offsets() {
+    let builder = StreamsBuilder::new();
+    let windows = TimeWindows::of_size_and_grace(10 * MS, 5 * MS);
+    let grouped = builder.stream::<String, i64>("in").group_by_key();
+    grouped.windowed_by(windows).emit_strategy(EmitStrategy::on_window_close()).count("counts");
+    let topology = builder.build().unwrap();
+    let mut task = task_of(&topology);
+    let (input, _) = task.inputs().next().unwrap();
+    let mut sent = Sixteen::default();
+    for (offset, time) in [3, 40, 35].into_iter().enumerate() {
+        let record = raw(offset as i64, time, b"a", &[0; 8]);
+        task.add_record(input, record, 0, &mut sent).unwrap();
+    }
+    let position = task.positions().next().unwrap();
+    let times: Vec<(&str, i64)> =
+        position.metadata.times.iter().map(|(name, time)| (&**name, *time)).collect();
+    // The time up to which windows were emitted, and the latest time seen.
+    assert_eq!(times, [("counts", 35), ("counts-observed", 40)]);
+
+    let mut restarted = task_of(&topology);
+    restarted.set_committed(input, Some(position.offset), &position.metadata);
+    restarted.add_record(input, raw(3, 20, b"a", &[0; 8]), 0, &mut sent).unwrap();
+    assert_eq!(restarted.take_dropped(), 1, "the window of 20 closed at 35");
+    assert_eq!(restarted.positions().next().unwrap().metadata.times, position.metadata.times);
+}
