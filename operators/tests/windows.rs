@@ -16,8 +16,8 @@ use oncestream_core::state::CacheBudget;
 use oncestream_core::task::{ChangelogId, Collector, Outgoing, RawRecord, Task, TaskConfig};
 use oncestream_core::{Headers, TaskId, TopicPartition};
 use oncestream_operators::{
-    Consumed, EmitStrategy, Materialized, Produced, SessionWindows, SlidingWindows, StreamsBuilder,
-    TimeWindows, UnlimitedWindows, Windowed,
+    BufferConfig, Consumed, EmitStrategy, Materialized, Produced, SessionWindows, SlidingWindows,
+    StreamsBuilder, Suppressed, TimeWindows, UnlimitedWindows, Windowed,
 };
 
 const MS: Duration = Duration::from_millis(1);
@@ -170,4 +170,60 @@ fn the_time_of_an_aggregation_is_committed_with_the_offsets() {
     restarted.add_record(input, raw(3, 20, b"a", &[0; 8]), 0, &mut sent).unwrap();
     assert_eq!(restarted.take_dropped(), 1, "the window of 20 closed at 35");
     assert_eq!(restarted.positions().next().unwrap().metadata.times, position.metadata.times);
+}
+
+/// The ends of time, and windows as long as time, in any order.
+#[test]
+fn extreme_times_and_windows_break_nothing() {
+    type Add = fn(&oncestream_operators::KGroupedStream<String, i64>, EmitStrategy);
+    let kinds: [(&str, Add); 7] = [
+        ("time", |g, emit| {
+            let windows = TimeWindows::of_size_and_grace(10 * MS, Duration::MAX);
+            g.windowed_by(windows.advance_by(3 * MS)).emit_strategy(emit).count("s");
+        }),
+        ("time as long as time", |g, emit| {
+            let windows = TimeWindows::of_size_with_no_grace(Duration::MAX);
+            g.windowed_by(windows).emit_strategy(emit).count("s");
+        }),
+        ("sliding", |g, emit| {
+            let windows = SlidingWindows::of_time_difference_and_grace(10 * MS, Duration::MAX);
+            g.windowed_by(windows).emit_strategy(emit).count("s");
+        }),
+        ("sliding as long as time", |g, emit| {
+            let windows = SlidingWindows::of_time_difference_with_no_grace(Duration::MAX);
+            g.windowed_by(windows).emit_strategy(emit).count("s");
+        }),
+        ("sessions", |g, emit| {
+            let windows = SessionWindows::of_inactivity_gap_and_grace(MS, Duration::MAX);
+            g.windowed_by(windows).emit_strategy(emit).count("s");
+        }),
+        ("sessions as long as time", |g, emit| {
+            let windows = SessionWindows::of_inactivity_gap_with_no_grace(Duration::MAX);
+            g.windowed_by(windows).emit_strategy(emit).count("s");
+        }),
+        ("suppressed", |g, emit| {
+            let windows = TimeWindows::of_size_and_grace(10 * MS, Duration::MAX);
+            let counts = g.windowed_by(windows).emit_strategy(emit).count("s");
+            counts.suppress(Suppressed::until_window_closes(BufferConfig::unbounded())).suppress(
+                Suppressed::until_time_limit(Duration::MAX, BufferConfig::max_records(1)),
+            );
+        }),
+    ];
+    let times = [5, i64::MAX, 0, i64::MAX - 1, 7, i64::MAX, 1, i64::MAX / 2, 8];
+    for (kind, add) in kinds {
+        for emit in [EmitStrategy::on_window_update(), EmitStrategy::on_window_close()] {
+            for first in 0..times.len() {
+                let builder = StreamsBuilder::new();
+                add(&builder.stream::<String, i64>("in").group_by_key(), emit);
+                let mut task = task_of(&builder.build().unwrap());
+                let (input, _) = task.inputs().next().unwrap();
+                let mut sent = Sixteen::default();
+                for (offset, time) in times[first..].iter().chain(&times[..first]).enumerate() {
+                    let record = raw(offset as i64, *time, b"a", &[0; 8]);
+                    let taken = task.add_record(input, record, 0, &mut sent);
+                    taken.unwrap_or_else(|e| panic!("{kind}, {emit:?}, {time}: {e}"));
+                }
+            }
+        }
+    }
 }

@@ -98,12 +98,13 @@ impl<K: StoreKey, V: Data, A: Data, F: Fold<K, V, A>> SlidingAggregate<K, V, A, 
         {
             let table = self.table.borrow();
             let mut store = table.store();
-            let times = time.saturating_sub(2 * difference).max(0)..=time.saturating_add(1);
+            let times =
+                time.saturating_sub(difference.saturating_mul(2)).max(0)..=time.saturating_add(1);
             for row in store.fetch_between_rev(&at.record.key, times)? {
                 let (WindowKey { start, .. }, found) = row?;
                 around.starts.push(start);
-                let end = start + difference;
-                if start == time + 1 {
+                let end = start.saturating_add(difference);
+                if start > time {
                     around.has_right_window = true;
                 } else if end > time {
                     around.right.get_or_insert_with(|| found.clone());
@@ -137,10 +138,10 @@ impl<K: StoreKey, V: Data, A: Data, F: Fold<K, V, A>> SlidingAggregate<K, V, A, 
         around: Around<A>,
     ) -> Result<(), TaskError> {
         let (time, difference) = (at.record.timestamp, self.difference_ms);
-        let behind = around.previous.map(|previous| previous + 1);
+        let behind = around.previous.map(|previous| previous.saturating_add(1));
         if let Some(start) = behind
             && !around.starts.contains(&start)
-            && start + difference >= time
+            && start.saturating_add(difference) >= time
         {
             self.begin(ctx, at, start)?;
         }
@@ -176,7 +177,7 @@ impl<K: StoreKey, V: Data, A: Data, F: Fold<K, V, A>> SlidingAggregate<K, V, A, 
         {
             let table = self.table.borrow();
             let mut store = table.store();
-            for row in store.fetch_between(&at.record.key, 0..=time + 1)? {
+            for row in store.fetch_between(&at.record.key, 0..=time.saturating_add(1))? {
                 let (WindowKey { start, .. }, found) = row?;
                 around.starts.push(start);
                 if start == 0 {
@@ -197,7 +198,7 @@ impl<K: StoreKey, V: Data, A: Data, F: Fold<K, V, A>> SlidingAggregate<K, V, A, 
         if !around.has_right_window {
             self.copy_to_right(ctx, at, right)?;
         }
-        if let Some(start) = around.previous.map(|previous| previous + 1)
+        if let Some(start) = around.previous.map(|previous| previous.saturating_add(1))
             && !around.starts.contains(&start)
         {
             self.begin(ctx, at, start)?;
@@ -235,7 +236,7 @@ impl<K: StoreKey, V: Data, A: Data, F: Fold<K, V, A>> SlidingAggregate<K, V, A, 
         start: TimestampMs,
         old: Option<ValueAndTimestamp<A>>,
     ) -> Result<(), TaskError> {
-        if start + self.difference_ms < at.close {
+        if start.saturating_add(self.difference_ms) < at.close {
             ctx.drop_record(DropReason::LateRecord);
             return Ok(());
         }

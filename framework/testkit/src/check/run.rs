@@ -62,9 +62,18 @@ pub(super) fn run(setup: &Setup) -> Result<CheckReport, CheckFailure> {
         .build()
         .map_err(|e| early("the executor", vec![e.to_string()]))?;
     let before = client_threads();
-    let (expected, cases, requests) = prepare(setup, runtime.handle())
+    let Prepared { expected, mut cases, mut spare, requests } = prepare(setup, runtime.handle())
         .map_err(|problems| early("a run without faults", problems))?;
-    let tally = run_all(setup, runtime.handle(), &expected, &cases);
+    let mut tally = run_all(setup, runtime.handle(), &expected, &cases);
+    while tally.failures.is_empty() && !tally.not_reached.is_empty() && !spare.is_empty() {
+        let lacking = setup.limit.saturating_sub(cases.len() - tally.not_reached.len());
+        let others: Vec<Case> = spare.drain(..lacking.min(spare.len())).collect();
+        if others.is_empty() {
+            break;
+        }
+        tally.add(run_all(setup, runtime.handle(), &expected, &others));
+        cases.extend(others);
+    }
     let mut failures = tally.failures;
     if setup.threads
         && let Some(left) = threads_left(before)
@@ -109,8 +118,19 @@ pub(super) fn run(setup: &Setup) -> Result<CheckReport, CheckFailure> {
     })
 }
 
-/// What a run leaves behind, the cases, and how many requests a run makes.
-fn prepare(setup: &Setup, handle: &Handle) -> Result<(Outcome, Vec<Case>, usize), Vec<String>> {
+/// What is known before the first case.
+struct Prepared {
+    /// What a run leaves behind.
+    expected: Outcome,
+    cases: Vec<Case>,
+    /// Of a part of the cases: others, for those whose request no run makes any more, since the machine is
+    /// faster by then.
+    spare: Vec<Case>,
+    /// How many requests a run makes.
+    requests: usize,
+}
+
+fn prepare(setup: &Setup, handle: &Handle) -> Result<Prepared, Vec<String>> {
     // All updates, whether a cache holds some of them back later or not.
     let (expected, _) = cases::undisturbed(setup, handle, Caching::Off, false)?;
     let runs = repeated(setup, handle, &expected, false)?;
@@ -130,16 +150,18 @@ fn prepare(setup: &Setup, handle: &Handle) -> Result<(Outcome, Vec<Case>, usize)
     if cases.is_empty() {
         return Err(vec![format!("no case contains {:?}", setup.only)]);
     }
+    let mut spare = Vec::new();
     if cases.len() > setup.limit {
         // The others may not be reached; they are taken where there is nothing else.
         if cases.iter().any(|case| case.steady) {
             cases.retain(|case| case.steady);
         }
-        cases = sample::sample(cases, setup.limit, setup.seed);
+        cases = sample::sample(cases, setup.limit.saturating_mul(2), setup.seed);
+        spare = cases.split_off(setup.limit.min(cases.len()));
     }
     // Cases of one kind are alike in time: mixed, they use the machine better.
     let cases = sample::shuffled(cases, setup.seed);
-    Ok((expected, cases, runs[0].len()))
+    Ok(Prepared { expected, cases, spare, requests: runs[0].len() })
 }
 
 /// The requests of the first instance in some runs without faults, the least first: it has the
@@ -204,6 +226,19 @@ struct Tally {
     not_reached: Vec<Case>,
     by_fault: BTreeMap<String, usize>,
     stopped: usize,
+}
+
+impl Tally {
+    /// What became of more cases.
+    fn add(&mut self, more: Self) {
+        self.done += more.done;
+        self.failures.extend(more.failures);
+        self.not_reached.extend(more.not_reached);
+        for (fault, cases) in more.by_fault {
+            *self.by_fault.entry(fault).or_default() += cases;
+        }
+        self.stopped += more.stopped;
+    }
 }
 
 fn run_all(setup: &Setup, handle: &Handle, expected: &Outcome, cases: &[Case]) -> Tally {
