@@ -144,6 +144,24 @@ fn windows_that_cannot_be_are_refused_with_what_to_do() {
     }
 }
 
+/// The bytes have no end of the window, so two sizes would read a record as two windows.
+#[test]
+fn a_topic_is_not_read_as_windows_of_two_sizes() {
+    let read_twice = |one: DynSerde<Windowed<String>>, two: DynSerde<Windowed<String>>| {
+        let builder = StreamsBuilder::new();
+        builder.stream(Consumed::with("in", one, i64::serde())).for_each(|_, _| ());
+        builder.stream(Consumed::with("in", two, i64::serde())).for_each(|_, _| ());
+        builder.build().map(|_| ())
+    };
+    let of = |size: u32| Windowed::time_serde(String::serde(), size * MS);
+    let differ = read_twice(of(10), of(20));
+    assert!(matches!(differ, Err(TopologyError::SourcesDiffer { .. })), "{differ:?}");
+    let same = of(10);
+    assert_eq!(read_twice(same.clone(), same), Ok(()));
+    let sessions = || Windowed::session_serde(String::serde());
+    assert_eq!(read_twice(sessions(), sessions()), Ok(()));
+}
+
 /// What decides whether a record is late is committed with the offset of the record.
 #[test]
 fn the_time_of_an_aggregation_is_committed_with_the_offsets() {

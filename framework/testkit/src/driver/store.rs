@@ -6,6 +6,7 @@ use std::hash::Hash;
 use std::marker::PhantomData;
 use std::rc::Rc;
 
+use oncestream_core::error::TaskError;
 use oncestream_core::state::{
     KeyValue, Kind, Session, SessionKey, Store, ValueAndTimestamp, Window, WindowKey,
 };
@@ -27,6 +28,19 @@ pub(super) type Part<K, V, Kd> = (TaskId, Rc<RefCell<Store<K, V, Kd>>>);
 impl<K, V, Kd: Kind<K>> TestStore<'_, K, V, Kd> {
     pub(super) fn new(parts: Vec<Part<K, V, Kd>>) -> Self {
         Self { parts, driver: PhantomData }
+    }
+
+    /// What is read of the store of each task, one behind the other.
+    fn entries<E>(
+        &self,
+        read: impl Fn(&mut Store<K, V, Kd>) -> Result<Vec<E>, TaskError>,
+    ) -> Result<Vec<E>, DriverError> {
+        let mut all = Vec::new();
+        for (task, part) in &self.parts {
+            let failed = |source| DriverError::Task { task: *task, source };
+            all.extend(read(&mut part.borrow_mut()).map_err(failed)?);
+        }
+        Ok(all)
     }
 }
 
@@ -55,14 +69,7 @@ impl<K: Hash + Eq + Clone, V: Clone> TestStore<'_, K, V, Window> {
     /// # Errors
     /// When the backend or a serde fails.
     pub fn all(&self) -> Result<Vec<(WindowKey<K>, ValueAndTimestamp<V>)>, DriverError> {
-        let mut all = Vec::new();
-        for (task, part) in &self.parts {
-            let failed = |source| DriverError::Task { task: *task, source };
-            for entry in part.borrow_mut().all().map_err(failed)? {
-                all.push(entry.map_err(failed)?);
-            }
-        }
-        Ok(all)
+        self.entries(|store| store.all()?.collect())
     }
 }
 
@@ -72,14 +79,7 @@ impl<K: Hash + Eq + Clone, V: Clone> TestStore<'_, K, V, Session> {
     /// # Errors
     /// When the backend or a serde fails.
     pub fn all(&self) -> Result<Vec<(SessionKey<K>, ValueAndTimestamp<V>)>, DriverError> {
-        let mut all = Vec::new();
-        for (task, part) in &self.parts {
-            let failed = |source| DriverError::Task { task: *task, source };
-            for entry in part.borrow_mut().all().map_err(failed)? {
-                all.push(entry.map_err(failed)?);
-            }
-        }
-        Ok(all)
+        self.entries(|store| store.all()?.collect())
     }
 }
 
@@ -113,15 +113,7 @@ impl<K: Hash + Eq + Clone, V: Clone> TestStore<'_, K, V> {
     /// # Errors
     /// When the backend or a serde fails.
     pub fn all(&self) -> Result<Vec<(K, ValueAndTimestamp<V>)>, DriverError> {
-        let mut all = Vec::new();
-        for (task, part) in &self.parts {
-            let failed = |source| DriverError::Task { task: *task, source };
-            let part = part.borrow();
-            for entry in part.all().map_err(failed)? {
-                all.push(entry.map_err(failed)?);
-            }
-        }
-        Ok(all)
+        self.entries(|store| store.all()?.collect())
     }
 
     /// Every key with its value.
