@@ -245,7 +245,9 @@ where
         f: impl FnOnce(&Kd::Key, Option<ValueAndTimestamp<V>>) -> (Option<V>, TimestampMs),
     ) -> Result<(), TaskError> {
         let Record { key, timestamp, headers, .. } = record;
-        if !self.store.borrow_mut().is_live(&key)? {
+        let mut store = self.store.borrow_mut();
+        if !store.is_live(&key)? {
+            drop(store);
             // What the store would forget at once is a result all the same.
             let (new, timestamp) = f(&key, None);
             let old = if self.keep_old { told_old(None) } else { None };
@@ -253,7 +255,8 @@ where
             return self.out.forward(ctx, Record { key, value, timestamp, headers });
         }
         if !self.caching {
-            let updated = self.store.borrow_mut().update(&key, self.keep_old, |old| f(&key, old));
+            let updated = store.update(&key, self.keep_old, |old| f(&key, old));
+            drop(store);
             return match updated {
                 Ok(update) => {
                     let old = if self.keep_old { told_old(update.old) } else { None };
@@ -264,7 +267,6 @@ where
                 Err(error) => self.refused(ctx, timestamp, &headers, error),
             };
         }
-        let mut store = self.store.borrow_mut();
         let updated = if self.out.is_none() {
             store.update_untold(key, timestamp, f)
         } else {

@@ -17,6 +17,7 @@ use std::rc::Rc;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::cache::{CacheBudget, EntrySize};
+use super::pending::Place;
 
 /// Index of a slot.
 pub(crate) type SlotId = u32;
@@ -48,6 +49,8 @@ pub(crate) struct Slot<K, V> {
     layers: u8,
     in_active: bool,
     referenced: bool,
+    /// Of its change that a cache has to tell of.
+    pub(super) change: Place,
 }
 
 impl<K, V> Slot<K, V> {
@@ -133,6 +136,7 @@ impl<K: Hash + Eq, V> Overlay<K, V> {
             layers: 0,
             in_active: false,
             referenced: false,
+            change: Place::default(),
         };
         let id = if let Some(id) = self.free.pop() {
             self.slots[id as usize] = slot;

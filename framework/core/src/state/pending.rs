@@ -35,54 +35,71 @@ pub struct Emission<K, V> {
     pub headers: Headers,
 }
 
-/// The changes of a commit, in the order of the first of each key.
-pub(super) struct PendingChanges<V> {
-    changes: Vec<Pending<V>>,
-    /// Position in `changes` by slot, plus one; 0 for none.
-    of_slot: Vec<u32>,
+/// Where the change of a slot is in the list of this commit, if it has one. It lies in the slot, which
+/// each update has in hand, and tells whether the list must be touched for the headers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place(u32);
+
+impl Place {
+    /// Set where the last record that changed the slot had headers.
+    const HEADERS: u32 = 1 << 31;
+
+    /// The slot was not changed in this commit: the old value to tell of is not known yet.
+    pub(super) fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    fn at(index: usize, headers: &Headers) -> Self {
+        let flag = if headers.is_empty() { 0 } else { Self::HEADERS };
+        Self((index as u32 + 1) | flag)
+    }
+
+    fn index(self) -> usize {
+        ((self.0 & !Self::HEADERS) as usize).saturating_sub(1)
+    }
+
+    fn has_headers(self) -> bool {
+        self.0 & Self::HEADERS != 0
+    }
 }
+
+/// The changes of a commit, in the order of the first of each key.
+pub(super) struct PendingChanges<V>(Vec<Pending<V>>);
 
 impl<V> PendingChanges<V> {
     pub(super) fn new() -> Self {
-        Self { changes: Vec::new(), of_slot: Vec::new() }
+        Self(Vec::new())
     }
 
-    /// The place of a slot's change, if it was changed in this commit already: then the old value to
-    /// tell of is known.
-    pub(super) fn find(&self, slot: SlotId) -> Option<usize> {
-        self.of_slot.get(slot as usize).and_then(|at| (*at as usize).checked_sub(1))
-    }
-
-    /// A slot that has a place was changed again, by a record with these headers.
-    pub(super) fn set_headers(&mut self, at: usize, headers: Headers) {
-        if let Some(known) = self.changes.get_mut(at) {
+    /// The slot of this place was changed again, by a record with these headers. Gives its new place.
+    pub(super) fn set_headers(&mut self, place: Place, headers: Headers) -> Place {
+        if headers.is_empty() && !place.has_headers() {
+            return place;
+        }
+        let place = Place::at(place.index(), &headers);
+        if let Some(known) = self.0.get_mut(place.index()) {
             known.headers = headers;
         }
+        place
     }
 
     /// Adds the first change of a slot.
-    pub(super) fn add(&mut self, first: Pending<V>) {
-        let index = first.slot as usize;
-        self.changes.push(first);
-        if self.of_slot.len() <= index {
-            self.of_slot.resize(index + 1, 0);
-        }
-        self.of_slot[index] = self.changes.len() as u32;
+    pub(super) fn add(&mut self, first: Pending<V>) -> Place {
+        let place = Place::at(self.0.len(), &first.headers);
+        self.0.push(first);
+        place
     }
 
-    /// The changes since the last call.
+    /// The changes since the last call. Their slots have no place from now on.
     pub(super) fn take(&mut self) -> Vec<Pending<V>> {
-        for pending in &self.changes {
-            self.of_slot[pending.slot as usize] = 0;
-        }
-        std::mem::take(&mut self.changes)
+        std::mem::take(&mut self.0)
     }
 
     /// Gets the list of [`Self::take`] back, for its memory.
     pub(super) fn recycle(&mut self, mut told: Vec<Pending<V>>) {
-        if self.changes.is_empty() {
+        if self.0.is_empty() {
             told.clear();
-            self.changes = told;
+            self.0 = told;
         }
     }
 }
@@ -91,23 +108,34 @@ impl<V> PendingChanges<V> {
 mod tests {
     use super::*;
 
+    fn headers(name: &str) -> Headers {
+        let mut headers = Headers::default();
+        headers.add(name, None);
+        headers
+    }
+
     #[test]
     fn each_slot_is_told_once_with_its_first_old_value_and_its_last_headers() {
-        let mut headers = Headers::default();
-        headers.add("last", None);
         let mut pending = PendingChanges::new();
-        let first = |slot, old: Option<i32>| {
+        let first = |slot, old: Option<i32>, headers| {
             let existed = old.is_some();
-            Pending { slot, old, existed, headers: Headers::default() }
+            Pending { slot, old, existed, headers }
         };
-        pending.add(first(5, Some(1)));
-        pending.add(first(0, None));
-        assert_eq!([5, 0, 4, 99].map(|slot| pending.find(slot)), [Some(0), Some(1), None, None]);
-        pending.set_headers(0, headers.clone());
+        let none = Headers::default();
+        let mut five = pending.add(first(5, Some(1), none.clone()));
+        let mut zero = pending.add(first(0, None, headers("first")));
+        assert!(Place::default().is_none() && !five.is_none() && !zero.is_none());
+        for last in [&none, &headers("one"), &headers("last")] {
+            five = pending.set_headers(five, last.clone());
+        }
+        for last in [&headers("one"), &none] {
+            zero = pending.set_headers(zero, last.clone());
+        }
+        assert_eq!((five.index(), zero.index()), (0, 1));
         let told = pending.take();
         let slots: Vec<_> = told.iter().map(|p| (p.slot, p.old, p.existed)).collect();
         assert_eq!(slots, [(5, Some(1), true), (0, None, false)]);
-        assert_eq!(told[0].headers, headers);
-        assert!(pending.find(5).is_none() && pending.take().is_empty());
+        assert_eq!([&told[0].headers, &told[1].headers], [&headers("last"), &none]);
+        assert!(pending.take().is_empty());
     }
 }
