@@ -12,21 +12,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use oncestream_core::TopicPartition;
-use oncestream_core::task::{Position, RawRecord};
+use oncestream_core::task::Position;
 use oncestream_engine::ClientError;
 use oncestream_engine::metrics::record_lag;
-use oncestream_engine::ports::{Committed, GroupConsumer, Message, Rebalance, Taken};
+use oncestream_engine::ports::{Committed, GroupConsumer, Rebalance, Taken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{
     BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata,
 };
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
-use super::apart::{Apart, Bell};
+use super::native::KafkaMessage;
+use super::queues::{Bell, Queues};
 use super::verdict::client_error;
 use super::{assignment, context, lists, native, offsets};
 use crate::config::ClientSettings;
@@ -127,7 +128,7 @@ pub(crate) type Generation = Arc<ConsumerGroupMetadata>;
 /// The consumer that is a member of the application's group.
 pub(crate) struct KafkaConsumer {
     /// Before the client: the last one that keeps it is this, and closes it.
-    apart: RefCell<Apart<RebalanceContext>>,
+    queues: RefCell<Queues<RebalanceContext>>,
     client: Arc<BaseConsumer<RebalanceContext>>,
     client_id: String,
     /// Rings when one of the client's queues gets something.
@@ -148,32 +149,32 @@ impl KafkaConsumer {
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         client.subscribe(&topics)?;
         let client_id = settings.get("client.id").unwrap_or_default().to_owned();
-        let apart = RefCell::new(Apart::new(Arc::clone(&bell)));
-        Ok(Self { apart, client: Arc::new(client), client_id, bell })
+        let client = Arc::new(client);
+        let queues = RefCell::new(Queues::new(&client, Arc::clone(&bell))?);
+        Ok(Self { queues, client, client_id, bell })
     }
 
-    /// What the client's own queue has next, waiting for no longer than that.
-    fn poll_own(&self, timeout: Duration) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
-        let mut timeout = timeout;
-        loop {
-            match self.client.poll(timeout) {
-                // Of a partition that nobody wants to know it of.
-                Some(Err(KafkaError::PartitionEOF(_))) => timeout = Duration::ZERO,
-                polled => return polled,
-            }
-        }
-    }
-
-    /// What is in the client's own queue. One poll serves one event: what has no record in it may have
-    /// others behind it.
-    fn poll_queued(&self) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
+    /// What is in the client's own queue. One poll serves one event: what is no error may have others
+    /// behind it.
+    fn poll_own(&self) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
         for _ in 0..MAX_EVENTS {
-            let polled = self.poll_own(Duration::ZERO);
+            let polled = self.client.poll(Duration::ZERO);
             if polled.is_some() || native::queued(self.client.client()) == 0 {
                 return polled;
             }
         }
         None
+    }
+
+    /// What is at hand: first what was taken already, then events, then what was fetched.
+    fn at_hand(&self) -> Option<Result<KafkaMessage<'_>, KafkaError>> {
+        let mut queues = self.queues.borrow_mut();
+        if queues.is_drained()
+            && let Some(polled) = self.poll_own()
+        {
+            return Some(polled.map(KafkaMessage::from));
+        }
+        queues.next(&self.client)
     }
 
     fn answered(&self) {
@@ -186,20 +187,19 @@ impl GroupConsumer for KafkaConsumer {
     type Message<'a> = KafkaMessage<'a>;
 
     fn poll(&self, timeout: Duration) -> Option<Result<KafkaMessage<'_>, ClientError>> {
-        let polled = if timeout.is_zero() || self.apart.borrow().is_empty() {
-            self.poll_own(timeout)
-        } else {
-            // A wait inside the client would miss what comes apart.
-            self.poll_queued().or_else(|| {
-                self.bell.wait(timeout);
-                self.poll_queued()
-            })
-        };
-        Some(polled?.map(KafkaMessage).map_err(client_error))
+        let polled = self.at_hand().or_else(|| {
+            if timeout.is_zero() {
+                return None;
+            }
+            // A wait inside the client would miss what comes to the other queues.
+            self.bell.wait(timeout);
+            self.at_hand()
+        });
+        Some(polled?.map_err(client_error))
     }
 
     fn take_apart(&self, partitions: &[TopicPartition]) -> Result<(), ClientError> {
-        self.apart.borrow_mut().set(&self.client, partitions).map_err(client_error)
+        self.queues.borrow_mut().set_apart(&self.client, partitions).map_err(client_error)
     }
 
     fn take<E>(
@@ -208,7 +208,7 @@ impl GroupConsumer for KafkaConsumer {
         max: usize,
         each: impl FnMut(Taken<'_>) -> Result<(), E>,
     ) -> Result<usize, E> {
-        self.apart.borrow_mut().take(partition, max, each)
+        self.queues.borrow_mut().take(partition, max, each)
     }
 
     fn next_rebalance(&self) -> Option<Rebalance> {
@@ -243,13 +243,16 @@ impl GroupConsumer for KafkaConsumer {
     fn assign(&self, positions: &[(TopicPartition, i64)]) -> Result<(), ClientError> {
         let list = lists::at_offsets(positions).map_err(client_error)?;
         self.answered();
+        let mut queues = self.queues.borrow_mut();
+        queues.assign(&self.client, positions).map_err(client_error)?;
         assignment::assign(&self.client, &list).map_err(client_error)?;
-        self.apart.borrow().assigned();
+        queues.assigned();
         Ok(())
     }
 
     fn unassign(&self) -> Result<(), ClientError> {
         self.answered();
+        self.queues.borrow_mut().unassigned();
         assignment::unassign(&self.client).map_err(client_error)
     }
 
@@ -321,31 +324,6 @@ impl Drop for KafkaConsumer {
             && let Err(error) = self.unassign()
         {
             tracing::debug!(%error, "giving partitions up while closing");
-        }
-    }
-}
-
-/// A record of the client's, borrowed.
-pub(crate) struct KafkaMessage<'a>(BorrowedMessage<'a>);
-
-impl Message for KafkaMessage<'_> {
-    fn topic(&self) -> &str {
-        self.0.topic()
-    }
-
-    fn partition(&self) -> i32 {
-        self.0.partition()
-    }
-
-    fn record(&self) -> RawRecord<'_> {
-        let (headers, unreadable_headers) = native::headers(&self.0);
-        RawRecord {
-            offset: self.0.offset(),
-            timestamp: self.0.timestamp().to_millis().unwrap_or(-1),
-            key: self.0.key(),
-            value: self.0.payload(),
-            headers,
-            unreadable_headers,
         }
     }
 }

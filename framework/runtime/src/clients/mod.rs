@@ -2,7 +2,6 @@
 
 mod admin;
 mod advice;
-mod apart;
 mod assignment;
 mod changelogs;
 mod cluster;
@@ -16,6 +15,7 @@ mod native;
 mod offsets;
 mod pattern;
 mod producer;
+mod queues;
 mod refused;
 mod unknown;
 mod verdict;

@@ -11,7 +11,6 @@ use std::{ptr, slice};
 use oncestream_core::serde::SerdeError;
 use oncestream_core::{Header, Headers};
 use rdkafka::bindings as sys;
-use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaRespErr;
 
 /// So many headers may be looked at to be sure of names, which takes a second.
@@ -21,12 +20,6 @@ const MAX_STEPS: usize = 100_000_000;
 pub(crate) type Read = (Headers, Option<Box<SerdeError>>);
 
 /// The headers of a message. One whose name is no text has a name that tells what could be read.
-pub(crate) fn headers(message: &BorrowedMessage<'_>) -> Read {
-    // SAFETY: the message lives, because it is borrowed; nothing else looks at it meanwhile.
-    unsafe { headers_of(message.ptr()) }
-}
-
-/// The same of a message by its pointer.
 ///
 /// # Safety
 /// The message lives, and nothing else looks at it during the call.
@@ -255,7 +248,9 @@ mod tests {
         while seen.len() < 3 {
             assert!(Instant::now() < deadline, "{seen:?}");
             let Some(message) = consumer.poll(Duration::from_millis(100)) else { continue };
-            let (found, fault) = headers(&message.unwrap());
+            let message = message.unwrap();
+            // SAFETY: the message lives.
+            let (found, fault) = unsafe { headers_of(message.ptr()) };
             let names: Vec<String> = found.iter().map(|h| h.key.clone()).collect();
             seen.push((names.join(","), fault.is_some()));
         }

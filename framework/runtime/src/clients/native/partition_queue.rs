@@ -10,21 +10,17 @@
 //! librdkafka believe that the record at this offset was consumed (`rd_kafka_q_serve_rkmessages`), and a
 //! pause goes on behind what was consumed, so this record would be lost.
 
-use std::ffi::{CString, c_void};
+use std::ffi::CString;
 use std::ptr::{self, NonNull};
-use std::slice;
 use std::sync::Arc;
 
 use oncestream_core::TopicPartition;
-use oncestream_core::task::RawRecord;
 use oncestream_engine::ports::{Fetched, Taken};
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaRespErr;
 
-use super::super::verdict::client_error;
-use super::headers::headers_of;
+use super::listener::Listener;
+use super::message::{look_at, take_from};
 
 /// So many messages are taken at most with one call.
 const BATCH: usize = 1000;
@@ -35,20 +31,9 @@ pub(crate) struct PartitionQueue<C: ConsumerContext> {
     /// The messages of the batch at hand; empty between two calls.
     taken: Batch,
     /// Kept: librdkafka has a pointer to it.
-    listener: Option<Box<Listener>>,
+    listener: Option<Listener>,
     /// Kept: a queue is a part of its client.
-    consumer: Arc<BaseConsumer<C>>,
-}
-
-/// What is called when a queue gets something, from a thread of librdkafka.
-type Listener = Box<dyn Fn() + Send + Sync>;
-
-/// # Safety
-/// `listener` points to a [`Listener`] that lives.
-unsafe extern "C" fn call(_client: *mut sys::rd_kafka_t, listener: *mut c_void) {
-    // SAFETY: as the caller promises.
-    let listener = unsafe { &*listener.cast::<Listener>().cast_const() };
-    listener();
+    _consumer: Arc<BaseConsumer<C>>,
 }
 
 impl<C: ConsumerContext> PartitionQueue<C> {
@@ -66,8 +51,8 @@ impl<C: ConsumerContext> PartitionQueue<C> {
         let queue = NonNull::new(unsafe {
             sys::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition.partition)
         })?;
-        let consumer = consumer.clone();
-        let split = Self { queue, taken: Batch(Vec::new()), listener: None, consumer };
+        let _consumer = Arc::clone(consumer);
+        let split = Self { queue, taken: Batch(Vec::new()), listener: None, _consumer };
         split.keep();
         Some(split)
     }
@@ -78,30 +63,18 @@ impl<C: ConsumerContext> PartitionQueue<C> {
         unsafe { sys::rd_kafka_queue_forward(self.queue.as_ptr(), ptr::null_mut()) };
     }
 
-    /// Hands what is there and what comes on to the consumer's own queue, until the partition is given
-    /// up. Call it when the assignment has settled: to stop the fetch of before ends it, too.
-    pub(crate) fn hand_on(&self) {
-        let client = self.consumer.client().native_ptr();
-        // SAFETY: the client lives. The queue of the consumer is counted: it is ours until it is given
-        // back here, and librdkafka keeps it for as long as it forwards to it.
-        unsafe {
-            let main = sys::rd_kafka_queue_get_consumer(client);
-            if !main.is_null() {
-                sys::rd_kafka_queue_forward(self.queue.as_ptr(), main);
-                sys::rd_kafka_queue_destroy(main);
-            }
-        }
+    /// The queue itself, for the one that all of it is handed on to.
+    pub(super) fn as_ptr(&self) -> *mut sys::rd_kafka_queue_t {
+        self.queue.as_ptr()
     }
 
     /// Calls `listener` whenever the queue gets something while it is empty, from a thread of
     /// librdkafka, which waits for it.
     pub(crate) fn listen(&mut self, listener: impl Fn() + Send + Sync + 'static) {
-        let listener: Box<Listener> = Box::new(Box::new(listener));
-        let opaque = (&raw const *listener).cast_mut().cast();
+        let listener = Listener::new(listener);
         // SAFETY: the queue is ours. The listener lives for as long as the queue may call it: until
-        // `drop` has told the queue to stop, or another one has taken its place here. Calls are made
-        // under the lock of the queue, which this call takes.
-        unsafe { sys::rd_kafka_queue_cb_event_enable(self.queue.as_ptr(), Some(call), opaque) };
+        // `drop` has told the queue to stop, or another one has taken its place here.
+        unsafe { listener.listen_to(self.queue.as_ptr()) };
         self.listener = Some(listener);
     }
 
@@ -141,10 +114,8 @@ impl<C: ConsumerContext> PartitionQueue<C> {
 
 impl<C: ConsumerContext> Drop for PartitionQueue<C> {
     fn drop(&mut self) {
-        // SAFETY: the queue is ours. When the call returns, the listener is not called any more.
-        unsafe {
-            sys::rd_kafka_queue_cb_event_enable(self.queue.as_ptr(), None, ptr::null_mut());
-        }
+        // SAFETY: the queue is ours.
+        unsafe { Listener::end(self.queue.as_ptr()) };
         // Messages before the queue that they came from, and both before the client.
         self.taken.clear();
         // SAFETY: made by `rd_kafka_queue_get_partition`, given back once.
@@ -168,50 +139,6 @@ impl Drop for Batch {
     fn drop(&mut self) {
         self.clear();
     }
-}
-
-/// # Safety
-/// The message is one that librdkafka gave and that was not given back.
-unsafe fn look_at(message: &sys::rd_kafka_message_t) -> Fetched<'_> {
-    match message.err {
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Fetched::Record {
-            offset: message.offset,
-            // SAFETY: the message lives. No kind of timestamp is asked for.
-            timestamp: unsafe { sys::rd_kafka_message_timestamp(message, ptr::null_mut()) },
-            // SAFETY: librdkafka has these pointers and lengths from the record; they live as
-            // long as the message.
-            key: unsafe { bytes(message.key.cast(), message.key_len) },
-            value: unsafe { bytes(message.payload.cast(), message.len) },
-        },
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR__PARTITION_EOF => Fetched::End { offset: message.offset },
-        error => Fetched::Failed(client_error(KafkaError::MessageConsumption(error.into()))),
-    }
-}
-
-/// # Safety
-/// The message is one that librdkafka gave and that was not given back. Nothing else looks at it during
-/// the call.
-unsafe fn take_from(message: &sys::rd_kafka_message_t) -> Taken<'_> {
-    // SAFETY: as the caller promises.
-    match unsafe { look_at(message) } {
-        Fetched::Record { offset, timestamp, key, value } => {
-            // SAFETY: as the caller promises.
-            let (headers, unreadable_headers) = unsafe { headers_of(message) };
-            let record = RawRecord { offset, timestamp, key, value, headers, unreadable_headers };
-            Taken::Record(record)
-        }
-        Fetched::End { offset } => Taken::End { offset },
-        Fetched::Failed(error) => Taken::Failed(error),
-    }
-}
-
-/// A field of a record; null is `None`.
-///
-/// # Safety
-/// A pointer that is not null points to `len` bytes that live for `'a`.
-unsafe fn bytes<'a>(start: *const u8, len: usize) -> Option<&'a [u8]> {
-    // SAFETY: as the caller promises.
-    (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start, len) })
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use super::*;
-use crate::clients::consumer::{KafkaConsumer, KafkaMessage};
+use crate::clients::consumer::KafkaConsumer;
+use crate::clients::native::KafkaMessage;
 use crate::config::StreamsConfig;
 
 /// Long enough for valgrind.
