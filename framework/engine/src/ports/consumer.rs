@@ -146,7 +146,8 @@ pub trait GroupConsumer {
     /// Whether the assignment is gone, or changes with an event that was not handled yet.
     fn is_rebalancing(&self) -> bool;
 
-    /// Stops reading partitions.
+    /// Stops reading partitions. Call it right after [`assign`](Self::assign), before something of them was
+    /// polled: a client that reads ahead takes that for done, and goes on behind it when they are resumed.
     ///
     /// # Errors
     /// The client refuses it.

@@ -116,3 +116,102 @@ impl<C: ConsumerContext> Drop for RecordQueue<C> {
         unsafe { sys::rd_kafka_queue_destroy(self.queue.as_ptr()) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::{Duration, Instant};
+
+    use oncestream_broker::Broker;
+    use oncestream_core::TopicPartition;
+    use oncestream_engine::ports::Message;
+    use rdkafka::message::{Header, OwnedHeaders};
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+    use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+    use super::*;
+
+    /// Long enough for valgrind.
+    const TIMEOUT: Duration = Duration::from_secs(120);
+    const PARTITIONS: usize = 3;
+
+    fn send(producer: &BaseProducer, count: usize) {
+        for n in 0..count * PARTITIONS {
+            let header = Header { key: "n", value: Some("h") };
+            let record = BaseRecord::<str, str>::to("t")
+                .partition((n % PARTITIONS) as i32)
+                .timestamp(n as i64 + 1)
+                .headers(OwnedHeaders::new().insert(header));
+            let value = n.to_string();
+            producer.send(record.key("k").payload(&value)).map_err(|(e, _)| e).unwrap();
+        }
+        producer.flush(TIMEOUT).unwrap();
+    }
+
+    #[test]
+    fn each_partition_comes_in_order_whatever_its_ends_and_batches() {
+        let broker = Broker::builder().start_blocking().unwrap();
+        broker.create_topic("t", PARTITIONS).unwrap();
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", broker.bootstrap_servers()).set("group.id", "g");
+        let producer: BaseProducer = config.create().unwrap();
+        config.set("enable.partition.eof", "true").set("fetch.wait.max.ms", "10");
+        let consumer: Arc<BaseConsumer> = Arc::new(config.create().unwrap());
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let listener = move || drop(counted.fetch_add(1, Ordering::SeqCst));
+        let mut records = RecordQueue::new(&consumer, listener).unwrap();
+        let mut list = TopicPartitionList::new();
+        let mut queues = Vec::new();
+        for partition in 0..PARTITIONS as i32 {
+            list.add_partition_offset("t", partition, Offset::Offset(0)).unwrap();
+            let partition = TopicPartition::new("t", partition);
+            queues.push(PartitionQueue::split(&consumer, &partition).unwrap());
+        }
+        // Records that come before it gathers them are not lost.
+        send(&producer, BATCH);
+        consumer.assign(&list).unwrap();
+        consumer.assignment().unwrap();
+        for queue in &queues {
+            records.gather(queue);
+        }
+        let mut seen: BTreeMap<i32, i64> = BTreeMap::new();
+        let mut read_to = |end: usize| {
+            let deadline = Instant::now() + TIMEOUT;
+            while seen.values().sum::<i64>() < (end * PARTITIONS) as i64 {
+                assert!(Instant::now() < deadline, "{seen:?}");
+                assert!(consumer.poll(Duration::from_millis(5)).is_none(), "not of its own queue");
+                while let Some(message) = records.next(&consumer) {
+                    let message = message.unwrap();
+                    assert_eq!(message.topic(), "t");
+                    let next = seen.entry(message.partition()).or_default();
+                    let record = message.record();
+                    assert_eq!(record.offset, *next, "in order");
+                    let value = (*next * PARTITIONS as i64) + i64::from(message.partition());
+                    let value = value % (BATCH * PARTITIONS) as i64;
+                    assert_eq!((record.timestamp, record.key), (value + 1, Some(&b"k"[..])));
+                    assert_eq!(record.value, Some(value.to_string().as_bytes()));
+                    assert_eq!(record.headers.last("n"), Some(&b"h"[..]));
+                    *next += 1;
+                }
+            }
+        };
+        read_to(BATCH);
+        // Ends were met; what comes behind them comes all the same.
+        send(&producer, BATCH);
+        read_to(2 * BATCH);
+        assert!(calls.load(Ordering::SeqCst) > 0);
+        assert!(records.is_drained() && records.next(&consumer).is_none());
+        // A queue that is dropped with records in it.
+        send(&producer, BATCH);
+        let deadline = Instant::now() + TIMEOUT;
+        while records.next(&consumer).is_none() {
+            assert!(Instant::now() < deadline, "no record");
+            assert!(consumer.poll(Duration::from_millis(5)).is_none());
+        }
+        records.forget();
+        assert!(records.is_drained());
+        drop(records);
+    }
+}

@@ -219,6 +219,41 @@ fn an_assignment_begins_anew_and_what_is_apart_no_more_comes_with_the_others() {
 }
 
 #[test]
+fn a_batch_of_an_assignment_that_is_over_is_void() {
+    let member = Member::new();
+    let values = vec!["v"; 300];
+    send(&member.broker, 1, &values);
+    // The first record comes with a batch of others.
+    assert_eq!(member.polled(), (1, 0));
+    member.assign(&[0], 0);
+    let again: Vec<_> = (0..300).map(|_| member.polled()).collect();
+    let all: Vec<_> = (0..300).map(|offset| (1, offset)).collect();
+    assert_eq!(again, all, "each once, from where it was assigned");
+    member.consumer.unassign().unwrap();
+    send(&member.broker, 1, &values);
+    member.poll_nothing(Duration::from_millis(300));
+}
+
+#[test]
+fn records_come_beside_events_and_more_than_a_batch_in_order() {
+    let member = Member::new();
+    let other = subscribe(&member.broker, 1);
+    send(&member.broker, 1, &vec!["v"; 1000]);
+    let mut seen = Vec::new();
+    let (deadline, mut revoked) = (Instant::now() + TIMEOUT, false);
+    while seen.len() < 1000 || !revoked {
+        assert!(Instant::now() < deadline, "{} records, revoked: {revoked}", seen.len());
+        let _ = other.poll(Duration::ZERO);
+        if let Some(message) = member.consumer.poll(Duration::from_millis(10)) {
+            seen.push(message.unwrap().record().offset);
+        }
+        revoked |= matches!(member.consumer.next_rebalance(), Some(Rebalance::Revoke(_)));
+    }
+    assert_eq!(seen, (0..1000).collect::<Vec<_>>());
+    member.consumer.unassign().unwrap();
+}
+
+#[test]
 fn a_pause_behind_an_end_loses_nothing() {
     let member = Member::new();
     member.send(0, &["a"]);
