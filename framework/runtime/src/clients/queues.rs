@@ -31,7 +31,7 @@ use super::native::{KafkaMessage, PartitionQueue, RecordQueue};
 
 /// The queues of the partitions that are assigned to one consumer.
 pub(super) struct Queues<C: ConsumerContext> {
-    queues: HashMap<TopicPartition, Queue<C>>,
+    by_partition: HashMap<TopicPartition, Queue<C>>,
     records: RecordQueue<C>,
     bell: Arc<Bell>,
 }
@@ -53,7 +53,7 @@ impl<C: ConsumerContext> Queues<C> {
         let ringing = Arc::clone(&bell);
         let records = RecordQueue::new(consumer, move || ringing.ring());
         let none = || KafkaError::Subscription("no queue for records".to_owned());
-        Ok(Self { queues: HashMap::new(), records: records.ok_or_else(none)?, bell })
+        Ok(Self { by_partition: HashMap::new(), records: records.ok_or_else(none)?, bell })
     }
 
     /// Exactly these are apart, from the next assignment on.
@@ -65,7 +65,7 @@ impl<C: ConsumerContext> Queues<C> {
         consumer: &Arc<BaseConsumer<C>>,
         partitions: &[TopicPartition],
     ) -> Result<(), KafkaError> {
-        for queue in self.queues.values_mut() {
+        for queue in self.by_partition.values_mut() {
             queue.is_apart = false;
         }
         partitions.iter().try_for_each(|partition| self.split(consumer, partition, true))
@@ -81,9 +81,9 @@ impl<C: ConsumerContext> Queues<C> {
         positions: &[(TopicPartition, i64)],
     ) -> Result<(), KafkaError> {
         self.records.forget();
-        self.queues.retain(|_, queue| queue.is_apart);
+        self.by_partition.retain(|_, queue| queue.is_apart);
         for (partition, _) in positions {
-            if !self.queues.contains_key(partition) {
+            if !self.by_partition.contains_key(partition) {
                 self.split(consumer, partition, false)?;
             }
         }
@@ -98,20 +98,20 @@ impl<C: ConsumerContext> Queues<C> {
         is_apart: bool,
     ) -> Result<(), KafkaError> {
         // First, or it would take the bell away from a new one that is the same.
-        self.queues.remove(partition);
+        self.by_partition.remove(partition);
         let none = || KafkaError::Subscription(format!("no queue for {partition}"));
         let mut queue = PartitionQueue::split(consumer, partition).ok_or_else(none)?;
         if is_apart {
             let bell = Arc::clone(&self.bell);
             queue.listen(move || bell.ring());
         }
-        self.queues.insert(partition.clone(), Queue { queue, is_apart });
+        self.by_partition.insert(partition.clone(), Queue { queue, is_apart });
         Ok(())
     }
 
     /// The assignment has changed, and is settled.
     pub(super) fn assigned(&self) {
-        for Queue { queue, is_apart } in self.queues.values() {
+        for Queue { queue, is_apart } in self.by_partition.values() {
             if *is_apart {
                 queue.keep();
             } else {
@@ -149,7 +149,7 @@ impl<C: ConsumerContext> Queues<C> {
         max: usize,
         mut each: impl FnMut(Taken<'_>) -> Result<(), E>,
     ) -> Result<usize, E> {
-        let Some(Queue { queue, is_apart: true }) = self.queues.get_mut(partition) else {
+        let Some(Queue { queue, is_apart: true }) = self.by_partition.get_mut(partition) else {
             return Ok(0);
         };
         for taken in 0..max {

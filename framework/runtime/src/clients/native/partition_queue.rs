@@ -51,8 +51,12 @@ impl<C: ConsumerContext> PartitionQueue<C> {
         let queue = NonNull::new(unsafe {
             sys::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition.partition)
         })?;
-        let _consumer = Arc::clone(consumer);
-        let split = Self { queue, taken: Batch(Vec::new()), listener: None, _consumer };
+        let split = Self {
+            queue,
+            taken: Batch(Vec::new()),
+            listener: None,
+            _consumer: Arc::clone(consumer),
+        };
         split.keep();
         Some(split)
     }

@@ -48,8 +48,12 @@ impl<C: ConsumerContext> RecordQueue<C> {
         let (queue, listener) = (NonNull::new(queue)?, Listener::new(listener));
         // SAFETY: the queue is ours. The listener lives until `drop` has ended its calls.
         unsafe { listener.listen_to(queue.as_ptr()) };
-        let consumer = Arc::clone(consumer);
-        Some(Self { queue, taken: VecDeque::new(), _listener: listener, _consumer: consumer })
+        Some(Self {
+            queue,
+            taken: VecDeque::new(),
+            _listener: listener,
+            _consumer: Arc::clone(consumer),
+        })
     }
 
     /// Gets what is there and what comes of a partition, until it is given up. Call it when the
@@ -160,7 +164,9 @@ mod tests {
         let consumer: Arc<BaseConsumer> = Arc::new(config.create().unwrap());
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);
-        let listener = move || drop(counted.fetch_add(1, Ordering::SeqCst));
+        let listener = move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+        };
         let mut records = RecordQueue::new(&consumer, listener).unwrap();
         let mut list = TopicPartitionList::new();
         let mut queues = Vec::new();
