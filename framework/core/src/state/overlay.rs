@@ -17,7 +17,7 @@ use std::rc::Rc;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::cache::{CacheBudget, EntrySize};
-use super::pending::Place;
+use super::pending::LastChange;
 
 /// Index of a slot.
 pub(crate) type SlotId = u32;
@@ -49,8 +49,8 @@ pub(crate) struct Slot<K, V> {
     layers: u8,
     in_active: bool,
     referenced: bool,
-    /// Of its change that a cache has to tell of.
-    pub(super) change: Place,
+    /// That a cache has to tell of.
+    pub(super) last_change: LastChange,
 }
 
 impl<K, V> Slot<K, V> {
@@ -136,7 +136,7 @@ impl<K: Hash + Eq, V> Overlay<K, V> {
             layers: 0,
             in_active: false,
             referenced: false,
-            change: Place::default(),
+            last_change: LastChange::default(),
         };
         let id = if let Some(id) = self.free.pop() {
             self.slots[id as usize] = slot;

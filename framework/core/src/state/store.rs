@@ -25,7 +25,7 @@ use super::instance::StoreInit;
 use super::kinds::Kind;
 use super::order::{Bounds, Direction, Order};
 use super::overlay::{Below, Overlay, SlotId};
-use super::pending::{Emission, Pending, PendingChanges, Place, Update};
+use super::pending::{Emission, Pending, PendingChanges, Update};
 use super::range::{Parts, RangeIter, RowFilter};
 use super::rows::Rows;
 use super::{KeyValue, Keyspace, SealedLayer};
@@ -208,12 +208,12 @@ where
         }
         let id = self.load_owned(key)?;
         // The old value to tell of is the one before the first change of this commit.
-        let known = self.overlay.slot(id).change;
+        let known = self.overlay.slot(id).last_change;
         let (old, existed) = self.apply_timed(id, keep_old && known.is_none(), record_time, f)?;
-        self.overlay.slot_mut(id).change = if known.is_none() {
-            self.pending.add(Pending { slot: id, old, existed, headers })
+        self.overlay.slot_mut(id).last_change = if known.is_none() {
+            self.pending.add(Pending { slot: id, old, existed, headers, last: 0 })
         } else {
-            self.pending.set_headers(known, headers)
+            self.pending.change_again(id, known, headers)
         };
         Ok(())
     }
@@ -235,14 +235,11 @@ where
         Ok(())
     }
 
-    /// The changes since the last call, each key once, in the order of their first change. Ask
+    /// The changes since the last call, each key once, in the order of their last change. Ask
     /// [`Self::emission`] for each; the store is free to be used in between.
     pub fn take_pending(&mut self) -> Vec<Pending<V>> {
-        let pending = self.pending.take();
-        for change in &pending {
-            self.overlay.slot_mut(change.slot).change = Place::default();
-        }
-        pending
+        let overlay = &mut self.overlay;
+        self.pending.take(|slot| std::mem::take(&mut overlay.slot_mut(slot).last_change))
     }
 
     /// Takes the list of [`Self::take_pending`] back, when all of it was told, for its memory.

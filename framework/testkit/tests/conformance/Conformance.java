@@ -33,6 +33,7 @@ public class Conformance {
         SEEDED.put("suppress", ConformanceSuppress::run);
         SEEDED.put("cogroup", ConformanceCogroup::run);
         SEEDED.put("stores", ConformanceStores::run);
+        SEEDED.put("commits", ConformanceCommits::run);
         FIXED.put("names", ConformanceNames::run);
         FIXED.put("refused", ConformanceRefused::run);
     }

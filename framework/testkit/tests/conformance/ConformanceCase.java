@@ -13,7 +13,9 @@
 // + option NAME VALUE                      a parameter of the case's topology, or a setting
 //   in TOPIC KEY VALUE TIME HEADERS        a record goes in; HEADERS: k=v, separated by commas
 //   wall MS                                the wall clock goes on by so much
-//   out TOPIC KEY VALUE TIME HEADERS       what came out after the last in or wall: topic by topic
+// + commit                                 what went in since the last line `commit` is committed, and
+//                                          nothing is committed at another time (ConformanceBroker)
+//   out TOPIC KEY VALUE TIME HEADERS       what came out after the last in, wall or commit: topic by topic
 //                                          in the order of OUTPUTS, and in order within a topic
 // + error CLASS CAUSE                      the last in or wall failed with this; the case ends here
 //   store NAME KEY VALUE TIME              what a store held at the end. + Windowed keys are printed
@@ -49,7 +51,7 @@ final class ConformanceCase {
     /** Where the cases of a group are printed, and the seed of their inputs. */
     static final class Group {
         private final PrintStream out;
-        private final long seed;
+        final long seed;
 
         Group(PrintStream out, long seed) {
             this.out = out;
@@ -200,7 +202,7 @@ final class ConformanceCase {
         return error == null;
     }
 
-    private static RecordHeaders headers(List<String> pairs) {
+    static RecordHeaders headers(List<String> pairs) {
         RecordHeaders headers = new RecordHeaders();
         for (String pair : pairs) {
             String[] parts = pair.split("=", 2);
@@ -218,7 +220,7 @@ final class ConformanceCase {
         }
     }
 
-    private static String key(String topic, String form, byte[] key) {
+    static String key(String topic, String form, byte[] key) {
         if (key == null || form.isEmpty()) {
             return string(key);
         }
@@ -230,7 +232,7 @@ final class ConformanceCase {
         return new TimeWindowedDeserializer<>(inner, size).deserialize(topic, key).toString();
     }
 
-    private static String string(byte[] bytes) {
+    static String string(byte[] bytes) {
         return bytes == null ? null : new String(bytes, StandardCharsets.UTF_8);
     }
 
@@ -238,7 +240,7 @@ final class ConformanceCase {
         return bytes == null ? null : HexFormat.of().formatHex(bytes);
     }
 
-    private static String text(Headers headers) {
+    static String text(Headers headers) {
         List<String> all = new ArrayList<>();
         for (Header h : headers) {
             all.add(h.key() + "=" + (h.value() == null ? "\\N" : string(h.value())));

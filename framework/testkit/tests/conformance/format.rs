@@ -60,6 +60,11 @@ impl Case {
         format!("{}, {} ({cache}), seed {}", self.group, self.name, self.seed)
     }
 
+    /// Whether it says when to commit, and so not after each record.
+    pub(crate) fn says_commits(&self) -> bool {
+        self.lines.iter().any(|line| line == "commit")
+    }
+
     /// What a line `option` says of the topology.
     pub(crate) fn option(&self, name: &str) -> Option<&str> {
         let mut options = self.lines.iter().filter_map(|line| line.strip_prefix("option\t"));
@@ -162,7 +167,7 @@ fn output(field: &str) -> Result<OutputTopic, String> {
 /// How many fields a line of this kind has, the kind included; 0 for a kind that is unknown.
 fn fields_of(kind: &str) -> usize {
     match kind {
-        "built" => 1,
+        "built" | "commit" => 1,
         "describe" | "dropped" | "wall" => 2,
         "error" | "option" | "refused" => 3,
         "case" | "topic" => 4,

@@ -15,6 +15,9 @@ use crate::functions::Text;
 use crate::held::held;
 use crate::outputs::Output;
 
+/// A commit interval that is longer than any case.
+const NEVER_MS: i64 = 1_000_000_000;
+
 /// The topology of a case, and what to look at.
 pub(crate) struct Setup {
     /// The topology.
@@ -68,7 +71,7 @@ pub(crate) enum Variant {
 
 /// Where the case differs from what comes here.
 pub(crate) fn fault(case: &Case, setup: Setup, variant: Variant) -> Option<String> {
-    let kinds = ["in", "wall", "out", "error", "store", "dropped"];
+    let kinds = ["in", "wall", "commit", "out", "error", "store", "dropped"];
     let (except, also) = (setup.except, setup.also);
     let mut lines = (case.lines_of(&kinds), play(case, setup, variant));
     for except in except.iter().chain(also) {
@@ -82,12 +85,13 @@ pub(crate) fn fault(case: &Case, setup: Setup, variant: Variant) -> Option<Strin
 fn play(case: &Case, setup: Setup, variant: Variant) -> Vec<String> {
     let builder = TopologyTestDriver::builder(setup.topology).application_id("golden");
     let builder = if case.cache { builder } else { builder.cache_max_bytes(0) };
+    let builder = if case.says_commits() { builder.commit_interval_ms(NEVER_MS) } else { builder };
     let mut driver = builder.build().unwrap();
     let mut outputs: Vec<Output> =
         case.outputs.iter().map(|topic| Output::of(&driver, topic)).collect();
     let mut lines = Vec::new();
     let mut dropped = 0;
-    for step in case.lines_of(&["in", "wall"]) {
+    for step in case.lines_of(&["in", "wall", "commit"]) {
         let taken = take(&mut driver, &step);
         lines.push(step);
         if let Err(error) = taken {
@@ -110,11 +114,14 @@ fn play(case: &Case, setup: Setup, variant: Variant) -> Vec<String> {
         let timed = !setup.without_time.contains(store);
         lines.extend(held(&driver, store, windows, timed));
     }
-    lines.push(format!("dropped\t{}", dropped + driver.dropped_records()));
+    // What is dropped and not committed is dropped again after a crash.
+    if !case.says_commits() {
+        lines.push(format!("dropped\t{}", dropped + driver.dropped_records()));
+    }
     lines
 }
 
-/// Pipes a record, or moves the wall clock.
+/// Pipes a record, moves the wall clock, or commits.
 fn take(driver: &mut TopologyTestDriver, step: &str) -> Result<(), DriverError> {
     let fields: Vec<&str> = step.split('\t').collect();
     match fields[..] {
@@ -124,6 +131,7 @@ fn take(driver: &mut TopologyTestDriver, step: &str) -> Result<(), DriverError> 
             driver.pipe_record(&input, record.with_headers(headers(pairs)))
         }
         ["wall", by] => driver.advance_wall_clock(by.parse().unwrap()),
+        ["commit"] => driver.commit(),
         _ => panic!("this is no step: {step}"),
     }
 }
