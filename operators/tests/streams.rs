@@ -126,7 +126,7 @@ fn an_error_of_a_function_that_may_fail_has_the_name_of_its_node() {
     stream.try_flat_map_values_with_key(|_, _| Err::<[i64; 0], BoxError>("no".into())).to("out");
     let mut run = Run::new(&b.build().unwrap()).unwrap();
     let error = run.pipe("in", Some("k".to_owned()), Some(1_i64), 0).unwrap_err();
-    let TaskError::Processor { node, source } = error else { panic!("{error}") };
+    let TaskError::Processor { node, source, .. } = error else { panic!("{error}") };
     assert_eq!((&*node, &*source.to_string()), ("mine", "no"));
 }
 

@@ -64,7 +64,10 @@ impl Node<String, i64> for Notes {
         self.0.lock().unwrap().push((from.topic.to_string(), from.offset));
         match record.value {
             0.. => Ok(()),
-            _ => Err(TaskError::Processor { node: "notes".to_owned(), source: "negative".into() }),
+            _ => {
+                let (node, source) = ("notes".to_owned(), "negative".into());
+                Err(TaskError::Processor { node, at: None, source })
+            }
         }
     }
 }

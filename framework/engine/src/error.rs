@@ -340,7 +340,7 @@ pub enum StreamsError {
     },
     /// A user's function panicked, or a serde, or a library below.
     #[error(
-        "worker {worker} panicked{}: {message}; its work since the last commit was aborted, and is done again: fix the cause",
+        "worker {worker} panicked{}: {message}; the records since its last commit are processed again: fix the cause",
         doing(*task, activity.as_ref())
     )]
     Panicked {

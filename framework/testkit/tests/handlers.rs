@@ -17,7 +17,9 @@ use oncestream_core::handlers::{
 use oncestream_core::serde::{HasSerde, SerdeError, fn_serde};
 use oncestream_core::task::{Outgoing, PunctuationType};
 use oncestream_core::{Header, Headers, Record, TimestampMs};
-use oncestream_operators::processor::{Processor, ProcessorContext};
+use oncestream_operators::processor::{
+    FixedKeyProcessor, FixedKeyProcessorContext, FixedKeyRecord, Processor, ProcessorContext,
+};
 use oncestream_operators::{Produced, StreamsBuilder};
 use oncestream_testkit::TopologyTestDriver;
 use oncestream_testkit::driver::{
@@ -58,6 +60,9 @@ fn topology(case: &str) -> Topology {
         "forwarded" => {
             b.stream::<Text, Text>("in").process((), |()| Thrice).try_map_values(checked).to("out");
         }
+        "forwarded_with_its_key" => {
+            b.stream::<Text, Text>("in").process_values((), |()| OnlyGood).to("out");
+        }
         "after_repartition" => {
             b.stream::<Text, Text>("in")
                 .select_key(|_, _| Some("new".to_owned()))
@@ -88,6 +93,24 @@ fn topology(case: &str) -> Topology {
         other => panic!("no topology for the golden case {other}"),
     }
     b.build().unwrap()
+}
+
+/// Forwards what is good, and keeps the key.
+struct OnlyGood;
+
+impl FixedKeyProcessor for OnlyGood {
+    type Key = Text;
+    type ValueIn = Text;
+    type ValueOut = Text;
+
+    fn process(
+        &mut self,
+        ctx: &mut FixedKeyProcessorContext<'_, Self>,
+        record: FixedKeyRecord<Text, Text>,
+    ) -> Result<(), BoxError> {
+        checked(record.value.clone())?;
+        Ok(ctx.forward(record)?)
+    }
 }
 
 /// Forwards a bad copy with another time and another header, then a good one.
@@ -234,15 +257,21 @@ fn every_golden_case_gives_the_dead_letters_that_kafka_streams_gives() {
     }
 }
 
-/// Its error is behind a `Box`, so its own type is not known.
+/// Its error is behind a `Box`, so its own type is not known. What wraps a processor with a fixed key is no
+/// name of the user's.
 #[test]
 fn a_dead_letter_of_a_processors_own_error_names_the_processor() {
-    let mut driver = continuing(topology("forwarded")).build().unwrap();
-    let input = driver.input::<Text, Text>("in");
-    driver.pipe(&input, None, Some("bad".to_owned()), 0).unwrap();
-    driver.commit().unwrap();
-    let names: Vec<_> = driver.topic("dlq").iter().map(|r| name_of_error(&r.headers)).collect();
-    assert_eq!(names, ["handlers::Refused", "handlers::Thrice"]);
+    for (case, expected) in [
+        ("forwarded", vec!["handlers::Refused", "handlers::Thrice"]),
+        ("forwarded_with_its_key", vec!["handlers::OnlyGood"]),
+    ] {
+        let mut driver = continuing(topology(case)).build().unwrap();
+        let input = driver.input::<Text, Text>("in");
+        driver.pipe(&input, None, Some("bad".to_owned()), 0).unwrap();
+        driver.commit().unwrap();
+        let names: Vec<_> = driver.topic("dlq").iter().map(|r| name_of_error(&r.headers)).collect();
+        assert_eq!(names, expected, "{case}");
+    }
 }
 
 fn name_of_error(headers: &Headers) -> String {
@@ -413,7 +442,10 @@ fn a_processing_handler_may_choose_by_the_error_and_by_the_node() {
     let input = driver.input::<Text, Text>("in");
     driver.pipe(&input, None, Some("bad".into()), 0).unwrap();
     let error = driver.pipe(&input, None, Some("bad!".into()), 1).unwrap_err();
-    assert_eq!(error.to_string(), "task 0_0: processor check failed: refused: bad!");
+    assert_eq!(
+        error.to_string(),
+        "task 0_0: processor check failed for the record in in-0 at offset 1: refused: bad!"
+    );
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn a_store_refuses_a_null_key_by_name_and_takes_an_empty_one() {
 fn a_look_from_outside_refuses_a_null_key_with_the_stores_name() {
     let driver = acting(put, 0);
     let error = driver.store::<Text, Text>("store").unwrap().get(&None).unwrap_err();
-    let DriverError::Task { source: TaskError::NullKey { store }, .. } = error else {
+    let DriverError::Task { source: TaskError::NullKey { store, .. }, .. } = error else {
         panic!("{error}")
     };
     assert_eq!(store, "store");

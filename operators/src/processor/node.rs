@@ -116,7 +116,7 @@ impl<P: Processor> Lifecycle for ProcessorNode<P> {
         self.call(ctx, now, Processor::init).map_err(|failure| match failure {
             Failure::Task(error) => error,
             Failure::Own(source) => {
-                TaskError::Processor { node: self.info.name.to_string(), source }
+                TaskError::Processor { node: self.info.name.to_string(), at: None, source }
             }
         })
     }

@@ -97,8 +97,10 @@ pub(super) fn key_bytes<K>(
     key: &K,
 ) -> Result<Vec<u8>, TaskError> {
     let mut bytes = Vec::new();
-    serde.serialize_in(&mut SerializeContext::new(store, Part::Key), key, &mut bytes).map_err(
-        |source| TaskError::StoreSerde { store: store.to_owned(), part: Part::Key, source },
-    )?;
+    let written = serde.serialize_in(&mut SerializeContext::new(store, Part::Key), key, &mut bytes);
+    written.map_err(|source| {
+        let store = store.to_owned();
+        TaskError::StoreSerde { store, part: Part::Key, at: None, source }
+    })?;
     Ok(bytes)
 }

@@ -37,7 +37,7 @@ impl std::fmt::Display for Part {
     }
 }
 
-/// A task could not go on. Nothing of its transaction becomes visible.
+/// A task could not go on. Under exactly once, nothing of its transaction becomes visible.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TaskError {
@@ -88,39 +88,45 @@ pub enum TaskError {
     },
     /// A sink's serde refused a key or value.
     #[error(
-        "cannot serialise the {part} of a record for topic {topic}: {source}; fix the serde, or set production.exception.handler=continue to leave such records out"
+        "cannot serialise the {part} of a record for topic {topic}{}: {source}; fix the serde, or set production.exception.handler=continue to leave such records out", record(", from", at.as_ref())
     )]
     Serialize {
         /// The topic it was meant for.
         topic: String,
         /// Key or value.
         part: Part,
+        /// The record in hand; `None` in punctuations, and where caches and stores are flushed.
+        at: Option<RecordMetadata>,
         /// What the serde said.
         source: SerdeError,
     },
     /// A store's serde refused what it was given or what it found.
     #[error(
-        "store {store} cannot read or write a {part}: {source}; if the types of the store have changed, reset the application with `oncestream reset`, else fix the serde"
+        "store {store} cannot read or write a {part}{}: {source}; if the types of the store have changed, reset the application with `oncestream reset`, else fix the serde", record(" for", at.as_ref())
     )]
     StoreSerde {
         /// The store.
         store: String,
         /// Key or value.
         part: Part,
+        /// The record in hand; `None` in punctuations, and where caches and stores are flushed.
+        at: Option<RecordMetadata>,
         /// What the serde said.
         source: SerdeError,
     },
     /// A store was given a null as a key.
     #[error(
-        "store {store} was given a null as a key, which no store keeps; filter such records out, or give them a key"
+        "store {store} was given a null as a key{}, which no store keeps; filter such records out, or give them a key", record(" for", at.as_ref())
     )]
     NullKey {
         /// The store.
         store: String,
+        /// The record in hand; `None` in punctuations, and where caches and stores are flushed.
+        at: Option<RecordMetadata>,
     },
     /// A store was given a key that is larger than backends take.
     #[error(
-        "store {store} was given a key of {length} bytes, and a store takes keys of up to {limit} bytes; shorten such keys, by a hash for instance, or filter such records out"
+        "store {store} was given a key of {length} bytes{}, and a store takes keys of up to {limit} bytes; shorten such keys, by a hash for instance, or filter such records out", record(" for", at.as_ref())
     )]
     KeyTooLarge {
         /// The store.
@@ -129,6 +135,8 @@ pub enum TaskError {
         length: usize,
         /// The most there may be, in bytes.
         limit: usize,
+        /// The record in hand; `None` in punctuations, and where caches and stores are flushed.
+        at: Option<RecordMetadata>,
     },
     /// A store is used while a call on it is under way.
     #[error(
@@ -163,18 +171,22 @@ pub enum TaskError {
         source: BackendError,
     },
     /// A record could not be handed to the producer.
-    #[error("cannot send to topic {topic}: {source}")]
+    #[error("cannot send to topic {topic}{}: {source}", record(", from", at.as_ref()))]
     Send {
         /// The topic.
         topic: String,
+        /// The record in hand; `None` in punctuations, and where caches and stores are flushed.
+        at: Option<RecordMetadata>,
         /// What the producer said.
         source: BoxError,
     },
     /// A user's processor or fallible operator failed, and so did `processing.exception.handler`.
-    #[error("processor {node} failed: {source}")]
+    #[error("processor {node} failed{}: {source}", record(" for", at.as_ref()))]
     Processor {
         /// The node.
         node: String,
+        /// The record in hand; `None` in punctuations, and where caches and stores are flushed.
+        at: Option<RecordMetadata>,
         /// What the processor said.
         source: BoxError,
     },
@@ -187,7 +199,31 @@ fn filled_by(at: Option<&RecordMetadata>) -> String {
     })
 }
 
+/// The record in hand, behind a word.
+fn record(word: &str, at: Option<&RecordMetadata>) -> String {
+    at.map_or_else(String::new, |RecordMetadata { topic, partition, offset }| {
+        format!("{word} the record in {topic}-{partition} at offset {offset}")
+    })
+}
+
 impl TaskError {
+    /// Names the record in hand, where nothing is named yet.
+    #[cold]
+    pub(crate) fn for_record(mut self, record: impl FnOnce() -> RecordMetadata) -> Self {
+        match &mut self {
+            Self::Serialize { at, .. }
+            | Self::StoreSerde { at, .. }
+            | Self::NullKey { at, .. }
+            | Self::KeyTooLarge { at, .. }
+            | Self::Send { at, .. }
+            | Self::Processor { at, .. } => {
+                at.get_or_insert_with(record);
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// Whether the record in hand is at fault, and not the store that was given it: then
     /// `processing.exception.handler` decides.
     pub fn is_of_record(&self) -> bool {

@@ -46,7 +46,7 @@ impl ChangelogWriter {
             origin: Origin::Changelog(target.id),
         };
         let sent = collector.send(&record);
-        sent.map_err(|source| TaskError::Send { topic: target.topic.to_string(), source })
+        sent.map_err(|source| TaskError::Send { topic: target.topic.to_string(), at: None, source })
     }
 }
 

@@ -52,7 +52,7 @@ impl<K, V> RowCodec<K, V> {
         out: &mut Vec<u8>,
     ) -> Result<(), TaskError> {
         if !self.write_bound(key, out)? {
-            return Err(TaskError::NullKey { store: self.store.to_string() });
+            return Err(TaskError::NullKey { store: self.store.to_string(), at: None });
         }
         self.check_length(out.len() + frame, frame)
     }
@@ -63,7 +63,7 @@ impl<K, V> RowCodec<K, V> {
             return Ok(());
         }
         let (length, limit) = (length - frame, MAX_KEY_BYTES - frame);
-        Err(TaskError::KeyTooLarge { store: self.store.to_string(), length, limit })
+        Err(TaskError::KeyTooLarge { store: self.store.to_string(), length, limit, at: None })
     }
 
     pub(crate) fn read_key(&self, bytes: &[u8]) -> Result<K, TaskError> {
@@ -99,7 +99,7 @@ impl<K, V> RowCodec<K, V> {
 
     #[cold]
     pub(crate) fn error(&self, part: Part, source: SerdeError) -> TaskError {
-        TaskError::StoreSerde { store: self.store.to_string(), part, source }
+        TaskError::StoreSerde { store: self.store.to_string(), part, at: None, source }
     }
 
     #[cold]

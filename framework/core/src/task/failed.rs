@@ -114,7 +114,7 @@ impl Context<'_> {
     /// Whether a handler's letter can be sent where it is to go.
     fn check_letter(&mut self, letter: &DeadLetter) -> Result<(), TaskError> {
         let topic = &letter.topic;
-        let failed = |source: BoxError| TaskError::Send { topic: shown(topic), source };
+        let failed = |source: BoxError| TaskError::Send { topic: shown(topic), at: None, source };
         if let Err(fault) = topic_name::check(topic) {
             let fault = Unproducible::TopicName { topic: topic.clone(), fault };
             return Err(failed(Box::new(fault)));
@@ -153,7 +153,7 @@ impl Context<'_> {
         if self.carry_out(response)? {
             return Ok(());
         }
-        Err(TaskError::Processor { node: at.node.to_owned(), source })
+        Err(TaskError::Processor { node: at.node.to_owned(), at: None, source })
     }
 
     /// Asks the deserialisation handler. `Ok` means: drop the record.
@@ -196,7 +196,7 @@ impl Context<'_> {
         if self.carry_out(response)? {
             return Ok(());
         }
-        Err(TaskError::Serialize { topic: topic.to_owned(), part, source })
+        Err(TaskError::Serialize { topic: topic.to_owned(), part, at: None, source })
     }
 
     /// Sends a sink's record. One that is refused is the production handler's business.
@@ -233,7 +233,7 @@ impl Context<'_> {
         let topic = shown(record.topic);
         let RecordRefused { source, type_name } = match error.downcast::<RecordRefused>() {
             Ok(refused) => *refused,
-            Err(source) => return Err(TaskError::Send { topic, source }),
+            Err(source) => return Err(TaskError::Send { topic, at: None, source }),
         };
         let at = FailedAt { node, timestamp: record.timestamp, headers: record.headers };
         let handlers = self.state.handlers.clone();
@@ -242,13 +242,14 @@ impl Context<'_> {
         if self.carry_out(response)? {
             return Ok(());
         }
-        Err(TaskError::Send { topic, source })
+        Err(TaskError::Send { topic, at: None, source })
     }
 
     /// Sends bytes that no handler is asked about: changelog records and dead letters.
     pub(crate) fn send(&mut self, record: &Outgoing<'_>) -> Result<(), TaskError> {
         self.collector.send(record).map_err(|error| TaskError::Send {
             topic: record.topic.to_owned(),
+            at: None,
             source: match error.downcast::<RecordRefused>() {
                 Ok(refused) => refused.source,
                 Err(source) => source,

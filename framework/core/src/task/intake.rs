@@ -7,8 +7,9 @@ use super::input::Input;
 use super::readiness::{Readiness, decide};
 use super::run::{InputId, Task};
 use super::source::RawRecord;
+use crate::TopicPartition;
 use crate::error::TaskError;
-use crate::record::TimestampMs;
+use crate::record::{RecordMetadata, TimestampMs};
 
 impl Task {
     /// Takes a record in. With one input it is processed at once, otherwise it waits in its
@@ -33,13 +34,15 @@ impl Task {
         self.doing = Doing::Record(input, offset);
         let bytes = SourceBytes { key: raw.key, value: raw.value };
         let Input { partition, ledger, queue, .. } = at;
+        let partition = &*partition;
         let record = Some(InHand { input, partition, offset, ledger, bytes });
         let mut ctx = Context { state: &mut self.state, collector, record };
+        let named = |error: TaskError| error.for_record(|| at_offset(partition, offset));
         if single {
-            queue.process(&mut ctx, raw)?;
+            queue.process(&mut ctx, raw).map_err(named)?;
             self.processed(collector)?;
         } else {
-            queue.enqueue(&mut ctx, raw)?;
+            queue.enqueue(&mut ctx, raw).map_err(named)?;
             // Dropped, and nothing before it waits: the position has moved on.
             self.dirty |= queue.len() == 0;
         }
@@ -135,9 +138,11 @@ impl Task {
         self.doing = Doing::Record(id, offset);
         let Input { partition, ledger, queue, .. } = input;
         let bytes = SourceBytes::default();
+        let partition = &*partition;
         let record = Some(InHand { input: id, partition, offset, ledger, bytes });
         let mut ctx = Context { state: &mut self.state, collector, record };
-        queue.process_head(&mut ctx)?;
+        let done = queue.process_head(&mut ctx);
+        done.map_err(|error| error.for_record(|| at_offset(partition, offset)))?;
         input.emptied(self.state.wall_clock_ms);
         self.processed(collector)?;
         self.doing = Doing::Nothing;
@@ -163,4 +168,9 @@ impl Task {
     pub fn queued(&self, input: InputId) -> usize {
         self.inputs[input.0].queue.len()
     }
+}
+
+fn at_offset(partition: &TopicPartition, offset: i64) -> RecordMetadata {
+    let TopicPartition { topic, partition } = partition;
+    RecordMetadata { topic: topic.clone(), partition: *partition, offset }
 }

@@ -140,7 +140,8 @@ impl<P: Ports> Worker<P> {
 
     /// A record that the client refuses at once gets the same error as one that the broker refuses.
     fn named(&self, error: StreamsError) -> StreamsError {
-        let StreamsError::Task { task, source: TaskError::Send { topic, source } } = error else {
+        let StreamsError::Task { task, source: TaskError::Send { topic, at, source } } = error
+        else {
             return error;
         };
         match source.downcast::<ClientError>() {
@@ -151,7 +152,9 @@ impl<P: Ports> Worker<P> {
                 error: *source,
                 is_refusal: false,
             }),
-            Err(source) => StreamsError::Task { task, source: TaskError::Send { topic, source } },
+            Err(source) => {
+                StreamsError::Task { task, source: TaskError::Send { topic, at, source } }
+            }
         }
     }
 

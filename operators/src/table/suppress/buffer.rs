@@ -188,7 +188,8 @@ impl<K: StoreKey, V: Data> Buffer<K, V> {
 
     #[cold]
     fn refused(&self, source: SerdeError) -> TaskError {
-        TaskError::StoreSerde { store: self.name.to_string(), part: Part::Value, source }
+        let store = self.name.to_string();
+        TaskError::StoreSerde { store, part: Part::Value, at: None, source }
     }
 }
 
