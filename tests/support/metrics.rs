@@ -17,6 +17,8 @@ pub struct Metric {
     pub labels: BTreeMap<String, String>,
     /// What a counter has come to.
     pub total: u64,
+    /// The most that a gauge was; a snapshot sets it to zero.
+    pub most: f64,
     /// It has counted or observed something, or was set.
     pub moved: bool,
 }
@@ -44,14 +46,16 @@ pub fn told() -> Vec<Metric> {
         let name = key.name().to_owned();
         let labels: BTreeMap<String, String> =
             key.labels().map(|l| (l.key().to_owned(), l.value().to_owned())).collect();
-        let (kind, added, moved) = match value {
-            DebugValue::Counter(n) => ("counter", n, n > 0),
-            DebugValue::Gauge(_) => ("gauge", 0, true),
-            DebugValue::Histogram(values) => ("histogram", 0, !values.is_empty()),
+        let (kind, added, most, moved) = match value {
+            DebugValue::Counter(n) => ("counter", n, 0.0, n > 0),
+            DebugValue::Gauge(value) => ("gauge", 0, value.into_inner(), true),
+            DebugValue::Histogram(values) => ("histogram", 0, 0.0, !values.is_empty()),
         };
-        let new = Metric { name: name.clone(), kind, labels: labels.clone(), total: 0, moved };
+        let new =
+            Metric { name: name.clone(), kind, labels: labels.clone(), total: 0, most, moved };
         let metric = known.entry((name, labels)).or_insert(new);
         metric.total += added;
+        metric.most = metric.most.max(most);
         metric.moved |= moved;
     }
     known.values().cloned().collect()
@@ -59,9 +63,12 @@ pub fn told() -> Vec<Metric> {
 
 /// How many changelog records were restored so far into stores of a name.
 pub fn restored(store: &str) -> u64 {
-    let is_it = |m: &&Metric| {
-        m.name == "oncestream_restored_records_total"
-            && m.labels.get("store").is_some_and(|name| name == store)
-    };
-    told().iter().filter(is_it).map(|m| m.total).sum()
+    of_store("oncestream_restored_records_total", store).iter().map(|m| m.total).sum()
+}
+
+/// A metric of stores of a name, of each partition.
+pub fn of_store(metric: &str, store: &str) -> Vec<Metric> {
+    let is_it =
+        |m: &Metric| m.name == metric && m.labels.get("store").is_some_and(|name| name == store);
+    told().into_iter().filter(is_it).collect()
 }

@@ -6,7 +6,7 @@
 //! |---|---|---|---|
 //! | `oncestream_records_in_total` | counter | `worker` | records taken from input topics |
 //! | `oncestream_records_out_total` | counter | `worker` | records handed to the producer, changelogs included |
-//! | `oncestream_records_dropped_total` | counter | `worker` | records that a task dropped: null keys, handlers |
+//! | `oncestream_records_dropped_total` | counter | `worker` | records that a task dropped: null keys, late records, handlers |
 //! | `oncestream_enforced_processing_total` | counter | `worker` | records processed while another input of their task was at its end and empty for longer than `max.task.idle.ms` |
 //! | `oncestream_commits_total` | counter | `worker` | commits that succeeded |
 //! | `oncestream_aborts_total` | counter | `worker` | transactions aborted, or given up |
@@ -15,10 +15,15 @@
 //! | `oncestream_restored_records_total` | counter | `store`, `partition` | changelog records read to restore a store |
 //! | `oncestream_restore_remaining` | gauge | `store`, `partition` | changelog offsets still to read |
 //! | `oncestream_uncommitted_bytes` | gauge | `worker` | estimate of what stores hold and no commit has written |
+//! | `oncestream_suppression_buffer_records` | gauge | `store`, `partition` | keys that wait in the buffer of a `suppress`, as of the last commit |
+//! | `oncestream_suppression_buffer_bytes` | gauge | `store`, `partition` | their size, where `max_bytes` limits it; nobody counts it elsewhere |
+//! | `oncestream_suppression_emitted_total` | counter | `store`, `partition` | results emitted out of the buffer of a `suppress` |
 //! | `oncestream_records_lag` | gauge | `topic`, `partition` | records between the position and the end; every `consumer.statistics.interval.ms` (10 s) |
 //! | `oncestream_tasks` | gauge | `worker` | tasks assigned |
 
 use std::time::Duration;
+
+use oncestream_core::task::BufferReport;
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
@@ -72,6 +77,52 @@ impl RestoreMetrics {
         Self {
             records: counter!("oncestream_restored_records_total", "store" => store.clone(), "partition" => partition.clone()),
             remaining: gauge!("oncestream_restore_remaining", "store" => store, "partition" => partition),
+        }
+    }
+}
+
+/// The handles of the buffer of a suppression, in one task.
+pub(crate) struct BufferMetrics {
+    store: String,
+    partition: String,
+    emitted: Counter,
+    records: Gauge,
+    /// Made when somebody counts.
+    bytes: Option<Gauge>,
+}
+
+impl BufferMetrics {
+    pub(crate) fn new(store: &str, partition: i32) -> Self {
+        let (store, partition) = (store.to_owned(), partition.to_string());
+        Self {
+            emitted: counter!("oncestream_suppression_emitted_total", "store" => store.clone(), "partition" => partition.clone()),
+            records: gauge!("oncestream_suppression_buffer_records", "store" => store.clone(), "partition" => partition.clone()),
+            bytes: None,
+            store,
+            partition,
+        }
+    }
+
+    /// Tells what is committed.
+    pub(crate) fn tell(&mut self, report: &BufferReport) {
+        self.emitted.increment(report.emitted);
+        let Some(held) = report.buffered else { return };
+        self.records.set(held.records as f64);
+        let Some(bytes) = held.bytes else { return };
+        let Self { store, partition, .. } = self;
+        let gauge = self.bytes.get_or_insert_with(|| {
+            gauge!("oncestream_suppression_buffer_bytes", "store" => store.clone(), "partition" => partition.clone())
+        });
+        gauge.set(bytes as f64);
+    }
+}
+
+/// What waits of a task that has gone is told by who has the task now.
+impl Drop for BufferMetrics {
+    fn drop(&mut self) {
+        self.records.set(0.0);
+        if let Some(bytes) = &self.bytes {
+            bytes.set(0.0);
         }
     }
 }

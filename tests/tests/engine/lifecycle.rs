@@ -10,7 +10,7 @@ use std::time::Duration;
 use oncestream::prelude::*;
 use oncestream::{TimestampMs, Topics};
 use oncestream_tests::application::*;
-use oncestream_tests::metrics::told;
+use oncestream_tests::metrics::{of_store, told};
 
 fn counter() -> Arc<AtomicUsize> {
     Arc::default()
@@ -401,20 +401,43 @@ fn documented() -> BTreeSet<(String, String)> {
         .collect()
 }
 
+/// Counts words, and beside them forwards counts when another word waits.
+fn suppressed_count(input: &str, output: &str, late: &str) -> Topology {
+    let builder = StreamsBuilder::new();
+    let counts = builder
+        .stream::<Option<String>, String>(input)
+        .group_by(|_, word| word.clone())
+        .count("counts");
+    counts.to_stream().to(output);
+    let one = BufferConfig::max_records(1).with_max_bytes(1 << 20).emit_early_when_full();
+    let later = Suppressed::until_time_limit(Duration::from_hours(1), one).with_name("later");
+    counts.suppress(later).to_stream().to(late);
+    builder.build().unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_documented_metric_is_told_and_no_other() {
     let app = Application::new("metrics");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
+    let late = app.create("late", 1).await;
+    let gauge = |name: &str| of_store(name, "later-store").first().map_or(0.0, |metric| metric.most);
+    let (records, bytes) =
+        ("oncestream_suppression_buffer_records", "oncestream_suppression_buffer_bytes");
     // The second run restores: memory keeps nothing. The client's statistics tell the lag.
     let settings = [("state.backend", "memory"), ("consumer.statistics.interval.ms", "100")];
     for round in 1..=2 {
-        let streams = app.streams(word_count(&input, &output), &settings);
+        let streams = app.streams(suppressed_count(&input, &output, &late), &settings);
         let streams = start(streams).await;
-        produce_lines(&input, ["a b a"]);
+        produce_lines(&input, ["a", "b", "a"]);
         await_counts(&output, &[("a", 2 * round), ("b", round)]);
+        wait_until("one that waits", || gauge(records) >= 1.0);
+        assert!(gauge(bytes) > 50.0, "{} bytes wait", gauge(bytes));
         wait_until("the lag", || told().iter().any(|m| m.name == "oncestream_records_lag"));
         stop(&streams).await;
     }
+    let emitted = of_store("oncestream_suppression_emitted_total", "later-store");
+    let arrived = offsets(&late, "read_committed").first().map_or(0, |(_, end)| *end);
+    assert!((2..arrived).contains(&(emitted[0].total as i64)), "{arrived} offsets: {emitted:?}");
     let mut of_all = BTreeSet::new();
     let mut moved_of_worker_0: BTreeMap<String, bool> = BTreeMap::new();
     for metric in told() {

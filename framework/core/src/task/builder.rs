@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::buffers::{BufferId, Buffers};
 use super::node::{Downstream, Flush, Lifecycle, Node, Shared};
 use super::punctuate::PunctuatorId;
 use super::source::SourceInstance;
@@ -49,6 +50,7 @@ pub(crate) struct Built {
     pub(crate) flushers: Vec<SharedFlush>,
     pub(crate) lifecycles: Vec<SharedLifecycle>,
     pub(crate) times: Times,
+    pub(crate) buffers: Buffers,
 }
 
 /// What a node's factory may ask for while it makes the node of one task.
@@ -63,6 +65,7 @@ pub struct TaskBuilder<'t> {
     flushers: Vec<(NodeId, SharedFlush)>,
     lifecycles: Vec<SharedLifecycle>,
     times: Times,
+    buffers: Buffers,
 }
 
 impl<'t> TaskBuilder<'t> {
@@ -85,6 +88,7 @@ impl<'t> TaskBuilder<'t> {
             flushers: Vec::new(),
             lifecycles: Vec::new(),
             times: Times::default(),
+            buffers: Buffers::default(),
         };
         let stores = builder.open_stores(sub, backend, first_changelog)?;
         let mut sources = Vec::new();
@@ -104,6 +108,7 @@ impl<'t> TaskBuilder<'t> {
             flushers: builder.flushers.into_iter().map(|(_, f)| f).collect(),
             lifecycles: builder.lifecycles,
             times: builder.times,
+            buffers: builder.buffers,
         })
     }
 
@@ -267,6 +272,11 @@ impl<'t> TaskBuilder<'t> {
     /// is committed with the offsets: see [`Context::time`](super::Context::time).
     pub fn remembered_time(&mut self, name: &str) -> TimeId {
         self.times.add(name)
+    }
+
+    /// A buffer of the node, in this store: see [`Context::buffer_holds`](super::Context::buffer_holds).
+    pub fn buffer(&mut self, store: Arc<str>) -> BufferId {
+        self.buffers.add(store)
     }
 
     /// Flushes `keeper` at each commit, after those of the nodes upstream of `node`.

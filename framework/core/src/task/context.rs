@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::buffers::{BufferId, Buffered, Buffers};
 use super::failed::SourceBytes;
 use super::ledger::{Held, Ledger};
 use super::punctuate::{PunctuationType, PunctuatorId, ScheduleId, Schedules};
@@ -75,6 +76,7 @@ pub(crate) struct TaskState {
     pub(crate) wall_clock_ms: TimestampMs,
     pub(crate) schedules: Schedules,
     pub(crate) times: Times,
+    pub(crate) buffers: Buffers,
     /// Records that nodes have released, and the ledgers of their inputs do not know of yet.
     pub(crate) released: Vec<Held>,
     pub(crate) dropped: u64,
@@ -188,6 +190,18 @@ impl Context<'_> {
     #[inline]
     pub fn advance_time(&mut self, id: TimeId, to: TimestampMs) {
         self.state.times.advance(id, to);
+    }
+
+    /// Tells metrics how much waits in a buffer now.
+    #[inline]
+    pub fn buffer_holds(&mut self, id: BufferId, now: Buffered) {
+        self.state.buffers.holds(id, now);
+    }
+
+    /// Tells metrics that a result was emitted out of a buffer.
+    #[inline]
+    pub fn buffer_emitted(&mut self, id: BufferId) {
+        self.state.buffers.emitted(id);
     }
 
     /// Asks for a commit soon, before `commit.interval.ms` is over.

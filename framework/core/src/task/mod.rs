@@ -1,6 +1,7 @@
 //! A task: one sub-topology over one partition, instantiated and running. Pure.
 
 mod activity;
+mod buffers;
 mod builder;
 mod context;
 mod failed;
@@ -17,6 +18,7 @@ mod source;
 mod times;
 
 pub use activity::Activity;
+pub use buffers::{BufferId, BufferReport, Buffered};
 pub use builder::{BuildError, NodeHandle, TaskBuilder};
 pub use context::{ChangelogId, Collector, Context, Origin, Outgoing};
 pub use failed::{FailedAt, RecordRefused};

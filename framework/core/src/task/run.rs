@@ -8,6 +8,7 @@
 use std::rc::Rc;
 
 use super::activity::Doing;
+use super::buffers::BufferReport;
 use super::builder::{BuildError, SharedFlush, SharedLifecycle, TaskBuilder};
 use super::context::{ChangelogId, Collector, Context, TaskState};
 use super::input::Input;
@@ -78,6 +79,7 @@ impl Task {
                 wall_clock_ms: -1,
                 schedules: Schedules::default(),
                 times: built.times,
+                buffers: built.buffers,
                 released: Vec::new(),
                 dropped: 0,
                 drop_reason: None,
@@ -260,6 +262,11 @@ impl Task {
     /// Records dropped since the last call.
     pub fn take_dropped(&mut self) -> u64 {
         std::mem::take(&mut self.state.dropped)
+    }
+
+    /// What buffers of suppressions hold, and what they have emitted since the last call.
+    pub fn take_buffers(&mut self) -> impl Iterator<Item = BufferReport> {
+        self.state.buffers.take()
     }
 
     /// An estimate of the bytes written to stores since the last commit.

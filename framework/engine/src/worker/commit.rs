@@ -224,9 +224,10 @@ impl<P: Ports> Worker<P> {
     /// The last step of a commit succeeded: nothing of it will be taken back.
     fn settled(&mut self) {
         let mut dropped = 0;
-        for task in self.tasks.running_tasks() {
-            task.committed();
-            dropped += task.take_dropped();
+        for entry in self.tasks.running_entries() {
+            entry.task.committed();
+            dropped += entry.task.take_dropped();
+            entry.tell_buffers();
         }
         self.dropped += dropped;
         self.metrics.records_dropped.increment(dropped);

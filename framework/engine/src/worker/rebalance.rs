@@ -271,7 +271,7 @@ impl<P: Ports> Worker<P> {
         )
         .map_err(|e| StreamsError::build(id, e))?;
         let phase = Phase::Restoring;
-        self.tasks.push(Entry { task, partitions, phase, offsets_missing });
+        self.tasks.push(Entry { task, partitions, phase, offsets_missing, buffers: Vec::new() });
         Ok(())
     }
 

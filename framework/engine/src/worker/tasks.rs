@@ -6,6 +6,7 @@ use oncestream_core::graph::Graph;
 use oncestream_core::task::{InputId, Readiness, Task};
 use oncestream_core::{TaskId, TimestampMs, TopicPartition};
 
+use crate::metrics::BufferMetrics;
 use crate::ports::Subscription;
 
 /// What the group consumer reads.
@@ -34,6 +35,21 @@ pub(super) struct Entry {
     pub(super) phase: Phase,
     /// No input had a committed offset when the task was made.
     pub(super) offsets_missing: bool,
+    /// Those of its suppressions, from the first commit on.
+    pub(super) buffers: Vec<BufferMetrics>,
+}
+
+impl Entry {
+    /// Tells metrics what a commit has done to the buffers of suppressions.
+    pub(super) fn tell_buffers(&mut self) {
+        let partition = self.task.id().partition;
+        for (at, report) in self.task.take_buffers().enumerate() {
+            if self.buffers.len() == at {
+                self.buffers.push(BufferMetrics::new(&report.store, partition));
+            }
+            self.buffers[at].tell(&report);
+        }
+    }
 }
 
 /// A task's input.
@@ -134,8 +150,12 @@ impl TaskSet {
         task.inputs().find_map(|(input, partition)| (input == route.input).then_some(partition))
     }
 
+    pub(super) fn running_entries(&mut self) -> impl Iterator<Item = &mut Entry> {
+        self.entries.iter_mut().filter(|e| e.phase == Phase::Running)
+    }
+
     pub(super) fn running_tasks(&mut self) -> impl Iterator<Item = &mut Task> {
-        self.entries.iter_mut().filter(|e| e.phase == Phase::Running).map(|e| &mut e.task)
+        self.running_entries().map(|e| &mut e.task)
     }
 
     pub(super) fn all_running(&self) -> bool {

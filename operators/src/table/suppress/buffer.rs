@@ -15,6 +15,7 @@ use oncestream_core::TimestampMs;
 use oncestream_core::error::TaskError;
 use oncestream_core::serde::{Part, SerdeError, SerializeContext};
 use oncestream_core::state::{KeyValueStore, ValueAndTimestamp};
+use oncestream_core::task::Buffered;
 
 use super::entry::{Entry, EntrySerde};
 use crate::dsl::{Data, StoreKey};
@@ -160,6 +161,12 @@ impl<K: StoreKey, V: Data> Buffer<K, V> {
     /// How many keys wait.
     pub(super) fn records(&self) -> u64 {
         self.order.as_ref().map_or(0, |order| order.by_place.len() as u64)
+    }
+
+    /// How much waits.
+    pub(super) fn held(&self) -> Buffered {
+        let bytes = self.kept.bytes.then(|| self.bytes());
+        Buffered { records: self.records(), bytes }
     }
 
     /// The size of what waits, if it is counted.

@@ -12,7 +12,9 @@ use oncestream_core::error::{TaskError, TopologyError};
 use oncestream_core::graph::{Graph, NodeId};
 use oncestream_core::handlers::DropReason;
 use oncestream_core::serde::DynSerde;
-use oncestream_core::task::{Context, Downstream, FailedAt, Node, Shared, TaskBuilder, TimeId};
+use oncestream_core::task::{
+    BufferId, Context, Downstream, FailedAt, Node, Shared, TaskBuilder, TimeId,
+};
 use oncestream_core::{Headers, Record, TimestampMs};
 
 use super::buffer::{Buffer, Kept};
@@ -59,6 +61,8 @@ pub(super) struct Suppress<K, V> {
     /// The greatest time of the results that have come.
     pub(super) observed: TimeId,
     pub(super) wall_clock: Option<WallClock>,
+    /// For metrics.
+    told: BufferId,
     name: Arc<str>,
     value_serde: DynSerde<V>,
     /// Of an update out of a cache.
@@ -89,6 +93,7 @@ impl<K: StoreKey, V: Data> Suppress<K, V> {
             buffer: Buffer::new(b.store(id, store)?, (store.clone(), changelog), serde, kept),
             observed: b.remembered_time(&format!("{store}-observed")),
             wall_clock: rules.wall_clock_ms.map(|limit_ms| WallClock::new(b, store, limit_ms)),
+            told: b.buffer(store.clone()),
             name,
             value_serde,
             cached: Origin { topic: topic.unwrap_or_default(), partition, offset: -1 },
@@ -116,7 +121,13 @@ impl<K: StoreKey, V: Data> Suppress<K, V> {
             let first = self.buffer.take_first(ctx.time(self.observed))?;
             self.emit(ctx, first)?;
         }
+        self.tell(ctx);
         Ok(())
+    }
+
+    /// Tells metrics what waits.
+    pub(super) fn tell(&self, ctx: &mut Context<'_>) {
+        ctx.buffer_holds(self.told, self.buffer.held());
     }
 
     /// Forwards what was taken out of the buffer.
@@ -132,6 +143,7 @@ impl<K: StoreKey, V: Data> Suppress<K, V> {
         if new.is_none() && matches!(self.rules.until, Until::WindowCloses(_)) {
             return Ok(());
         }
+        ctx.buffer_emitted(self.told);
         let value = Change { new, old: before };
         self.out.forward(ctx, Record { key, value, timestamp, headers })
     }

@@ -100,6 +100,7 @@ impl<K: StoreKey, V: Data> Suppress<K, V> {
                 let earliest = self.buffer.take_earliest(ctx.time(self.observed))?;
                 self.emit(ctx, earliest)?;
             }
+            self.tell(ctx);
             return Ok(());
         }
         // What the caches above have emitted just now may have ended the silence.
