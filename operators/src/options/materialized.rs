@@ -145,7 +145,8 @@ impl<K, V, Kd> Materialized<K, V, Kd> {
     /// (of sessions: the latest end). The default is what the windows and their grace need; longer keeps
     /// results for queries, and lets no later record in. It is for windowed aggregations alone.
     ///
-    /// Its changelog keeps them a day longer, by the clock of the brokers: `retention.ms` of the topic.
+    /// Its changelog keeps them longer, by `windowstore.changelog.additional.retention.ms` (a day) and the
+    /// clock of the brokers: `retention.ms` of the topic.
     #[must_use]
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention = Some(retention);

@@ -83,6 +83,12 @@ impl StreamsConfig {
         self.replication_factor
     }
 
+    /// `windowstore.changelog.additional.retention.ms`: how much longer than its store a new changelog of
+    /// windows or sessions keeps them.
+    pub fn windowstore_changelog_additional_retention(&self) -> Duration {
+        self.windowstore_changelog_additional_retention
+    }
+
     /// The `topic.*` keys: settings of new internal topics, by Kafka's names.
     pub fn topic_settings(&self) -> BTreeMap<String, String> {
         let given = self.raw.0.iter();

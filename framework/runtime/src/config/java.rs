@@ -131,7 +131,6 @@ const ANSWERS: &[Entry] = &[
     ("value.subject.name.strategy", REGISTRY),
     ("window.size.ms", SERDES),
     ("windowed.inner.class.serde", SERDES),
-    ("windowstore.changelog.additional.retention.ms", Ignored("changelogs of windows keep them for a day more than their store; the topic setting retention.ms of a store sets the whole time")),
 ];
 
 /// Values with which a key that is refused says what is so anyway. One of several is enough.

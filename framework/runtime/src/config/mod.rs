@@ -78,6 +78,7 @@ pub struct StreamsConfig {
     uncommitted_max_bytes: Option<u64>,
     write_interval: Duration,
     replication_factor: i32,
+    windowstore_changelog_additional_retention: Duration,
     max_task_idle_ms: i64,
     buffered_records_per_partition: usize,
     instance_id: Option<String>,

@@ -154,6 +154,9 @@ fn typed(builder: StreamsConfigBuilder) -> Result<StreamsConfig, ConfigError> {
         uncommitted_max_bytes: u64::try_from(raw.whole("statestore.uncommitted.max.bytes")?).ok(),
         write_interval: millis(raw.whole("statestore.write.interval.ms")?),
         replication_factor: replicas(&raw)?,
+        windowstore_changelog_additional_retention: millis(
+            raw.whole("windowstore.changelog.additional.retention.ms")?,
+        ),
         max_task_idle_ms: raw.whole("max.task.idle.ms")?,
         buffered_records_per_partition: raw.unsigned("buffered.records.per.partition")?,
         instance_id: raw.text("instance.id")?,

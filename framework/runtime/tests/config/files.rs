@@ -112,13 +112,7 @@ default.deserialization.exception.handler=class org.apache.kafka.streams.errors.
         assert_eq!(config.deserialization_exception_handler(), ExceptionHandler::Fail);
         assert_eq!(
             ignored(&config),
-            [
-                "retries",
-                "partition.grouper",
-                "built.in.metrics.version",
-                "state.cleanup.delay.ms",
-                "windowstore.changelog.additional.retention.ms",
-            ]
+            ["retries", "partition.grouper", "built.in.metrics.version", "state.cleanup.delay.ms",]
         );
         for settings in [
             config.consumer_settings(0),

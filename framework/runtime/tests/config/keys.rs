@@ -17,6 +17,8 @@ fn defaults_are_those_of_kafka_streams() {
     assert_eq!(config.uncommitted_max_bytes(), Some(64 * 1024 * 1024));
     assert_eq!(config.write_interval(), Duration::from_secs(1));
     assert_eq!(config.replication_factor(), -1);
+    let additional = config.windowstore_changelog_additional_retention();
+    assert_eq!(additional, Duration::from_hours(24));
     assert_eq!(config.max_task_idle_ms(), 0);
     assert_eq!(config.buffered_records_per_partition(), 1000);
     assert_eq!(config.instance_id(), None);
@@ -60,6 +62,7 @@ fn every_key_of_the_table_reaches_the_configuration() {
         ("statestore.uncommitted.max.bytes", "-1"),
         ("statestore.write.interval.ms", "81"),
         ("replication.factor", "3"),
+        ("windowstore.changelog.additional.retention.ms", "85"),
         ("max.task.idle.ms", "-1"),
         ("buffered.records.per.partition", "80"),
         ("instance.id", "i-1"),

@@ -55,6 +55,8 @@ pub(crate) struct Admin {
     bootstrap_servers: String,
     /// The `topic.*` keys: settings of every new internal topic.
     topic_settings: BTreeMap<String, String>,
+    /// How much longer than its store a changelog of windows keeps them.
+    additional_retention: Duration,
     /// The internal topics whose settings were looked at, with their `delete.retention.ms`.
     looked_at: Mutex<BTreeMap<Arc<str>, i64>>,
 }
@@ -69,6 +71,7 @@ impl Admin {
             lookup: context::create(&lookup, LookupContext::default()).map_err(failed)?,
             bootstrap_servers: config.bootstrap_servers().to_owned(),
             topic_settings: config.topic_settings(),
+            additional_retention: config.windowstore_changelog_additional_retention(),
             looked_at: Mutex::default(),
         })
     }
@@ -180,7 +183,7 @@ impl Admin {
         topics: &InternalTopics,
         replication: i32,
     ) -> Result<(), StreamsError> {
-        let wanted = settings::wanted(topics, &self.topic_settings);
+        let wanted = settings::wanted(topics, &self.topic_settings, self.additional_retention);
         for topic in &wanted {
             topic.check()?;
         }

@@ -7,13 +7,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use oncestream_core::graph::{ChangelogTopic, InternalTopics, RepartitionTopic};
 use oncestream_engine::StreamsError;
 
-/// Kafka Streams' default of `windowstore.changelog.additional.retention.ms`: brokers delete by their
-/// own clock, so a changelog keeps rows for longer than its store.
-const ADDITIONAL_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
 /// Kafka's default of `delete.retention.ms`: tombstones older than this may be compacted away.
 pub(super) const DELETE_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
 
@@ -68,10 +66,12 @@ pub(super) enum Gravity {
     Warn,
 }
 
-/// All internal topics, with what they are made with.
+/// All internal topics, with what they are made with. `additional` is how much longer than its store a
+/// changelog of windows keeps rows, because brokers delete by their own clock.
 pub(super) fn wanted(
     topics: &InternalTopics,
     everywhere: &BTreeMap<String, String>,
+    additional: Duration,
 ) -> Vec<InternalTopic> {
     let changelogs = topics.changelogs.iter().map(
         |ChangelogTopic { topic, partitions, settings, retention_ms }| {
@@ -85,7 +85,7 @@ pub(super) fn wanted(
         (topic, *partitions, Kind::Repartition, BTreeMap::new())
     });
     let layered = |(topic, partitions, kind, own): (&Arc<str>, i32, Kind, BTreeMap<_, _>)| {
-        let mut settings = defaults(kind);
+        let mut settings = defaults(kind, additional);
         settings.extend(everywhere.clone());
         settings.extend(own.clone());
         InternalTopic { name: topic.clone(), partitions, kind, settings, own }
@@ -120,12 +120,13 @@ impl InternalTopic {
 }
 
 /// What Kafka Streams makes such topics with.
-fn defaults(kind: Kind) -> BTreeMap<String, String> {
+fn defaults(kind: Kind, additional: Duration) -> BTreeMap<String, String> {
     let kept_ms;
     let of_kind: &[(&str, &str)] = match kind {
         Kind::KeyValueChangelog => &[(CLEANUP_POLICY, "compact")],
         Kind::WindowedChangelog { retention_ms } => {
-            kept_ms = retention_ms.saturating_add(ADDITIONAL_RETENTION_MS).to_string();
+            let additional_ms = i64::try_from(additional.as_millis()).unwrap_or(i64::MAX);
+            kept_ms = retention_ms.saturating_add(additional_ms).to_string();
             &[(CLEANUP_POLICY, "compact,delete"), (RETENTION_MS, &kept_ms)]
         }
         // Never cut by time: what is read and committed is purged by its reader.
@@ -197,6 +198,8 @@ mod tests {
     use super::Kind::{KeyValueChangelog, Repartition, WindowedChangelog};
     use super::*;
 
+    const DAY: Duration = Duration::from_hours(24);
+
     fn map(settings: &[(&str, &str)]) -> BTreeMap<String, String> {
         settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
@@ -209,7 +212,7 @@ mod tests {
     fn what_topics_are_made_with_is_fine() {
         let windowed = [5, i64::MAX].map(|retention_ms| WindowedChangelog { retention_ms });
         for kind in [KeyValueChangelog, Repartition, windowed[0], windowed[1]] {
-            assert_eq!(findings(kind, &defaults(kind)), []);
+            assert_eq!(findings(kind, &defaults(kind, DAY)), []);
             assert_eq!(findings(kind, &BTreeMap::new()), [], "nothing is told");
         }
     }
@@ -236,13 +239,19 @@ mod tests {
         assert_eq!(judged(KeyValueChangelog, &settings), []);
     }
 
-    /// Of `WindowedChangelogTopicConfig`: the store's retention and a day.
+    /// Of `WindowedChangelogTopicConfig`: the store's retention and the additional one.
     #[test]
     fn a_changelog_of_windows_is_deleted_by_age_but_not_before_its_store() {
         let kind = WindowedChangelog { retention_ms: 3_600_000 };
-        let made = defaults(kind);
-        assert_eq!(made.get(CLEANUP_POLICY).map(String::as_str), Some("compact,delete"));
-        assert_eq!(made.get(RETENTION_MS).map(String::as_str), Some("90000000"));
+        for (additional, kept_ms) in [
+            (DAY, "90000000"),
+            (Duration::ZERO, "3600000"),
+            (Duration::from_millis(u64::MAX), "9223372036854775807"),
+        ] {
+            let made = defaults(kind, additional);
+            assert_eq!(made.get(CLEANUP_POLICY).map(String::as_str), Some("compact,delete"));
+            assert_eq!(made.get(RETENTION_MS).map(String::as_str), Some(kept_ms));
+        }
         let with = |policy, kept| [(CLEANUP_POLICY, policy), (RETENTION_MS, kept)];
         for (settings, wanted) in [
             (with("compact,delete", "3600000"), vec![]),
@@ -269,7 +278,7 @@ mod tests {
             waiting: Vec::new(),
         };
         let all = map(&[("segment.ms", "2"), ("segment.bytes", "2000000")]);
-        let wanted = wanted(&topics, &all);
+        let wanted = wanted(&topics, &all, DAY);
         let of = |at: usize, setting: &str| wanted[at].settings.get(setting).map(String::as_str);
         assert_eq!(of(0, "segment.ms"), Some("3"));
         assert_eq!(of(1, "segment.ms"), Some("2"));
