@@ -6,6 +6,8 @@ mod unproducible;
 pub use task::{Part, TaskError};
 pub use unproducible::Unproducible;
 
+use std::time::Duration;
+
 pub use crate::topic_name::NameFault;
 
 /// Anything a user's own code may fail with.
@@ -138,6 +140,16 @@ pub enum TopologyError {
         node: String,
         /// What is wrong, and what to do.
         reason: String,
+    },
+    /// A store is given a time to live that is none.
+    #[error(
+        "store `{store}` cannot have a time to live of {ttl:?}; give ttl() from 1 to 2^63-1 milliseconds, or leave it out"
+    )]
+    InvalidTimeToLive {
+        /// The store.
+        store: String,
+        /// What it is given.
+        ttl: Duration,
     },
     /// A table is to be read from several topics, or from a pattern.
     #[error(

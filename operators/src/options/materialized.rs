@@ -42,6 +42,8 @@ pub struct Materialized<K, V, Kd = KeyValue> {
     pub(crate) changelog: Option<ChangelogConfig>,
     /// How long windows are kept, if it was said.
     pub(crate) retention: Option<Duration>,
+    /// How long values are shown, if it was said.
+    pub(crate) ttl: Option<Duration>,
 }
 
 impl<K, V> Materialized<K, V> {
@@ -66,12 +68,49 @@ impl<K, V> Materialized<K, V> {
 
     /// A name, and these serdes.
     pub fn with(name: impl Into<String>, key: DynSerde<K>, value: DynSerde<V>) -> Self {
-        Self::of_kind(name, KeyValue, key, value)
+        Self::of_kind(name, KeyValue::new(), key, value)
     }
 
     /// These serdes, and a generated name.
     pub fn serdes(key: DynSerde<K>, value: DynSerde<V>) -> Self {
-        Self { name: None, ..Self::of_kind("", KeyValue, key, value) }
+        Self { name: None, ..Self::of_kind("", KeyValue::new(), key, value) }
+    }
+
+    /// A time to live: a key that was not written for so long is gone from the store. Kafka Streams has none.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use oncestream_operators::{Materialized, StreamsBuilder};
+    /// let builder = StreamsBuilder::new();
+    /// let clicks = builder.stream::<String, String>("clicks").group_by_key();
+    /// let an_hour = Duration::from_secs(3600);
+    /// // Counts a user's clicks, from 1 again if an hour has passed since the last one.
+    /// clicks.count(Materialized::named("sessions").ttl(an_hour)).to_stream().to("counts");
+    /// # assert!(builder.build().is_ok());
+    /// ```
+    ///
+    /// - Time is that of records, and not the clock's: the latest time of a record that came to an operator
+    ///   with this store, in this partition. It is committed with the offsets, so that the same input gives
+    ///   the same result, whatever crashes. It stands still while no record comes.
+    /// - A value is gone when its own time and `ttl` are not later than that time: it lives for exactly
+    ///   `ttl`, as a window does by its retention. One record from the future ends all that is older.
+    /// - A value that is gone is none to whoever reads the store. An aggregation begins anew with its
+    ///   initializer, a `reduce` with its next value, and an update has no old value.
+    /// - **Nothing is forwarded when a value goes.** What is below keeps what it was told last, and so does a
+    ///   sum over the groups of this table. The deletion of a key is always forwarded, because nobody knows
+    ///   whether it was told of a value.
+    /// - Its row is deleted with one of the next commits, from the changelog too.
+    ///
+    /// It may be given to a store that has rows, be changed, and be taken away: the rows of before go by
+    /// their own times. When it is given first, all rows are read once before the task starts.
+    ///
+    /// `build` refuses less than a millisecond, more than `i64::MAX` of them
+    /// ([`TopologyError::InvalidTimeToLive`]), and windows, which have a [retention](Self::retention).
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.kind = KeyValue::with_ttl(ttl);
+        self.ttl = Some(ttl);
+        self
     }
 }
 
@@ -110,6 +149,7 @@ impl<K, V, Kd> Materialized<K, V, Kd> {
             caching: true,
             changelog: Some(ChangelogConfig::default()),
             retention: None,
+            ttl: None,
         }
     }
 
@@ -158,8 +198,18 @@ impl<K, V, Kd> Materialized<K, V, Kd> {
         let Self { name, key_serde, value_serde, by_type, caching, changelog, .. } = self;
         let changelog =
             changelog.map(|config| ChangelogConfig { retention_ms: Some(retention_ms), ..config });
-        let retention = None;
-        Materialized { kind, name, key_serde, value_serde, by_type, caching, changelog, retention }
+        let (retention, ttl) = (None, None);
+        Materialized {
+            kind,
+            name,
+            key_serde,
+            value_serde,
+            by_type,
+            caching,
+            changelog,
+            retention,
+            ttl,
+        }
     }
 
     /// Uses up a name, as `count` does in Kafka Streams if its `Materialized` has no name.
@@ -172,8 +222,8 @@ impl<K, V, Kd> Materialized<K, V, Kd> {
     /// Nothing was asked for: it stands for no argument at all.
     pub(crate) fn is_bare(&self) -> bool {
         let default_changelog = self.changelog == Some(ChangelogConfig::default());
-        let bare = self.by_type && self.caching && self.retention.is_none() && default_changelog;
-        self.name.is_none() && bare
+        let unkept = self.retention.is_none() && self.ttl.is_none();
+        self.name.is_none() && self.by_type && self.caching && unkept && default_changelog
     }
 
     /// The name of the store, or the next generated one. As in Kafka Streams, a name that is given
@@ -213,6 +263,9 @@ where
             let reason = "it is given a retention, but keeps no windows; leave retention() out";
             dsl.fail(TopologyError::InvalidWindows { node, reason: reason.to_owned() });
         }
+        if let Some(ttl) = self.ttl.filter(|ttl| !is_time_to_live(*ttl)) {
+            dsl.fail(TopologyError::InvalidTimeToLive { store: name.name.clone(), ttl });
+        }
         let Self { kind, key_serde, value_serde, changelog, .. } = self;
         dsl.graph(|g| {
             g.add_store(&name.name, changelog, move |init| {
@@ -245,8 +298,14 @@ impl<K, V, Kd: Clone> Clone for Materialized<K, V, Kd> {
             caching: self.caching,
             changelog: self.changelog.clone(),
             retention: self.retention,
+            ttl: self.ttl,
         }
     }
+}
+
+/// Whether it has a whole millisecond, and as many as a time can have.
+fn is_time_to_live(ttl: Duration) -> bool {
+    i64::try_from(ttl.as_millis()).is_ok_and(|ttl_ms| ttl_ms > 0)
 }
 
 impl<K, V, Kd: fmt::Debug> fmt::Debug for Materialized<K, V, Kd> {

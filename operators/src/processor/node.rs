@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use oncestream_core::error::{BoxError, TaskError, TopologyError};
 use oncestream_core::graph::NodeId;
+use oncestream_core::state::StoreInstance;
 use oncestream_core::task::{Context, FailedAt, Lifecycle, Node, ScheduleId, Shared, TaskBuilder};
 use oncestream_core::{Headers, Record, TimestampMs};
 
@@ -17,6 +18,8 @@ pub(crate) struct ProcessorNode<P: Processor> {
     processor: P,
     info: NodeInfo,
     outlet: Outlet<P>,
+    /// Those of its stores whose values expire.
+    timed: Vec<StoreInstance>,
 }
 
 impl<P: Processor> ProcessorNode<P> {
@@ -44,6 +47,7 @@ impl<P: Processor> ProcessorNode<P> {
                 schedules: Vec::new(),
                 failure: None,
             },
+            timed: b.timed_stores(id),
         }));
         b.on_lifecycle(node.clone());
         Ok(Box::new(Shared(node)))
@@ -105,6 +109,7 @@ impl<P: Processor> Node<P::KeyIn, P::ValueIn> for ProcessorNode<P> {
         record: Record<P::KeyIn, P::ValueIn>,
     ) -> Result<(), TaskError> {
         let (timestamp, headers) = (record.timestamp, record.headers.clone());
+        self.timed.iter().for_each(|store| store.observe(timestamp));
         let result = self.call(ctx, timestamp, |p, ctx| p.process(ctx, record));
         self.handled(ctx, timestamp, &headers, result)
     }

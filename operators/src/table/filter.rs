@@ -110,7 +110,7 @@ impl<K: StoreKey, V: Data, F: Fn(&K, &V) -> bool> Node<K, Change<V>>
         let new = present.filter(|v| (self.predicate)(&key, v));
         let mut table = self.table.borrow_mut();
         if new.is_none() {
-            match table.contains(&key) {
+            match table.may_have_told(&key) {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),
                 Err(error) => return table.refused(ctx, timestamp, &headers, error),

@@ -22,6 +22,8 @@ use crate::options::{Materialized, StoreName};
 pub(crate) struct StoreSpec<V> {
     pub(crate) name: Arc<str>,
     pub(crate) caching: bool,
+    /// Values go without being told of.
+    pub(crate) forgets: bool,
     pub(crate) value_serde: DynSerde<V>,
 }
 
@@ -244,6 +246,10 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
     /// Asks for old values. Without `force` the answer is no if there is no store for them.
     pub(crate) fn ask_old_values(&self, force: bool) -> bool {
         let TableInfo { spec, made } = &*self.info;
+        // An old value that has expired is none, though it was told: who can do without does better.
+        if !force && spec.store().is_some_and(|store| store.forgets) {
+            return false;
+        }
         if spec.has_old_values() {
             return true;
         }
@@ -287,6 +293,7 @@ impl<V: Data> TableSpec<V> {
         self.set_store(StoreSpec {
             name: name.name.as_str().into(),
             caching: materialized.caching,
+            forgets: materialized.ttl.is_some(),
             value_serde: materialized.value_serde.clone(),
         });
         materialized.add_to(dsl, name);

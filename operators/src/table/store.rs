@@ -114,9 +114,10 @@ where
         Self::forwarding(b, id, spec, store, forwarded)
     }
 
-    /// Whether the table has a value for the key.
-    pub(crate) fn contains(&self, key: &Kd::Key) -> Result<bool, TaskError> {
-        Ok(self.store.borrow_mut().get(key)?.is_some())
+    /// Whether the operators below may have been told of a value for the key.
+    pub(crate) fn may_have_told(&self, key: &Kd::Key) -> Result<bool, TaskError> {
+        let mut store = self.store.borrow_mut();
+        Ok(store.forgets_values() || store.get(key)?.is_some())
     }
 
     /// The store, for what a node needs to look up.
@@ -246,6 +247,7 @@ where
     ) -> Result<(), TaskError> {
         let Record { key, timestamp, headers, .. } = record;
         let mut store = self.store.borrow_mut();
+        store.observe(timestamp);
         if !store.is_live(&key)? {
             drop(store);
             // What the store would forget at once is a result all the same.

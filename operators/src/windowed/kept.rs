@@ -123,6 +123,11 @@ pub(crate) fn kept_sessions<K, A>(
 
 /// The retention of a store that must keep windows for `least_ms`.
 fn retention_ms<K, A>(store: &Materialized<K, A>, least_ms: i64) -> Result<i64, String> {
+    if store.ttl.is_some() {
+        return Err("their store is given a time to live, but keeps them by its retention; give \
+                    retention(), and leave ttl() out"
+            .to_owned());
+    }
     let given_ms = store.retention.map_or(least_ms, millis);
     if given_ms < least_ms {
         return Err(format!(

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{CacheBudget, Keyspace, Pair, SealedLayer, WriteBatch};
+use super::{Backend, CacheBudget, Keyspace, Pair, SealedLayer, WriteBatch};
 use crate::error::TaskError;
 use crate::record::TimestampMs;
 use crate::task::{ChangelogId, Collector};
@@ -49,6 +49,21 @@ pub trait StateStore {
 
     /// Its changelog; `None` when logging is disabled.
     fn changelog(&self) -> Option<&ChangelogTarget>;
+
+    /// Opens what it keeps beside its rows to find those that expire, and makes it of the rows if it is not
+    /// there; drops it where nothing expires any more. Call it before the first row is restored.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    fn open_index(&mut self, backend: &dyn Backend) -> Result<(), TaskError>;
+
+    /// Takes notice of the time of a record that has come to an operator with this store, or of the
+    /// [time](Self::time) that it had when it was committed.
+    fn observe(&mut self, time: TimestampMs);
+
+    /// The latest time that it has taken notice of, by which its values expire; -1 before the first, and
+    /// `None` where it needs no such time. It belongs to the commit: see [`Self::observe`].
+    fn time(&self) -> Option<TimestampMs>;
 
     /// Seals what was written since the last call: each dirty key goes to the changelog once,
     /// and into `batch`, which is applied after the commit.
@@ -109,6 +124,11 @@ impl StoreInstance {
     /// The store without its types, for restoring it and for checkpoints.
     pub fn state(&self) -> std::cell::Ref<'_, dyn StateStore> {
         self.store.borrow()
+    }
+
+    /// Takes notice of the time of a record: see [`StateStore::observe`].
+    pub fn observe(&self, time: TimestampMs) {
+        self.store.borrow_mut().observe(time);
     }
 
     /// Adds one changelog record to a batch: see [`StateStore::restore`].

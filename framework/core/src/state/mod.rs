@@ -10,6 +10,7 @@ mod cache;
 mod changelog;
 mod checkpoint;
 mod codec;
+mod expiry;
 mod instance;
 mod kinds;
 mod order;
@@ -24,6 +25,7 @@ pub use backend::{Backend, BackendError, Keyspace, MAX_KEY_BYTES, Pair, PairIter
 pub use batch::WriteBatch;
 pub use cache::CacheBudget;
 pub use checkpoint::{CHECKPOINTS, Checkpoint, Incarnation};
+pub use expiry::index_keyspace;
 pub use instance::{ChangelogTarget, StateStore, StoreInit, StoreInstance};
 pub use kinds::Kind;
 pub use kinds::key_value::{KeyValue, KeyValueStore};

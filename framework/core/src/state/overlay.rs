@@ -64,6 +64,11 @@ impl<K, V> Slot<K, V> {
         Some((self.key.as_ref()?, &mut self.value, &mut self.timestamp))
     }
 
+    /// Whether it was written since the last seal.
+    pub(crate) fn is_active(&self) -> bool {
+        self.in_active
+    }
+
     /// Whether the backend may lack what it holds.
     pub(crate) fn is_uncommitted(&self) -> bool {
         self.layers > 0

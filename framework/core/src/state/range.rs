@@ -73,14 +73,19 @@ where
             MergedRow::Uncommitted(row_key, id) => {
                 let slot = overlay.slot(id);
                 let (Some(key), Some(value)) = (slot.key(), &slot.value) else { return Ok(None) };
-                let found = ValueAndTimestamp { value: value.clone(), timestamp: slot.timestamp };
-                Ok(self.is_given(row_key).then(|| (key.clone(), found)))
+                let is_given = kind.is_value_live(slot.timestamp) && self.is_given(row_key);
+                let found =
+                    || ValueAndTimestamp { value: value.clone(), timestamp: slot.timestamp };
+                Ok(is_given.then(|| (key.clone(), found())))
             }
             MergedRow::Stored((row_key, row)) => {
                 if !self.is_given(&row_key) {
                     return Ok(None);
                 }
                 let Some(found) = codec.read_row(&row)? else { return Ok(None) };
+                if !kind.is_value_live(found.timestamp) {
+                    return Ok(None);
+                }
                 let user_bytes = kind.user_bytes(&row_key);
                 let user_key = user_bytes.map(|bytes| codec.read_key(bytes)).transpose()?;
                 let key = user_key.and_then(|user_key| kind.key(user_key, &row_key));

@@ -13,6 +13,7 @@
 //! - Once there is an order, each slot in a layer is in it, under its row key.
 
 mod commit;
+mod expire;
 
 use std::cell::OnceCell;
 use std::collections::VecDeque;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 use super::changelog::ChangelogWriter;
 use super::codec::RowCodec;
+use super::expiry::ExpiryIndex;
 use super::instance::StoreInit;
 use super::kinds::Kind;
 use super::order::{Bounds, Direction, Order};
@@ -58,6 +60,8 @@ pub struct Store<K, V, Kd: Kind<K> = KeyValue> {
     layers: VecDeque<Option<Arc<SealedLayer>>>,
     /// For the next layer.
     spare: Rows,
+    /// Of a store with a time to live, once it was opened.
+    index: Option<Box<ExpiryIndex>>,
     key_bytes: Vec<u8>,
     value_bytes: Vec<u8>,
 }
@@ -86,6 +90,7 @@ where
             changelog: ChangelogWriter::new(changelog),
             layers: VecDeque::new(),
             spare: Rows::default(),
+            index: None,
             key_bytes: Vec::new(),
             value_bytes: Vec::new(),
         }
@@ -118,10 +123,20 @@ where
         }
         let id = self.load(key)?;
         let slot = self.overlay.slot(id);
-        Ok(slot
-            .value
-            .as_ref()
-            .map(|v| ValueAndTimestamp { value: v.clone(), timestamp: slot.timestamp }))
+        let live = slot.value.as_ref().filter(|_| self.kind.is_value_live(slot.timestamp));
+        Ok(live.map(|v| ValueAndTimestamp { value: v.clone(), timestamp: slot.timestamp }))
+    }
+
+    /// Takes notice of the time of a record that has come to the store: by it values expire, where they
+    /// have a time to live. Call it before the record is worked on.
+    #[inline]
+    pub fn observe(&mut self, time: TimestampMs) {
+        self.kind.observe(time);
+    }
+
+    /// Whether it forgets values without telling anybody.
+    pub fn forgets_values(&self) -> bool {
+        self.kind.time_to_live().is_some()
     }
 
     /// Whether a row of this key would be shown. One that has expired is not, and is not written.
@@ -211,6 +226,8 @@ where
         let known = self.overlay.slot(id).last_change;
         let (old, existed) = self.apply_timed(id, keep_old && known.is_none(), record_time, f)?;
         self.overlay.slot_mut(id).last_change = if known.is_none() {
+            // What has expired was not told of: its deletion is.
+            let existed = existed || self.forgets_values();
             self.pending.add(Pending { slot: id, old, existed, headers, last: 0 })
         } else {
             self.pending.change_again(id, known, headers)
@@ -329,7 +346,7 @@ where
         let Some((key, value, timestamp)) = self.overlay.slot_mut(id).parts_mut() else {
             return (None, false);
         };
-        let old = value.take();
+        let old = value.take().filter(|_| self.kind.is_value_live(*timestamp));
         let kept = if keep_old { old.clone() } else { None };
         let existed = old.is_some();
         let old = old.map(|value| ValueAndTimestamp { value, timestamp: *timestamp });

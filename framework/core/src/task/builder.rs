@@ -51,6 +51,7 @@ pub(crate) struct Built {
     pub(crate) lifecycles: Vec<SharedLifecycle>,
     pub(crate) times: Times,
     pub(crate) buffers: Buffers,
+    pub(crate) timed: Vec<(StoreInstance, TimeId)>,
 }
 
 /// What a node's factory may ask for while it makes the node of one task.
@@ -66,6 +67,8 @@ pub struct TaskBuilder<'t> {
     lifecycles: Vec<SharedLifecycle>,
     times: Times,
     buffers: Buffers,
+    /// The stores with a time of their own, which the task remembers.
+    timed: Vec<(StoreInstance, TimeId)>,
 }
 
 impl<'t> TaskBuilder<'t> {
@@ -89,6 +92,7 @@ impl<'t> TaskBuilder<'t> {
             lifecycles: Vec::new(),
             times: Times::default(),
             buffers: Buffers::default(),
+            timed: Vec::new(),
         };
         let stores = builder.open_stores(sub, backend, first_changelog)?;
         let mut sources = Vec::new();
@@ -109,6 +113,7 @@ impl<'t> TaskBuilder<'t> {
             lifecycles: builder.lifecycles,
             times: builder.times,
             buffers: builder.buffers,
+            timed: builder.timed,
         })
     }
 
@@ -138,6 +143,11 @@ impl<'t> TaskBuilder<'t> {
                 serde_topic: topic,
                 budget: self.budget.clone(),
             });
+            store.store.borrow_mut().open_index(backend)?;
+            if store.state().time().is_some() {
+                let time = self.times.add(&format!("{}-observed", def.name));
+                self.timed.push((store.clone(), time));
+            }
             self.stores.insert(def.name.clone(), store.clone());
             opened.push(store);
         }
@@ -215,6 +225,13 @@ impl<'t> TaskBuilder<'t> {
                 store: name.to_owned(),
                 asked: type_name::<S>(),
             })
+    }
+
+    /// The stores of `node` that are to [observe](StoreInstance::observe) the time of each record that comes
+    /// to it.
+    pub fn timed_stores(&self, node: NodeId) -> Vec<StoreInstance> {
+        let stores = self.topology.node(node).stores.iter().filter_map(|s| self.stores.get(s));
+        stores.filter(|store| store.state().time().is_some()).cloned().collect()
     }
 
     /// The names of the children of `node`, in the order of [`Self::downstream`].

@@ -15,6 +15,7 @@ use super::input::Input;
 use super::node::Flushed;
 use super::punctuate::{PunctuationType, Schedules};
 use super::source::SourceInstance;
+use super::times::TimeId;
 use super::{OffsetMetadata, TaskConfig};
 use crate::commit::Guarantee;
 use crate::error::TaskError;
@@ -46,6 +47,8 @@ pub struct Task {
     stores: Vec<StoreInstance>,
     flushers: Vec<SharedFlush>,
     lifecycles: Vec<SharedLifecycle>,
+    /// The stores with a time of their own.
+    timed: Vec<(StoreInstance, TimeId)>,
     pub(super) doing: Doing,
     /// Records processed although an empty input was given up, since the last look.
     pub(super) enforced: u64,
@@ -91,6 +94,7 @@ impl Task {
             stores: built.stores,
             flushers: built.flushers,
             lifecycles: built.lifecycles,
+            timed: built.timed,
             doing: Doing::Nothing,
             enforced: 0,
             dirty: false,
@@ -157,6 +161,9 @@ impl Task {
         at.queue.set_partition_time(time);
         self.state.stream_time = time.max(self.state.stream_time);
         self.state.times.recall(&metadata.times);
+        for (store, time) in &self.timed {
+            store.observe(self.state.times.get(*time));
+        }
     }
 
     /// Starts the users' processors. Call it once, after the stores are restored.
@@ -302,6 +309,9 @@ impl Task {
         if in_work && self.config.guarantee == Guarantee::ExactlyOnce {
             self.doing = Doing::Nothing;
             return Ok(Flushed::NotYet);
+        }
+        for (store, time) in &self.timed {
+            self.state.times.advance(*time, store.state().time().unwrap_or(-1));
         }
         for store in &self.stores {
             store.store.borrow_mut().seal(collector, batch)?;

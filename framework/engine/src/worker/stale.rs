@@ -8,7 +8,7 @@
 //! - A checkpoint is deleted before the data it speaks of.
 
 use oncestream_core::graph::Graph;
-use oncestream_core::state::{CHECKPOINTS, Checkpoint, Incarnation, WriteBatch};
+use oncestream_core::state::{CHECKPOINTS, Checkpoint, Incarnation, WriteBatch, index_keyspace};
 use oncestream_core::{TaskId, TopicPartition};
 
 use super::Worker;
@@ -94,8 +94,10 @@ impl<P: Ports> Worker<P> {
             if !self.forget_checkpoint(id, &keyspace)? {
                 return Ok(());
             }
-            self.shared.ports.stores().backend().persist()?;
-            self.shared.ports.stores().backend().drop_keyspace(&keyspace)?;
+            let backend = self.shared.ports.stores().backend();
+            backend.persist()?;
+            backend.drop_keyspace(&keyspace)?;
+            backend.drop_keyspace(&index_keyspace(&keyspace))?;
         }
         Ok(())
     }

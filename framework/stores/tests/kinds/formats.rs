@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use oncestream_core::serde::HasSerde;
 use oncestream_core::state::{
-    Backend, KeyValueStore, Pair, SealedLayer, Session, SessionKey, SessionStore, StateStore,
-    Window, WindowStore, WriteBatch,
+    Backend, KeyValue, KeyValueStore, Pair, SealedLayer, Session, SessionKey, SessionStore,
+    StateStore, Window, WindowStore, WriteBatch,
 };
 use oncestream_stores::MemoryBackend;
 
@@ -56,6 +56,26 @@ fn a_key_value_row_is_time_and_value_and_its_changelog_record_the_value() {
     assert_eq!(rows(&backend), [(key, row)]);
     let found = open().get(&"k".to_owned()).unwrap().unwrap();
     assert_eq!((found.value, found.timestamp), (0x0102, 0x0304));
+}
+
+#[test]
+fn an_index_row_is_the_end_of_a_part_of_the_time_to_live_and_the_key() {
+    let backend = MemoryBackend::new();
+    let ttl = KeyValue::with_ttl(Duration::from_millis(0x400));
+    let mut store = KeyValueStore::of_kind(ttl, init(&backend, 1), String::serde(), i64::serde());
+    store.open_index(&backend).unwrap();
+    store.put("k".to_owned(), Some(0x0102), 0x0304).unwrap();
+    let (log, _) = sealed(&mut store, &backend);
+    let value = vec![0, 0, 0, 0, 0, 0, 1, 2];
+    assert_eq!(log, [(b"k".to_vec(), Some(value.clone()), 0x0304)]);
+    // The row is that of a store without a time to live.
+    assert_eq!(rows(&backend), [(b"k".to_vec(), [&[0, 0, 0, 0, 0, 0, 3, 4][..], &value].concat())]);
+    let index = backend.keyspace("0_0-store-expiry").unwrap();
+    let open = std::ops::Bound::Unbounded;
+    let rows: Vec<Pair> = index.range(open, open).map(Result::unwrap).collect();
+    // A fourth of the time to live is 0x100.
+    let row = (vec![0, 0, 0, 0, 0, 0, 3, 0xff, b'k'], Vec::new());
+    assert_eq!(rows, [row, (vec![0xff], vec![1])]);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! store as of the last seal.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
+mod expiring;
 mod formats;
 mod key_values;
 mod sessions;
@@ -16,6 +17,7 @@ use std::ops::Bound;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use expiring::Expiring;
 use key_values::KeyValues;
 use oncestream_core::error::{BoxError, TaskError};
 use oncestream_core::state::{
@@ -99,6 +101,8 @@ trait Subject: Clone {
     type Model: Clone + Default;
 
     fn open(&self, init: StoreInit) -> Self::Store;
+    /// What a task does before a store that is open is used: its index, and the time that is committed.
+    fn begin(&self, _store: &mut Self::Store, _backend: &dyn Backend, _committed: &Self::Model) {}
     fn write(
         &self,
         store: &mut Self::Store,
@@ -163,8 +167,10 @@ fn init(backend: &dyn Backend, cache_bytes: usize) -> StoreInit {
 
 impl<'a, S: Subject> Run<'a, S> {
     fn new(subject: S, backend: &'a dyn Backend, cache_bytes: usize) -> Self {
+        let mut store = subject.open(init(backend, cache_bytes));
+        subject.begin(&mut store, backend, &S::Model::default());
         Self {
-            store: subject.open(init(backend, cache_bytes)),
+            store,
             subject,
             backend,
             cache_bytes,
@@ -226,6 +232,7 @@ impl<'a, S: Subject> Run<'a, S> {
     fn restart(&mut self) {
         self.store = self.subject.open(init(self.backend, self.cache_bytes));
         self.model = self.applied.clone();
+        self.subject.begin(&mut self.store, self.backend, &self.model);
         self.sealed.clear();
     }
 
@@ -256,6 +263,7 @@ impl<'a, S: Subject> Run<'a, S> {
             batch.put(KEYSPACE, key, row);
         }
         memory.commit(&batch).unwrap();
+        self.subject.begin(&mut copy, &memory, &last.model);
         self.subject.check(&mut copy, &last.model)
     }
 }
@@ -305,6 +313,9 @@ fn tell_what_the_model_tells(cases: u32, backend: impl Fn() -> Arc<dyn Backend>)
     run(&Windows::new(false), cases, &backend, false).unwrap();
     run(&Windows::new(true), cases, &backend, false).unwrap();
     run(&Sessions::new(), cases, &backend, false).unwrap();
+    run(&Expiring::new(), cases, &backend, false).unwrap();
+    expiring::end_empty(cases, &backend).unwrap();
+    expiring::may_be_given_a_time_to_live_later(&*backend());
 }
 
 fn memory() -> Arc<dyn Backend> {
@@ -410,6 +421,9 @@ fn the_model_sees_a_store_that_is_wrong() {
             run(&Windows::new(duplicates), CONTROL_CASES, greedy, false),
             "a range that takes too much",
         );
+    }
+    for ttl_ms in [RETENTION_MS - 1, RETENTION_MS + 1] {
+        seen(run(&Expiring { ttl_ms }, CONTROL_CASES, memory, false), "an expiry off by one");
     }
     seen(run(&Sessions::new(), CONTROL_CASES, memory, true), "a find that forgets the overlay");
     for retention_ms in [RETENTION_MS - 1, RETENTION_MS + 1] {

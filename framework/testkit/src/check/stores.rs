@@ -9,12 +9,12 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use oncestream_broker::LogRecord;
-use oncestream_core::TaskId;
 use oncestream_core::graph::Graph;
 use oncestream_core::state::{
     Backend, CHECKPOINTS, CacheBudget, Checkpoint, StoreInstance, WriteBatch,
 };
-use oncestream_core::task::{ChangelogId, Task, TaskConfig};
+use oncestream_core::task::{ChangelogId, OffsetMetadata, Task, TaskConfig};
+use oncestream_core::{TaskId, TimestampMs};
 use oncestream_stores::{FjallBackend, FjallOptions, MemoryBackend};
 
 use super::outputs::shown;
@@ -131,8 +131,9 @@ fn stores(stage: &Stage<'_>) -> Result<Vec<OfPartition>, String> {
     Ok(found)
 }
 
-/// What the stores would show that follow the changelogs to their ends, by topic and partition. What a
-/// store has forgotten may be in a changelog or not: that depends on when a commit came.
+/// What the stores would show that follow the changelogs to their ends, by topic and partition, at the
+/// times that are committed. What a store has forgotten may be in a changelog or not: that depends on when
+/// a commit came.
 pub(super) fn changelogs(stage: &Stage<'_>) -> Result<Vec<((String, i32), Content)>, String> {
     let memory = MemoryBackend::new();
     let mut found = Vec::new();
@@ -140,6 +141,7 @@ pub(super) fn changelogs(stage: &Stage<'_>) -> Result<Vec<((String, i32), Conten
         for instance in task.stores() {
             let kept = instance.state().changelog().cloned();
             if let Some(changelog) = kept {
+                instance.observe(observed(stage, instance, changelog.partition));
                 let records = stage.readable(&changelog.topic, changelog.partition);
                 let rows = fold(instance, &records, &memory);
                 found.push(((changelog.topic.to_string(), changelog.partition), rows));
@@ -147,6 +149,17 @@ pub(super) fn changelogs(stage: &Stage<'_>) -> Result<Vec<((String, i32), Conten
         }
     })?;
     found.into_iter().map(|(of, rows)| Ok((of, rows?))).collect()
+}
+
+/// The time by which the values of a store expire, as it is committed; -1 for a store without one.
+fn observed(stage: &Stage<'_>, store: &StoreInstance, partition: i32) -> TimestampMs {
+    let name = format!("{}-observed", store.state().name());
+    let view = stage.broker.view();
+    let Some(group) = view.group(&stage.setup.name) else { return -1 };
+    let of_task = group.offsets.iter().filter(|(_, of, _)| *of == partition);
+    let texts = of_task.filter_map(|(_, _, committed)| committed.metadata.as_deref());
+    let times = texts.filter_map(|text| OffsetMetadata::decode(text).times.get(&name).copied());
+    times.max().unwrap_or(-1)
 }
 
 /// What a store must show, by its changelog, and what it shows.

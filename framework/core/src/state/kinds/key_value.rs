@@ -1,20 +1,38 @@
-//! The key-value kind: one row per key, and nothing expires.
+//! The key-value kind: one row per key, which expires if the store has a time to live.
 //!
 //! The row key and the changelog key are the key's bytes.
 
 use std::borrow::Cow;
 use std::hash::Hash;
 use std::ops::Bound;
+use std::time::Duration;
 
 use super::Kind;
+use super::time_to_live::TimeToLive;
 use crate::error::TaskError;
+use crate::record::TimestampMs;
 use crate::serde::DynSerde;
 use crate::state::order::Direction;
 use crate::state::{RangeIter, Store, StoreInit};
 
-/// The kind of [`KeyValueStore`].
+/// The kind of [`KeyValueStore`]: how long values are shown, and what the store has seen.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct KeyValue;
+pub struct KeyValue {
+    ttl: TimeToLive,
+}
+
+impl KeyValue {
+    /// Values that are shown until they are deleted.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Values that are shown until the latest time of a record that came to the store is `ttl` later than
+    /// theirs; at least a millisecond.
+    pub fn with_ttl(ttl: Duration) -> Self {
+        Self { ttl: TimeToLive::of(ttl) }
+    }
+}
 
 /// A typed key-value store of one task. Handed to nodes by the task that owns it.
 pub type KeyValueStore<K, V> = Store<K, V, KeyValue>;
@@ -46,12 +64,26 @@ impl<K> Kind<K> for KeyValue {
     fn row_key<'a>(&self, changelog_key: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         Some(Cow::Borrowed(changelog_key))
     }
+
+    #[inline]
+    fn is_value_live(&self, timestamp: TimestampMs) -> bool {
+        self.ttl.is_live(timestamp)
+    }
+
+    #[inline]
+    fn observe(&mut self, time: TimestampMs) {
+        self.ttl.observe(time);
+    }
+
+    fn time_to_live(&self) -> Option<&TimeToLive> {
+        self.ttl.is_limited().then_some(&self.ttl)
+    }
 }
 
 impl<K: Hash + Eq + Clone, V: Clone> KeyValueStore<K, V> {
     /// A store on a keyspace.
     pub fn new(init: StoreInit, key_serde: DynSerde<K>, value_serde: DynSerde<V>) -> Self {
-        Self::of_kind(KeyValue, init, key_serde, value_serde)
+        Self::of_kind(KeyValue::new(), init, key_serde, value_serde)
     }
 
     /// The bytes of a key.

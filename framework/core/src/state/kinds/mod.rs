@@ -9,11 +9,14 @@ mod key_ranges;
 pub(super) mod key_value;
 mod segments;
 pub(super) mod session;
+pub(super) mod time_to_live;
 pub(super) mod window;
 
 use std::borrow::Cow;
 use std::fmt::Debug;
 
+use self::time_to_live::TimeToLive;
+use crate::record::TimestampMs;
 use crate::serde::SerdeError;
 
 /// What makes a kind of store, over the user's key `K`.
@@ -75,6 +78,22 @@ pub trait Kind<K>: Clone + Debug + Send + Sync + 'static {
     /// The same by the row's bytes.
     fn is_row_live(&self, _row_key: &[u8]) -> bool {
         true
+    }
+
+    /// Whether a value that was set at this time is shown. One that is not counts as none, and its row
+    /// goes with one of the next commits.
+    #[inline]
+    fn is_value_live(&self, _timestamp: TimestampMs) -> bool {
+        true
+    }
+
+    /// Takes notice of the time of a record that has come to the store.
+    #[inline]
+    fn observe(&mut self, _time: TimestampMs) {}
+
+    /// How long values are shown; `None` for ever.
+    fn time_to_live(&self) -> Option<&TimeToLive> {
+        None
     }
 
     /// The rows that have expired since the last call, from the first to before the second row key.

@@ -8,10 +8,12 @@ use super::{Store, encode, with_note};
 use crate::error::{Part, TaskError};
 use crate::record::TimestampMs;
 use crate::serde::SerdeError;
+use crate::state::expiry::time_of;
 use crate::state::kinds::Kind;
+use crate::state::kinds::time_to_live::TimeToLive;
 use crate::state::overlay::SlotId;
 use crate::state::rows::Rows;
-use crate::state::{ChangelogTarget, Keyspace, Pair, SealedLayer, StateStore, WriteBatch};
+use crate::state::{Backend, ChangelogTarget, Keyspace, Pair, SealedLayer, StateStore, WriteBatch};
 use crate::task::Collector;
 
 impl<K, V: Clone, Kd: Kind<K>> Store<K, V, Kd>
@@ -34,7 +36,8 @@ where
         }
         encode(kind, codec, Some(key), key_bytes)?;
         let timestamp = slot.timestamp;
-        let value = match &slot.value {
+        let live = slot.value.as_ref().filter(|_| kind.is_value_live(slot.timestamp));
+        let value = match live {
             Some(value) => {
                 codec.write_value(value, value_bytes)?;
                 Some(&value_bytes[..])
@@ -81,9 +84,15 @@ where
                 rows.put(key, &[&self.kind.note()]);
             }
         }
+        if self.index.is_some() {
+            self.expire(collector, &mut rows, batch)?;
+        }
         for at in 0..self.overlay.active().len() {
             let id = self.overlay.active()[at];
             self.seal_slot(id, collector, &mut rows)?;
+        }
+        if let (Some(index), Some(ttl)) = (&mut self.index, self.kind.time_to_live()) {
+            index.seal(&rows, ttl, batch);
         }
         self.overlay.seal();
         let layer = if rows.is_empty() {
@@ -100,6 +109,9 @@ where
 
     fn committed(&mut self) {
         self.overlay.release();
+        if let Some(index) = &mut self.index {
+            index.applied();
+        }
         if let Some(order) = self.order.get_mut() {
             let overlay = &self.overlay;
             order.retain(|_, id| overlay.slot(*id).is_uncommitted());
@@ -140,6 +152,9 @@ where
             Some(value) => {
                 let parts = [&timestamp.to_be_bytes()[..], value];
                 batch.put_parts(&self.keyspace_name, &row_key, &parts);
+                if let (Some(index), Some(ttl)) = (&mut self.index, self.kind.time_to_live()) {
+                    index.add(&row_key, timestamp, ttl, batch);
+                }
             }
             None => batch.delete(&self.keyspace_name, &row_key),
         }
@@ -152,11 +167,24 @@ where
         let mut shown = Vec::new();
         for pair in keyspace.range(Bound::Unbounded, end) {
             let pair = pair.map_err(|e| self.codec.backend_error(e))?;
-            if kind.is_row_live(&pair.0) {
+            let is_value_live = time_of(&pair.1).is_none_or(|time| kind.is_value_live(time));
+            if kind.is_row_live(&pair.0) && is_value_live {
                 shown.push(pair);
             }
         }
         Ok(shown)
+    }
+
+    fn open_index(&mut self, backend: &dyn Backend) -> Result<(), TaskError> {
+        self.open_expiry_index(backend).map_err(|e| self.codec.backend_error(e))
+    }
+
+    fn observe(&mut self, time: TimestampMs) {
+        self.kind.observe(time);
+    }
+
+    fn time(&self) -> Option<TimestampMs> {
+        self.kind.time_to_live().map(TimeToLive::time)
     }
 
     fn uncommitted_bytes(&self) -> usize {
