@@ -11,5 +11,6 @@ pages! {
     RecordsThatFail: "../docs/records-that-fail.md",
     Reset: "../docs/reset.md",
     Testing: "../docs/testing.md",
+    TimeToLive: "../docs/time-to-live.md",
     Windows: "../docs/windows.md",
 }

@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use oncestream_core::Record;
 use oncestream_core::error::{BoxError, TopologyError};
 use oncestream_core::graph::{Graph, GraphBuilder, SourceTopics, TopicRef};
@@ -344,6 +346,27 @@ fn a_name_before_a_grouping_is_the_groupings() {
             );
         }
     }
+}
+
+#[test]
+fn a_time_to_live_that_is_none_is_refused() {
+    let whole = Duration::from_millis(i64::MAX.unsigned_abs());
+    let built = |ttl: Duration| {
+        let b = StreamsBuilder::new();
+        let store = || Materialized::named("store").ttl(ttl);
+        b.stream::<String, i64>("in").group_by_key().count(store());
+        b.build().map(drop)
+    };
+    for ttl in [Duration::ZERO, Duration::from_micros(999), whole + Duration::from_millis(1)] {
+        let refused = TopologyError::InvalidTimeToLive { store: "store".into(), ttl };
+        assert_eq!(built(ttl), Err(refused));
+    }
+    assert_eq!([built(Duration::from_millis(1)), built(whole)], [Ok(()), Ok(())]);
+    let b = StreamsBuilder::new();
+    let none = Materialized::named("seen").ttl(Duration::ZERO);
+    b.add_state_store::<String, i64, _>(none);
+    b.table::<String, i64>("in").materialized(Materialized::named("table").ttl(Duration::ZERO));
+    assert!(matches!(fault(b), TopologyError::InvalidTimeToLive { store, .. } if store == "seen"));
 }
 
 #[test]

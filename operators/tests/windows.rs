@@ -129,6 +129,14 @@ fn windows_that_cannot_be_are_refused_with_what_to_do() {
             g.windowed_by(windows).count(Materialized::named("s").retention(14 * MS));
         }),
         fault(|g| drop(g.count(Materialized::named("s").retention(MS)))),
+        fault(|g| {
+            let windows = TimeWindows::of_size_with_no_grace(10 * MS);
+            g.windowed_by(windows).count(Materialized::named("s").ttl(MS));
+        }),
+        fault(|g| {
+            let windows = SessionWindows::of_inactivity_gap_with_no_grace(10 * MS);
+            g.windowed_by(windows).count(Materialized::named("s").ttl(MS));
+        }),
     ];
     let expected = [
         "their size is 0 ms",
@@ -138,6 +146,8 @@ fn windows_that_cannot_be_are_refused_with_what_to_do() {
         "they never end",
         "keeps them for 14 ms, and must keep them for 15 ms",
         "keeps no windows; leave retention() out",
+        "give retention(), and leave ttl() out",
+        "give retention(), and leave ttl() out",
     ];
     for (told, expected) in told.iter().zip(expected) {
         assert!(told.contains(expected), "{told}");

@@ -1,4 +1,4 @@
-//! Every fault at every request of five topologies, on the embedded broker: exactly once holds. One of
+//! Every fault at every request of six topologies, on the embedded broker: exactly once holds. One of
 //! them also begins at the end of its inputs.
 //!
 //! The same enumeration finds what is not exactly once: `at_least_once`, and a side effect in a
@@ -105,6 +105,18 @@ fn windowed() -> Topology {
     build(builder)
 }
 
+/// Counts that begin anew after a while, and a table of those of late. A record's time is its value.
+fn expiring() -> Topology {
+    let builder = StreamsBuilder::new();
+    let by_value = Consumed::<String, i64>::new("times").timestamp_extractor(|r, _| r.value);
+    let times = builder.stream(by_value);
+    let counts = Materialized::named("visits").ttl(MS * 20);
+    times.group_by_key().count(counts).to_stream().to("visits");
+    let latest = Materialized::named("latest").ttl(MS * 10);
+    times.to_table().materialized(latest).to_stream().to("latest");
+    build(builder)
+}
+
 const MS: Duration = Duration::from_millis(1);
 
 /// Times that go on, fall back, are too late and jump, near to now: a changelog of windows keeps no
@@ -119,6 +131,10 @@ fn times(count: usize) -> impl Iterator<Item = (String, i64)> {
 
 fn check_windows(name: &str, test: &str) -> ExactlyOnceCheck {
     ExactlyOnceCheck::new(name, windowed).test(test).input("times", times(40))
+}
+
+fn check_expiring(name: &str, test: &str) -> ExactlyOnceCheck {
+    ExactlyOnceCheck::new(name, expiring).test(test).input("times", times(40))
 }
 
 fn check(name: &str, topology: fn() -> Topology, test: &str) -> ExactlyOnceCheck {
@@ -171,6 +187,19 @@ fn a_part_of_the_faults_leaves_two_stores_exact() {
 fn a_part_of_the_faults_leaves_windows_exact() {
     let test = "a_part_of_the_faults_leaves_windows_exact";
     told(&check_windows("windows-part", test).cases(PART).run(), PART * 7 / 8);
+}
+
+#[test]
+fn a_part_of_the_faults_leaves_stores_with_a_time_to_live_exact() {
+    let test = "a_part_of_the_faults_leaves_stores_with_a_time_to_live_exact";
+    told(&check_expiring("expiring-part", test).cases(PART).run(), PART * 7 / 8);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn every_fault_at_every_request_leaves_stores_with_a_time_to_live_exact() {
+    let test = "every_fault_at_every_request_leaves_stores_with_a_time_to_live_exact";
+    told(&check_expiring("expiring", test).check_threads().run(), 1000);
 }
 
 #[test]
