@@ -293,7 +293,7 @@ impl<V: Data> TableSpec<V> {
         self.set_store(StoreSpec {
             name: name.name.as_str().into(),
             caching: materialized.caching,
-            forgets: materialized.ttl.is_some(),
+            forgets: materialized.kind.time_to_live().is_some(),
             value_serde: materialized.value_serde.clone(),
         });
         materialized.add_to(dsl, name);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oncestream_core::state::{Session, Window};
+use oncestream_core::state::{Kind, Session, Window};
 
 use super::FixedWindows;
 use crate::dsl::{Data, StoreKey};
@@ -123,7 +123,7 @@ pub(crate) fn kept_sessions<K, A>(
 
 /// The retention of a store that must keep windows for `least_ms`.
 fn retention_ms<K, A>(store: &Materialized<K, A>, least_ms: i64) -> Result<i64, String> {
-    if store.ttl.is_some() {
+    if Kind::<K>::time_to_live(&store.kind).is_some() {
         return Err("their store is given a time to live, but keeps them by its retention; give \
                     retention(), and leave ttl() out"
             .to_owned());
