@@ -364,6 +364,25 @@ fn a_key_without_room_for_its_time_expires_and_its_row_stays() {
 }
 
 #[test]
+fn a_row_that_has_expired_is_deleted_once() {
+    let backend = MemoryBackend::new();
+    let mut store = open(&backend, Some(4_000), -1);
+    // With an index row for each of two parts.
+    for time in [0, 2_000] {
+        put(&mut store, "k", time);
+        put(&mut store, "late", time);
+        commit(&mut store, &backend);
+    }
+    assert_eq!(index(&backend).len(), 4);
+    store.observe(9_000);
+    // Written since the last seal, and gone all the same.
+    store.put(b"late".to_vec(), Some(1), 3_000).unwrap();
+    let deleted: Vec<_> = commit(&mut store, &backend).into_iter().map(|(key, ..)| key).collect();
+    assert_eq!(deleted, [b"k".to_vec(), b"late".to_vec()]);
+    assert_eq!((rows(&backend), index(&backend)), (Vec::new(), Vec::new()));
+}
+
+#[test]
 fn what_was_deleted_by_hand_leaves_no_second_deletion() {
     let backend = MemoryBackend::new();
     let mut store = open(&backend, Some(4_000), -1);
