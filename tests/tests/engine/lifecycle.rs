@@ -420,7 +420,8 @@ async fn every_documented_metric_is_told_and_no_other() {
     let app = Application::new("metrics");
     let (input, output) = (app.create("in", 1).await, app.create("out", 1).await);
     let late = app.create("late", 1).await;
-    let gauge = |name: &str| of_store(name, "later-store").first().map_or(0.0, |metric| metric.most);
+    let gauge =
+        |name: &str| of_store(name, "later-store").first().map_or(0.0, |metric| metric.most);
     let (records, bytes) =
         ("oncestream_suppression_buffer_records", "oncestream_suppression_buffer_bytes");
     // The second run restores: memory keeps nothing. The client's statistics tell the lag.

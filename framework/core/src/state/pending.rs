@@ -197,7 +197,9 @@ mod tests {
             let mut changes = Changes::new();
             // The second time with the memory of the first.
             let told = [(); 2].map(|()| {
-                slots.iter().for_each(|slot| changes.change(*slot, None, Headers::default()));
+                for slot in slots {
+                    changes.change(*slot, None, Headers::default());
+                }
                 let told = changes.take();
                 let slots: Vec<_> = told.iter().map(|pending| pending.slot).collect();
                 changes.pending.recycle(told);
