@@ -88,7 +88,7 @@ pub enum TaskError {
     },
     /// A sink's serde refused a key or value.
     #[error(
-        "cannot serialise the {part} of a record for topic {topic}{}: {source}; fix the serde, or set production.exception.handler=continue to leave such records out", record(", from", at.as_ref())
+        "cannot serialise the {part} of a record for topic {topic}{}: {source}; fix the serde, or set production.exception.handler=continue to leave such records out", record(", from", at.as_deref())
     )]
     Serialize {
         /// The topic it was meant for.
@@ -96,13 +96,13 @@ pub enum TaskError {
         /// Key or value.
         part: Part,
         /// The record in hand; `None` in punctuations, and where caches and stores are flushed.
-        at: Option<RecordMetadata>,
+        at: Option<Box<RecordMetadata>>,
         /// What the serde said.
         source: SerdeError,
     },
     /// A store's serde refused what it was given or what it found.
     #[error(
-        "store {store} cannot read or write a {part}{}: {source}; if the types of the store have changed, reset the application with `oncestream reset`, else fix the serde", record(" for", at.as_ref())
+        "store {store} cannot read or write a {part}{}: {source}; if the types of the store have changed, reset the application with `oncestream reset`, else fix the serde", record(" for", at.as_deref())
     )]
     StoreSerde {
         /// The store.
@@ -110,23 +110,23 @@ pub enum TaskError {
         /// Key or value.
         part: Part,
         /// The record in hand; `None` in punctuations, and where caches and stores are flushed.
-        at: Option<RecordMetadata>,
+        at: Option<Box<RecordMetadata>>,
         /// What the serde said.
         source: SerdeError,
     },
     /// A store was given a null as a key.
     #[error(
-        "store {store} was given a null as a key{}, which no store keeps; filter such records out, or give them a key", record(" for", at.as_ref())
+        "store {store} was given a null as a key{}, which no store keeps; filter such records out, or give them a key", record(" for", at.as_deref())
     )]
     NullKey {
         /// The store.
         store: String,
         /// The record in hand; `None` in punctuations, and where caches and stores are flushed.
-        at: Option<RecordMetadata>,
+        at: Option<Box<RecordMetadata>>,
     },
     /// A store was given a key that is larger than backends take.
     #[error(
-        "store {store} was given a key of {length} bytes{}, and a store takes keys of up to {limit} bytes; shorten such keys, by a hash for instance, or filter such records out", record(" for", at.as_ref())
+        "store {store} was given a key of {length} bytes{}, and a store takes keys of up to {limit} bytes; shorten such keys, by a hash for instance, or filter such records out", record(" for", at.as_deref())
     )]
     KeyTooLarge {
         /// The store.
@@ -136,7 +136,7 @@ pub enum TaskError {
         /// The most there may be, in bytes.
         limit: usize,
         /// The record in hand; `None` in punctuations, and where caches and stores are flushed.
-        at: Option<RecordMetadata>,
+        at: Option<Box<RecordMetadata>>,
     },
     /// A store is used while a call on it is under way.
     #[error(
@@ -171,22 +171,22 @@ pub enum TaskError {
         source: BackendError,
     },
     /// A record could not be handed to the producer.
-    #[error("cannot send to topic {topic}{}: {source}", record(", from", at.as_ref()))]
+    #[error("cannot send to topic {topic}{}: {source}", record(", from", at.as_deref()))]
     Send {
         /// The topic.
         topic: String,
         /// The record in hand; `None` in punctuations, and where caches and stores are flushed.
-        at: Option<RecordMetadata>,
+        at: Option<Box<RecordMetadata>>,
         /// What the producer said.
         source: BoxError,
     },
     /// A user's processor or fallible operator failed, and so did `processing.exception.handler`.
-    #[error("processor {node} failed{}: {source}", record(" for", at.as_ref()))]
+    #[error("processor {node} failed{}: {source}", record(" for", at.as_deref()))]
     Processor {
         /// The node.
         node: String,
         /// The record in hand; `None` in punctuations, and where caches and stores are flushed.
-        at: Option<RecordMetadata>,
+        at: Option<Box<RecordMetadata>>,
         /// What the processor said.
         source: BoxError,
     },
@@ -217,7 +217,7 @@ impl TaskError {
             | Self::KeyTooLarge { at, .. }
             | Self::Send { at, .. }
             | Self::Processor { at, .. } => {
-                at.get_or_insert_with(record);
+                at.get_or_insert_with(|| Box::new(record()));
             }
             _ => {}
         }
