@@ -1,6 +1,7 @@
 //! Support of the end-to-end tests: a Kafka, instances to kill, a feeder, and what is checked.
 //!
 //! It panics where a test would: nothing here can go on without what it asked for.
+#![allow(missing_debug_implementations)] // Nobody prints these.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // This is test code, shared by test binaries.
 
 pub mod app;

@@ -5,6 +5,7 @@
 //! exactly-once commit does next; [`handlers`] decide about records that fail.
 
 pub mod commit;
+mod debug;
 pub mod error;
 pub mod graph;
 pub mod handlers;

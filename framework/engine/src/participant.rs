@@ -7,6 +7,7 @@ use oncestream_core::task::{ChangelogId, Position, Task};
 use oncestream_core::{TaskId, TopicPartition};
 
 /// A commit that is about to happen, or that has.
+#[derive(Debug)]
 pub struct Commit<'a> {
     /// The worker.
     pub worker: usize,

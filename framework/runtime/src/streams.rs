@@ -138,6 +138,15 @@ impl Drop for Inner {
 }
 
 /// Completes at SIGINT or, on Unix, SIGTERM.
+///
+/// ```no_run
+/// # async fn example(topology: oncestream_core::graph::Topology, config: oncestream_runtime::StreamsConfig) -> Result<(), oncestream_runtime::StreamsError> {
+/// use oncestream_runtime::{Streams, shutdown_signal};
+///
+/// Streams::builder(topology, config).run_until(shutdown_signal()).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub async fn shutdown_signal() {
     #[cfg(unix)]
     {

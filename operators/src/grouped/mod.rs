@@ -19,6 +19,15 @@ use crate::stream::{HopNames, KStream, ThroughTopic, TopicName};
 
 /// Records grouped by key. Every aggregation drops and counts records with a null key, and, but for
 /// those in time windows and sessions, records with a null value, as in Kafka Streams.
+///
+/// ```
+/// use oncestream_operators::StreamsBuilder;
+/// let builder = StreamsBuilder::new();
+/// let amounts = builder.stream::<String, i64>("orders").group_by_key();
+/// amounts.count("orders-of-customers").to_stream().to("numbers-of-orders");
+/// amounts.reduce(|sum, amount| sum + amount, "sums-of-customers").to_stream().to("sums");
+/// # assert!(builder.build().is_ok());
+/// ```
 pub struct KGroupedStream<K, V> {
     pub(crate) stream: KStream<K, V>,
     pub(crate) grouped: Grouped<K, V>,

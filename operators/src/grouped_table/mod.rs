@@ -22,6 +22,15 @@ type Serdes<K, V> = Arc<RwLock<(DynSerde<K>, DynSerde<V>)>>;
 
 /// The entries of a table, grouped by a new key. An aggregation adds what comes into a group and
 /// subtracts what leaves it.
+///
+/// ```
+/// use oncestream_operators::{KTable, StreamsBuilder};
+/// let builder = StreamsBuilder::new();
+/// let balances: KTable<String, i64> = builder.table("balances");
+/// let by_bank = balances.group_by(|account, balance| (account[..4].to_owned(), *balance));
+/// by_bank.reduce(|sum, new| sum + new, |sum, old| sum - old, "sums-of-banks").to_stream().to("sums");
+/// # assert!(builder.build().is_ok());
+/// ```
 pub struct KGroupedTable<K, V> {
     pub(crate) dsl: Dsl,
     node: NodeId,

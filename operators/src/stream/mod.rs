@@ -42,6 +42,15 @@ pub use split::BranchedKStream;
 ///
 /// A handle; cloning it gives another on the same stream. An operator called twice on one stream
 /// makes two branches, and each sees every record.
+///
+/// ```
+/// use oncestream_operators::StreamsBuilder;
+/// let builder = StreamsBuilder::new();
+/// let orders = builder.stream::<String, i64>("orders");
+/// orders.filter(|_, amount| *amount >= 1000).to("large-orders");
+/// orders.map_values(|amount| amount * 100).to("orders-in-cents");
+/// # assert!(builder.build().is_ok());
+/// ```
 pub struct KStream<K, V> {
     pub(crate) dsl: Dsl,
     pub(crate) node: NodeId,

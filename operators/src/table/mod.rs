@@ -42,6 +42,15 @@ pub struct Change<V> {
 ///
 /// A handle; cloning it gives another on the same table. Where a table has a store, and what it is
 /// good for, says [`Self::materialized`].
+///
+/// ```
+/// use oncestream_operators::{KTable, StreamsBuilder};
+/// let builder = StreamsBuilder::new();
+/// let countries: KTable<String, String> = builder.table("countries-of-users");
+/// let users = countries.group_by(|user, country| (country.clone(), user.clone()));
+/// users.count("users-of-countries").to_stream().to("numbers-of-users");
+/// # assert!(builder.build().is_ok());
+/// ```
 pub struct KTable<K, V> {
     pub(crate) dsl: Dsl,
     pub(crate) node: NodeId,

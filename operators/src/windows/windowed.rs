@@ -69,6 +69,13 @@ pub struct TimeWindowedSerde<K> {
     size_ms: i64,
 }
 
+impl<K> fmt::Debug for TimeWindowedSerde<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("TimeWindowedSerde");
+        shown.field("size_ms", &self.size_ms).finish_non_exhaustive()
+    }
+}
+
 impl<K> TimeWindowedSerde<K> {
     /// For windows of this size.
     pub fn new(key: DynSerde<K>, size: Duration) -> Self {
@@ -80,6 +87,12 @@ impl<K> TimeWindowedSerde<K> {
 /// [`Windowed::session_serde`].
 pub struct SessionWindowedSerde<K> {
     key: DynSerde<K>,
+}
+
+impl<K> fmt::Debug for SessionWindowedSerde<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionWindowedSerde").finish_non_exhaustive()
+    }
 }
 
 impl<K> SessionWindowedSerde<K> {

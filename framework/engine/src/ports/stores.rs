@@ -5,6 +5,7 @@
 //! - No lock is held while a disk writes: whoever claims a task waits for a write of that task alone.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -22,6 +23,12 @@ pub struct Stores {
     /// What has failed apart from the workers, for the first of them that asks.
     failure: Mutex<Option<BackendError>>,
     has_failed: AtomicBool,
+}
+
+impl fmt::Debug for Stores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stores").field("has_failed", &self.has_failed).finish_non_exhaustive()
+    }
 }
 
 /// Who owns a task.

@@ -28,6 +28,7 @@ mod times;
 mod topics;
 mod waiting;
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -69,6 +70,12 @@ pub struct Shared<P> {
     pub stop: Arc<AtomicBool>,
     /// Told when a worker starts or ends rebalancing.
     pub on_worker_state: Box<dyn Fn(usize, WorkerState) + Send + Sync>,
+}
+
+impl<P> fmt::Debug for Shared<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 /// Where a worker stands, for the state of the application.
@@ -145,6 +152,13 @@ pub struct Worker<P: Ports> {
     busy: bool,
     state: Option<WorkerState>,
     metrics: WorkerMetrics,
+}
+
+impl<P: Ports> fmt::Debug for Worker<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (index, state) = (&self.index, &self.state);
+        f.debug_struct("Worker").field("index", index).field("state", state).finish_non_exhaustive()
+    }
 }
 
 impl<P: Ports> Worker<P> {

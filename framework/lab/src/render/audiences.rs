@@ -16,6 +16,12 @@ use crate::{Audience, Chapter, LabError, Scene};
 /// ```
 pub struct Audiences<'a>(Vec<&'a mut dyn Audience>);
 
+impl std::fmt::Debug for Audiences<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Audiences").field("count", &self.0.len()).finish_non_exhaustive()
+    }
+}
+
 impl<'a> Audiences<'a> {
     /// These.
     pub fn new(audiences: Vec<&'a mut dyn Audience>) -> Self {

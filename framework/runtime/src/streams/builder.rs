@@ -19,7 +19,7 @@ use crate::start;
 use crate::state_dir::StateDir;
 use crate::uncaught::{UncaughtErrorHandler, UncaughtErrorResponse};
 
-/// An application that is yet to be started; made by [`Streams::builder`].
+/// An application that is yet to be started; made by [`Streams::builder`], which has an example.
 #[must_use = "nothing runs before `start` or `run_until`"]
 pub struct StreamsClientBuilder {
     topology: Topology,

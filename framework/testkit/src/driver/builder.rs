@@ -28,6 +28,22 @@ const RECORDS_PER_TURN: usize = 500;
 pub(super) type Participants = Vec<Arc<dyn Fn(usize) -> Box<dyn Participant> + Send + Sync>>;
 
 /// Settings of a [`TopologyTestDriver`]; made by [`TopologyTestDriver::builder`].
+///
+/// ```
+/// # use oncestream_operators::StreamsBuilder;
+/// # use oncestream_testkit::TopologyTestDriver;
+/// # let builder = StreamsBuilder::new();
+/// # builder.stream::<String, Option<i64>>("in").to("out");
+/// # let topology = builder.build()?;
+/// let mut driver =
+///     TopologyTestDriver::builder(topology).partitions("in", 2).commit_interval_ms(100).build()?;
+/// let input = driver.input::<String, i64>("in");
+/// driver.pipe(&input, "a".into(), 1, 0)?;
+/// assert!(driver.topic("out").is_empty(), "nothing is committed yet");
+/// driver.advance_wall_clock(100)?;
+/// assert_eq!(driver.topic("out").len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct TopologyTestDriverBuilder {
     pub(super) topology: Topology,
     pub(super) application_id: Arc<str>,

@@ -17,6 +17,20 @@ use super::{DriverError, TopologyTestDriver};
 /// A store as the tasks see it, with what is not committed yet.
 ///
 /// It borrows the driver, so that it never shows what a later crash has thrown away.
+///
+/// ```
+/// # use oncestream_operators::StreamsBuilder;
+/// # use oncestream_testkit::TopologyTestDriver;
+/// # let builder = StreamsBuilder::new();
+/// # builder.stream::<String, String>("in").group_by_key().count("counts");
+/// # let mut driver = TopologyTestDriver::builder(builder.build()?).build()?;
+/// let input = driver.input::<String, String>("in");
+/// driver.pipe(&input, "a".into(), "x".into(), 7)?;
+/// let counts = driver.store::<String, i64>("counts")?;
+/// assert_eq!(counts.get(&"a".into())?, Some(1));
+/// assert_eq!(counts.get(&"b".into())?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct TestStore<'a, K, V, Kd: Kind<K> = KeyValue> {
     pub(super) parts: Vec<Part<K, V, Kd>>,
     driver: PhantomData<&'a TopologyTestDriver>,
