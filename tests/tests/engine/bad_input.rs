@@ -415,7 +415,7 @@ async fn a_panic_in_a_users_function_aborts_and_is_told() {
     let topology = numbers_written_before(3, &input, &output);
     let error = run_to_error(app.streams(topology, &LATE)).await;
     assert!(matches!(error, StreamsError::Panicked { worker: 0, .. }), "{error:?}");
-    assert_tells(&error, &["panicked", "-1 is not welcome here", "aborted"]);
+    assert_tells(&error, &["panicked", "-1 is not welcome here", "since its last commit"]);
     assert_settled_within(&output, SETTLED);
     assert!(offsets(&output, "read_uncommitted")[0].1 > 0, "there was nothing to hide");
     assert_eq!(visible(&output), []);

@@ -311,7 +311,7 @@ async fn a_panic_is_told_with_the_record_in_hand() {
         let error = run_to_error(app.streams(panicking(at, inputs, &output), &LATE)).await;
         assert!(matches!(error, StreamsError::Panicked { worker: 0, .. }), "{at:?}: {error:?}");
         let place = format!("{input}-0 at offset 1");
-        assert_tells(&error, &["panicked", "task 0_0", &place, "no bad here", "aborted"]);
+        assert_tells(&error, &["panicked", "task 0_0", &place, "no bad here", "since its last commit"]);
         assert_eq!(visible(&output), [], "{at:?}");
     }
 }
@@ -396,6 +396,6 @@ async fn a_panic_while_a_cache_is_flushed_is_told_with_the_task() {
         .map_values(|_| -> String { panic!("told to") })
         .to(&output);
     let error = run_to_error(app.streams(builder.build().unwrap(), &[])).await;
-    assert_tells(&error, &["panicked", "task 0_0", "flushed", "told to", "aborted"]);
+    assert_tells(&error, &["panicked", "task 0_0", "flushed", "told to", "since its last commit"]);
     assert_eq!(visible(&output), []);
 }
