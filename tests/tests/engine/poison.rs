@@ -311,7 +311,10 @@ async fn a_panic_is_told_with_the_record_in_hand() {
         let error = run_to_error(app.streams(panicking(at, inputs, &output), &LATE)).await;
         assert!(matches!(error, StreamsError::Panicked { worker: 0, .. }), "{at:?}: {error:?}");
         let place = format!("{input}-0 at offset 1");
-        assert_tells(&error, &["panicked", "task 0_0", &place, "no bad here", "since its last commit"]);
+        assert_tells(
+            &error,
+            &["panicked", "task 0_0", &place, "no bad here", "since its last commit"],
+        );
         assert_eq!(visible(&output), [], "{at:?}");
     }
 }
