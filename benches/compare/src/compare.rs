@@ -150,8 +150,10 @@ impl Comparison<'_> {
             eprintln!("filling {topic} with {total} records");
             let filler = self.filler(&topic, partitions)?;
             let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-            // An hour ago: not so old that a changelog of windows would not keep it.
-            let begin_ms = (now / 60 - 60) * 60_000;
+            // The last record is of an hour ago: brokers refuse times far ahead, and a changelog of
+            // windows would not keep those far behind.
+            let minutes = total.div_ceil(workload::RECORDS_PER_MINUTE);
+            let begin_ms = (now / 60).saturating_sub(60 + minutes) * workload::MINUTE_MS;
             let (map, count, windows) = workload::records(total, begin_ms, |key, value, at_ms| {
                 filler.send(Some(key), value, Some(at_ms))
             })?;

@@ -4,7 +4,7 @@
 //! Invariant: every topic of a run starts with that run's application id, so that cleaning up
 //! after it can be complete without a list.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -116,8 +116,9 @@ pub(crate) struct Filler {
     topic: String,
 }
 
-/// Notes a record that could not be delivered.
-struct FailOnLoss(AtomicBool);
+/// Keeps why a record could not be delivered, of the first one.
+#[derive(Default)]
+struct FailOnLoss(OnceLock<KafkaError>);
 
 impl ClientContext for FailOnLoss {}
 
@@ -125,8 +126,9 @@ impl ProducerContext for FailOnLoss {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if result.is_err() {
-            self.0.store(true, Ordering::Relaxed);
+        if let Err((error, _)) = result {
+            // A later one says no more.
+            let _ = self.0.set(error.clone());
         }
     }
 }
@@ -141,7 +143,7 @@ impl Filler {
             .set("bootstrap.servers", bootstrap_servers)
             .set("partitioner", "murmur2_random")
             .set("enable.idempotence", "true")
-            .create_with_context(FailOnLoss(false.into()))?;
+            .create_with_context(FailOnLoss::default())?;
         Ok(Self { producer, topic: topic.to_owned() })
     }
 
@@ -171,10 +173,9 @@ impl Filler {
     /// When a record was lost.
     pub(crate) fn finish(self) -> Result<()> {
         self.producer.flush(Duration::from_mins(2))?;
-        if self.producer.context().0.load(Ordering::Relaxed) {
-            bail!("a record of the input {} was not delivered", self.topic);
-        }
-        Ok(())
+        let Some(error) = self.producer.context().0.get() else { return Ok(()) };
+        let what = format!("a record of the input {} was not delivered", self.topic);
+        Err(anyhow::Error::new(error.clone()).context(what))
     }
 }
 

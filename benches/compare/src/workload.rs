@@ -18,7 +18,8 @@ pub(crate) const VOCABULARY: usize = 100_000;
 pub(crate) const WORDS_PER_LINE: usize = 10;
 /// Records of `map` and `count` in a minute of their times.
 pub(crate) const RECORDS_PER_MINUTE: u64 = 200_000;
-const MINUTE_MS: u64 = 60_000;
+/// The unit of times of windows.
+pub(crate) const MINUTE_MS: u64 = 60_000;
 /// Bytes of a value.
 pub(crate) const VALUE_BYTES: usize = 100;
 
