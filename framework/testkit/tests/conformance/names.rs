@@ -6,11 +6,12 @@
 //! Kafka Streams, so they are sorted on both sides.
 
 use oncestream_core::error::TopologyError;
-use oncestream_core::graph::{Graph, TopicRef, Topology};
+use oncestream_core::graph::{Graph, Topology};
 use oncestream_operators::{Materialized, Repartitioned, StreamsBuilder};
 
 use crate::cogroup;
 use crate::compared::first_difference;
+use crate::foreign_key_names;
 use crate::format::Case;
 use crate::functions::Text;
 use crate::suppress;
@@ -31,8 +32,12 @@ pub(crate) fn build(group: &str, case: &str) -> Option<Result<Topology, Topology
         "refused" => refused(&b, case)
             .or_else(|| windowed_names::refused(&b, case))
             .or_else(|| suppress::refused(&b, case))?,
-        "join_names" => table_join_names::named(&b, case)?,
-        "join_refused" => table_join_names::refused(&b, case)?,
+        "join_names" => {
+            table_join_names::named(&b, case).or_else(|| foreign_key_names::named(&b, case))?
+        }
+        "join_refused" => {
+            table_join_names::refused(&b, case).or_else(|| foreign_key_names::refused(&b, case))?
+        }
         _ => return None,
     }
     Some(b.build())
@@ -76,10 +81,7 @@ fn comparable(line: &str) -> Option<String> {
 fn topic_lines(topology: &Topology) -> Vec<String> {
     let graph = Graph::of(topology);
     let sources = graph.sub_topologies().iter().flat_map(|sub| graph.source_topics(sub));
-    let counts = sources.filter_map(|topic| match topic {
-        TopicRef::User(name) => Some((name, 1)),
-        TopicRef::Repartition(_) => None,
-    });
+    let counts = sources.filter_map(|topic| Some((topic.user()?.clone(), 1)));
     let internal = graph.internal_topics("golden", &counts.collect()).unwrap();
     let repartitions =
         internal.repartitions.iter().map(|r| format!("topic\t{}\trepartition", r.topic));
