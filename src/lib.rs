@@ -75,6 +75,7 @@
 //! | name topics, serdes and stores | [`Consumed`], [`Produced`], [`Grouped`], [`Materialized`] |
 //! | read and write keys and values of your own types | [`serde`] |
 //! | aggregate by time | [`KGroupedStream::windowed_by`], [`TimeWindows`], [`SlidingWindows`], [`SessionWindows`], [`EmitStrategy`], [`Windowed`] |
+//! | join streams | [`KStream::join`], [`KStream::left_join`], [`KStream::outer_join`], [`KStream::self_join`], [`JoinWindows`], [`StreamJoined`] |
 //! | write an operator by hand, with stores and schedules | [`processor`], [`state`] |
 //! | configure | [`config`], and [`StreamsConfig::keys`] for all keys with their defaults |
 //! | run it, stop it, watch it | [`Streams::builder`], [`Streams`], [`ClientState`], [`metrics`] |
@@ -139,11 +140,11 @@ pub use oncestream_engine::{
 #[doc(inline)]
 pub use oncestream_operators::{
     Branched, BranchedKStream, BufferConfig, Change, ChangeSerde, CogroupedKStream, Consumed, Data,
-    EagerBuffer, EmitStrategy, Grouped, KGroupedStream, KGroupedTable, KStream, KTable,
-    Materialized, Named, Produced, Repartitioned, SessionWindowedCogroupedKStream,
-    SessionWindowedKStream, SessionWindows, SlidingWindows, StoreKey, StreamsBuilder, StrictBuffer,
-    Suppressed, TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows, Topics,
-    UnlimitedWindows, Windowed, Windows,
+    EagerBuffer, EmitStrategy, Grouped, JoinWindows, KGroupedStream, KGroupedTable, KStream,
+    KTable, Materialized, Named, Produced, Repartitioned, SessionWindowedCogroupedKStream,
+    SessionWindowedKStream, SessionWindows, SlidingWindows, StoreKey, StreamJoined, StreamsBuilder,
+    StrictBuffer, Suppressed, TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows,
+    Topics, UnlimitedWindows, Windowed, Windows,
 };
 #[cfg(feature = "runtime")]
 #[doc(inline)]
@@ -259,10 +260,10 @@ pub mod prelude {
     pub use crate::serde::{HasSerde, Json, JsonSerde, Serde};
     pub use crate::{
         BoxError, BufferConfig, ClientState, CogroupedKStream, Consumed, EmitStrategy, Grouped,
-        Headers, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Named, Produced,
-        Record, Repartitioned, SessionWindowedKStream, SessionWindows, SlidingWindows,
-        StreamsBuilder, StreamsError, Suppressed, TimeWindowedKStream, TimeWindows, TimestampMs,
-        Topics, Topology, TopologyError, UnlimitedWindows, Windowed,
+        Headers, JoinWindows, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Named,
+        Produced, Record, Repartitioned, SessionWindowedKStream, SessionWindows, SlidingWindows,
+        StreamJoined, StreamsBuilder, StreamsError, Suppressed, TimeWindowedKStream, TimeWindows,
+        TimestampMs, Topics, Topology, TopologyError, UnlimitedWindows, Windowed,
     };
     #[cfg(feature = "runtime")]
     pub use crate::{

@@ -12,6 +12,7 @@ mod materialized;
 mod named;
 mod produced;
 mod repartitioned;
+mod stream_joined;
 mod suppressed;
 mod topics;
 
@@ -26,6 +27,7 @@ pub use named::Named;
 pub use produced::Produced;
 pub(crate) use produced::ProducedTo;
 pub use repartitioned::Repartitioned;
+pub use stream_joined::StreamJoined;
 pub use suppressed::Suppressed;
 pub(crate) use suppressed::Until;
 pub use topics::Topics;

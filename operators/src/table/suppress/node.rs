@@ -3,7 +3,6 @@
 //! Invariant: what has come is in the buffer before anything is emitted, so that a key whose update makes
 //! itself due is emitted with it.
 
-use std::any::type_name;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,9 +11,7 @@ use oncestream_core::error::{TaskError, TopologyError};
 use oncestream_core::graph::{Graph, NodeId};
 use oncestream_core::handlers::DropReason;
 use oncestream_core::serde::DynSerde;
-use oncestream_core::task::{
-    BufferId, Context, Downstream, FailedAt, Node, Shared, TaskBuilder, TimeId,
-};
+use oncestream_core::task::{BufferId, Context, Downstream, Node, Shared, TaskBuilder, TimeId};
 use oncestream_core::{Headers, Record, TimestampMs};
 
 use super::buffer::{Buffer, Kept};
@@ -22,6 +19,7 @@ use super::entry::{Entry, EntrySerde, Origin};
 use super::wall_clock::WallClock;
 use crate::dsl::{Data, StoreKey};
 use crate::options::{Bounds, Suppressed, Until};
+use crate::refused::refused;
 use crate::table::Change;
 
 /// When what is emitted.
@@ -165,22 +163,6 @@ impl<K: StoreKey, V: Data> Suppress<K, V> {
             None => self.cached.clone(),
         }
     }
-
-    /// Leaves an error that is the record's fault to the processing handler.
-    #[cold]
-    fn refused(
-        &self,
-        ctx: &mut Context<'_>,
-        timestamp: TimestampMs,
-        headers: &Headers,
-        error: TaskError,
-    ) -> Result<(), TaskError> {
-        if !error.is_of_record() {
-            return Err(error);
-        }
-        let at = FailedAt { node: &self.name, timestamp, headers };
-        ctx.processing_failed(at, type_name::<TaskError>(), Box::new(error))
-    }
 }
 
 impl<K: StoreKey, V: Data> Node<K, Change<V>> for Suppress<K, V> {
@@ -213,7 +195,7 @@ impl<K: StoreKey, V: Data> Node<K, Change<V>> for Suppress<K, V> {
         };
         match self.buffer.put(key, ctx.wall_clock_ms(), update) {
             Ok(()) => self.emit_due(ctx),
-            Err(error) => self.refused(ctx, timestamp, &headers, error),
+            Err(error) => refused(ctx, &self.name, (timestamp, &headers), error),
         }
     }
 }
