@@ -13,6 +13,7 @@ use crate::cogroup;
 use crate::compared::first_difference;
 use crate::format::Case;
 use crate::functions::Text;
+use crate::stream_join_names;
 use crate::suppress;
 use crate::windowed::grouped;
 use crate::windowed_names;
@@ -30,6 +31,8 @@ pub(crate) fn build(group: &str, case: &str) -> Option<Result<Topology, Topology
         "refused" => refused(&b, case)
             .or_else(|| windowed_names::refused(&b, case))
             .or_else(|| suppress::refused(&b, case))?,
+        "join_names" => stream_join_names::named(&b, case)?,
+        "join_refused" => stream_join_names::refused(&b, case)?,
         _ => return None,
     }
     Some(b.build())
@@ -60,7 +63,9 @@ fn comparable(line: &str) -> Option<String> {
             let retention = settings.split(',').filter(|s| s.starts_with("retention.ms="));
             let retention: String = retention.collect();
             // Only what expires is deleted by age.
-            assert_eq!(settings.contains("compact+delete"), !retention.is_empty(), "{line}");
+            let policies = ["compact+delete", "cleanup.policy=delete"];
+            let is_cut = policies.iter().any(|policy| settings.contains(policy));
+            assert_eq!(is_cut, !retention.is_empty(), "{line}");
             Some(format!("topic\t{name}\tchangelog\t{retention}"))
         }
         ["topic", name, kind, _] => Some(format!("topic\t{name}\t{kind}")),
