@@ -39,7 +39,8 @@ pub struct StreamJoined<K, V, V2> {
     pub(crate) name: Option<String>,
     pub(crate) store_name: Option<String>,
     pub(crate) look_every: Duration,
-    topic_settings: Option<BTreeMap<String, String>>,
+    /// Of the changelogs; `None` where there are none.
+    pub(crate) topic_settings: Option<BTreeMap<String, String>>,
 }
 
 impl<K, V, V2> StreamJoined<K, V, V2> {

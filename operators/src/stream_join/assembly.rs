@@ -45,8 +45,8 @@ impl<K: StoreKey, L: Data> KStream<K, L> {
             add_keep(dsl, left, (&names.keep_left, &names.left_store), &joined, of_left);
         let keep_right =
             add_keep(dsl, right, (&names.keep_right, &names.right_store), &joined, of_right);
-        let stores = [&names.left_store, &names.right_store];
-        stores.map(|store| note_store(dsl, store, &names));
+        note_store(dsl, &names.left_store, &names);
+        note_store(dsl, &names.right_store, &names);
         let waits = keeps != (false, false);
         if waits {
             dsl.keep_null_keys(left);
