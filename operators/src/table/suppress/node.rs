@@ -12,7 +12,7 @@ use oncestream_core::graph::{Graph, NodeId};
 use oncestream_core::handlers::DropReason;
 use oncestream_core::serde::DynSerde;
 use oncestream_core::task::{BufferId, Context, Downstream, Node, Shared, TaskBuilder, TimeId};
-use oncestream_core::{Headers, Record, TimestampMs};
+use oncestream_core::{Record, TimestampMs};
 
 use super::buffer::{Buffer, Kept};
 use super::entry::{Entry, EntrySerde, Origin};
