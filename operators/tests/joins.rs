@@ -108,8 +108,9 @@ fn joins_of_a_stream_without_names_share_its_repartition_topic() {
     moved.join(&two, ten(), |a, b| a + b).to("sums");
     moved.join(&two, ten(), |a, b| a - b).to("differences");
     let topics = b.build().unwrap().internal_topics("app");
-    let repartitions: Vec<_> = topics.iter().filter(|t| t.ends_with("-repartition")).collect();
-    assert_eq!(repartitions, ["app-KSTREAM-MAP-0000000002-repartition"]);
+    let mut repartitions = topics.iter().filter(|topic| topic.ends_with("-repartition"));
+    assert_eq!(repartitions.next().unwrap().as_ref(), "app-KSTREAM-MAP-0000000002-repartition");
+    assert_eq!(repartitions.next(), None);
 
     let b = StreamsBuilder::new();
     let (one, two) = streams(&b);
