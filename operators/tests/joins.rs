@@ -38,6 +38,7 @@ fn planned(topology: &Topology, there: &[(&str, i32)]) -> Vec<(String, i32)> {
     topics
 }
 
+/// But for the order of names on a line, which is that of a Java hash table there.
 #[test]
 fn an_outer_join_reads_as_in_kafka_streams() {
     let b = StreamsBuilder::new();
@@ -67,7 +68,7 @@ Topologies:
       <-- KSTREAM-WINDOWED-0000000002
     Processor: KSTREAM-MERGE-0000000006 (stores: [])
       --> KSTREAM-SINK-0000000007
-      <-- KSTREAM-OUTERTHIS-0000000004, KSTREAM-OUTEROTHER-0000000005
+      <-- KSTREAM-OUTEROTHER-0000000005, KSTREAM-OUTERTHIS-0000000004
     Sink: KSTREAM-SINK-0000000007 (topic: out)
       <-- KSTREAM-MERGE-0000000006
 

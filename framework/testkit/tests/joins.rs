@@ -284,7 +284,7 @@ fn in_time(seed: u64, grace: u64) -> Vec<Input> {
         let time = newest - numbers.below(grace + 1) as i64;
         (numbers.below(2) == 0, key, format!("v{at}"), time)
     };
-    (0..60).map(&mut record).collect()
+    (0..50).map(&mut record).collect()
 }
 
 /// What the outer join must give in the end.
@@ -311,7 +311,7 @@ fn expected(inputs: &[Input], (before, after): (i64, i64)) -> Vec<String> {
 
 #[test]
 fn records_that_are_in_time_give_each_pair_once_and_each_record_without_one_once() {
-    for seed in 1..=12 {
+    for seed in 1..=6 {
         for (before, after) in [(10, 10), (0, 9), (7, 0), (-2, 8), (12, -5), (0, 0)] {
             let grace = 15;
             let windows = JoinWindows::of_time_difference_and_grace(ms(0), ms(grace));
@@ -338,7 +338,9 @@ fn records_that_are_in_time_give_each_pair_once_and_each_record_without_one_once
 
 #[test]
 fn a_stream_joined_with_itself_is_what_self_join_gives() {
-    for (before, after, grace) in [(10, 10, 0), (0, 9, 5), (7, 0, 0), (3, 12, 5), (0, 0, 0)] {
+    for (before, after, grace) in
+        [(10, 10, 0), (0, 9, 5), (7, 0, 0), (3, 12, 5), (0, 0, 0), (-3, 12, 5)]
+    {
         let windows = JoinWindows::of_time_difference_and_grace(ms(0), ms(grace));
         let windows = windows.between_ms(-before, after);
         let b = StreamsBuilder::new();
@@ -359,7 +361,7 @@ fn a_stream_joined_with_itself_is_what_self_join_gives() {
         }
         let of = |topic| driver.output::<String, String>(topic).read_all().unwrap();
         let (two, one) = (of("two"), of("one"));
-        assert!(one.len() >= 60, "{}", one.len());
+        assert!(one.len() >= 20, "{}", one.len());
         let shown = |records: Vec<Record<String, String>>| -> Vec<String> {
             records.iter().map(|r| format!("{} {}@{}", r.key, r.value, r.timestamp)).collect()
         };

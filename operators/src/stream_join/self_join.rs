@@ -20,8 +20,8 @@ use crate::windows::JoinWindows;
 
 impl<K: StoreKey, V: Data> KStream<K, V> {
     /// Joins the stream with itself: each record with those of its key that lie in its
-    /// [window](crate::JoinWindows), and with itself. `joiner(&left, &right)` makes the result of each pair,
-    /// both ways round.
+    /// [window](crate::JoinWindows), as a rule itself among them. `joiner(&left, &right)` makes the result of
+    /// each pair, both ways round.
     ///
     /// What comes out is what [`join`](Self::join) with the stream itself gives, and it takes one store in
     /// place of two. It is what Kafka Streams makes of such a join if `topology.optimization` asks for it. The
@@ -102,7 +102,7 @@ impl<K: StoreKey, V: Data, O: Data, J: Joiner<K, V, V, O>> SelfJoin<K, V, O, J> 
     }
 
     /// Joins a record, as the right one, with those of these times, and with itself between the earlier and
-    /// the later ones, if it is kept.
+    /// the later ones, if it is kept and in its own window.
     fn join_as_right(
         &mut self,
         ctx: &mut Context<'_>,
@@ -110,7 +110,7 @@ impl<K: StoreKey, V: Data, O: Data, J: Joiner<K, V, V, O>> SelfJoin<K, V, O, J> 
         times: RangeInclusive<TimestampMs>,
     ) -> Result<(), TaskError> {
         let expired = ctx.time(self.observed).saturating_sub(self.windows.retention_ms());
-        let mut meets_itself = record.timestamp > expired;
+        let mut meets_itself = self.windows.holds_its_record() && record.timestamp > expired;
         let itself = (&record.value, &record.value);
         let store = self.store.clone();
         store.borrow_mut().lend_between(&record.key, times, |time, other| {

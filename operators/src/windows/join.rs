@@ -94,6 +94,11 @@ impl JoinWindows {
         self.grace
     }
 
+    /// Whether records of one time are joined.
+    pub(crate) fn holds_its_record(self) -> bool {
+        self.before >= 0 && self.after >= 0
+    }
+
     /// How long stores keep records, in milliseconds.
     ///
     /// It is the length of a window and the grace, as in Kafka Streams. A row is shown until the newest one

@@ -2,7 +2,7 @@
 //! Those of windows are built in `windowed_names`.
 //!
 //! Not compared: settings of internal topics but those of a store's retention, since the others are chosen
-//! when topics are made; the texts of errors, which are Oncestream's own. Names on an arrow line stand in the order of a Java hash table in
+//! when topics are made; the texts of errors, which are Oncestream's own. Names on a line stand in the order of a Java hash table in
 //! Kafka Streams, so they are sorted on both sides.
 
 use oncestream_core::error::TopologyError;
@@ -98,13 +98,19 @@ fn topic_lines(topology: &Topology) -> Vec<String> {
 }
 
 fn levelled(line: &str) -> String {
+    let sorted = |names: &str| {
+        let mut names: Vec<&str> = names.split(", ").collect();
+        names.sort_unstable();
+        names.join(", ")
+    };
+    if let Some((before, stores)) = line.split_once("(stores: [") {
+        return format!("{before}(stores: [{}", sorted(stores.trim_end_matches("])")));
+    }
     let Some(at) = line.find("--> ").or_else(|| line.find("<-- ")) else {
         return line.to_owned();
     };
     let (arrow, names) = line.split_at(at + 4);
-    let mut names: Vec<&str> = names.split(", ").collect();
-    names.sort_unstable();
-    format!("{arrow}{}", names.join(", "))
+    format!("{arrow}{}", sorted(names))
 }
 
 /// `before` of `ConformanceNames.java`: what has no windows.

@@ -158,7 +158,12 @@ fn with_stores(setup: Setup, case: &Case) -> Setup {
     let setup = of_streams.into_iter().fold(setup, |setup, store| setup.with_windows(store, size));
     // An interval begins anew with its task, in Kafka Streams too.
     let schedules = case.duration(INTERVAL).is_some_and(|interval| interval > Duration::ZERO);
-    Setup { schedules, ..setup }
+    // Kafka Streams' stores in memory are printed with the times of their rows.
+    let is_timed = case.lines.iter().any(|line| {
+        line.starts_with("store\t") && !line.contains("-shared-") && !line.ends_with("\t\\N")
+    });
+    let without_time = if is_timed { &[] } else { setup.stores };
+    Setup { schedules, without_time, ..setup }
 }
 
 /// The windows that a case says.
