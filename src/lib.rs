@@ -74,8 +74,9 @@
 //! | describe a topology | [`StreamsBuilder`], then [`KStream`], [`KTable`], [`KGroupedStream`], [`KGroupedTable`] |
 //! | name topics, serdes and stores | [`Consumed`], [`Produced`], [`Grouped`], [`Materialized`] |
 //! | read and write keys and values of your own types | [`serde`] |
-//! | join | [`KTable::join`] for tables, [`KStream::join_table`] for a stream with a table, [`Joined`] |
 //! | aggregate by time | [`KGroupedStream::windowed_by`], [`TimeWindows`], [`SlidingWindows`], [`SessionWindows`], [`EmitStrategy`], [`Windowed`] |
+//! | join streams | [`KStream::join`], [`KStream::left_join`], [`KStream::outer_join`], [`KStream::self_join`], [`JoinWindows`], [`StreamJoined`] |
+//! | join tables | [`KTable::join`], [`KTable::foreign_key_join`], [`KStream::join_table`] for a stream with a table, [`Joined`], [`TableJoined`] |
 //! | write an operator by hand, with stores and schedules | [`processor`], [`state`] |
 //! | configure | [`config`], and [`StreamsConfig::keys`] for all keys with their defaults |
 //! | run it, stop it, watch it | [`Streams::builder`], [`Streams`], [`ClientState`], [`metrics`] |
@@ -140,11 +141,11 @@ pub use oncestream_engine::{
 #[doc(inline)]
 pub use oncestream_operators::{
     Branched, BranchedKStream, BufferConfig, Change, ChangeSerde, CogroupedKStream, Consumed, Data,
-    EagerBuffer, EmitStrategy, Grouped, Joined, KGroupedStream, KGroupedTable, KStream, KTable,
-    Materialized, Named, Produced, Repartitioned, SessionWindowedCogroupedKStream,
-    SessionWindowedKStream, SessionWindows, SlidingWindows, StoreKey, StreamsBuilder, StrictBuffer,
-    Suppressed, TableJoined, TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows,
-    Topics, UnlimitedWindows, Windowed, Windows,
+    EagerBuffer, EmitStrategy, Grouped, JoinWindows, Joined, KGroupedStream, KGroupedTable,
+    KStream, KTable, Materialized, Named, Produced, Repartitioned, SessionWindowedCogroupedKStream,
+    SessionWindowedKStream, SessionWindows, SlidingWindows, StoreKey, StreamJoined, StreamsBuilder,
+    StrictBuffer, Suppressed, TableJoined, TimeWindowedCogroupedKStream, TimeWindowedKStream,
+    TimeWindows, Topics, UnlimitedWindows, Windowed, Windows,
 };
 #[cfg(feature = "runtime")]
 #[doc(inline)]
@@ -260,10 +261,11 @@ pub mod prelude {
     pub use crate::serde::{HasSerde, Json, JsonSerde, Serde};
     pub use crate::{
         BoxError, BufferConfig, ClientState, CogroupedKStream, Consumed, EmitStrategy, Grouped,
-        Headers, Joined, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Named,
-        Produced, Record, Repartitioned, SessionWindowedKStream, SessionWindows, SlidingWindows,
-        StreamsBuilder, StreamsError, Suppressed, TableJoined, TimeWindowedKStream, TimeWindows,
-        TimestampMs, Topics, Topology, TopologyError, UnlimitedWindows, Windowed,
+        Headers, JoinWindows, Joined, KGroupedStream, KGroupedTable, KStream, KTable, Materialized,
+        Named, Produced, Record, Repartitioned, SessionWindowedKStream, SessionWindows,
+        SlidingWindows, StreamJoined, StreamsBuilder, StreamsError, Suppressed, TableJoined,
+        TimeWindowedKStream, TimeWindows, TimestampMs, Topics, Topology, TopologyError,
+        UnlimitedWindows, Windowed,
     };
     #[cfg(feature = "runtime")]
     pub use crate::{

@@ -9,6 +9,7 @@ pages! {
     Readme: "../README.md",
     Configuration: "../docs/configuration.md",
     ForeignKeys: "../docs/foreign-keys.md",
+    Joins: "../docs/joins.md",
     RecordsThatFail: "../docs/records-that-fail.md",
     Reset: "../docs/reset.md",
     TableJoins: "../docs/table-joins.md",

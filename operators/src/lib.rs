@@ -24,6 +24,8 @@
 //! - [`StreamsBuilder`] begins: `stream`, `table`, `add_state_store`, `build`.
 //! - [`KStream`], records that each stand for themselves; [`KTable`], the last value of each key;
 //!   [`KGroupedStream`] and [`KGroupedTable`], what is aggregated.
+//! - [`JoinWindows`], for [`KStream::join`], [`KStream::left_join`], [`KStream::outer_join`] and
+//!   [`KStream::self_join`].
 //! - [`TimeWindows`], [`SlidingWindows`], [`SessionWindows`], [`UnlimitedWindows`], for
 //!   [`KGroupedStream::windowed_by`]; [`Windowed`], the key of what comes out.
 //! - [`processor`], operators of your own, with stores and schedules.
@@ -31,7 +33,7 @@
 //! # Options
 //!
 //! What an operator may be told beside its functions is one argument: [`Consumed`], [`Produced`],
-//! [`Materialized`], [`Repartitioned`], [`Branched`]. It is `impl Into<..>`, so that the name of a
+//! [`Materialized`], [`Repartitioned`], [`Branched`], [`StreamJoined`]. It is `impl Into<..>`, so that the name of a
 //! topic or a store alone will do: `count("counts")`, or
 //! `count(Materialized::named("counts").caching_disabled())`.
 //!
@@ -70,6 +72,7 @@ pub mod processor;
 mod refused;
 mod sources;
 mod stream;
+mod stream_join;
 mod table;
 mod windowed;
 mod windows;
@@ -83,12 +86,12 @@ pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
 pub use options::{
     Branched, BufferConfig, Consumed, EagerBuffer, Grouped, Joined, Materialized, Named, Produced,
-    Repartitioned, StrictBuffer, Suppressed, TableJoined, Topics,
+    Repartitioned, StreamJoined, StrictBuffer, Suppressed, TableJoined, Topics,
 };
 pub use stream::{BranchedKStream, KStream};
 pub use table::{Change, ChangeSerde, KTable};
 pub use windowed::{SessionWindowedKStream, TimeWindowedKStream, Windows};
 pub use windows::{
-    EmitStrategy, SessionWindowedSerde, SessionWindows, SlidingWindows, TimeWindowedSerde,
-    TimeWindows, UnlimitedWindows, Windowed,
+    EmitStrategy, JoinWindows, SessionWindowedSerde, SessionWindows, SlidingWindows,
+    TimeWindowedSerde, TimeWindows, UnlimitedWindows, Windowed,
 };

@@ -134,9 +134,9 @@ pub enum TopologyError {
         part: Part,
     },
     /// Windows that cannot be, or a store that cannot hold them.
-    #[error("node `{node}` cannot aggregate in these windows: {reason}")]
+    #[error("node `{node}` cannot work in these windows: {reason}")]
     InvalidWindows {
-        /// The node that aggregates.
+        /// The node that aggregates or joins.
         node: String,
         /// What is wrong, and what to do.
         reason: String,

@@ -7,6 +7,7 @@
 //! - [`SlidingWindows`], of one length, wherever records begin and end one.
 //! - [`SessionWindows`], as long as records follow each other closely.
 //! - [`UnlimitedWindows`], one that never ends.
+//! - [`JoinWindows`], around each record of a stream that is joined with another one.
 //!
 //! ```text
 //!   records            x   x       x  x                x
@@ -19,6 +20,7 @@
 //! ```
 
 mod emit_strategy;
+mod join;
 mod session;
 mod sliding;
 mod time;
@@ -26,6 +28,7 @@ mod unlimited;
 mod windowed;
 
 pub use emit_strategy::EmitStrategy;
+pub use join::JoinWindows;
 pub use session::SessionWindows;
 pub use sliding::SlidingWindows;
 pub use time::TimeWindows;

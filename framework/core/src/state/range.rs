@@ -9,6 +9,7 @@ use super::order::{Bounds, Direction, Merge, MergedRow, Order};
 use super::overlay::Overlay;
 use super::{KeyValue, Keyspace, ValueAndTimestamp};
 use crate::error::{Part, TaskError};
+use crate::record::TimestampMs;
 use crate::serde::SerdeError;
 
 /// A key and its value with its time.
@@ -66,6 +67,36 @@ impl<K, V: Clone, Kd: Kind<K>> RangeIter<'_, K, V, Kd>
 where
     Kd::Key: Hash + Eq + Clone,
 {
+    /// Lends each row's key, value and time. Nothing is cloned, and keys are not read.
+    pub(super) fn lend(
+        mut self,
+        mut f: impl FnMut(&[u8], &V, TimestampMs) -> Result<(), TaskError>,
+    ) -> Result<(), TaskError> {
+        while let Some(row) = self.next_row() {
+            let Parts { kind, codec, overlay, .. } = &self.parts;
+            match row? {
+                MergedRow::Uncommitted(row_key, id) => {
+                    let slot = overlay.slot(id);
+                    let value = slot.value.as_ref().filter(|_| kind.is_value_live(slot.timestamp));
+                    if let Some(value) = value
+                        && self.is_given(row_key)
+                    {
+                        f(row_key, value, slot.timestamp)?;
+                    }
+                }
+                MergedRow::Stored((row_key, row)) => {
+                    if self.is_given(&row_key)
+                        && let Some(found) = codec.read_row(&row)?
+                        && kind.is_value_live(found.timestamp)
+                    {
+                        f(&row_key, &found.value, found.timestamp)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// `None` for a row that is not given, or that the serde reads as a null.
     fn entry(&self, row: MergedRow<'_>) -> Result<Option<Entry<Kd::Key, V>>, TaskError> {
         let Parts { kind, codec, overlay, .. } = &self.parts;

@@ -189,6 +189,30 @@ where
         Ok(true)
     }
 
+    /// Deletes a key if it has a value; whether it had one. `timestamp` is that of the deletion.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
+    pub fn delete_present(
+        &mut self,
+        key: &Kd::Key,
+        timestamp: TimestampMs,
+    ) -> Result<bool, TaskError> {
+        self.recall()?;
+        if !self.kind.is_live(key) {
+            return Ok(false);
+        }
+        let id = self.load(key)?;
+        let slot = self.overlay.slot_mut(id);
+        if slot.value.is_none() || !self.kind.is_value_live(slot.timestamp) {
+            return Ok(false);
+        }
+        slot.value = None;
+        slot.timestamp = timestamp.max(0);
+        self.mark_dirty(id, false)?;
+        Ok(true)
+    }
+
     /// Reads, computes and writes with one look-up. `f` gets the old value and its time, and
     /// gives the new ones. The old value is moved into `f`; it is kept only for `keep_old`.
     /// `None`, or a value that the serde calls null, deletes the key. A row that has expired has no

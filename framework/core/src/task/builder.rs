@@ -13,7 +13,7 @@ use super::buffers::{BufferId, Buffers};
 use super::node::{Downstream, Flush, Lifecycle, Node, Shared};
 use super::punctuate::PunctuatorId;
 use super::source::SourceInstance;
-use super::times::{TimeId, Times};
+use super::times::{MarkId, TimeId, Times};
 use super::{ChangelogId, TaskConfig};
 use crate::TaskId;
 use crate::error::{TaskError, TopologyError};
@@ -69,6 +69,8 @@ pub struct TaskBuilder<'t> {
     buffers: Buffers,
     /// The stores with a time of their own, which the task remembers.
     timed: Vec<(StoreInstance, TimeId)>,
+    /// What nodes have in common, by name.
+    common: Vec<(Arc<str>, Rc<dyn Any>)>,
 }
 
 impl<'t> TaskBuilder<'t> {
@@ -93,6 +95,7 @@ impl<'t> TaskBuilder<'t> {
             times: Times::default(),
             buffers: Buffers::default(),
             timed: Vec::new(),
+            common: Vec::new(),
         };
         let stores = builder.open_stores(sub, backend, first_changelog)?;
         let mut sources = Vec::new();
@@ -289,6 +292,33 @@ impl<'t> TaskBuilder<'t> {
     /// is committed with the offsets: see [`Context::time`](super::Context::time).
     pub fn remembered_time(&mut self, name: &str) -> TimeId {
         self.times.add(name)
+    }
+
+    /// A time like [`Self::remembered_time`] that may also fall: see
+    /// [`Context::mark`](super::Context::mark).
+    pub fn remembered_mark(&mut self, name: &str) -> MarkId {
+        self.times.add_mark(name)
+    }
+
+    /// What several nodes of the task have in common, by a name that is its own in the topology. The first
+    /// that asks for it makes it.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn in_common<T: 'static>(
+        &mut self,
+        name: &str,
+        make: impl FnOnce(&mut Self) -> Result<T, TopologyError>,
+    ) -> Result<Rc<RefCell<T>>, TopologyError> {
+        let known = self.common.iter().filter(|(known, _)| **known == *name);
+        for (_, any) in known {
+            if let Ok(common) = any.clone().downcast::<RefCell<T>>() {
+                return Ok(common);
+            }
+        }
+        let common = Rc::new(RefCell::new(make(self)?));
+        self.common.push((name.into(), common.clone()));
+        Ok(common)
     }
 
     /// A buffer of the node, in this store: see [`Context::buffer_holds`](super::Context::buffer_holds).

@@ -10,7 +10,7 @@ use super::failed::SourceBytes;
 use super::ledger::{Held, Ledger};
 use super::punctuate::{PunctuationType, PunctuatorId, ScheduleId, Schedules};
 use super::run::InputId;
-use super::times::{TimeId, Times};
+use super::times::{MarkId, TimeId, Times};
 use crate::error::BoxError;
 use crate::handlers::{DropReason, ErrorHandlers};
 use crate::record::{Headers, RecordMetadata, TimestampMs};
@@ -196,6 +196,19 @@ impl Context<'_> {
     #[inline]
     pub fn advance_time(&mut self, id: TimeId, to: TimestampMs) {
         self.state.times.advance(id, to);
+    }
+
+    /// A mark that the node remembers across restarts, once it was set. See
+    /// [`TaskBuilder::remembered_mark`](super::TaskBuilder::remembered_mark).
+    #[inline]
+    pub fn mark(&self, id: MarkId) -> Option<TimestampMs> {
+        self.state.times.mark(id)
+    }
+
+    /// Sets a mark, also to an earlier time.
+    #[inline]
+    pub fn set_mark(&mut self, id: MarkId, to: TimestampMs) {
+        self.state.times.set_mark(id, to);
     }
 
     /// Tells metrics how much waits in a buffer now.

@@ -30,7 +30,7 @@ pub use readiness::Readiness;
 pub use run::{InputId, Position, Task};
 pub use sink::{Destination, Partitioner, Sink, TopicNameExtractor};
 pub use source::{RawRecord, SourceConfig, SourceInstance, TimestampExtractor};
-pub use times::TimeId;
+pub use times::{MarkId, TimeId};
 
 /// Settings that tasks depend on.
 #[derive(Clone, Debug)]

@@ -22,7 +22,7 @@ enum Instead {
 }
 
 use Except::{
-    About, AnswersTo, BeginningsIn, DeletedUnseen, Dropped, LostHeaders, More, OrderIn,
+    About, Alone, AnswersTo, BeginningsIn, DeletedUnseen, Dropped, LostHeaders, More, OrderIn,
     OverwrittenIn, Repeated, Stores,
 };
 use Instead::{Answers, AsCached, But, Lines};
@@ -167,6 +167,78 @@ const DIFFERENCES: &[(&str, &str, bool, Instead)] = &[
             OrderIn("golden-buffer-store-changelog"),
         ]),
     ),
+    // There a record without a partner is told of at once if its window has ended, although a partner may
+    // come within the grace; and it is joined with that one too. Here it waits until its window has closed.
+    // What has a partner is compared; a test of `joins` holds what has none against a model.
+    ("stream_joins", "left_join_grace", false, But(&[Alone])),
+    ("stream_joins", "left_join_before_and_after", false, But(&[Alone])),
+    ("stream_joins", "left_join_nulls", false, But(&[Alone])),
+    ("stream_joins", "left_join_minutes", false, But(&[Alone])),
+    ("stream_joins", "left_join_null_results", false, But(&[Alone])),
+    ("stream_joins", "left_join_same_topic", false, But(&[Alone])),
+    ("stream_joins", "left_join_repartitioned", false, But(&[Alone])),
+    ("stream_joins", "left_join_itself_before_and_after", false, But(&[Alone])),
+    ("stream_joins", "left_join_in_memory", false, But(&[Alone])),
+    ("stream_joins", "outer_join_grace", false, But(&[Alone])),
+    ("stream_joins", "outer_join_before_and_after", false, But(&[Alone])),
+    ("stream_joins", "outer_join_nulls", false, But(&[Alone])),
+    ("stream_joins", "outer_join_minutes", false, But(&[Alone])),
+    ("stream_joins", "outer_join_null_results", false, But(&[Alone])),
+    ("stream_joins", "outer_join_same_topic", false, But(&[Alone])),
+    ("stream_joins", "outer_join_repartitioned", false, But(&[Alone])),
+    ("stream_joins", "outer_join_itself_before_and_after", false, But(&[Alone])),
+    ("stream_joins", "outer_join_in_memory", false, But(&[Alone])),
+    ("stream_joins", "outer_join_left_repartitioned", false, But(&[Alone])),
+    ("stream_joins", "outer_join_right_repartitioned", false, But(&[Alone])),
+    ("stream_joins", "outer_join_same_times", false, But(&[Alone])),
+    ("stream_joins", "inner_join_then_left", false, But(&[Alone])),
+    ("stream_joins", "left_join_then_left", false, But(&[Alone])),
+    ("stream_joins", "outer_join_then_left", false, But(&[Alone])),
+    // There the store forgets records before their window has closed, where a window ends at its record or
+    // lies apart from it; and it forgets each record at once where the window has no length and no grace. Here
+    // they are kept, so there are more pairs.
+    ("stream_joins", "inner_join_only_before", false, But(&[More])),
+    ("stream_joins", "inner_join_only_after", false, But(&[More])),
+    ("stream_joins", "inner_join_wholly_after", false, But(&[More])),
+    ("stream_joins", "inner_join_wholly_before", false, But(&[More])),
+    ("stream_joins", "inner_join_zero", false, But(&[More])),
+    ("stream_joins", "inner_join_itself_zero", false, But(&[More])),
+    ("stream_joins", "inner_join_itself_zero_optimised", false, But(&[More])),
+    ("stream_joins", "left_join_only_before", false, But(&[Alone, More])),
+    ("stream_joins", "left_join_only_after", false, But(&[Alone, More])),
+    ("stream_joins", "left_join_wholly_after", false, But(&[Alone, More])),
+    ("stream_joins", "left_join_wholly_before", false, But(&[Alone, More])),
+    ("stream_joins", "left_join_zero", false, But(&[Alone, More])),
+    ("stream_joins", "left_join_itself_zero", false, But(&[Alone, More])),
+    ("stream_joins", "left_join_itself_zero_optimised", false, But(&[Alone, More])),
+    ("stream_joins", "left_join_zero_grace", false, But(&[Alone, Stores])),
+    ("stream_joins", "outer_join_only_before", false, But(&[Alone, More])),
+    ("stream_joins", "outer_join_only_after", false, But(&[Alone, More])),
+    ("stream_joins", "outer_join_wholly_after", false, But(&[Alone, More])),
+    ("stream_joins", "outer_join_wholly_before", false, But(&[Alone, More])),
+    ("stream_joins", "outer_join_zero", false, But(&[Alone, More])),
+    ("stream_joins", "outer_join_itself_zero", false, But(&[Alone, More])),
+    ("stream_joins", "outer_join_itself_zero_optimised", false, But(&[Alone, More])),
+    ("stream_joins", "outer_join_zero_grace", false, But(&[Alone, Stores])),
+    // There times before 0 are taken for 0, so that a record near it is joined with itself although its window
+    // lies apart from it; and each is where one store is asked for.
+    ("stream_joins", "inner_join_itself_wholly_after", false, But(&[About("out")])),
+    ("stream_joins", "inner_join_itself_wholly_after_optimised", false, But(&[About("out")])),
+    ("stream_joins", "left_join_itself_wholly_after", false, But(&[About("out")])),
+    ("stream_joins", "left_join_itself_wholly_after_optimised", false, But(&[About("out")])),
+    ("stream_joins", "outer_join_itself_wholly_after", false, But(&[About("out")])),
+    ("stream_joins", "outer_join_itself_wholly_after_optimised", false, But(&[About("out")])),
+    // There each put goes to the changelog, with the headers of its record, also of a null. Here a null is no
+    // row, and has no number.
+    (
+        "stream_joins",
+        "outer_join_bytes",
+        false,
+        But(&[
+            About("golden-j-outer-this-join-store-changelog"),
+            About("golden-j-outer-other-join-store-changelog"),
+        ]),
+    ),
 ];
 
 /// Group and case of topologies that Kafka Streams builds and that fail there with the first record. Here
@@ -239,6 +311,8 @@ pub(crate) fn unforeseen_in_any_seed(
     let also: &[Except] = match &*case.group {
         // There a store on disk takes what its segments still hold, and counts only what lies before.
         "stores" => &[Dropped],
+        // As of `left_join_grace`: few seeds show it of every case.
+        "stream_joins" => &[Alone],
         _ if case.name.contains("sliding") => &[Repeated, Dropped],
         _ => &[],
     };

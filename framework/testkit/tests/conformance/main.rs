@@ -23,6 +23,8 @@ mod session_stores;
 mod session_windows;
 mod sliding_windows;
 mod stores;
+mod stream_join_names;
+mod stream_joins;
 mod stream_table_joins;
 mod streams;
 mod suppress;
@@ -30,6 +32,7 @@ mod table_join_names;
 mod table_joins;
 mod tables;
 mod time_windows;
+mod waiting;
 mod window_stores;
 mod windowed;
 mod windowed_keys;
@@ -58,6 +61,7 @@ fn setup(case: &Case) -> Option<Setup> {
         "suppress" => suppress::setup(&case.name),
         "windowed_keys" => windowed_keys::setup(case),
         "commits" => commits::setup(case),
+        "stream_joins" => stream_joins::setup(case),
         _ => None,
     }
 }
@@ -141,6 +145,7 @@ fn every_case_is_played() {
         setup(case).is_some()
             || names::build(name.0, name.1).is_some()
             || windowed_names::cannot_be_written(name.0, name.1)
+            || stream_join_names::cannot_be_written(name.0, name.1)
             || REFUSED.contains(&name)
     };
     let missing: Vec<String> =

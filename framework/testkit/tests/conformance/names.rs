@@ -2,7 +2,7 @@
 //! Those of windows are built in `windowed_names`.
 //!
 //! Not compared: settings of internal topics but those of a store's retention, since the others are chosen
-//! when topics are made; the texts of errors, which are Oncestream's own. Names on an arrow line stand in the order of a Java hash table in
+//! when topics are made; the texts of errors, which are Oncestream's own. Names on a line stand in the order of a Java hash table in
 //! Kafka Streams, so they are sorted on both sides.
 
 use oncestream_core::error::TopologyError;
@@ -14,6 +14,7 @@ use crate::compared::first_difference;
 use crate::foreign_key_names;
 use crate::format::Case;
 use crate::functions::Text;
+use crate::stream_join_names;
 use crate::suppress;
 use crate::table_join_names;
 use crate::windowed::grouped;
@@ -32,12 +33,12 @@ pub(crate) fn build(group: &str, case: &str) -> Option<Result<Topology, Topology
         "refused" => refused(&b, case)
             .or_else(|| windowed_names::refused(&b, case))
             .or_else(|| suppress::refused(&b, case))?,
-        "join_names" => {
-            table_join_names::named(&b, case).or_else(|| foreign_key_names::named(&b, case))?
-        }
-        "join_refused" => {
-            table_join_names::refused(&b, case).or_else(|| foreign_key_names::refused(&b, case))?
-        }
+        "join_names" => stream_join_names::named(&b, case)
+            .or_else(|| table_join_names::named(&b, case))
+            .or_else(|| foreign_key_names::named(&b, case))?,
+        "join_refused" => stream_join_names::refused(&b, case)
+            .or_else(|| table_join_names::refused(&b, case))
+            .or_else(|| foreign_key_names::refused(&b, case))?,
         _ => return None,
     }
     Some(b.build())
@@ -68,7 +69,9 @@ fn comparable(line: &str) -> Option<String> {
             let retention = settings.split(',').filter(|s| s.starts_with("retention.ms="));
             let retention: String = retention.collect();
             // Only what expires is deleted by age.
-            assert_eq!(settings.contains("compact+delete"), !retention.is_empty(), "{line}");
+            let policies = ["compact+delete", "cleanup.policy=delete"];
+            let is_cut = policies.iter().any(|policy| settings.contains(policy));
+            assert_eq!(is_cut, !retention.is_empty(), "{line}");
             Some(format!("topic\t{name}\tchangelog\t{retention}"))
         }
         ["topic", name, kind, _] => Some(format!("topic\t{name}\t{kind}")),
@@ -98,13 +101,19 @@ fn topic_lines(topology: &Topology) -> Vec<String> {
 }
 
 fn levelled(line: &str) -> String {
+    let sorted = |names: &str| {
+        let mut names: Vec<&str> = names.split(", ").collect();
+        names.sort_unstable();
+        names.join(", ")
+    };
+    if let Some((before, stores)) = line.split_once("(stores: [") {
+        return format!("{before}(stores: [{}", sorted(stores.trim_end_matches("])")));
+    }
     let Some(at) = line.find("--> ").or_else(|| line.find("<-- ")) else {
         return line.to_owned();
     };
     let (arrow, names) = line.split_at(at + 4);
-    let mut names: Vec<&str> = names.split(", ").collect();
-    names.sort_unstable();
-    format!("{arrow}{}", names.join(", "))
+    format!("{arrow}{}", sorted(names))
 }
 
 /// `before` of `ConformanceNames.java`: what has no windows.

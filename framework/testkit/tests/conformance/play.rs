@@ -14,6 +14,7 @@ use crate::format::{Case, Windows, text};
 use crate::functions::Text;
 use crate::held::held;
 use crate::outputs::Output;
+use crate::waiting::waiting;
 
 /// A commit interval that is longer than any case.
 const NEVER_MS: i64 = 1_000_000_000;
@@ -110,6 +111,11 @@ fn play(case: &Case, setup: Setup, variant: Variant) -> Vec<String> {
         lines.extend(outputs.iter_mut().flat_map(Output::lines));
     }
     for store in setup.stores {
+        // No name of another store is like that.
+        if store.contains("-shared-join-store") {
+            lines.extend(waiting(&driver, store));
+            continue;
+        }
         let windows = setup.windows.iter().find(|(of, _)| of == store).map(|(_, windows)| *windows);
         let timed = !setup.without_time.contains(store);
         lines.extend(held(&driver, store, windows, timed));

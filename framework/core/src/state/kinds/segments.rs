@@ -70,6 +70,13 @@ impl Segments {
         time >= self.first_live()
     }
 
+    /// Whether the segment of this time would be given up, as Kafka Streams counts it: a row that comes
+    /// after it has expired and before that is taken there, and shown to nobody.
+    pub(super) fn is_given_up(&self, time: TimestampMs) -> bool {
+        let least = self.number(self.stream_time.saturating_sub(self.retention_ms));
+        self.number(time) < least
+    }
+
     /// What of these times is shown.
     pub(super) fn shown(
         &self,

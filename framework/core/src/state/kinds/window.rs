@@ -221,6 +221,16 @@ impl<K: Hash + Eq + Clone, V: Clone> WindowStore<K, V> {
         Ok(is_put)
     }
 
+    /// Whether a window is so late that Kafka Streams' store on disk counts it as dropped: not only it
+    /// has expired, but the whole segment of half a retention, or a minute, that it lies in.
+    ///
+    /// # Errors
+    /// When the backend fails.
+    pub fn has_given_up(&mut self, start: TimestampMs) -> Result<bool, TaskError> {
+        self.recall()?;
+        Ok(self.kind.segments.is_given_up(start))
+    }
+
     /// The value of a key for the window that begins at `start`; the first, where duplicates are
     /// kept.
     ///
@@ -249,6 +259,24 @@ impl<K: Hash + Eq + Clone, V: Clone> WindowStore<K, V> {
         times: RangeInclusive<TimestampMs>,
     ) -> Result<Windows<'_, K, V>, TaskError> {
         self.windows_of(key, &times, Direction::Forwards)
+    }
+
+    /// Lends what [`Self::fetch_between`] gives: the start of each window and its value, which are not
+    /// cloned.
+    ///
+    /// # Errors
+    /// As [`Self::fetch_between`], and what `f` fails with.
+    pub fn lend_between(
+        &mut self,
+        key: &K,
+        times: RangeInclusive<TimestampMs>,
+        mut f: impl FnMut(TimestampMs, &V) -> Result<(), TaskError>,
+    ) -> Result<(), TaskError> {
+        let windows = self.windows_of(key, &times, Direction::Forwards)?;
+        windows.lend(|row_key, value, _| match parts(row_key) {
+            Some((_, start, _)) => f(start, value),
+            None => Ok(()),
+        })
     }
 
     /// [`Self::fetch_between`], backwards.
