@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.Properties;
 
 import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.StreamsConfig;
@@ -15,11 +16,15 @@ import org.apache.kafka.streams.Topology;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 import org.apache.kafka.streams.kstream.Consumed;
 import org.apache.kafka.streams.kstream.Grouped;
+import org.apache.kafka.streams.kstream.JoinWindows;
 import org.apache.kafka.streams.kstream.KStream;
+import org.apache.kafka.streams.kstream.KTable;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.kstream.StreamJoined;
 import org.apache.kafka.streams.kstream.TimeWindows;
 import org.apache.kafka.streams.kstream.WindowedSerdes;
+import org.apache.kafka.streams.state.KeyValueStore;
 
 /**
  * The jobs of the comparison on Kafka Streams, as its own documentation would write them: one
@@ -110,9 +115,42 @@ public final class Main {
                 .toStream()
                 .to(output, Produced.with(
                     WindowedSerdes.timeWindowedSerdeFrom(String.class, 60_000), Serdes.Long()));
+            case "streamjoin" -> {
+                KStream<String, byte[]> all =
+                    builder.stream(input, Consumed.with(Serdes.String(), Serdes.ByteArray()));
+                marked(all, 'L')
+                    .join(
+                        marked(all, 'R'),
+                        Main::halves,
+                        JoinWindows.ofTimeDifferenceWithNoGrace(Duration.ofMinutes(1)),
+                        StreamJoined.with(Serdes.String(), Serdes.ByteArray(), Serdes.ByteArray()))
+                    .to(output, Produced.with(Serdes.String(), Serdes.ByteArray()));
+            }
+            case "tablejoin" -> {
+                KStream<String, byte[]> all =
+                    builder.stream(input, Consumed.with(Serdes.String(), Serdes.ByteArray()));
+                KTable<String, byte[]> table = marked(all, 'R').toTable(Materialized
+                    .<String, byte[], KeyValueStore<Bytes, byte[]>>as("table")
+                    .withKeySerde(Serdes.String())
+                    .withValueSerde(Serdes.ByteArray()));
+                marked(all, 'L')
+                    .join(table, Main::halves)
+                    .to(output, Produced.with(Serdes.String(), Serdes.ByteArray()));
+            }
             default -> throw new IllegalArgumentException("--job");
         }
         return builder.build();
+    }
+
+    private static KStream<String, byte[]> marked(KStream<String, byte[]> all, char mark) {
+        return all.filter((key, value) -> value[0] == mark);
+    }
+
+    /** The first halves of two values. */
+    private static byte[] halves(byte[] left, byte[] right) {
+        byte[] both = Arrays.copyOf(left, left.length / 2 + right.length / 2);
+        System.arraycopy(right, 0, both, left.length / 2, right.length / 2);
+        return both;
     }
 
     private static List<String> words(String line) {

@@ -74,7 +74,7 @@ fn read(spec: &RunSpec) -> Result<Tally> {
                 let key = message.key().context("a record without a key")?;
                 let value = message.payload().context("a record without a value")?;
                 match spec.job {
-                    Job::Map => tally.add(key, value, 1),
+                    Job::Map | Job::StreamJoin | Job::TableJoin => tally.add(key, value, 1),
                     Job::Count | Job::WordCount | Job::WindowCount => {
                         let count = <[u8; 8]>::try_from(value).context("a count of 8 bytes")?;
                         let count = u64::from_be_bytes(count);

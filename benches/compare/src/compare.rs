@@ -69,6 +69,9 @@ struct Comparison<'a> {
     prefix: String,
 }
 
+/// Takes a key, a value and a time of an input.
+type Emit<'a> = &'a mut dyn FnMut(&[u8], &[u8], u64) -> Result<()>;
+
 /// An input topic with the right answer to a job on it.
 #[derive(Clone)]
 struct Input {
@@ -117,7 +120,7 @@ impl Comparison<'_> {
             for &guarantee in &self.options.guarantees {
                 for &partitions in &self.options.partitions {
                     for &contender in &self.options.contenders {
-                        if (job, contender) == (Job::WindowCount, Contender::Raw) {
+                        if contender == Contender::Raw && !job.is_by_hand() {
                             continue;
                         }
                         cells.push(Cell {
@@ -144,16 +147,17 @@ impl Comparison<'_> {
     }
 
     fn fill_for(&self, partitions: i32, inputs: &mut Vec<(Job, Input)>) -> Result<()> {
-        if self.options.jobs.iter().any(|job| *job != Job::WordCount) {
-            let (topic, total) =
-                (format!("{}-records-{partitions}", self.prefix), self.options.records);
+        let asked = |jobs: &[Job]| self.options.jobs.iter().any(|job| jobs.contains(job));
+        let total = self.options.records;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        // The last record is of an hour ago: brokers refuse times far ahead, and a changelog of windows
+        // would not keep those far behind.
+        let minutes = total.div_ceil(workload::RECORDS_PER_MINUTE);
+        let begin_ms = (now / 60).saturating_sub(60 + minutes) * workload::MINUTE_MS;
+        if asked(&[Job::Map, Job::Count, Job::WindowCount]) {
+            let topic = format!("{}-records-{partitions}", self.prefix);
             eprintln!("filling {topic} with {total} records");
             let filler = self.filler(&topic, partitions)?;
-            let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-            // The last record is of an hour ago: brokers refuse times far ahead, and a changelog of
-            // windows would not keep those far behind.
-            let minutes = total.div_ceil(workload::RECORDS_PER_MINUTE);
-            let begin_ms = (now / 60).saturating_sub(60 + minutes) * workload::MINUTE_MS;
             let (map, count, windows) = workload::records(total, begin_ms, |key, value, at_ms| {
                 filler.send(Some(key), value, Some(at_ms))
             })?;
@@ -165,7 +169,22 @@ impl Comparison<'_> {
                 (Job::WindowCount, input(windows)),
             ]);
         }
-        if self.options.jobs.contains(&Job::WordCount) {
+        type Fill = fn(u64, u64, Emit<'_>) -> Result<Tally>;
+        let fills: [(Job, &str, Fill); 2] = [
+            (Job::StreamJoin, "pairs", |n, begin_ms, emit| workload::pairs(n, begin_ms, emit)),
+            (Job::TableJoin, "updates", |n, begin_ms, emit| workload::updates(n, begin_ms, emit)),
+        ];
+        for (job, what, fill) in fills.into_iter().filter(|(job, ..)| asked(&[*job])) {
+            let topic = format!("{}-{what}-{partitions}", self.prefix);
+            eprintln!("filling {topic} with {total} records");
+            let filler = self.filler(&topic, partitions)?;
+            let mut emit =
+                |key: &[u8], value: &[u8], at_ms| filler.send(Some(key), value, Some(at_ms));
+            let expected = fill(total, begin_ms, &mut emit)?;
+            filler.finish()?;
+            inputs.push((job, Input { topic, partitions, total, expected }));
+        }
+        if asked(&[Job::WordCount]) {
             let (topic, total) =
                 (format!("{}-lines-{partitions}", self.prefix), self.options.lines);
             eprintln!("filling {topic} with {total} lines");

@@ -23,7 +23,18 @@ pub(crate) enum Job {
     WordCount,
     /// `Count` in windows of a minute without grace, under the keys of Kafka Streams' time windows.
     WindowCount,
+    /// The records of each key that are marked [`LEFT`] joined with those marked [`RIGHT`], within a
+    /// minute without grace: the first halves of both values.
+    StreamJoin,
+    /// Each record marked [`LEFT`] joined with the table of those marked [`RIGHT`], in the store `table`:
+    /// the first halves of both values.
+    TableJoin,
 }
+
+/// What the first byte of a value says in the jobs that join: a record of the left stream.
+pub(crate) const LEFT: u8 = b'L';
+/// The same: one of the right stream, or an update of the table.
+pub(crate) const RIGHT: u8 = b'R';
 
 /// The processing guarantee a contender runs under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,7 +79,14 @@ pub(crate) trait Named: Copy + Sized + 'static {
 }
 
 impl Named for Job {
-    const ALL: &'static [Self] = &[Self::Map, Self::Count, Self::WordCount, Self::WindowCount];
+    const ALL: &'static [Self] = &[
+        Self::Map,
+        Self::Count,
+        Self::WordCount,
+        Self::WindowCount,
+        Self::StreamJoin,
+        Self::TableJoin,
+    ];
 
     fn name(self) -> &'static str {
         match self {
@@ -76,7 +94,16 @@ impl Named for Job {
             Self::Count => "count",
             Self::WordCount => "wordcount",
             Self::WindowCount => "windowcount",
+            Self::StreamJoin => "streamjoin",
+            Self::TableJoin => "tablejoin",
         }
+    }
+}
+
+impl Job {
+    /// Whether the loop written by hand does it.
+    pub(crate) fn is_by_hand(self) -> bool {
+        matches!(self, Self::Map | Self::Count | Self::WordCount)
     }
 }
 
@@ -199,6 +226,9 @@ mod tests {
     #[test]
     fn an_unknown_name_is_refused_with_the_known_ones() {
         let error = Job::parse("join").unwrap_err().to_string();
-        assert!(error.contains("map, count, wordcount, windowcount"), "{error}");
+        assert!(
+            error.contains("map, count, wordcount, windowcount, streamjoin, tablejoin"),
+            "{error}"
+        );
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! Runs in a child process of its own, like the other contenders, until SIGTERM.
 
+use std::time::Duration;
+
 use oncestream::prelude::*;
 
-use crate::job::{COMMIT_INTERVAL_MS, Guarantee, Job, Named as _, RunSpec};
+use crate::job::{COMMIT_INTERVAL_MS, Guarantee, Job, LEFT, Named as _, RIGHT, RunSpec};
 
 fn topology(spec: &RunSpec) -> anyhow::Result<Topology> {
     let builder = StreamsBuilder::new();
@@ -31,7 +33,7 @@ fn topology(spec: &RunSpec) -> anyhow::Result<Topology> {
             .to_stream()
             .to(output),
         Job::WindowCount => {
-            let minute = std::time::Duration::from_mins(1);
+            let minute = Duration::from_mins(1);
             let windowed = Windowed::time_serde(String::serde(), minute);
             builder
                 .stream::<String, Vec<u8>>(input)
@@ -41,8 +43,29 @@ fn topology(spec: &RunSpec) -> anyhow::Result<Topology> {
                 .to_stream()
                 .to(Produced::with(output, windowed, Option::<i64>::serde()));
         }
+        Job::StreamJoin => {
+            let [left, right] = both(&builder, input);
+            let minute = JoinWindows::of_time_difference_with_no_grace(Duration::from_mins(1));
+            left.join(&right, minute, halves).to(output);
+        }
+        Job::TableJoin => {
+            let [left, right] = both(&builder, input);
+            let table = right.to_table().materialized("table");
+            left.join_table(&table, halves).to(output);
+        }
     }
     Ok(builder.build()?)
+}
+
+/// The records of each mark.
+fn both(builder: &StreamsBuilder, input: &str) -> [KStream<String, Vec<u8>>; 2] {
+    let all = builder.stream::<String, Vec<u8>>(input);
+    [LEFT, RIGHT].map(|mark| all.filter(move |_, value| value.first() == Some(&mark)))
+}
+
+/// The first halves of two values.
+fn halves(left: &Vec<u8>, right: &Vec<u8>) -> Vec<u8> {
+    [&left[..left.len() / 2], &right[..right.len() / 2]].concat()
 }
 
 /// Runs `spec.job` under `spec.guarantee` until the process is told to stop.
@@ -56,7 +79,7 @@ pub(crate) fn oncestream(spec: &RunSpec) -> anyhow::Result<()> {
     };
     let config = StreamsConfig::builder(&spec.application_id, &spec.bootstrap_servers)
         .processing_guarantee(guarantee)
-        .commit_interval(std::time::Duration::from_millis(COMMIT_INTERVAL_MS))
+        .commit_interval(Duration::from_millis(COMMIT_INTERVAL_MS))
         .state_dir(&spec.state_dir)
         .build()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -17,7 +17,8 @@ oncestream-compare: the same jobs on Kafka Streams, a raw rdkafka loop and Onces
   --lines N               lines of the input of wordcount         (default: records / 5)
   --quick                 the same as --records 500000
   --repeat R              runs of each cell; medians are printed  (default 1)
-  --jobs A,B              of map, count, windowcount, wordcount (default: all)
+  --jobs A,B              of map, count, wordcount, windowcount, streamjoin,
+                          tablejoin                       (default: all)
   --guarantees A,B        of exactly_once, at_least_once          (default: both)
   --contenders A,B        of kafka-streams, raw-rdkafka, oncestream (default: all)
   --partitions A,B        partitions of every topic of a run      (default 4)

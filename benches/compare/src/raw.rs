@@ -103,7 +103,9 @@ impl Work<'_> {
                 }
                 Ok(())
             }
-            Job::WindowCount => bail!("the loop written by hand counts in no windows"),
+            Job::WindowCount | Job::StreamJoin | Job::TableJoin => {
+                bail!("the loop written by hand has no windows and no joins")
+            }
             Job::Count | Job::WordCount => {
                 self.counts.add(message.key().context("a null key")?, timestamp);
                 Ok(())

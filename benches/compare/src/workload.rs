@@ -4,11 +4,13 @@
 //! produced the right answer is worked out beside it, by plain code that shares nothing with any
 //! contender. Knows no Kafka client: records go to a closure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::Hasher;
 
 use anyhow::Result;
 use rustc_hash::FxHasher;
+
+use crate::job::{LEFT, RIGHT};
 
 /// Distinct keys of the input of `map` and `count`.
 pub(crate) const KEYS: usize = 1_000_000;
@@ -22,6 +24,10 @@ pub(crate) const RECORDS_PER_MINUTE: u64 = 200_000;
 pub(crate) const MINUTE_MS: u64 = 60_000;
 /// Bytes of a value.
 pub(crate) const VALUE_BYTES: usize = 100;
+/// How many pairs a right record comes after its left one: 6 s.
+const PAIRS_BETWEEN: usize = 10_000;
+/// One record in so many updates the table of `tablejoin`.
+const UPDATE_EVERY: u64 = 10;
 
 /// What a correct output adds up to.
 ///
@@ -74,14 +80,10 @@ pub(crate) fn records(
         let id = zipf.draw(&mut random);
         counts[id] += 1;
         *in_window.entry(id).or_default() += 1;
-        for chunk in value.chunks_mut(8) {
-            for (byte, bits) in chunk.iter_mut().zip(random.next().to_le_bytes()) {
-                *byte = b'a' + bits % 26;
-            }
-        }
+        random.fill(&mut value);
         let key = key_of(id);
         map.add(key.as_bytes(), &value.to_ascii_uppercase(), 1);
-        emit(key.as_bytes(), &value, begin_ms + at * MINUTE_MS / RECORDS_PER_MINUTE)?;
+        emit(key.as_bytes(), &value, time_of(at, begin_ms))?;
         if (at + 1) % RECORDS_PER_MINUTE == 0 || at + 1 == n {
             let start = begin_ms + at / RECORDS_PER_MINUTE * MINUTE_MS;
             for (id, count) in std::mem::take(&mut in_window) {
@@ -92,6 +94,80 @@ pub(crate) fn records(
     }
     count.add_counts(key_of, &counts);
     Ok((map, count, windows))
+}
+
+/// Hands out the records of `streamjoin`: of each key one marked [`LEFT`], and [`PAIRS_BETWEEN`] pairs later
+/// one marked [`RIGHT`]; the last ones have none. Returns the answer.
+///
+/// # Errors
+/// Those of `emit`.
+pub(crate) fn pairs(
+    n: u64,
+    begin_ms: u64,
+    mut emit: impl FnMut(&[u8], &[u8], u64) -> Result<()>,
+) -> Result<Tally> {
+    let mut random = Random(0x0005_eed0_f9a1_25e5);
+    let (mut tally, mut waiting) = (Tally::default(), VecDeque::new());
+    let mut lefts = 0;
+    let mut value = [0_u8; VALUE_BYTES];
+    for at in 0..n {
+        random.fill(&mut value);
+        let partner = if waiting.len() > PAIRS_BETWEEN { waiting.pop_front() } else { None };
+        let key = if let Some((key, left)) = partner {
+            value[0] = RIGHT;
+            tally.add(String::as_bytes(&key), &halves(&left, &value), 1);
+            key
+        } else {
+            value[0] = LEFT;
+            let key = key_of(lefts);
+            lefts += 1;
+            waiting.push_back((key.clone(), value));
+            key
+        };
+        emit(key.as_bytes(), &value, time_of(at, begin_ms))?;
+    }
+    Ok(tally)
+}
+
+/// Hands out the records of `tablejoin`: keys as those of [`records`]; one in [`UPDATE_EVERY`] is marked
+/// [`RIGHT`], the others [`LEFT`]. Returns the answer.
+///
+/// # Errors
+/// Those of `emit`.
+pub(crate) fn updates(
+    n: u64,
+    begin_ms: u64,
+    mut emit: impl FnMut(&[u8], &[u8], u64) -> Result<()>,
+) -> Result<Tally> {
+    let zipf = Zipf::new(KEYS);
+    let mut random = Random(0x0005_eed0_f7ab_1e55);
+    let (mut tally, mut table) = (Tally::default(), HashMap::new());
+    let mut value = [0_u8; VALUE_BYTES];
+    for at in 0..n {
+        let id = zipf.draw(&mut random);
+        random.fill(&mut value);
+        let key = key_of(id);
+        if at % UPDATE_EVERY == 0 {
+            value[0] = RIGHT;
+            table.insert(id, value);
+        } else {
+            value[0] = LEFT;
+            if let Some(right) = table.get(&id) {
+                tally.add(key.as_bytes(), &halves(&value, right), 1);
+            }
+        }
+        emit(key.as_bytes(), &value, time_of(at, begin_ms))?;
+    }
+    Ok(tally)
+}
+
+fn halves(left: &[u8; VALUE_BYTES], right: &[u8; VALUE_BYTES]) -> Vec<u8> {
+    [&left[..VALUE_BYTES / 2], &right[..VALUE_BYTES / 2]].concat()
+}
+
+/// The time of the record that is the `at`-th.
+fn time_of(at: u64, begin_ms: u64) -> u64 {
+    begin_ms + at * MINUTE_MS / RECORDS_PER_MINUTE
 }
 
 /// Hands out the lines of `wordcount`: [`WORDS_PER_LINE`] words, zipf (s = 1) over
@@ -152,6 +228,15 @@ impl Random {
         z ^ (z >> 31)
     }
 
+    /// Small letters.
+    fn fill(&mut self, value: &mut [u8]) {
+        for chunk in value.chunks_mut(8) {
+            for (byte, bits) in chunk.iter_mut().zip(self.next().to_le_bytes()) {
+                *byte = b'a' + bits % 26;
+            }
+        }
+    }
+
     /// Evenly in [0, 1).
     fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
@@ -206,6 +291,41 @@ mod tests {
         assert_eq!((map, count), (upper, plain));
         assert_eq!((windows.total, windows.digest == count.digest), (count.total, false));
         assert_eq!(count.total, 20_000);
+    }
+
+    #[test]
+    fn each_left_record_of_the_stream_join_gets_one_right_one_of_its_key_within_the_window() {
+        let mut open = HashMap::new();
+        let (mut joined, mut longest) = (Tally::default(), 0);
+        let tally = pairs(50_000, 60_000, |key, value, at_ms| {
+            if value[0] == LEFT {
+                assert!(open.insert(key.to_vec(), (value.to_vec(), at_ms)).is_none());
+                return Ok(());
+            }
+            let (left, since_ms) = open.remove(key).unwrap();
+            longest = longest.max(at_ms - since_ms);
+            joined.add(key, &[&left[..50], &value[..50]].concat(), 1);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!((tally, tally.total), (joined, (50_000 - PAIRS_BETWEEN as u64) / 2));
+        assert!((5_000..MINUTE_MS).contains(&longest), "{longest}");
+    }
+
+    #[test]
+    fn the_answer_to_the_table_join_is_that_of_a_plain_look_up() {
+        let (mut table, mut joined) = (HashMap::new(), Tally::default());
+        let tally = updates(20_000, 60_000, |key, value, _| {
+            if value[0] == RIGHT {
+                table.insert(key.to_vec(), value.to_vec());
+            } else if let Some(right) = table.get(key) {
+                joined.add(key, &[&value[..50], &right[..50]].concat(), 1);
+            }
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(tally, joined);
+        assert!(tally.total > 5_000, "{}", tally.total);
     }
 
     #[test]
