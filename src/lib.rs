@@ -52,16 +52,16 @@
 //! - What goes wrong is a [`StreamsError`] that names the topic, partition, store or key, and says what to
 //!   do.
 //!
-//! What is not there: joins, interactive queries, standby replicas, global tables, and a transaction that
-//! spans Kafka and another system.
+//! What is not there: global tables, versioned tables, interactive queries, standby replicas, and a
+//! transaction that spans Kafka and another system.
 //!
-//! How it compares (exactly once, commits each 100 ms, one run on two noisy cores that Apache Kafka shares;
-//! `docs/speed.md` has the conditions and the command):
+//! How it compares (exactly once, commits each 100 ms, medians of three runs on two cores that Apache Kafka
+//! shares; `docs/speed.md` has the conditions and the command):
 //!
 //! | records per CPU-second | this crate | Kafka Streams 4.3.1 | a loop written by hand on librdkafka |
 //! |---|---|---|---|
-//! | map | 668 k | 136 k | 694 k |
-//! | count per key, 1 M keys | 276 k, on disk | 70 k, on disk | 645 k, in memory |
+//! | map | 917 k | 213 k | 896 k |
+//! | count per key, 1 M keys | 519 k, on disk | 87 k, on disk | 683 k, in memory |
 //!
 //! A loop written by hand is about as quick for what has no state. What it does not have is restores,
 //! rebalances that keep to transactions, and the way back from each error. Kafka Streams has the operators
