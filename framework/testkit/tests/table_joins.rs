@@ -285,6 +285,28 @@ fn a_table_may_be_joined_with_itself_and_with_what_is_computed_of_it() {
     }
 }
 
+/// Kafka Streams never tells it in an inner join: each side finds that the other has no value.
+#[test]
+fn a_commit_that_takes_both_values_deletes_the_result() {
+    for kind in KINDS {
+        for [first, second] in [["left", "right"], ["right", "left"]] {
+            let b = StreamsBuilder::new();
+            let (left, right) = tables(&b);
+            let kept = right.filter(|_, v| v != "no").map_values(|v| v + "!");
+            join(kind, &left, &kept).to_stream().to("out");
+            let mut driver = builder(b).commit_interval_ms(100).build().unwrap();
+            set(&mut driver, first, "k", Some("a"), 0);
+            set(&mut driver, second, "k", Some("b"), 1);
+            driver.commit_all().unwrap();
+            assert_eq!(last_of(&driver, "out").len(), 1, "{kind:?}");
+            set(&mut driver, first, "k", None, 2);
+            set(&mut driver, second, "k", None, 3);
+            driver.commit_all().unwrap();
+            assert_eq!(last_of(&driver, "out"), BTreeMap::new(), "{kind:?}, {first} first");
+        }
+    }
+}
+
 #[test]
 fn a_joined_table_without_a_store_is_read_by_the_next_join() {
     let b = StreamsBuilder::new();

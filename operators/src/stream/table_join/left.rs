@@ -25,20 +25,20 @@ impl<K: StoreKey, V: Data> KStream<K, V> {
     /// ```
     pub fn left_join_table<V2: Data, R: Data, F>(
         &self,
-        joined: impl Into<Joined<K, V, V2>>,
+        table: impl Into<Joined<K, V, V2>>,
         joiner: F,
     ) -> KStream<K, R>
     where
         F: Fn(&V, Option<&V2>) -> R + Send + Sync + 'static,
     {
-        self.left_join_table_with_key(joined, move |_, value, of_table| joiner(value, of_table))
+        self.left_join_table_with_key(table, move |_, value, of_table| joiner(value, of_table))
     }
 
     /// [`Self::left_join_table`] where the joiner sees the key too:
     /// `joiner(&key, &value, Option<&of_table>)`.
     pub fn left_join_table_with_key<V2: Data, R: Data, F>(
         &self,
-        joined: impl Into<Joined<K, V, V2>>,
+        table: impl Into<Joined<K, V, V2>>,
         joiner: F,
     ) -> KStream<K, R>
     where
@@ -46,6 +46,6 @@ impl<K: StoreKey, V: Data> KStream<K, V> {
     {
         let join =
             move |key: &K, value: &V, of_table: Option<&V2>| Some(joiner(key, value, of_table));
-        self.join_with_table(joined.into(), "KSTREAM-LEFTJOIN-", true, join)
+        self.join_with_table(table.into(), "KSTREAM-LEFTJOIN-", true, join)
     }
 }
