@@ -87,6 +87,43 @@ fn records_are_joined_both_ways_up_to_the_difference_in_time() {
     );
 }
 
+/// The pictures of `docs/joins.md`: the records there, and after each what has come.
+#[test]
+fn each_kind_of_join_gives_what_its_picture_shows() {
+    let records = [
+        ("right", "x", 5),
+        ("left", "a", 12),
+        ("right", "y", 18),
+        ("left", "b", 30),
+        ("right", "z", 45),
+        ("right", "w", 60),
+    ];
+    let pictured = |mut driver: TopologyTestDriver| -> Vec<(i64, String)> {
+        let mut came = Vec::new();
+        for (topic, value, time) in records {
+            pipe(&mut driver, topic, value, time);
+            let new = told(&driver).into_iter().skip(came.len());
+            came.extend(new.map(|result| (time, result)).collect::<Vec<_>>());
+        }
+        came
+    };
+    let expected = |of: &[(i64, &str)]| -> Vec<(i64, String)> {
+        of.iter().map(|(time, result)| (*time, (*result).to_owned())).collect()
+    };
+    let pairs = [(12, "a+x@12"), (18, "a+y@18")];
+    assert_eq!(pictured(inner(ten())), expected(&pairs));
+    let [one, two] = pairs;
+    assert_eq!(pictured(left(ten())), expected(&[one, two, (45, "b+-@30")]));
+    let both = [one, two, (45, "b+-@30"), (60, "-+z@45")];
+    assert_eq!(pictured(outer(ten())), expected(&both));
+
+    let mut driver = joining(|left, _| left.self_join(ten(), |l, r| pair(Some(l), Some(r))));
+    for (value, time) in [("a", 10), ("b", 15)] {
+        pipe(&mut driver, "left", value, time);
+    }
+    assert_eq!(told(&driver), ["a+a@10", "b+a@15", "a+b@15", "b+b@15"]);
+}
+
 #[test]
 fn records_of_another_key_are_none_of_its_business() {
     let mut driver = inner(ten());

@@ -24,27 +24,27 @@ impl<K: StoreKey, L: Data> KStream<K, L> {
     pub(super) fn join_by<R: Data, O: Data, J: Joiner<K, L, R, O>>(
         &self,
         other: &KStream<K, R>,
-        joined: StreamJoined<K, L, R>,
+        options: StreamJoined<K, L, R>,
         joiner: J,
     ) -> KStream<K, O> {
         let dsl = &self.dsl;
-        let joined = self.named_join(joined);
+        let options = self.named_join(options);
         if !dsl.is(&other.dsl) {
-            let node = joined.name.unwrap_or_else(|| "a join".to_owned());
+            let node = options.name.unwrap_or_else(|| "a join".to_owned());
             dsl.fail(TopologyError::ForeignHandle { node });
             return KStream::new(dsl.clone(), self.node, false);
         }
-        let left = self.partitioned_side(&joined, "-left", &joined.value_serde);
-        let right = other.partitioned_side(&joined, "-right", &joined.other_value_serde);
+        let left = self.partitioned_side(&options, "-left", &options.value_serde);
+        let right = other.partitioned_side(&options, "-right", &options.other_value_serde);
         let keeps = (J::KEEPS_LEFT, J::KEEPS_RIGHT);
-        let names = JoinNames::generate(dsl, &joined, keeps);
+        let names = JoinNames::generate(dsl, &options, keeps);
         dsl.graph(|g| g.copartition(&[left, right]));
-        refuse_windows(dsl, &joined, &names.merge);
-        let (of_left, of_right) = (&joined.value_serde, &joined.other_value_serde);
+        refuse_windows(dsl, &options, &names.merge);
+        let (of_left, of_right) = (&options.value_serde, &options.other_value_serde);
         let keep_left =
-            add_keep(dsl, left, (&names.keep_left, &names.left_store), &joined, of_left);
+            add_keep(dsl, left, (&names.keep_left, &names.left_store), &options, of_left);
         let keep_right =
-            add_keep(dsl, right, (&names.keep_right, &names.right_store), &joined, of_right);
+            add_keep(dsl, right, (&names.keep_right, &names.right_store), &options, of_right);
         note_store(dsl, &names.left_store, &names);
         note_store(dsl, &names.right_store, &names);
         let waits = keeps != (false, false);
@@ -52,11 +52,11 @@ impl<K: StoreKey, L: Data> KStream<K, L> {
             dsl.keep_null_keys(left);
             dsl.keep_null_keys(right);
             note_store(dsl, &names.waiting_store, &names);
-            add_waiting_store(dsl, &names.waiting_store, &joined);
+            add_waiting_store(dsl, &names.waiting_store, &options);
         }
         let waiting_store = waits.then(|| names.waiting_store.clone());
         let (value, other_value) = (of_left.clone(), of_right.clone());
-        let join = Arc::new(Join { joined, joiner: Arc::new(joiner), waiting_store });
+        let join = Arc::new(Join { options, joiner: Arc::new(joiner), waiting_store });
         let (of_left, of_right) = (names.right_store, names.left_store);
         let join_left = join.add::<OfLeft, O>(dsl, keep_left, &names.join_left, of_left, value);
         let join_right =
@@ -72,31 +72,32 @@ impl<K: StoreKey, L: Data> KStream<K, L> {
     /// Adds a join of the stream with itself.
     pub(super) fn self_join_by<O: Data, J: Joiner<K, L, L, O>>(
         &self,
-        joined: StreamJoined<K, L, L>,
+        options: StreamJoined<K, L, L>,
         joiner: J,
     ) -> KStream<K, O> {
         let dsl = &self.dsl;
-        let joined = self.named_join(joined);
-        let parent = self.partitioned_side(&joined, "-left", &joined.value_serde);
+        let options = self.named_join(options);
+        let parent = self.partitioned_side(&options, "-left", &options.value_serde);
         if self.repartition_required {
             // Kafka Streams uses up those of the other side too.
             HopNames::generate(dsl);
         }
-        let names = JoinNames::generate(dsl, &joined, (false, false));
-        refuse_windows(dsl, &joined, &names.merge);
+        let names = JoinNames::generate(dsl, &options, (false, false));
+        refuse_windows(dsl, &options, &names.merge);
         note_store(dsl, &names.left_store, &names);
         let store = names.left_store.clone();
-        let keep = add_keep(dsl, parent, (&names.keep_left, &store), &joined, &joined.value_serde);
-        let joiner = Arc::new(joiner);
+        let keep =
+            add_keep(dsl, parent, (&names.keep_left, &store), &options, &options.value_serde);
+        let (joiner, of_node) = (Arc::new(joiner), store.clone());
         let node = dsl.graph(|g| {
-            g.add_processor(&names.merge, &[keep], &[store.clone()], move |b, id| {
+            g.add_processor(&names.merge, &[keep], std::slice::from_ref(&store), move |b, id| {
                 Ok(Box::new(SelfJoin {
                     joiner: joiner.clone(),
-                    key_serde: joined.key_serde.clone(),
-                    value_serde: joined.value_serde.clone(),
-                    windows: joined.windows,
-                    store: b.store(id, &store)?,
-                    observed: b.remembered_time(&format!("{store}-observed")),
+                    key_serde: options.key_serde.clone(),
+                    value_serde: options.value_serde.clone(),
+                    windows: options.windows,
+                    store: b.store(id, &of_node)?,
+                    observed: b.remembered_time(&format!("{of_node}-observed")),
                     out: b.downstream(id)?,
                 }) as Box<dyn Node<K, L>>)
             })
@@ -105,22 +106,22 @@ impl<K: StoreKey, L: Data> KStream<K, L> {
     }
 
     /// A name that was given before is the join's, unless it has one.
-    fn named_join<R>(&self, joined: StreamJoined<K, L, R>) -> StreamJoined<K, L, R> {
+    fn named_join<R>(&self, options: StreamJoined<K, L, R>) -> StreamJoined<K, L, R> {
         let before = self.next_name.take().map(|name| name.as_str().to_owned());
-        let name = joined.name.clone().or(before);
-        StreamJoined { name, ..joined }
+        let name = options.name.clone().or(before);
+        StreamJoined { name, ..options }
     }
 
     /// The node to join below, which is one of a repartition topic if the key may have changed.
     fn partitioned_side<L2, R>(
         &self,
-        joined: &StreamJoined<K, L2, R>,
+        options: &StreamJoined<K, L2, R>,
         suffix: &str,
         value_serde: &DynSerde<L>,
     ) -> NodeId {
         self.partitioned_for_join(JoinSide {
-            topic: joined.name.as_ref().map(|name| format!("{name}{suffix}")),
-            key_serde: joined.key_serde.clone(),
+            topic: options.name.as_ref().map(|name| format!("{name}{suffix}")),
+            key_serde: options.key_serde.clone(),
             value_serde: value_serde.clone(),
         })
     }
@@ -128,7 +129,7 @@ impl<K: StoreKey, L: Data> KStream<K, L> {
 
 /// What the nodes of both sides are made of.
 struct Join<K, L, R, J> {
-    joined: StreamJoined<K, L, R>,
+    options: StreamJoined<K, L, R>,
     joiner: Arc<J>,
     /// Of what was joined with none.
     waiting_store: Option<Arc<str>>,
@@ -154,7 +155,7 @@ impl<K: StoreKey, L: Data, R: Data, J> Join<K, L, R, J> {
         let join = self.clone();
         dsl.graph(|g| {
             g.add_processor(name, &[parent], &stores, move |b, id| {
-                let StreamJoined { key_serde, windows, look_every, .. } = &join.joined;
+                let StreamJoined { key_serde, windows, look_every, .. } = &join.options;
                 let waiting = join.waiting_store.as_ref();
                 let non_matches =
                     waiting.map(|store| NonMatches::in_common(b, id, store, *windows, *look_every));
@@ -177,12 +178,12 @@ fn add_keep<K: StoreKey, V: Data, L, R>(
     dsl: &Dsl,
     parent: NodeId,
     (name, store): (&str, &Arc<str>),
-    joined: &StreamJoined<K, L, R>,
+    options: &StreamJoined<K, L, R>,
     value_serde: &DynSerde<V>,
 ) -> NodeId {
-    let retention = joined.windows.retention();
-    let changelog = joined.changelog_of_stream();
-    let (key_serde, value_serde) = (joined.key_serde.clone(), value_serde.clone());
+    let retention = options.windows.retention();
+    let changelog = options.changelog_of_stream();
+    let (key_serde, value_serde) = (options.key_serde.clone(), value_serde.clone());
     let (keys, values) = (key_serde.clone(), value_serde.clone());
     let of_node = store.clone();
     dsl.graph(|g| {
@@ -190,15 +191,20 @@ fn add_keep<K: StoreKey, V: Data, L, R>(
             let kind = Window::new(retention).retain_duplicates();
             WindowStore::of_kind(kind, init, keys.clone(), values.clone())
         });
-        g.add_processor(name, &[parent], &[store.clone()], move |b: &mut TaskBuilder<'_>, id| {
-            Ok(Box::new(Keep {
-                name: b.node_name(id),
-                key_serde: key_serde.clone(),
-                value_serde: value_serde.clone(),
-                store: b.store(id, &of_node)?,
-                out: b.downstream(id)?,
-            }) as Box<dyn Node<K, V>>)
-        })
+        g.add_processor(
+            name,
+            &[parent],
+            std::slice::from_ref(store),
+            move |b: &mut TaskBuilder<'_>, id| {
+                Ok(Box::new(Keep {
+                    name: b.node_name(id),
+                    key_serde: key_serde.clone(),
+                    value_serde: value_serde.clone(),
+                    store: b.store(id, &of_node)?,
+                    out: b.downstream(id)?,
+                }) as Box<dyn Node<K, V>>)
+            },
+        )
     })
 }
 
@@ -206,12 +212,12 @@ fn add_keep<K: StoreKey, V: Data, L, R>(
 fn add_waiting_store<K: StoreKey, L: Data, R: Data>(
     dsl: &Dsl,
     name: &str,
-    joined: &StreamJoined<K, L, R>,
+    options: &StreamJoined<K, L, R>,
 ) {
-    let keys = joined.key_serde.clone();
-    let (left, right) = (joined.value_serde.clone(), joined.other_value_serde.clone());
+    let keys = options.key_serde.clone();
+    let (left, right) = (options.value_serde.clone(), options.other_value_serde.clone());
     dsl.graph(|g| {
-        g.add_store(name, joined.changelog_of_waiting(), move |init| {
+        g.add_store(name, options.changelog_of_waiting(), move |init| {
             let keys = Arc::new(WaitingKeySerde(keys.clone()));
             let values = WaitingSerde { left: left.clone(), right: right.clone() };
             KeyValueStore::new(init, keys, Arc::new(values))
@@ -226,8 +232,8 @@ fn note_store(dsl: &Dsl, name: &str, names: &JoinNames) {
 }
 
 /// `build` fails if there can be no such windows.
-fn refuse_windows<K, L, R>(dsl: &Dsl, joined: &StreamJoined<K, L, R>, node: &str) {
-    if let Some(reason) = joined.windows.fault() {
+fn refuse_windows<K, L, R>(dsl: &Dsl, options: &StreamJoined<K, L, R>, node: &str) {
+    if let Some(reason) = options.windows.fault() {
         dsl.fail(TopologyError::InvalidWindows { node: node.to_owned(), reason });
     }
 }

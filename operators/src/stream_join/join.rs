@@ -34,25 +34,25 @@ impl<K: StoreKey, V: Data> KStream<K, V> {
     pub fn join<V2: Data, O: Data, F>(
         &self,
         other: &KStream<K, V2>,
-        joined: impl Into<StreamJoined<K, V, V2>>,
+        options: impl Into<StreamJoined<K, V, V2>>,
         joiner: F,
     ) -> KStream<K, O>
     where
         F: Fn(&V, &V2) -> O + Send + Sync + 'static,
     {
-        self.join_with_key(other, joined, move |_, value, other| joiner(value, other))
+        self.join_with_key(other, options, move |_, value, other| joiner(value, other))
     }
 
     /// [`join`](Self::join) with `joiner(&key, &value, &other)`.
     pub fn join_with_key<V2: Data, O: Data, F>(
         &self,
         other: &KStream<K, V2>,
-        joined: impl Into<StreamJoined<K, V, V2>>,
+        options: impl Into<StreamJoined<K, V, V2>>,
         joiner: F,
     ) -> KStream<K, O>
     where
         F: Fn(&K, &V, &V2) -> O + Send + Sync + 'static,
     {
-        self.join_by(other, joined.into(), Inner(joiner))
+        self.join_by(other, options.into(), Inner(joiner))
     }
 }

@@ -39,25 +39,25 @@ impl<K: StoreKey, V: Data> KStream<K, V> {
     pub fn left_join<V2: Data, O: Data, F>(
         &self,
         other: &KStream<K, V2>,
-        joined: impl Into<StreamJoined<K, V, V2>>,
+        options: impl Into<StreamJoined<K, V, V2>>,
         joiner: F,
     ) -> KStream<K, O>
     where
         F: Fn(&V, Option<&V2>) -> O + Send + Sync + 'static,
     {
-        self.left_join_with_key(other, joined, move |_, value, other| joiner(value, other))
+        self.left_join_with_key(other, options, move |_, value, other| joiner(value, other))
     }
 
     /// [`left_join`](Self::left_join) with `joiner(&key, &value, other)`.
     pub fn left_join_with_key<V2: Data, O: Data, F>(
         &self,
         other: &KStream<K, V2>,
-        joined: impl Into<StreamJoined<K, V, V2>>,
+        options: impl Into<StreamJoined<K, V, V2>>,
         joiner: F,
     ) -> KStream<K, O>
     where
         F: Fn(&K, &V, Option<&V2>) -> O + Send + Sync + 'static,
     {
-        self.join_by(other, joined.into(), Left(joiner))
+        self.join_by(other, options.into(), Left(joiner))
     }
 }

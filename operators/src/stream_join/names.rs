@@ -21,24 +21,24 @@ pub(super) struct JoinNames {
 }
 
 impl JoinNames {
-    /// `keeps` says whether a record of the left, and of the right stream, that was joined with none is a
+    /// `left_alone` and `right_alone` say whether a record of that stream that was joined with none is a
     /// result. Numbers are used up as in Kafka Streams, also by what is named.
     pub(super) fn generate<K: StoreKey, L: Data, R: Data>(
         dsl: &Dsl,
         joined: &StreamJoined<K, L, R>,
-        (keeps_left, keeps_right): (bool, bool),
+        (left_alone, right_alone): (bool, bool),
     ) -> Self {
         let named = joined.name.as_deref().map(Named::new);
         let named = named.as_ref();
         let keep_left = dsl.suffixed(named, "-this-windowed", "KSTREAM-WINDOWED-");
         let keep_right = dsl.suffixed(named, "-other-windowed", "KSTREAM-WINDOWED-");
         // Each side is named for what becomes of the other one's records.
-        let (this_suffix, this_prefix) = if keeps_right {
+        let (this_suffix, this_prefix) = if right_alone {
             ("-outer-this-join", "KSTREAM-OUTERTHIS-")
         } else {
             ("-this-join", "KSTREAM-JOINTHIS-")
         };
-        let (other_suffix, other_prefix) = if keeps_left {
+        let (other_suffix, other_prefix) = if left_alone {
             ("-outer-other-join", "KSTREAM-OUTEROTHER-")
         } else {
             ("-other-join", "KSTREAM-JOINOTHER-")
@@ -46,7 +46,7 @@ impl JoinNames {
         let (this, other) = (dsl.generated(this_prefix), dsl.generated(other_prefix));
         let merge = dsl.suffixed(named, "-merge", "KSTREAM-MERGE-");
         let number = this.strip_prefix(this_prefix).unwrap_or_default();
-        let shared_suffix = if keeps_right { "-outer-shared-join" } else { "-left-shared-join" };
+        let shared_suffix = if right_alone { "-outer-shared-join" } else { "-left-shared-join" };
         let [left_store, right_store, waiting_store] = match &joined.store_name {
             Some(name) => {
                 [this_suffix, other_suffix, shared_suffix].map(|s| format!("{name}{s}-store"))

@@ -31,25 +31,25 @@ impl<K: StoreKey, V: Data> KStream<K, V> {
     pub fn outer_join<V2: Data, O: Data, F>(
         &self,
         other: &KStream<K, V2>,
-        joined: impl Into<StreamJoined<K, V, V2>>,
+        options: impl Into<StreamJoined<K, V, V2>>,
         joiner: F,
     ) -> KStream<K, O>
     where
         F: Fn(Option<&V>, Option<&V2>) -> O + Send + Sync + 'static,
     {
-        self.outer_join_with_key(other, joined, move |_, value, other| joiner(value, other))
+        self.outer_join_with_key(other, options, move |_, value, other| joiner(value, other))
     }
 
     /// [`outer_join`](Self::outer_join) with `joiner(&key, value, other)`.
     pub fn outer_join_with_key<V2: Data, O: Data, F>(
         &self,
         other: &KStream<K, V2>,
-        joined: impl Into<StreamJoined<K, V, V2>>,
+        options: impl Into<StreamJoined<K, V, V2>>,
         joiner: F,
     ) -> KStream<K, O>
     where
         F: Fn(&K, Option<&V>, Option<&V2>) -> O + Send + Sync + 'static,
     {
-        self.join_by(other, joined.into(), Outer(joiner))
+        self.join_by(other, options.into(), Outer(joiner))
     }
 }

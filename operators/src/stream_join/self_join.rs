@@ -40,25 +40,25 @@ impl<K: StoreKey, V: Data> KStream<K, V> {
     /// ```
     pub fn self_join<O: Data, F>(
         &self,
-        joined: impl Into<StreamJoined<K, V, V>>,
+        options: impl Into<StreamJoined<K, V, V>>,
         joiner: F,
     ) -> KStream<K, O>
     where
         F: Fn(&V, &V) -> O + Send + Sync + 'static,
     {
-        self.self_join_with_key(joined, move |_, left, right| joiner(left, right))
+        self.self_join_with_key(options, move |_, left, right| joiner(left, right))
     }
 
     /// [`self_join`](Self::self_join) with `joiner(&key, &left, &right)`.
     pub fn self_join_with_key<O: Data, F>(
         &self,
-        joined: impl Into<StreamJoined<K, V, V>>,
+        options: impl Into<StreamJoined<K, V, V>>,
         joiner: F,
     ) -> KStream<K, O>
     where
         F: Fn(&K, &V, &V) -> O + Send + Sync + 'static,
     {
-        self.self_join_by(joined.into(), Inner(joiner))
+        self.self_join_by(options.into(), Inner(joiner))
     }
 }
 

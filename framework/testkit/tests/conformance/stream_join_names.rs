@@ -28,11 +28,22 @@ const CANNOT_BE_WRITTEN: &[(&str, &[&str])] = &[
     ),
     (
         "`self_join` is an inner join; Kafka Streams names it for the join that it was",
-        &["outer_join_itself_optimised", "outer_join_itself_repartitioned_optimised"],
+        &[
+            "outer_join_itself_optimised",
+            "outer_join_itself_optimised_named",
+            "outer_join_two_sources_optimised",
+        ],
+    ),
+    (
+        "a name that no topic can have is refused by `build`; Kafka Streams fails at the start",
+        &["a_join_store_name_with_a_slash"],
     ),
     (
         "repartition topics are not merged: a topology runs as it was written",
         &[
+            "inner_join_itself_repartitioned_optimised",
+            "left_join_itself_repartitioned_optimised",
+            "outer_join_itself_repartitioned_optimised",
             "two_joins_of_one_stream_optimised",
             "two_named_joins_of_one_stream_optimised",
             "a_join_of_a_join_optimised",
@@ -96,16 +107,22 @@ pub(crate) fn named(b: &StreamsBuilder, case: &str) -> Option<()> {
         "_repartitioned_named" => join(kind, &new_one(), &new_two(), plain().name("n")),
         "_left_repartitioned_named" => join(kind, &new_one(), &in_two(), plain().name("n")),
         "_right_repartitioned_named" => join(kind, &in_one(), &new_two(), plain().name("n")),
-        "_itself" => join(kind, &in_one(), &in_one(), plain()),
+        "_itself" => {
+            let one = in_one();
+            join(kind, &one, &one, plain());
+        }
         "_itself_optimised" => self_join(&in_one(), plain()),
         "_itself_optimised_named" => self_join(&in_one(), plain().name("n").store_name("s")),
         "_itself_mapped_optimised" => {
             let one = in_one();
             join(kind, &one, &one.map_values(|v| v), plain());
         }
-        "_itself_repartitioned_optimised" => self_join(&new_one(), plain()),
         "_two_sources" => join(kind, &in_one(), &in_one(), plain()),
-        "_two_sources_optimised" => self_join(&in_one(), plain()),
+        "_two_sources_optimised" => {
+            // The source is made twice, and is one.
+            in_one();
+            self_join(&in_one(), plain());
+        }
         _ => return None,
     }
     Some(())
@@ -152,7 +169,6 @@ pub(crate) fn refused(b: &StreamsBuilder, case: &str) -> Option<()> {
         }
         "one_name_for_two_joins" => [(); 2].map(|()| add(plain().name("n"))).into_iter().collect(),
         "a_join_name_with_a_slash" => add(plain().name("a/b")),
-        "a_join_store_name_with_a_slash" => add(plain().store_name("a/b")),
         _ => return None,
     }
     Some(())
