@@ -12,8 +12,8 @@ use crate::time;
 /// Lets an application begin again: shows what that means, and does it with --yes
 ///
 /// Sets the committed offsets of its input topics, deletes its internal topics (those whose names begin
-/// with the application's id and end in -changelog or -repartition) and, with --state-dir, the state on
-/// this host. Output topics are not touched.
+/// with the application's id and end in -changelog or -repartition, and those of foreign-key joins) and,
+/// with --state-dir, the state on this host. Output topics are not touched.
 ///
 /// Stop all instances first; while one runs, the command changes nothing. State on other hosts may stay:
 /// instances recognise it by the ids of the deleted topics, and rebuild it. Only stores without a

@@ -336,8 +336,9 @@ fn a_name_before_a_grouping_is_the_groupings() {
             table.named("three").group_by(select).count("c");
         }
         let topology = b.build().unwrap();
-        let topics: Vec<_> = Graph::of(&topology).repartitions().iter().map(|r| &*r.name).collect();
-        assert_eq!(topics, ["one", "two", "three"]);
+        let topics: Vec<_> =
+            Graph::of(&topology).repartitions().iter().map(|r| r.topic.display_name()).collect();
+        assert_eq!(topics, ["one-repartition", "two-repartition", "three-repartition"]);
         for name in ["one", "three"] {
             assert!(
                 Graph::of(&topology).nodes().iter().any(|n| &*n.name == name),

@@ -112,19 +112,32 @@ impl GraphBuilder {
 
     /// Adds a repartition topic.
     pub fn add_repartition(&mut self, name: &str, partitions: Option<i32>) -> TopicRef {
-        self.check_name("repartition topic", name);
-        if self.repartitions.iter().any(|r| &*r.name == name) {
-            self.fail(TopologyError::DuplicateName {
-                kind: "repartition topic",
-                name: name.to_owned(),
-            });
-        }
         if let Some(partitions) = partitions.filter(|partitions| *partitions < 1) {
             self.fail(TopologyError::InvalidPartitions { name: name.to_owned(), partitions });
         }
-        let name: Arc<str> = name.into();
-        self.repartitions.push(RepartitionDef { name: name.clone(), partitions });
-        TopicRef::Repartition(name)
+        self.add_internal("repartition topic", name, TopicRef::Repartition, partitions)
+    }
+
+    /// Adds a topic of a foreign-key join. It has as many partitions as the table beside which it is read,
+    /// so it is to be [co-partitioned](Self::copartition) with that.
+    pub fn add_foreign_key_topic(&mut self, name: &str) -> TopicRef {
+        self.add_internal("foreign-key topic", name, TopicRef::ForeignKey, None)
+    }
+
+    fn add_internal(
+        &mut self,
+        kind: &'static str,
+        name: &str,
+        made: fn(Arc<str>) -> TopicRef,
+        partitions: Option<i32>,
+    ) -> TopicRef {
+        self.check_name(kind, name);
+        let topic = made(name.into());
+        if self.repartitions.iter().any(|r| r.topic == topic) {
+            self.fail(TopologyError::DuplicateName { kind, name: name.to_owned() });
+        }
+        self.repartitions.push(RepartitionDef { topic: topic.clone(), partitions });
+        topic
     }
 
     /// Says that records of these nodes meet by their keys, as in a join: the topics that they come from

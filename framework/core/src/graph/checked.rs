@@ -123,11 +123,7 @@ impl Graph {
     /// The user's topics that sources name; patterns are not among them.
     pub fn user_sources(&self) -> BTreeSet<Arc<str>> {
         let named = self.inner.sub_topologies.iter().flat_map(|sub| self.source_topics(sub));
-        let user = named.filter_map(|topic| match topic {
-            TopicRef::User(name) => Some(name),
-            TopicRef::Repartition(_) => None,
-        });
-        user.collect()
+        named.filter_map(|topic| topic.user().cloned()).collect()
     }
 
     /// The patterns that sources name.

@@ -137,8 +137,7 @@ impl Graph {
     }
 
     fn repartition_names(&self, application_id: &str) -> impl Iterator<Item = Arc<str>> {
-        let names = self.repartitions().iter();
-        names.map(move |def| TopicRef::Repartition(def.name.clone()).resolve(application_id))
+        self.repartitions().iter().map(move |def| def.topic.resolve(application_id))
     }
 
     /// Checks topics that are on the broker: none has two readers, and no pattern takes in what
@@ -189,8 +188,24 @@ impl Graph {
 /// application are. An application whose id begins with this one's may have a topic of that name too.
 pub fn internal_name<'a>(application_id: &str, topic: &'a str) -> Option<&'a str> {
     let rest = topic.strip_prefix(application_id)?.strip_prefix('-')?;
-    let name = rest.strip_suffix("-changelog").or_else(|| rest.strip_suffix("-repartition"))?;
+    let name = rest
+        .strip_suffix("-changelog")
+        .or_else(|| rest.strip_suffix("-repartition"))
+        .or_else(|| rest.strip_suffix("-topic").filter(|name| is_of_foreign_key(name)))?;
     Some(name).filter(|name| !name.is_empty())
+}
+
+/// Whether a name, without `-topic`, is one that foreign-key joins give to their topics. Many topics of
+/// users end in `-topic`.
+fn is_of_foreign_key(name: &str) -> bool {
+    let given = ["-subscription-registration", "-subscription-response"];
+    let generated =
+        ["KTABLE-FK-JOIN-SUBSCRIPTION-REGISTRATION", "KTABLE-FK-JOIN-SUBSCRIPTION-RESPONSE"];
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    given.iter().any(|suffix| name.ends_with(suffix))
+        || name.rsplit_once('-').is_some_and(|(before, number)| {
+            is_number(number) && generated.iter().any(|prefix| before.ends_with(prefix))
+        })
 }
 
 fn read_twice(topic: &str, [first, second]: [&NodeDef; 2]) -> TopologyError {

@@ -38,6 +38,8 @@ pub enum TopicRef {
     User(Arc<str>),
     /// A repartition topic of that name.
     Repartition(Arc<str>),
+    /// A topic of a foreign-key join, of that name.
+    ForeignKey(Arc<str>),
 }
 
 impl TopicRef {
@@ -45,7 +47,17 @@ impl TopicRef {
     pub fn resolve(&self, application_id: &str) -> Arc<str> {
         match self {
             Self::User(name) => name.clone(),
-            Self::Repartition(name) => format!("{application_id}-{name}-repartition").into(),
+            Self::Repartition(_) | Self::ForeignKey(_) => {
+                format!("{application_id}-{}", self.display_name()).into()
+            }
+        }
+    }
+
+    /// The name of a topic of the user's; `None` for an internal one.
+    pub fn user(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::User(name) => Some(name),
+            Self::Repartition(_) | Self::ForeignKey(_) => None,
         }
     }
 
@@ -54,6 +66,7 @@ impl TopicRef {
         match self {
             Self::User(name) => name.to_string(),
             Self::Repartition(name) => format!("{name}-repartition"),
+            Self::ForeignKey(name) => format!("{name}-topic"),
         }
     }
 }
@@ -130,11 +143,11 @@ pub struct StoreDef {
     pub(crate) factory: StoreFactory,
 }
 
-/// A repartition topic of the topology.
+/// A topic between the sub-topologies of one topology.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RepartitionDef {
-    /// Its name, without application id and suffix.
-    pub name: Arc<str>,
+    /// A repartition topic, or one of a foreign-key join.
+    pub topic: TopicRef,
     /// How many partitions; `None` takes that of the topics it must be co-partitioned with, or else
     /// the largest upstream.
     pub partitions: Option<i32>,

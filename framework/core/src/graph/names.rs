@@ -50,10 +50,7 @@ fn user_topics(node: &NodeDef) -> impl Iterator<Item = &Arc<str>> {
         | NodeKind::Sink(SinkTopic::Dynamic)
         | NodeKind::Processor => &[],
     };
-    named.iter().filter_map(|topic| match topic {
-        TopicRef::User(name) => Some(name),
-        TopicRef::Repartition(_) => None,
-    })
+    named.iter().filter_map(TopicRef::user)
 }
 
 /// The internal topics with this id in front, each with what it is for.
@@ -68,8 +65,11 @@ fn internal(
         (topic, format!("store `{}`", store.name))
     });
     let repartitions = repartitions.iter().map(move |def| {
-        let topic = TopicRef::Repartition(def.name.clone()).resolve(application_id);
-        (topic, format!("repartition `{}`", def.name))
+        let made_for = match &def.topic {
+            TopicRef::ForeignKey(name) => format!("foreign-key join `{name}`"),
+            TopicRef::Repartition(name) | TopicRef::User(name) => format!("repartition `{name}`"),
+        };
+        (def.topic.resolve(application_id), made_for)
     });
     changelogs.chain(repartitions)
 }

@@ -6,7 +6,8 @@
 //!
 //! Topics of a co-partition group have equal counts. A repartition topic that was given none takes that
 //! of the group: the users' topics decide, then repartition topics that were given one, then the widest
-//! upstream of all (Kafka Streams' `CopartitionedTopicsEnforcer`).
+//! upstream of all (Kafka Streams' `CopartitionedTopicsEnforcer`). The topics of foreign-key joins follow
+//! the tables that they are read beside.
 //!
 //! Invariant: a repartition topic that is there keeps its partitions if patterns feed it or are in its
 //! group: their topics come and go, and records are spread over it by their keys, however many
@@ -47,7 +48,7 @@ impl Graph {
         let mut counts = Counts { known: there.clone(), waiting: BTreeSet::new() };
         let mut open = Vec::new();
         for def in self.repartitions() {
-            let topic = TopicRef::Repartition(def.name.clone());
+            let topic = def.topic.clone();
             let name = topic.resolve(application_id);
             // What is there of our own is not asked unless it depends on patterns: the sources decide.
             let there = counts.known.remove(&name).filter(|_| self.depends_on_a_pattern(&topic));
@@ -97,8 +98,13 @@ impl Graph {
         let Some(group) = self.group_of(topic) else {
             return self.upstream_width(std::slice::from_ref(topic), &[], application_id, counts);
         };
-        let members = self.repartitions_of(group);
+        let mut members = self.internal_of(group);
         let own: Vec<_> = members.iter().map(|topic| topic.resolve(application_id)).collect();
+        // A topic of a foreign-key join has no say in the width of the table that it is read beside.
+        // Otherwise two such topics could wait for each other.
+        if members.iter().any(|topic| matches!(topic, TopicRef::Repartition(_))) {
+            members.retain(|topic| matches!(topic, TopicRef::Repartition(_)));
+        }
         let known = self.input_counts(group, application_id, &counts.known);
         let largest = |is_own: bool| {
             known.iter().filter(|(t, _)| own.contains(t) == is_own).map(|(_, n)| *n).max()
@@ -152,10 +158,10 @@ impl Graph {
         self.copartition_groups().iter().find(|group| group.iter().any(reads)).map(Vec::as_slice)
     }
 
-    /// The repartition topics that these nodes read.
-    fn repartitions_of(&self, nodes: &[NodeId]) -> Vec<TopicRef> {
+    /// The internal topics that these nodes read.
+    fn internal_of(&self, nodes: &[NodeId]) -> Vec<TopicRef> {
         let topics = nodes.iter().flat_map(|node| self.named_topics(*node));
-        topics.filter(|topic| matches!(topic, TopicRef::Repartition(_))).cloned().collect()
+        topics.filter(|topic| topic.user().is_none()).cloned().collect()
     }
 
     fn named_topics(&self, node: NodeId) -> &[TopicRef] {

@@ -79,7 +79,7 @@ impl Graph {
         let counts = self.partition_counts(application_id, counts)?;
         let mut internal = InternalTopics::default();
         for def in self.repartitions() {
-            let topic = TopicRef::Repartition(def.name.clone()).resolve(application_id);
+            let topic = def.topic.resolve(application_id);
             match counts.known.get(&topic) {
                 Some(&partitions) => {
                     internal.repartitions.push(RepartitionTopic { topic, partitions });

@@ -12,7 +12,6 @@
 use std::time::{Duration, Instant};
 
 use oncestream_core::TopicPartition;
-use oncestream_core::graph::TopicRef;
 use oncestream_core::task::{OffsetMetadata, Position};
 
 use super::Worker;
@@ -189,10 +188,8 @@ impl<P: Ports> Worker<P> {
     /// Whether a topic is a repartition topic of this application.
     pub(super) fn is_repartition(&self, topic: &str) -> bool {
         let application_id = &self.shared.settings.application_id;
-        let names = self.shared.topology.repartitions().iter();
-        names
-            .map(|def| TopicRef::Repartition(def.name.clone()))
-            .any(|own| &*own.resolve(application_id) == topic)
+        let mut own = self.shared.topology.repartitions().iter();
+        own.any(|def| &*def.topic.resolve(application_id) == topic)
     }
 }
 

@@ -156,7 +156,7 @@ impl fmt::Display for WrongTopic {
             Self::NotInternal { topic } => write!(
                 f,
                 "{topic} has not the name of an internal topic of the application, \
-                 <application.id>-<name>-changelog or -repartition"
+                 <application.id>-<name>-changelog or -repartition, or that of a foreign-key join"
             ),
         }
     }

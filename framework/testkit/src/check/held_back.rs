@@ -21,10 +21,7 @@ pub(super) fn outputs(topology: &Graph, chosen: &[String]) -> BTreeSet<String> {
     let mut behind = Behind::default();
     // Until none is new: a sub-topology may come before the one that writes what it reads.
     while topology.nodes().iter().any(|node| behind.add(topology, node)) {}
-    let named = behind.topics.into_iter().filter_map(|topic| match topic {
-        TopicRef::User(name) => Some(name.to_string()),
-        TopicRef::Repartition(_) => None,
-    });
+    let named = behind.topics.iter().filter_map(TopicRef::user).map(ToString::to_string);
     named.chain(chosen.iter().filter(|_| behind.chosen).cloned()).collect()
 }
 

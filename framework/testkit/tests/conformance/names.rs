@@ -6,7 +6,7 @@
 //! Kafka Streams, so they are sorted on both sides.
 
 use oncestream_core::error::TopologyError;
-use oncestream_core::graph::{Graph, TopicRef, Topology};
+use oncestream_core::graph::{Graph, Topology};
 use oncestream_operators::{Materialized, Repartitioned, StreamsBuilder};
 
 use crate::cogroup;
@@ -79,10 +79,7 @@ fn comparable(line: &str) -> Option<String> {
 fn topic_lines(topology: &Topology) -> Vec<String> {
     let graph = Graph::of(topology);
     let sources = graph.sub_topologies().iter().flat_map(|sub| graph.source_topics(sub));
-    let counts = sources.filter_map(|topic| match topic {
-        TopicRef::User(name) => Some((name, 1)),
-        TopicRef::Repartition(_) => None,
-    });
+    let counts = sources.filter_map(|topic| Some((topic.user()?.clone(), 1)));
     let internal = graph.internal_topics("golden", &counts.collect()).unwrap();
     let repartitions =
         internal.repartitions.iter().map(|r| format!("topic\t{}\trepartition", r.topic));
