@@ -69,6 +69,10 @@ impl<T> Serde<Option<T>> for OptionSerde<T> {
         Ok(None)
     }
 
+    fn partition_bytes<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
+        self.0.partition_bytes(bytes)
+    }
+
     fn identity(&self) -> SerdeIdentity
     where
         Self: 'static,
