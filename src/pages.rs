@@ -8,6 +8,7 @@ macro_rules! pages {
 pages! {
     Readme: "../README.md",
     Configuration: "../docs/configuration.md",
+    ForeignKeys: "../docs/foreign-keys.md",
     RecordsThatFail: "../docs/records-that-fail.md",
     Reset: "../docs/reset.md",
     TableJoins: "../docs/table-joins.md",
