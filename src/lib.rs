@@ -143,8 +143,8 @@ pub use oncestream_operators::{
     EagerBuffer, EmitStrategy, Grouped, Joined, KGroupedStream, KGroupedTable, KStream, KTable,
     Materialized, Named, Produced, Repartitioned, SessionWindowedCogroupedKStream,
     SessionWindowedKStream, SessionWindows, SlidingWindows, StoreKey, StreamsBuilder, StrictBuffer,
-    Suppressed, TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows, Topics,
-    UnlimitedWindows, Windowed, Windows,
+    Suppressed, TableJoined, TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows,
+    Topics, UnlimitedWindows, Windowed, Windows,
 };
 #[cfg(feature = "runtime")]
 #[doc(inline)]
@@ -262,8 +262,8 @@ pub mod prelude {
         BoxError, BufferConfig, ClientState, CogroupedKStream, Consumed, EmitStrategy, Grouped,
         Headers, Joined, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Named,
         Produced, Record, Repartitioned, SessionWindowedKStream, SessionWindows, SlidingWindows,
-        StreamsBuilder, StreamsError, Suppressed, TimeWindowedKStream, TimeWindows, TimestampMs,
-        Topics, Topology, TopologyError, UnlimitedWindows, Windowed,
+        StreamsBuilder, StreamsError, Suppressed, TableJoined, TimeWindowedKStream, TimeWindows,
+        TimestampMs, Topics, Topology, TopologyError, UnlimitedWindows, Windowed,
     };
     #[cfg(feature = "runtime")]
     pub use crate::{

@@ -83,7 +83,7 @@ pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
 pub use options::{
     Branched, BufferConfig, Consumed, EagerBuffer, Grouped, Joined, Materialized, Named, Produced,
-    Repartitioned, StrictBuffer, Suppressed, Topics,
+    Repartitioned, StrictBuffer, Suppressed, TableJoined, Topics,
 };
 pub use stream::{BranchedKStream, KStream};
 pub use table::{Change, ChangeSerde, KTable};

@@ -123,12 +123,12 @@ pub enum TopologyError {
         /// The node that suppresses.
         node: String,
     },
-    /// A buffer cannot write what it holds.
+    /// An operator cannot write the keys or values of a table.
     #[error(
-        "suppression `{node}` has no serde for the {part}s of its table; call materialized() on that table before suppress()"
+        "node `{node}` has no serde for the {part}s of its table; call materialized() on that table before, or give a join the serde with TableJoined"
     )]
     NoSerde {
-        /// The node that suppresses.
+        /// The node that suppresses, or joins by a foreign key.
         node: String,
         /// Key or value.
         part: Part,

@@ -14,6 +14,7 @@ mod named;
 mod produced;
 mod repartitioned;
 mod suppressed;
+mod table_joined;
 mod topics;
 
 pub use branched::Branched;
@@ -30,4 +31,6 @@ pub(crate) use produced::ProducedTo;
 pub use repartitioned::Repartitioned;
 pub use suppressed::Suppressed;
 pub(crate) use suppressed::Until;
+pub(crate) use table_joined::ByKey;
+pub use table_joined::TableJoined;
 pub use topics::Topics;

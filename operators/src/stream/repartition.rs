@@ -206,6 +206,11 @@ pub(crate) struct Hop<K, V> {
 impl<K: Data, V: Data> Hop<K, V> {
     /// Adds the sink below `parent`, and the source.
     pub(crate) fn add(self, dsl: &Dsl, parent: NodeId) -> NodeId {
+        self.add_below(dsl, &[parent])
+    }
+
+    /// [`Self::add`] below several nodes.
+    pub(crate) fn add_below(self, dsl: &Dsl, parents: &[NodeId]) -> NodeId {
         let Self { topic, sink_name, source_name, key_serde, value_serde, partitioner } = self;
         let config = SourceConfig {
             key_serde: key_serde.clone(),
@@ -215,7 +220,7 @@ impl<K: Data, V: Data> Hop<K, V> {
         };
         let to = topic.clone();
         dsl.graph(|g| {
-            g.add_sink(&sink_name, SinkTopic::Topic(topic.clone()), &[parent], move |b, id| {
+            g.add_sink(&sink_name, SinkTopic::Topic(topic.clone()), parents, move |b, id| {
                 Ok(Box::new(Sink::new(
                     b.node_name(id),
                     Destination::Topic(b.topic(&to)),

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use oncestream_core::error::TopologyError;
 use oncestream_core::graph::NodeId;
-use oncestream_core::serde::DynSerde;
+use oncestream_core::serde::{DynSerde, Part};
 use oncestream_core::state::Kind;
 
 use super::{KTable, View, join};
@@ -300,6 +300,24 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
             self.give_store(on_need.store.clone(), &on_need.name);
         }
         spec.store().is_some()
+    }
+
+    /// The serdes of the table, or the one that was given for its values; `None`, and `build` fails, if one
+    /// is not known.
+    pub(crate) fn known_serdes(
+        &self,
+        node: &str,
+        given: Option<DynSerde<V>>,
+    ) -> Option<(DynSerde<K>, DynSerde<V>)> {
+        let stored = self.info.spec.store().map(|store| store.value_serde.clone());
+        let value = given.or(stored).or_else(|| self.serdes.value.clone());
+        let key = self.serdes.key.clone();
+        let part = if key.is_none() { Part::Key } else { Part::Value };
+        let both = key.zip(value);
+        if both.is_none() {
+            self.dsl.fail(TopologyError::NoSerde { node: node.to_owned(), part });
+        }
+        both
     }
 
     fn give_store(&self, materialized: Materialized<K, V>, name: &StoreName) {

@@ -2,6 +2,7 @@
 
 mod change_serde;
 mod filter;
+mod foreign_key;
 mod group_by;
 mod join;
 mod made;

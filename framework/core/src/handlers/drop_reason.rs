@@ -16,6 +16,9 @@ pub enum DropReason {
     /// The aggregation needs a value.
     #[error("the record was dropped: its value is null")]
     NullValue,
+    /// An inner foreign-key join needs a foreign key.
+    #[error("the record was dropped: its foreign key is null")]
+    NullForeignKey,
     /// A window that the record belongs to has closed. Other windows may have taken the record.
     #[error("the record was dropped: it is late, because a window that it belongs to has closed")]
     LateRecord,

@@ -173,10 +173,16 @@ impl Context<'_> {
     /// read, once the operators are done with it; the first reason counts. In punctuations and flushes
     /// no record is in hand.
     pub fn drop_record(&mut self, reason: DropReason) {
-        self.state.dropped += 1;
+        self.count_dropped();
         if self.record.is_some() && self.state.handlers.dropped_records_topic.is_some() {
             self.state.drop_reason.get_or_insert(reason);
         }
+    }
+
+    /// Counts a record that was dropped because a later one takes its place: nothing is lost, so no dead
+    /// letter tells of it.
+    pub fn count_dropped(&mut self) {
+        self.state.dropped += 1;
     }
 
     /// A time that the node remembers across restarts; -1 at first. See

@@ -13,7 +13,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use oncestream_core::error::TopologyError;
-use oncestream_core::serde::{DynSerde, Part};
 use oncestream_core::state::KeyValueStore;
 use oncestream_core::task::Node;
 use oncestream_core::{Header, Headers};
@@ -81,7 +80,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
             }),
         };
         let rules = Rules::new(&suppressed, limit_ms);
-        let Some((keys, values)) = self.known_serdes(&name) else { return self.clone() };
+        let Some((keys, values)) = self.known_serdes(&name, None) else { return self.clone() };
         if store.generated {
             self.dsl.note_generated_store(&store.name);
         }
@@ -108,17 +107,5 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         let made = Made::Suppressed { ask, view };
         let table = Self::new(self.dsl.clone(), node, TableSpec::new(), made);
         Self { serdes: self.serdes.clone(), ..table }
-    }
-
-    /// The serdes of the table; `None`, and `build` fails, if one is not known.
-    fn known_serdes(&self, node: &str) -> Option<(DynSerde<K>, DynSerde<V>)> {
-        let stored = self.info.spec.store().map(|store| store.value_serde.clone());
-        let (key, value) = (self.serdes.key.clone(), stored.or_else(|| self.serdes.value.clone()));
-        let part = if key.is_none() { Part::Key } else { Part::Value };
-        let both = key.zip(value);
-        if both.is_none() {
-            self.dsl.fail(TopologyError::NoSerde { node: node.to_owned(), part });
-        }
-        both
     }
 }
