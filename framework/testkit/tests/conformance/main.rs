@@ -10,6 +10,8 @@ mod cogroup;
 mod commits;
 mod compared;
 mod differences;
+mod foreign_key_names;
+mod foreign_keys;
 mod format;
 mod functions;
 mod held;
@@ -43,6 +45,7 @@ fn setup(case: &Case) -> Option<Setup> {
         "streams" => streams::setup(&case.name),
         "tables" => tables::setup(&case.name),
         "table_joins" => table_joins::setup(case),
+        "foreign_keys" => foreign_keys::setup(&case.name),
         "processors" => processors::setup(&case.name),
         "stores" => stores::setup(&case.name)
             .or_else(|| window_stores::setup(&case.name))

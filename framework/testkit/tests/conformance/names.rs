@@ -11,6 +11,7 @@ use oncestream_operators::{Materialized, Repartitioned, StreamsBuilder};
 
 use crate::cogroup;
 use crate::compared::first_difference;
+use crate::foreign_key_names;
 use crate::format::Case;
 use crate::functions::Text;
 use crate::suppress;
@@ -31,8 +32,12 @@ pub(crate) fn build(group: &str, case: &str) -> Option<Result<Topology, Topology
         "refused" => refused(&b, case)
             .or_else(|| windowed_names::refused(&b, case))
             .or_else(|| suppress::refused(&b, case))?,
-        "join_names" => table_join_names::named(&b, case)?,
-        "join_refused" => table_join_names::refused(&b, case)?,
+        "join_names" => {
+            table_join_names::named(&b, case).or_else(|| foreign_key_names::named(&b, case))?
+        }
+        "join_refused" => {
+            table_join_names::refused(&b, case).or_else(|| foreign_key_names::refused(&b, case))?
+        }
         _ => return None,
     }
     Some(b.build())
