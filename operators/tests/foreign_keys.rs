@@ -146,7 +146,9 @@ fn a_join_of_joins_and_of_a_table_with_itself_is_planned() {
 
 #[test]
 fn only_topics_of_foreign_key_joins_are_internal_among_those_that_end_in_topic() {
-    let name = |topic| internal_name("app", topic);
+    fn name(topic: &str) -> Option<&str> {
+        internal_name("app", topic)
+    }
     let given = "app-n-subscription-registration-topic";
     assert_eq!(name(given), Some("n-subscription-registration"));
     assert_eq!(name("app-n-subscription-response-topic"), Some("n-subscription-response"));

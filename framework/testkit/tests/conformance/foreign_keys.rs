@@ -51,7 +51,7 @@ pub(crate) fn setup(case: &str) -> Option<Setup> {
     let (kind, shape) = Kind::of(case)?;
     let (rows, others) = (|| source(&b, "rows"), || source(&b, "others"));
     let stores: Stores = match shape {
-        "" => {
+        "" | "_of_empty_values" => {
             kind.join(&b.table("rows"), &b.table("others")).to_stream().to("out");
             &[]
         }
