@@ -3,7 +3,7 @@
 //! All type erasure and downcasting of the engine happens here and in `graph`, once per task,
 //! never per record.
 
-use std::any::{Any, type_name};
+use std::any::{Any, TypeId, type_name};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -69,6 +69,8 @@ pub struct TaskBuilder<'t> {
     buffers: Buffers,
     /// The stores with a time of their own, which the task remembers.
     timed: Vec<(StoreInstance, TimeId)>,
+    /// What nodes have in common, by type and name.
+    commons: HashMap<(TypeId, Arc<str>), Rc<dyn Any>>,
 }
 
 impl<'t> TaskBuilder<'t> {
@@ -93,6 +95,7 @@ impl<'t> TaskBuilder<'t> {
             times: Times::default(),
             buffers: Buffers::default(),
             timed: Vec::new(),
+            commons: HashMap::new(),
         };
         let stores = builder.open_stores(sub, backend, first_changelog)?;
         let mut sources = Vec::new();
@@ -294,6 +297,14 @@ impl<'t> TaskBuilder<'t> {
     /// A buffer of the node, in this store: see [`Context::buffer_holds`](super::Context::buffer_holds).
     pub fn buffer(&mut self, store: Arc<str>) -> BufferId {
         self.buffers.add(store)
+    }
+
+    /// What nodes of this task have in common, by a name that is theirs in the topology; a default at first.
+    /// A crash and an abort take it away, so it must be empty whenever something is committed.
+    pub fn common<T: Default + 'static>(&mut self, name: &Arc<str>) -> Rc<RefCell<T>> {
+        let key = (TypeId::of::<T>(), name.clone());
+        let common = self.commons.entry(key).or_insert_with(|| Rc::new(RefCell::new(T::default())));
+        common.clone().downcast().unwrap_or_default()
     }
 
     /// Flushes `keeper` at each commit, after those of the nodes upstream of `node`.
