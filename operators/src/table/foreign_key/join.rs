@@ -42,7 +42,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
     /// Adds the join.
     pub(super) fn join_by_foreign_key<KO, VO, R, F, J>(
         &self,
-        joined: TableJoined<K, V, KO, VO>,
+        options: TableJoined<K, V, KO, VO>,
         is_left: bool,
         foreign_key: F,
         joiner: J,
@@ -54,7 +54,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         F: Fn(&K, &V) -> Option<KO> + Send + Sync + 'static,
         J: Fn(&K, &V, Option<&VO>) -> Option<R> + Send + Sync + 'static,
     {
-        let TableJoined { other, name, value_serde, other_value_serde, .. } = joined;
+        let TableJoined { other, name, value_serde, other_value_serde, .. } = options;
         let given = name.as_ref().or_else(|| self.next_name.take());
         let names = Names::generate(&self.dsl, given);
         if !self.dsl.is(&other.dsl) {
@@ -81,9 +81,9 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
             subscription_topic,
         };
         let extract = Arc::new(foreign_key);
-        let subscriptions = join.add_sender(is_left, extract.clone(), joined.other_partitioner);
+        let subscriptions = join.add_sender(is_left, extract.clone(), options.other_partitioner);
         let [answerer, notifier] = join.add_foreign_side(subscriptions);
-        let responses = join.add_response_topic(&[answerer, notifier], joined.partitioner);
+        let responses = join.add_response_topic(&[answerer, notifier], options.partitioner);
         join.add_results(responses, joiner, (!is_left).then(|| join.is_keyed(extract)))
     }
 
