@@ -301,7 +301,8 @@ impl<'t> TaskBuilder<'t> {
     }
 
     /// What several nodes of the task have in common, by a name that is its own in the topology. The first
-    /// that asks for it makes it.
+    /// that asks for it makes it. A crash and an abort take it away, so it must follow from stores and
+    /// remembered times, or be empty whenever something is committed.
     ///
     /// # Errors
     /// Those of `make`.

@@ -40,8 +40,8 @@ pub(crate) fn pair_or_reset(one: Option<&str>, two: Option<&str>) -> Text {
     (!two.is_some_and(|two| two.starts_with(RESET))).then(|| pair(one, two))
 }
 
-/// The first letter, or null if it is that of [`RESET`].
+/// The first letter, or null if there is none, or if it is that of [`RESET`].
 pub(crate) fn letter(value: Option<&str>) -> Text {
-    let value = value.filter(|value| !value.starts_with(RESET))?;
+    let value = value.filter(|value| !value.is_empty() && !value.starts_with(RESET))?;
     Some(value[..1].to_owned())
 }

@@ -1,20 +1,23 @@
 //! Adds the nodes, topics and the store of a foreign-key join to the graph.
 
+use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use oncestream_core::error::TopologyError;
 use oncestream_core::graph::{ChangelogConfig, NodeId, TopicRef};
 use oncestream_core::serde::{BytesSerde, DynSerde, HasSerde, OptionSerde};
 use oncestream_core::state::KeyValue;
-use oncestream_core::task::{Node, Partitioner};
+use oncestream_core::task::{Node, Partitioner, Shared};
 
 use super::answerer::Answerer;
 use super::codec::{Codec, Inside};
+use super::doubts::Doubts;
 use super::names::Names;
 use super::notifier::Notifier;
 use super::receiver::{Receiver, Subscriptions};
-use super::resolver::Resolver;
+use super::resolver::{IsKeyed, Resolver};
 use super::response::{Response, ResponseSerde};
 use super::result::Results;
 use super::sender::{Buffers, Sender};
@@ -40,7 +43,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
     /// Adds the join.
     pub(super) fn join_by_foreign_key<KO, VO, R, F, J>(
         &self,
-        joined: TableJoined<K, V, KO, VO>,
+        options: TableJoined<K, V, KO, VO>,
         is_left: bool,
         foreign_key: F,
         joiner: J,
@@ -52,7 +55,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         F: Fn(&K, &V) -> Option<KO> + Send + Sync + 'static,
         J: Fn(&K, &V, Option<&VO>) -> Option<R> + Send + Sync + 'static,
     {
-        let TableJoined { other, name, value_serde, other_value_serde, .. } = joined;
+        let TableJoined { other, name, value_serde, other_value_serde, .. } = options;
         let given = name.as_ref().or_else(|| self.next_name.take());
         let names = Names::generate(&self.dsl, given);
         if !self.dsl.is(&other.dsl) {
@@ -78,10 +81,11 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
             foreign_values,
             subscription_topic,
         };
-        let subscriptions = join.add_sender(is_left, foreign_key, joined.other_partitioner);
+        let extract = Arc::new(foreign_key);
+        let subscriptions = join.add_sender(is_left, extract.clone(), options.other_partitioner);
         let [answerer, notifier] = join.add_foreign_side(subscriptions);
-        let responses = join.add_response_topic(&[answerer, notifier], joined.partitioner);
-        join.add_results(responses, joiner)
+        let responses = join.add_response_topic(&[answerer, notifier], options.partitioner);
+        join.add_results(responses, joiner, (!is_left).then(|| join.is_keyed(extract)))
     }
 
     /// What stands for a join that `build` refuses.
@@ -92,27 +96,51 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
 }
 
 impl<K: StoreKey, V: Data, KO: StoreKey, VO: Data> Join<'_, K, V, KO, VO> {
+    /// What the nodes of the left table's task know each other by.
+    fn shared_name(&self) -> Arc<str> {
+        self.names.sender.as_str().into()
+    }
+
+    /// Whether a row has a foreign key.
+    fn is_keyed<F>(&self, extract: Arc<F>) -> IsKeyed<K, V>
+    where
+        F: Fn(&K, &V) -> Option<KO> + Send + Sync + 'static,
+    {
+        let serde = self.foreign_keys.clone();
+        Arc::new(move |key, value| extract(key, value).is_some_and(|key| !serde.is_null(&key)))
+    }
+
     /// Adds the sender below the left table, and gives the source of the subscriptions.
-    fn add_sender<F>(&self, is_left: bool, extract: F, partitioner: Option<ByKey<KO>>) -> NodeId
+    fn add_sender<F>(
+        &self,
+        is_left: bool,
+        extract: Arc<F>,
+        partitioner: Option<ByKey<KO>>,
+    ) -> NodeId
     where
         F: Fn(&K, &V) -> Option<KO> + Send + Sync + 'static,
     {
         let dsl = &self.left.dsl;
         let (keys, values, foreign_keys) =
             (self.keys.clone(), self.values.clone(), self.foreign_keys.clone());
-        let (topic, extract) = (self.subscription_topic.clone(), Arc::new(extract));
+        let (topic, join) = (self.subscription_topic.clone(), self.shared_name());
         let sender = dsl.graph(|g| {
             g.add_processor(&self.names.sender, &[self.left.node], &[], move |b, id| {
-                Ok(Box::new(Sender {
+                let sender = Rc::new(RefCell::new(Sender {
                     name: b.node_name(id),
                     is_left,
                     extract: extract.clone(),
                     primary_keys: Codec::new(b, &topic, Inside::PrimaryKey, &keys),
                     foreign_keys: Codec::new(b, &topic, Inside::ForeignKey, &foreign_keys),
                     values: Codec::new(b, &topic, Inside::HashedValue, &values),
+                    doubts: b.in_common(&join, |_| Ok(Doubts::default()))?,
                     buffers: Buffers::default(),
                     out: b.downstream(id)?,
-                }) as Box<dyn Node<K, Change<V>>>)
+                }));
+                if !is_left {
+                    b.on_flush(id, sender.clone());
+                }
+                Ok(Box::new(Shared(sender)) as Box<dyn Node<K, Change<V>>>)
             })
         });
         let partitioner = partitioner.map(|choose| {
@@ -207,7 +235,12 @@ impl<K: StoreKey, V: Data, KO: StoreKey, VO: Data> Join<'_, K, V, KO, VO> {
     }
 
     /// Adds the node that joins, and the table of the results.
-    fn add_results<R, J>(&self, responses: NodeId, joiner: J) -> KTable<K, R>
+    fn add_results<R, J>(
+        &self,
+        responses: NodeId,
+        joiner: J,
+        is_keyed: Option<IsKeyed<K, V>>,
+    ) -> KTable<K, R>
     where
         R: Data + HasSerde,
         J: Fn(&K, &V, Option<&VO>) -> Option<R> + Send + Sync + 'static,
@@ -216,7 +249,7 @@ impl<K: StoreKey, V: Data, KO: StoreKey, VO: Data> Join<'_, K, V, KO, VO> {
         let view = self.left.view();
         let of_node = view.clone();
         let (topic, values) = (self.subscription_topic.clone(), self.values.clone());
-        let joiner = Arc::new(joiner);
+        let (joiner, join) = (Arc::new(joiner), self.shared_name());
         let spec = TableSpec::new();
         let of_results = spec.clone();
         let node = dsl.graph(|g| {
@@ -228,6 +261,8 @@ impl<K: StoreKey, V: Data, KO: StoreKey, VO: Data> Join<'_, K, V, KO, VO> {
                         values: Codec::new(b, &topic, Inside::HashedValue, &values),
                         bytes: Vec::new(),
                         join: joiner.clone(),
+                        is_keyed: is_keyed.clone(),
+                        doubts: b.in_common(&join, |_| Ok(Doubts::default()))?,
                         out: b.downstream::<K, Option<R>>(id)?,
                         input: PhantomData,
                     }) as Box<dyn Node<K, Response<VO>>>)

@@ -11,12 +11,14 @@
 //!   results <- resolver <========== response topic <=+===========+
 //! ```
 //!
-//! The rules and all bytes are those of Kafka Streams (`kstream.internals.foreignkeyjoin`). Nothing is
-//! remembered outside of stores, so a crash changes no result.
+//! The rules and all bytes are those of Kafka Streams (`kstream.internals.foreignkeyjoin`), but for what is
+//! [in doubt](doubts). Nothing is remembered outside of stores from one commit to the next, so a crash changes no
+//! result.
 
 mod answerer;
 mod codec;
 mod combined_key;
+mod doubts;
 #[cfg(test)]
 mod format_tests;
 mod join;

@@ -2,15 +2,18 @@
 //!
 //! What a change of the left table asks for is decided by [`Plan::of`] alone.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
-use oncestream_core::Record;
 use oncestream_core::error::TaskError;
 use oncestream_core::handlers::DropReason;
 use oncestream_core::serde::SerdeError;
-use oncestream_core::task::{Context, Downstream, FailedAt, Node};
+use oncestream_core::task::{Context, Downstream, FailedAt, Flush, Flushed, Node};
+use oncestream_core::{Headers, Record};
 
 use super::codec::{Codec, failed};
+use super::doubts::Doubts;
 use super::murmur3::{Hash, hash128};
 use super::subscription::{Instruction, Subscription};
 use crate::dsl::{Data, StoreKey};
@@ -39,8 +42,8 @@ struct Plan {
 
 impl Plan {
     /// `moved`: the rows have different foreign keys. The rules are those of Kafka Streams'
-    /// `SubscriptionSendProcessorSupplier`.
-    fn of(is_left: bool, old: Row, new: Row, moved: bool) -> Self {
+    /// `SubscriptionSendProcessorSupplier`, but for a key in doubt, which always asks for an answer.
+    fn of(is_left: bool, old: Row, new: Row, moved: bool, in_doubt: bool) -> Self {
         use Instruction::{Answer, AnswerIfFound, Unsubscribe, UnsubscribeAndAnswer};
         let was_keyed = old == Row::Keyed;
         let (old, new, dropped) = match (is_left, new) {
@@ -56,6 +59,7 @@ impl Plan {
             (false, Row::Unkeyed) => (was_keyed.then_some(UnsubscribeAndAnswer), None, true),
             // The old row may have joined, so its result is taken back if the new one does not.
             (false, Row::Keyed) if was_keyed && moved => (Some(Unsubscribe), Some(Answer), false),
+            (false, Row::Keyed) if in_doubt => (None, Some(Answer), false),
             (false, Row::Keyed) => (None, Some(AnswerIfFound), false),
         };
         Self { old, new, dropped }
@@ -70,6 +74,7 @@ pub(super) struct Sender<K, V, KO, F> {
     pub(super) primary_keys: Codec<K>,
     pub(super) foreign_keys: Codec<KO>,
     pub(super) values: Codec<V>,
+    pub(super) doubts: Rc<RefCell<Doubts<K, V>>>,
     pub(super) buffers: Buffers,
     pub(super) out: Downstream<Option<KO>, Subscription>,
 }
@@ -82,7 +87,7 @@ pub(super) struct Buffers {
     new_key: Vec<u8>,
 }
 
-impl<K, V, KO, F: Fn(&K, &V) -> Option<KO>> Sender<K, V, KO, F> {
+impl<K: StoreKey, V, KO, F: Fn(&K, &V) -> Option<KO>> Sender<K, V, KO, F> {
     fn foreign_key(&self, key: &K, value: Option<&V>) -> (Row, Option<KO>) {
         let Some(value) = value.filter(|value| !self.values.is_null(value)) else {
             return (Row::Absent, None);
@@ -116,7 +121,8 @@ impl<K, V, KO, F: Fn(&K, &V) -> Option<KO>> Sender<K, V, KO, F> {
         let (old_row, old_key) = self.foreign_key(key, change.old.as_ref());
         let (new_row, new_key) = self.foreign_key(key, change.new.as_ref());
         let moved = self.moved(old_key.as_ref(), new_key.as_ref())?;
-        let plan = Plan::of(self.is_left, old_row, new_row, moved);
+        let in_doubt = self.doubts.borrow_mut().remove(key);
+        let plan = Plan::of(self.is_left, old_row, new_row, moved, in_doubt);
         if plan.old.is_none() && plan.new.is_none() {
             return Ok(Messages { old: None, new: None, dropped: plan.dropped });
         }
@@ -173,6 +179,24 @@ where
     }
 }
 
+impl<K: StoreKey, V: Data, KO: StoreKey, F> Flush for Sender<K, V, KO, F>
+where
+    F: Fn(&K, &V) -> Option<KO>,
+{
+    /// Who is still in doubt asks again. The caches above have told by now of each row that has changed.
+    fn flush(&mut self, ctx: &mut Context<'_>) -> Result<Flushed, TaskError> {
+        let in_doubt = self.doubts.borrow_mut().take();
+        for (key, value, timestamp) in in_doubt {
+            // As a row that was there before, with a key in doubt.
+            self.doubts.borrow_mut().add(key.clone(), value.clone(), timestamp);
+            let value = Change { new: Some(value), old: None };
+            let headers = Headers::default();
+            self.process(ctx, Record { key, value, timestamp, headers })?;
+        }
+        Ok(Flushed::Done)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,7 +209,7 @@ mod tests {
             for (old, new) in ROWS.iter().flat_map(|old| ROWS.map(|new| (*old, new))) {
                 for moved in [false, true] {
                     let moved = moved || old != Row::Keyed || new != Row::Keyed;
-                    let plan = Plan::of(is_left, old, new, moved);
+                    let plan = Plan::of(is_left, old, new, moved, false);
                     let left = old == Row::Keyed && (new != Row::Keyed || moved);
                     assert_eq!(plan.old.is_some(), left, "{is_left} {old:?} {new:?} {moved}");
                     assert!(plan.old.is_none_or(|instruction| !instruction.subscribes()));
@@ -199,13 +223,15 @@ mod tests {
 
     #[test]
     fn a_result_that_may_be_there_is_always_answered() {
-        for (old, new) in ROWS.iter().flat_map(|old| ROWS.map(|new| (*old, new))) {
-            let plan = Plan::of(false, old, new, true);
+        let changes = ROWS.iter().flat_map(|old| ROWS.map(|new| (*old, new)));
+        for ((old, new), in_doubt) in changes.flat_map(|change| [(change, false), (change, true)]) {
+            let plan = Plan::of(false, old, new, true, in_doubt);
             let answers = [plan.old, plan.new].into_iter().flatten().any(|instruction| {
                 matches!(instruction, Instruction::Answer | Instruction::UnsubscribeAndAnswer)
             });
-            assert_eq!(answers, old == Row::Keyed, "{old:?} {new:?}");
-            let plan = Plan::of(true, old, new, true);
+            let asks = in_doubt && new == Row::Keyed;
+            assert_eq!(answers, old == Row::Keyed || asks, "{old:?} {new:?} {in_doubt}");
+            let plan = Plan::of(true, old, new, true, in_doubt);
             let is_change = (old, new) != (Row::Absent, Row::Absent);
             assert_eq!(plan.new == Some(Instruction::Answer), is_change, "{old:?} {new:?}");
         }
