@@ -139,8 +139,8 @@ pub use oncestream_engine::{
 #[doc(inline)]
 pub use oncestream_operators::{
     Branched, BranchedKStream, BufferConfig, Change, ChangeSerde, CogroupedKStream, Consumed, Data,
-    EagerBuffer, EmitStrategy, Grouped, KGroupedStream, KGroupedTable, KStream, KTable,
-    Materialized, Named, Produced, Repartitioned, SessionWindowedCogroupedKStream,
+    Deduplicated, EagerBuffer, EmitStrategy, Grouped, KGroupedStream, KGroupedTable, KStream,
+    KTable, Materialized, Named, Printed, Produced, Repartitioned, SessionWindowedCogroupedKStream,
     SessionWindowedKStream, SessionWindows, SlidingWindows, StoreKey, StreamsBuilder, StrictBuffer,
     Suppressed, TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows, Topics,
     UnlimitedWindows, Windowed, Windows,
@@ -186,7 +186,8 @@ pub mod processor {
     #[doc(inline)]
     pub use oncestream_operators::processor::{
         Entries, FixedKeyProcessor, FixedKeyProcessorContext, FixedKeyRecord, ProcessingContext,
-        Processor, ProcessorContext, ProcessorError, StoreHandle, StoreRef, Stores,
+        Processor, ProcessorContext, ProcessorError, StoreHandle, StoreRef, Stores, TableProcessor,
+        TableProcessorContext,
     };
 }
 

@@ -31,7 +31,7 @@
 //! # Options
 //!
 //! What an operator may be told beside its functions is one argument: [`Consumed`], [`Produced`],
-//! [`Materialized`], [`Repartitioned`], [`Branched`]. It is `impl Into<..>`, so that the name of a
+//! [`Materialized`], [`Repartitioned`], [`Branched`], [`Deduplicated`]. It is `impl Into<..>`, so that the name of a
 //! topic or a store alone will do: `count("counts")`, or
 //! `count(Materialized::named("counts").caching_disabled())`.
 //!
@@ -81,8 +81,8 @@ pub use dsl::{Data, StoreKey};
 pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
 pub use options::{
-    Branched, BufferConfig, Consumed, EagerBuffer, Grouped, Materialized, Named, Produced,
-    Repartitioned, StrictBuffer, Suppressed, Topics,
+    Branched, BufferConfig, Consumed, Deduplicated, EagerBuffer, Grouped, Materialized, Named,
+    Printed, Produced, Repartitioned, StrictBuffer, Suppressed, Topics,
 };
 pub use stream::{BranchedKStream, KStream};
 pub use table::{Change, ChangeSerde, KTable};

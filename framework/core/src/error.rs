@@ -141,6 +141,16 @@ pub enum TopologyError {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// Ids are to be compared within a window that is none.
+    #[error(
+        "node `{node}` cannot compare ids within {window:?}; give deduplicate() a window of a millisecond or more"
+    )]
+    InvalidDeduplication {
+        /// The node that compares them.
+        node: String,
+        /// What it is given.
+        window: Duration,
+    },
     /// A store is given a time to live that is none.
     #[error(
         "store `{store}` cannot have a time to live of {ttl:?}; give ttl() from 1 to 2^63-1 milliseconds, or leave it out"

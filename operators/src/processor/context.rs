@@ -189,6 +189,15 @@ impl<'a, P: Processor> ProcessorContext<'a, P> {
         self.outlet.schedules.retain(|(id, _)| *id != schedule);
     }
 
+    /// Has something else go downstream.
+    pub(super) fn downstream(
+        &mut self,
+        forward: impl FnOnce(&mut Context<'_>) -> Result<(), TaskError>,
+    ) -> Result<(), ProcessorError> {
+        let result = forward(&mut self.common.context);
+        self.keep(result)
+    }
+
     fn keep(&mut self, result: Result<(), TaskError>) -> Result<(), ProcessorError> {
         result.map_err(|failure| {
             self.outlet.failure.get_or_insert(failure);

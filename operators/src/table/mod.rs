@@ -6,6 +6,7 @@ mod group_by;
 mod made;
 mod map_values;
 mod output;
+mod process_values;
 mod source;
 mod store;
 mod suppress;
