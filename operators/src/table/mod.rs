@@ -7,6 +7,7 @@ mod made;
 mod map_values;
 mod output;
 mod process_values;
+mod refused;
 mod source;
 mod store;
 mod suppress;
@@ -23,6 +24,7 @@ pub use change_serde::ChangeSerde;
 use made::TableInfo;
 pub(crate) use made::{Made, OnNeed, TableSerdes, TableSpec};
 pub(crate) use output::TableOutput;
+pub(crate) use refused::refused;
 pub(crate) use store::{Forwarded, TableStore};
 
 use crate::dsl::{Data, Dsl, NextName, StoreKey};

@@ -128,19 +128,6 @@ impl Context<'_> {
         Err(failed(Box::new(Unproducible::Partition { topic, partition, partitions })))
     }
 
-    /// Leaves what a store has refused to the processing handler, if the record is at fault. `Ok` means:
-    /// drop it.
-    ///
-    /// # Errors
-    /// The error, if it is not the record's fault; and as [`Self::processing_failed`].
-    #[cold]
-    pub fn record_refused(&mut self, at: FailedAt<'_>, error: TaskError) -> Result<(), TaskError> {
-        if !error.is_of_record() {
-            return Err(error);
-        }
-        self.processing_failed(at, type_name::<TaskError>(), Box::new(error))
-    }
-
     /// Asks the processing handler about an error of a user's function. `Ok` means: drop the
     /// record and go on. `type_name` is the error's type, for the dead letter.
     ///

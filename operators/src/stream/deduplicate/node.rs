@@ -26,6 +26,7 @@ use oncestream_core::{Record, TimestampMs};
 
 use super::scope::Scope;
 use crate::dsl::{Data, StoreKey};
+use crate::table::refused;
 
 /// A record without an offset: a cache above forwards it.
 const NO_OFFSET: i64 = -1;
@@ -128,7 +129,7 @@ where
             }
             Err(error) => {
                 let at = FailedAt { node: &self.name, timestamp, headers: &headers };
-                ctx.record_refused(at, error)
+                refused(ctx, at, error)
             }
         }
     }
