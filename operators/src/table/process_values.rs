@@ -1,11 +1,15 @@
 //! `process_values` of a table: values that code of the user's own computes, with stores.
 
 use std::any::type_name;
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::Arc;
 
+use oncestream_core::error::TopologyError;
+use oncestream_core::state::KeyValue;
 use oncestream_core::task::Downstream;
 
-use super::{KTable, TableSpec, TableStore};
+use super::{KTable, TableSpec, TableStore, View};
 use crate::dsl::{Data, StoreKey};
 use crate::processor::{OfTable, Output, ProcessorNode, Stores, TableProcessor, connect};
 
@@ -16,8 +20,9 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
     ///
     /// Give the result a store with [`materialized`](Self::materialized) if what the processor computes
     /// depends on more than the key and the value. Without a store the processor is called again for the old
-    /// value of each change, behind the new one, where an operator below needs it, as in Kafka Streams: a
-    /// `group_by`, a join, a `suppress`. With a store it is called once for each change.
+    /// value of each change, behind the new one, where an operator below needs it, as in Kafka Streams. With
+    /// a store it is called once for each change. A table that another one is joined with must have a store,
+    /// because it is read; `build` refuses it otherwise ([`TopologyError::NoStore`]).
     ///
     /// Unlike `map_values`, a processor is also called for a key that is deleted, and may give it a value.
     ///
@@ -67,7 +72,14 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
     {
         let spec = TableSpec::new();
         let (of_node, supplier, open) = (spec.clone(), Arc::new(supplier), stores.opener());
-        let table = self.add("KTABLE-TRANSFORMVALUES-", spec, move |b, id| {
+        let (dsl, made) = (self.dsl.clone(), Rc::new(Cell::new(None)));
+        let added = made.clone();
+        let view = move |_: View<K, V>| {
+            let node = added.get().map(|node| dsl.node_name(node)).unwrap_or_default();
+            dsl.fail(TopologyError::NoStore { node: node.clone() });
+            View::of_store::<K, KeyValue>(&node)
+        };
+        let table = self.add("KTABLE-TRANSFORMVALUES-", spec, view, move |b, id| {
             let (output, out) = match of_node.store() {
                 Some(store) => {
                     let table = TableStore::instantiate(b, id, &of_node, store)?;
@@ -83,6 +95,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
                 Ok(OfTable { processor: supplier(open(b, id, now)?), output })
             })
         });
+        made.set(Some(table.node));
         let names = connect(&stores, &self.dsl, &self.dsl.node_name(table.node));
         self.dsl.graph(|g| names.iter().for_each(|name| g.connect(table.node, name)));
         table
