@@ -101,7 +101,7 @@ pub enum TopologyError {
     },
     /// The store of a table is asked for that has none.
     #[error(
-        "the table of node `{node}` is computed from another table and has no store; call materialized() on it before store()"
+        "the table of node `{node}` is computed from another table and has no store; call materialized() on it before store() or a join"
     )]
     NoStore {
         /// The node that makes the table.
