@@ -24,7 +24,7 @@ use oncestream_engine::StreamsError;
 ///     })
 ///     .start()
 ///     .await?;
-/// # streams.close().await
+/// # streams.shutdown().await
 /// # }
 /// ```
 ///
