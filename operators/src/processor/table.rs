@@ -17,7 +17,36 @@ use crate::table::{Change, TableStore};
 /// Computes the value of a key of a table from the value that the key has in the table above, with stores
 /// and schedules, as a [`Processor`] has them. It forwards nothing: what it returns is the value of the key.
 ///
-/// For an example see [`KTable::process_values`](crate::KTable::process_values).
+/// [`KTable::process_values`](crate::KTable::process_values) has an example with a store. One without:
+///
+/// ```
+/// use oncestream_core::error::BoxError;
+/// use oncestream_operators::StreamsBuilder;
+/// use oncestream_operators::processor::{TableProcessor, TableProcessorContext};
+///
+/// /// Dates each value with the time of its record's task.
+/// struct Dated;
+///
+/// impl TableProcessor for Dated {
+///     type Key = String;
+///     type ValueIn = String;
+///     type ValueOut = (i64, String);
+///
+///     fn process(
+///         &mut self,
+///         ctx: &mut TableProcessorContext<'_, Self>,
+///         _key: &String,
+///         value: Option<String>,
+///     ) -> Result<Option<(i64, String)>, BoxError> {
+///         Ok(value.map(|value| (ctx.stream_time(), value)))
+///     }
+/// }
+///
+/// let builder = StreamsBuilder::new();
+/// let users = builder.table::<String, String>("users");
+/// users.process_values((), |()| Dated).materialized("dated-users");
+/// # assert!(builder.build().is_ok());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no processor of a table",
     label = "implement `TableProcessor` for this type"
