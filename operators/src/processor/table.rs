@@ -171,9 +171,8 @@ impl<P: TableProcessor> Processor for OfTable<P> {
             }
             Output::Stored(table) => {
                 let record = Record { key, value: (), timestamp, headers };
-                let set =
-                    |ctx: &mut _| table.borrow_mut().update(ctx, record, |_, _| (new, timestamp));
-                Ok(ctx.downstream(set)?)
+                let mut table = table.borrow_mut();
+                Ok(ctx.downstream(|ctx| table.update(ctx, record, |_, _| (new, timestamp)))?)
             }
         }
     }
