@@ -46,7 +46,7 @@ fn printing(print: impl Fn(&KStream<String, i64>)) -> TopologyTestDriver {
     let b = StreamsBuilder::new();
     print(&b.stream("in"));
     TopologyTestDriver::builder(b.build().unwrap())
-        .processing_exception_handler(LogAndContinue)
+        .processing_exception_handler(LogAndContinue::default())
         .partitions("in", 2)
         .build()
         .unwrap()

@@ -55,7 +55,7 @@ fn numbered(b: &StreamsBuilder) -> KTable<String, String> {
 
 fn driver(b: StreamsBuilder) -> TopologyTestDriver {
     let driver = TopologyTestDriver::builder(b.build().unwrap()).commit_interval_ms(0);
-    driver.processing_exception_handler(LogAndContinue).build().unwrap()
+    driver.processing_exception_handler(LogAndContinue::default()).build().unwrap()
 }
 
 fn pipe(driver: &mut TopologyTestDriver, key: &str, value: &str) {
