@@ -104,7 +104,7 @@ fn a_record_that_is_older_than_the_window_is_late_whatever_its_id() {
     // There is a dead letter of the late one, and none of the duplicate.
     let letters = driver.topic("dlq");
     let told: Vec<_> = letters.iter().map(|letter| letter.headers.last(HEADER_MESSAGE)).collect();
-    assert_eq!(told, [Some(DropReason::LateRecord.to_string().as_bytes())]);
+    assert_eq!(told, [Some(DropReason::LateForDeduplicate.to_string().as_bytes())]);
 }
 
 #[test]

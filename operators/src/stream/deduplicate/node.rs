@@ -101,7 +101,7 @@ where
             return self.out.forward(ctx, Record { key, value, timestamp, headers });
         }
         if seen.time().is_some_and(|time| self.span.is_late(timestamp, time)) {
-            ctx.drop_record(DropReason::LateRecord);
+            ctx.drop_record(DropReason::LateForDeduplicate);
             return Ok(());
         }
         let offset = ctx.record_offset().unwrap_or(NO_OFFSET);
