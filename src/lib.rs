@@ -141,11 +141,12 @@ pub use oncestream_engine::{
 #[doc(inline)]
 pub use oncestream_operators::{
     Branched, BranchedKStream, BufferConfig, Change, ChangeSerde, CogroupedKStream, Consumed, Data,
-    EagerBuffer, EmitStrategy, Grouped, JoinWindows, Joined, KGroupedStream, KGroupedTable,
-    KStream, KTable, Materialized, Named, Produced, Repartitioned, SessionWindowedCogroupedKStream,
-    SessionWindowedKStream, SessionWindows, SlidingWindows, StoreKey, StreamJoined, StreamsBuilder,
-    StrictBuffer, Suppressed, TableJoined, TimeWindowedCogroupedKStream, TimeWindowedKStream,
-    TimeWindows, Topics, UnlimitedWindows, Windowed, Windows,
+    Deduplicated, EagerBuffer, EmitStrategy, Grouped, JoinWindows, Joined, KGroupedStream,
+    KGroupedTable, KStream, KTable, Materialized, Named, Printed, Produced, Repartitioned,
+    SessionWindowedCogroupedKStream, SessionWindowedKStream, SessionWindows, SlidingWindows,
+    StoreKey, StreamJoined, StreamsBuilder, StrictBuffer, Suppressed, TableJoined,
+    TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows, Topics, UnlimitedWindows,
+    Windowed, Windows,
 };
 #[cfg(feature = "runtime")]
 #[doc(inline)]
@@ -188,7 +189,8 @@ pub mod processor {
     #[doc(inline)]
     pub use oncestream_operators::processor::{
         Entries, FixedKeyProcessor, FixedKeyProcessorContext, FixedKeyRecord, ProcessingContext,
-        Processor, ProcessorContext, ProcessorError, StoreHandle, StoreRef, Stores,
+        Processor, ProcessorContext, ProcessorError, StoreHandle, StoreRef, Stores, TableProcessor,
+        TableProcessorContext,
     };
 }
 

@@ -10,6 +10,7 @@ pages! {
     Configuration: "../docs/configuration.md",
     ForeignKeys: "../docs/foreign-keys.md",
     Joins: "../docs/joins.md",
+    Deduplicate: "../docs/deduplicate.md",
     RecordsThatFail: "../docs/records-that-fail.md",
     Reset: "../docs/reset.md",
     TableJoins: "../docs/table-joins.md",

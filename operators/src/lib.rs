@@ -33,8 +33,9 @@
 //! # Options
 //!
 //! What an operator may be told beside its functions is one argument: [`Consumed`], [`Produced`],
-//! [`Materialized`], [`Repartitioned`], [`Branched`], [`StreamJoined`]. It is `impl Into<..>`, so that the name of a
-//! topic or a store alone will do: `count("counts")`, or
+//! [`Materialized`], [`Repartitioned`], [`Branched`], [`StreamJoined`],
+//! [`Deduplicated`]. It is `impl Into<..>`, so that the name of a topic or a store alone will do:
+//! `count("counts")`, or
 //! `count(Materialized::named("counts").caching_disabled())`.
 //!
 //! What may be left out altogether is a call on what the operator returns:
@@ -85,8 +86,9 @@ pub use dsl::{Data, StoreKey};
 pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
 pub use options::{
-    Branched, BufferConfig, Consumed, EagerBuffer, Grouped, Joined, Materialized, Named, Produced,
-    Repartitioned, StreamJoined, StrictBuffer, Suppressed, TableJoined, Topics,
+    Branched, BufferConfig, Consumed, Deduplicated, EagerBuffer, Grouped, Joined, Materialized,
+    Named, Printed, Produced, Repartitioned, StreamJoined, StrictBuffer, Suppressed, TableJoined,
+    Topics,
 };
 pub use stream::{BranchedKStream, KStream};
 pub use table::{Change, ChangeSerde, KTable};

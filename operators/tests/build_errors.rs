@@ -40,6 +40,27 @@ fn two_stores_of_one_name() {
 }
 
 #[test]
+fn a_window_of_less_than_a_millisecond_for_ids() {
+    for window in [Duration::ZERO, Duration::from_micros(999)] {
+        let b = StreamsBuilder::new();
+        let stream = b.stream::<String, i64>("in");
+        stream.named("once").deduplicate(window, |_, value| *value).to("out");
+        let expected = TopologyError::InvalidDeduplication { node: "once".into(), window };
+        assert_eq!(fault(b), expected);
+    }
+}
+
+#[test]
+fn a_generated_store_of_ids_where_names_are_asked_for() {
+    let b = StreamsBuilder::new().explicit_names();
+    let stream = b.stream::<String, i64>("in").map(|key, value| (key, value));
+    stream.deduplicate(Duration::from_secs(1), |_, value| *value).to("out");
+    let store = "KSTREAM-DEDUPLICATE-STATE-STORE-0000000003".to_owned();
+    let (stores, repartitions) = (vec![store.clone()], vec![store]);
+    assert_eq!(fault(b), TopologyError::GeneratedNames { stores, repartitions });
+}
+
+#[test]
 fn two_groupings_that_claim_one_repartition_topic() {
     let b = StreamsBuilder::new();
     let s = b.stream::<String, i64>("in").map(|k, v| (k, v));

@@ -101,7 +101,7 @@ pub enum TopologyError {
     },
     /// The store of a table is asked for that has none.
     #[error(
-        "the table of node `{node}` is computed from another table and has no store; call materialized() on it before store()"
+        "the table of node `{node}` is computed from another table and has no store; call materialized() on it before store() or a join"
     )]
     NoStore {
         /// The node that makes the table.
@@ -140,6 +140,16 @@ pub enum TopologyError {
         node: String,
         /// What is wrong, and what to do.
         reason: String,
+    },
+    /// Ids are to be compared within a window that is none.
+    #[error(
+        "node `{node}` cannot compare ids within {window:?}; give deduplicate() a window of a millisecond or more"
+    )]
+    InvalidDeduplication {
+        /// The node that compares them.
+        node: String,
+        /// What it is given.
+        window: Duration,
     },
     /// A store is given a time to live that is none.
     #[error(

@@ -6,7 +6,7 @@
 //! |---|---|---|---|
 //! | `oncestream_records_in_total` | counter | `worker` | records taken from input topics |
 //! | `oncestream_records_out_total` | counter | `worker` | records handed to the producer, changelogs included |
-//! | `oncestream_records_dropped_total` | counter | `worker` | records that a task dropped: null keys, late records, handlers |
+//! | `oncestream_records_dropped_total` | counter | `worker` | records that a task dropped: null keys, late records, duplicates of `deduplicate`, handlers |
 //! | `oncestream_enforced_processing_total` | counter | `worker` | records processed while another input of their task was at its end and empty for longer than `max.task.idle.ms` |
 //! | `oncestream_commits_total` | counter | `worker` | commits that succeeded |
 //! | `oncestream_aborts_total` | counter | `worker` | transactions aborted, or given up |

@@ -12,6 +12,22 @@ use oncestream_engine::StreamsError;
 
 /// The answer of an uncaught-error handler.
 ///
+/// ```no_run
+/// # use oncestream_core::graph::Topology;
+/// # use oncestream_engine::StreamsError;
+/// # use oncestream_runtime::{Streams, UncaughtErrorResponse, config::StreamsConfig};
+/// # async fn run(topology: Topology, config: StreamsConfig) -> Result<(), StreamsError> {
+/// let streams = Streams::builder(topology, config)
+///     .uncaught_error_handler(|error| {
+///         eprintln!("a worker ended: {error}");
+///         UncaughtErrorResponse::ReplaceWorker
+///     })
+///     .start()
+///     .await?;
+/// # streams.shutdown().await
+/// # }
+/// ```
+///
 /// Kafka Streams has a third, to shut down the whole application. It tells the other members
 /// through the user data of their subscriptions, which librdkafka cannot send; so it is not here.
 /// To stop an application everywhere, stop each instance.

@@ -12,6 +12,20 @@ use crate::windowed::{FixedWindows, kept_sessions, session_serdes};
 use crate::windows::{EmitStrategy, SessionWindows, Windowed};
 
 /// A cogroup in time windows, sliding or unlimited ones: see [`CogroupedKStream::windowed_by`].
+///
+/// ```
+/// use std::time::Duration;
+/// use oncestream_operators::{StreamsBuilder, TimeWindows};
+/// let builder = StreamsBuilder::new();
+/// let paid = builder.stream::<String, i64>("paid").group_by_key();
+/// let refunded = builder.stream::<String, i64>("refunded").group_by_key();
+/// let hour = TimeWindows::of_size_with_no_grace(Duration::from_secs(3600));
+/// paid.cogroup(|_, amount, sum: i64| sum + amount)
+///     .cogroup(&refunded, |_, amount, sum| sum - amount)
+///     .windowed_by(hour)
+///     .aggregate(|| 0, "balances-per-hour");
+/// # assert!(builder.build().is_ok());
+/// ```
 #[derive(Clone)]
 pub struct TimeWindowedCogroupedKStream<K, A> {
     cogrouped: CogroupedKStream<K, A>,
@@ -49,6 +63,21 @@ impl<K: StoreKey, A: Data> TimeWindowedCogroupedKStream<K, A> {
 }
 
 /// A cogroup in sessions: see [`CogroupedKStream::windowed_by`].
+///
+/// ```
+/// use std::time::Duration;
+/// use oncestream_operators::{SessionWindows, StreamsBuilder};
+/// let builder = StreamsBuilder::new();
+/// let pages = builder.stream::<String, String>("pages").group_by_key();
+/// let searches = builder.stream::<String, String>("searches").group_by_key();
+/// let visits = SessionWindows::of_inactivity_gap_with_no_grace(Duration::from_secs(1800));
+/// pages
+///     .cogroup(|_, _, steps: i64| steps + 1)
+///     .cogroup(&searches, |_, _, steps| steps + 1)
+///     .windowed_by(visits)
+///     .aggregate(|| 0, |_, one, other| one + other, "steps-of-visits");
+/// # assert!(builder.build().is_ok());
+/// ```
 #[derive(Clone)]
 pub struct SessionWindowedCogroupedKStream<K, A> {
     cogrouped: CogroupedKStream<K, A>,

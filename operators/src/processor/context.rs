@@ -41,7 +41,15 @@ pub(crate) struct Outlet<P: Processor> {
     pub(crate) failure: Option<TaskError>,
 }
 
-/// What every processor may know and do, beside forwarding.
+/// What every processor may know and do, beside forwarding. Contexts of processors lend it.
+///
+/// ```
+/// use oncestream_operators::processor::ProcessingContext;
+/// /// How long ago it was when the record in hand was made, by the times of records.
+/// fn age_ms(ctx: &ProcessingContext<'_>, timestamp: i64) -> i64 {
+///     ctx.stream_time() - timestamp
+/// }
+/// ```
 pub struct ProcessingContext<'a> {
     context: Context<'a>,
     node: &'a NodeInfo,
@@ -112,6 +120,37 @@ impl fmt::Debug for ProcessingContext<'_> {
 }
 
 /// What a [`Processor`] may know and do while it handles one record.
+///
+/// ```
+/// use oncestream_core::Record;
+/// use oncestream_core::error::BoxError;
+/// use oncestream_operators::processor::{Processor, ProcessorContext};
+///
+/// /// Forwards each amount with the partition that it came from, and large ones to `alarms` alone.
+/// struct Route;
+///
+/// impl Processor for Route {
+///     type KeyIn = String;
+///     type ValueIn = i64;
+///     type KeyOut = i32;
+///     type ValueOut = i64;
+///
+///     fn process(
+///         &mut self,
+///         ctx: &mut ProcessorContext<'_, Self>,
+///         record: Record<String, i64>,
+///     ) -> Result<(), BoxError> {
+///         let from = ctx.record_metadata().map_or(-1, |at| at.partition);
+///         let record = record.with_key(from);
+///         if record.value > 1_000_000 {
+///             ctx.forward_to("alarms", record)?;
+///         } else {
+///             ctx.forward(record)?;
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
 pub struct ProcessorContext<'a, P: Processor> {
     common: ProcessingContext<'a>,
     outlet: &'a mut Outlet<P>,
@@ -187,6 +226,15 @@ impl<'a, P: Processor> ProcessorContext<'a, P> {
     pub fn cancel(&mut self, schedule: ScheduleId) {
         self.common.context.cancel(schedule);
         self.outlet.schedules.retain(|(id, _)| *id != schedule);
+    }
+
+    /// Has something else go downstream.
+    pub(super) fn downstream(
+        &mut self,
+        forward: impl FnOnce(&mut Context<'_>) -> Result<(), TaskError>,
+    ) -> Result<(), ProcessorError> {
+        let result = forward(&mut self.common.context);
+        self.keep(result)
     }
 
     fn keep(&mut self, result: Result<(), TaskError>) -> Result<(), ProcessorError> {

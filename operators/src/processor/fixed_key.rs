@@ -12,6 +12,14 @@ use super::{ProcessingContext, Processor, ProcessorContext, ProcessorError};
 use crate::dsl::Data;
 
 /// A record whose key stays as it is. Only a processor's input makes one.
+///
+/// ```
+/// use oncestream_operators::processor::FixedKeyRecord;
+/// fn rounded(record: FixedKeyRecord<String, f64>) -> FixedKeyRecord<String, i64> {
+///     let value = record.value.round() as i64;
+///     record.with_value(value)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FixedKeyRecord<K, V> {
     key: K,
@@ -38,7 +46,40 @@ impl<K, V> FixedKeyRecord<K, V> {
 /// Like [`Processor`], but the records it forwards have the keys of its input. As in Kafka
 /// Streams a punctuation has no record, and so can forward only what the processor has kept.
 ///
-/// For an example see [`KStream::process_values`](crate::KStream::process_values).
+/// ```
+/// use oncestream_core::error::BoxError;
+/// use oncestream_operators::StreamsBuilder;
+/// use oncestream_operators::processor::{
+///     FixedKeyProcessor, FixedKeyProcessorContext, FixedKeyRecord, StoreHandle,
+/// };
+///
+/// /// Gives each price with the one before.
+/// struct Before {
+///     last: StoreHandle<String, i64>,
+/// }
+///
+/// impl FixedKeyProcessor for Before {
+///     type Key = String;
+///     type ValueIn = i64;
+///     type ValueOut = (i64, Option<i64>);
+///
+///     fn process(
+///         &mut self,
+///         ctx: &mut FixedKeyProcessorContext<'_, Self>,
+///         record: FixedKeyRecord<String, i64>,
+///     ) -> Result<(), BoxError> {
+///         let before = self.last.get(record.key())?;
+///         self.last.put(record.key().clone(), record.value)?;
+///         let value = (record.value, before);
+///         Ok(ctx.forward(record.with_value(value))?)
+///     }
+/// }
+///
+/// let builder = StreamsBuilder::new();
+/// let last = builder.add_state_store("last");
+/// builder.stream::<String, i64>("prices").process_values(&last, |last| Before { last }).to("out");
+/// # assert!(builder.build().is_ok());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no processor with a fixed key",
     label = "implement `FixedKeyProcessor` for this type"

@@ -13,6 +13,7 @@ mod session_handle;
 mod store_handle;
 mod store_ref;
 mod stores;
+mod table;
 mod window_handle;
 
 pub use context::{ProcessingContext, ProcessorContext};
@@ -25,6 +26,8 @@ pub use store_handle::StoreHandle;
 pub use store_ref::StoreRef;
 pub use stores::Stores;
 pub(crate) use stores::connect;
+pub(crate) use table::{OfTable, Output};
+pub use table::{TableProcessor, TableProcessorContext};
 
 use oncestream_core::Record;
 use oncestream_core::error::BoxError;

@@ -7,7 +7,9 @@ use std::rc::Rc;
 use oncestream_core::error::{BoxError, TaskError, TopologyError};
 use oncestream_core::graph::NodeId;
 use oncestream_core::state::StoreInstance;
-use oncestream_core::task::{Context, FailedAt, Lifecycle, Node, ScheduleId, Shared, TaskBuilder};
+use oncestream_core::task::{
+    Context, Downstream, FailedAt, Lifecycle, Node, ScheduleId, Shared, TaskBuilder,
+};
 use oncestream_core::{Headers, Record, TimestampMs};
 
 use super::context::{NodeInfo, Outlet};
@@ -32,6 +34,17 @@ impl<P: Processor> ProcessorNode<P> {
         supply: impl FnOnce(&TaskBuilder<'_>, &Now) -> Result<P, TopologyError>,
     ) -> Result<Box<dyn Node<P::KeyIn, P::ValueIn>>, TopologyError> {
         let out = b.downstream(id)?;
+        Self::with_outlet(b, id, type_name, out, supply)
+    }
+
+    /// [`Self::instantiate`] for a processor that does not forward to the children itself.
+    pub(crate) fn with_outlet(
+        b: &mut TaskBuilder<'_>,
+        id: NodeId,
+        type_name: &'static str,
+        out: Downstream<P::KeyOut, P::ValueOut>,
+        supply: impl FnOnce(&TaskBuilder<'_>, &Now) -> Result<P, TopologyError>,
+    ) -> Result<Box<dyn Node<P::KeyIn, P::ValueIn>>, TopologyError> {
         let now = Now::new(Cell::new(-1));
         let node = Rc::new(RefCell::new(Self {
             processor: supply(b, &now)?,

@@ -16,6 +16,18 @@ use crate::dsl::{Data, StoreKey};
 
 /// A store that a processor is connected to. Cloning gives another handle on the same store.
 ///
+/// ```
+/// use oncestream_core::error::TaskError;
+/// use oncestream_operators::processor::StoreHandle;
+/// /// Moves what one key has to another.
+/// fn rename(users: &StoreHandle<String, i64>, from: &String, to: String) -> Result<(), TaskError> {
+///     if let Some(user) = users.delete(from)? {
+///         users.put(to, user)?;
+///     }
+///     Ok(())
+/// }
+/// ```
+///
 /// Writes are seen by all handles at once, and outside when the transaction commits. A write
 /// carries the time of the record, or of the punctuation, in hand.
 ///

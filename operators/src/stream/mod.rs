@@ -1,5 +1,6 @@
 //! [`KStream`]: a stream of records. Each operator is a file of this folder.
 
+mod deduplicate;
 mod filter;
 mod filter_map;
 mod filter_map_values;
@@ -12,6 +13,7 @@ mod map_values;
 mod merge;
 mod pass_through;
 mod peek;
+mod print;
 mod process;
 mod process_values;
 mod repartition;

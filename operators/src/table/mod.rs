@@ -8,6 +8,8 @@ mod join;
 mod made;
 mod map_values;
 mod output;
+mod process_values;
+mod refused;
 mod source;
 mod store;
 mod suppress;
@@ -25,6 +27,7 @@ pub use change_serde::ChangeSerde;
 use made::TableInfo;
 pub(crate) use made::{Made, OnNeed, TableSerdes, TableSpec};
 pub(crate) use output::TableOutput;
+pub(crate) use refused::refused;
 pub(crate) use store::{Forwarded, TableStore};
 pub(crate) use view::{Found, KeyOf, Lookup, Reader, View};
 

@@ -29,6 +29,25 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         });
         KStream::new(self.dsl.clone(), node, false)
     }
+
+    /// [`Self::to_stream`], with another key for each change: what `selector(&key, value)` gives, where the
+    /// value is `None` if the key was deleted. A grouping after it sends the records through a repartition
+    /// topic.
+    ///
+    /// ```
+    /// use oncestream_operators::{KStream, StreamsBuilder};
+    /// let builder = StreamsBuilder::new();
+    /// let users = builder.table::<i64, String>("names-of-users");
+    /// let of_all: KStream<bool, Option<String>> = users.to_stream_with_key(|_, name| name.is_some());
+    /// of_all.to("by-whether-there-is-one");
+    /// # assert!(builder.build().is_ok());
+    /// ```
+    pub fn to_stream_with_key<K2: Data, F>(&self, selector: F) -> KStream<K2, Option<V>>
+    where
+        F: Fn(&K, Option<&V>) -> K2 + Send + Sync + 'static,
+    {
+        self.to_stream().select_key(move |key, value| selector(key, value.as_ref()))
+    }
 }
 
 struct ToStream<K, V> {

@@ -30,6 +30,16 @@ use crate::windows::{SessionWindows, SlidingWindows, TimeWindows, UnlimitedWindo
 
 /// What a stream can be aggregated in: [`TimeWindows`], [`SlidingWindows`], [`UnlimitedWindows`],
 /// [`SessionWindows`]. See [`KGroupedStream::windowed_by`].
+///
+/// ```
+/// use std::time::Duration;
+/// use oncestream_operators::{KGroupedStream, StreamsBuilder, TimeWindowedKStream, TimeWindows};
+/// let builder = StreamsBuilder::new();
+/// let clicks: KGroupedStream<String, i64> = builder.stream("clicks").group_by_key();
+/// // What comes of it depends on the windows.
+/// let windows = TimeWindows::of_size_with_no_grace(Duration::from_secs(60));
+/// let _in_minutes: TimeWindowedKStream<String, i64> = clicks.windowed_by(windows);
+/// ```
 pub trait Windows: sealed::Windows {
     /// The stream in these windows.
     type Stream<K: StoreKey, V: Data>;

@@ -19,6 +19,17 @@ use crate::windows::{EmitStrategy, SessionWindows, Windowed};
 ///
 /// A session that grows, or joins another, is a new one: on update a deletion of the old ones is
 /// forwarded, and then the new one.
+///
+/// ```
+/// use std::time::Duration;
+/// use oncestream_operators::{SessionWindows, StreamsBuilder};
+/// let builder = StreamsBuilder::new();
+/// let visits = SessionWindows::of_inactivity_gap_with_no_grace(Duration::from_secs(1800));
+/// let pages = builder.stream::<String, String>("pages").group_by_key().windowed_by(visits);
+/// pages.count("pages-of-visits");
+/// pages.reduce(|first, _| first, "first-pages");
+/// assert_eq!(builder.build().unwrap().store_names().len(), 2);
+/// ```
 pub struct SessionWindowedKStream<K, V> {
     grouped: KGroupedStream<K, V>,
     windows: SessionWindows,

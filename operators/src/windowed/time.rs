@@ -18,6 +18,18 @@ use crate::windows::{EmitStrategy, Windowed};
 
 /// A grouped stream in time windows, sliding or unlimited ones: see
 /// [`KGroupedStream::windowed_by`].
+///
+/// ```
+/// use std::time::Duration;
+/// use oncestream_operators::{EmitStrategy, StreamsBuilder, TimeWindows};
+/// let builder = StreamsBuilder::new();
+/// let minutes = TimeWindows::of_size_and_grace(Duration::from_secs(60), Duration::from_secs(5));
+/// let in_minutes = builder.stream::<String, i64>("amounts").group_by_key().windowed_by(minutes);
+/// in_minutes.count("counts");
+/// let finals = in_minutes.emit_strategy(EmitStrategy::on_window_close());
+/// finals.reduce(|sum, amount| sum + amount, "sums");
+/// assert_eq!(builder.build().unwrap().store_names().len(), 2);
+/// ```
 pub struct TimeWindowedKStream<K, V> {
     grouped: KGroupedStream<K, V>,
     windows: FixedWindows,

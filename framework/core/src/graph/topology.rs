@@ -10,6 +10,20 @@ use super::Graph;
 
 /// A checked topology, ready to run or to be tested. `StreamsBuilder::build` makes it; cloning it is
 /// cheap.
+///
+/// [`describe`](Self::describe) tells it in the words of Kafka Streams:
+///
+/// ```text
+/// Topologies:
+///    Sub-topology: 0
+///     Source: KSTREAM-SOURCE-0000000000 (topics: [orders])
+///       --> KSTREAM-FILTER-0000000001
+///     Processor: KSTREAM-FILTER-0000000001 (stores: [])
+///       --> KSTREAM-SINK-0000000002
+///       <-- KSTREAM-SOURCE-0000000000
+///     Sink: KSTREAM-SINK-0000000002 (topic: large-orders)
+///       <-- KSTREAM-FILTER-0000000001
+/// ```
 #[derive(Clone, Debug)]
 pub struct Topology(Graph);
 

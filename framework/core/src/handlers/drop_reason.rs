@@ -25,7 +25,20 @@ pub enum DropReason {
     /// The timestamp extractor gave the record a negative time.
     #[error("the record was dropped: its timestamp extractor gave it a negative time")]
     NegativeTimestamp,
+    /// The record is so late that `deduplicate` may have forgotten what has passed with its id.
+    #[error("the record was dropped: it is late, because its id may have been forgotten")]
+    LateForDeduplicate,
+    /// A record with the same id has passed already. Of such a record there is never a dead letter.
+    #[error("the record was dropped: one with its id has passed already")]
+    Duplicate,
     /// A processor wants it so, for a reason of its own.
     #[error("the record was dropped: a processor dropped it")]
     ByProcessor,
+}
+
+impl DropReason {
+    /// Whether a dead letter may tell of it: not where dropping records is what an operator is there for.
+    pub(crate) fn is_told(self) -> bool {
+        self != Self::Duplicate
+    }
 }

@@ -244,6 +244,33 @@ where
         Ok(Update { old, new: slot.value.clone(), timestamp: slot.timestamp })
     }
 
+    /// Sets a key with one look-up, unless `keeps` says that its value, which has this time, is to stay.
+    /// True if it was set.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
+    pub fn set_unless(
+        &mut self,
+        key: &Kd::Key,
+        keeps: impl FnOnce(&V, TimestampMs) -> bool,
+        value: V,
+        timestamp: TimestampMs,
+    ) -> Result<bool, TaskError> {
+        if !self.admit(key)? {
+            return Ok(false);
+        }
+        let id = self.load(key)?;
+        let slot = self.overlay.slot_mut(id);
+        let live = slot.value.as_ref().filter(|_| self.kind.is_value_live(slot.timestamp));
+        if live.is_some_and(|value| keeps(value, slot.timestamp)) {
+            return Ok(false);
+        }
+        slot.value = Some(value).filter(|value| !self.codec.is_null(value));
+        slot.timestamp = timestamp.max(0);
+        self.mark_dirty(id, false)?;
+        Ok(true)
+    }
+
     /// Like [`Self::update`], but the change is remembered for [`Self::take_pending`]. A
     /// deletion has the time of the record that caused it, whatever time `f` gives, as in the
     /// caches of Kafka Streams.

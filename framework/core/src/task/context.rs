@@ -148,6 +148,12 @@ impl Context<'_> {
         })
     }
 
+    /// The offset of the record in hand; `None` in punctuations and while caches flush.
+    #[inline]
+    pub fn record_offset(&self) -> Option<i64> {
+        self.record.as_ref().map(|record| record.offset)
+    }
+
     /// Keeps the record in hand in work after [`Node::process`](super::Node::process) has returned:
     /// its offset is not committed until it is [released](Self::release). Records of one input may be
     /// released in any order. `None` where no record is in hand, in punctuations and flushes.
@@ -174,7 +180,8 @@ impl Context<'_> {
     /// no record is in hand.
     pub fn drop_record(&mut self, reason: DropReason) {
         self.count_dropped();
-        if self.record.is_some() && self.state.handlers.dropped_records_topic.is_some() {
+        let has_letters = self.state.handlers.dropped_records_topic.is_some();
+        if self.record.is_some() && has_letters && reason.is_told() {
             self.state.drop_reason.get_or_insert(reason);
         }
     }

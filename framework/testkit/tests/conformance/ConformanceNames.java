@@ -15,6 +15,7 @@ import org.apache.kafka.streams.kstream.*;
 import org.apache.kafka.streams.kstream.Suppressed.BufferConfig;
 import org.apache.kafka.streams.processor.internals.InternalTopologyBuilder;
 import org.apache.kafka.streams.processor.internals.InternalTopicConfig;
+import org.apache.kafka.streams.state.Stores;
 
 final class ConformanceNames extends ConformanceTopologies {
     static void run(ConformanceCase.Group group) {
@@ -142,6 +143,33 @@ final class ConformanceNames extends ConformanceTopologies {
         names(group, "repartition", b -> b.<String, String>stream("in").repartition().to("out"));
         names(group, "repartition_named",
             b -> b.<String, String>stream("in").repartition(Repartitioned.as("r")).to("out"));
+        names(group, "print", b -> {
+            b.<String, String>stream("in").print(Printed.toSysOut());
+            b.<String, String>stream("in").print(Printed.<String, String>toSysOut().withName("p"));
+            b.<String, String>stream("in").to("out");
+        });
+        names(group, "table_to_stream_with_key", b -> b.<String, String>table("in").toStream((k, v) -> v)
+            .groupByKey().count().toStream().to("out"));
+        names(group, "table_to_stream_with_key_named", b -> b.<String, String>table("in")
+            .toStream((k, v) -> v, Named.as("n")).groupByKey().count().toStream().to("out"));
+        names(group, "table_transform_values", b -> transformed(b, t -> t.transformValues(ConformanceTables.Shown::new)));
+        names(group, "table_transform_values_named",
+            b -> transformed(b, t -> t.transformValues(ConformanceTables.Shown::new, Named.as("n"))));
+        names(group, "table_transform_values_store",
+            b -> transformed(b, t -> t.transformValues(ConformanceTables.Shown::new, table("s"))));
+        names(group, "table_transform_values_connected", b -> {
+            b.addStateStore(Stores.keyValueStoreBuilder(
+                Stores.persistentKeyValueStore("seen"), Serdes.String(), Serdes.String()));
+            transformed(b, t -> t.transformValues(ConformanceTables.Remembering::new, table("s"), "seen"));
+        });
+        names(group, "table_transform_values_grouped", b -> b.<String, String>table("in")
+            .transformValues(ConformanceTables.Shown::new).groupBy((k, v) -> KeyValue.pair(v, k))
+            .count().toStream().to("out"));
+    }
+
+    private static void transformed(
+            StreamsBuilder b, java.util.function.UnaryOperator<KTable<String, String>> transform) {
+        transform.apply(b.table("in")).toStream().to("out");
     }
 
     static void names(ConformanceCase.Group group, String name, Consumer<StreamsBuilder> build) {

@@ -2,8 +2,11 @@
 //
 // Knows topologies; not how a case is run.
 
+import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.*;
 import org.apache.kafka.streams.kstream.*;
+import org.apache.kafka.streams.processor.ProcessorContext;
+import org.apache.kafka.streams.state.*;
 
 final class ConformanceTables extends ConformanceTopologies {
     static void run(ConformanceCase.Group group) {
@@ -12,6 +15,8 @@ final class ConformanceTables extends ConformanceTopologies {
             operators(group, cache);
             grouped(group, cache);
             toTable(group, cache);
+            processed(group, cache);
+            otherKey(group, cache);
         }
     }
 
@@ -64,5 +69,59 @@ final class ConformanceTables extends ConformanceTopologies {
         in.selectKey((k, v) -> v == null ? k : v).toTable(table("by-value")).toStream().to("by-value");
         group.named("to_table", cache).out("out").out("counts").out("by-value")
             .store("table", "counts", "by-value").run(b, inputs());
+    }
+
+    /** Also a deletion has a value here, and one value is a deletion. */
+    static class Shown implements ValueTransformerWithKey<String, String, String> {
+        public void init(ProcessorContext context) { }
+
+        public String transform(String key, String value) {
+            return value == null ? "none" : RESET.equals(value) ? null : key + value;
+        }
+
+        public void close() { }
+    }
+
+    /** Joins all that came for a key. */
+    static class Remembering implements ValueTransformerWithKey<String, String, String> {
+        private KeyValueStore<String, String> seen;
+
+        public void init(ProcessorContext context) {
+            seen = context.getStateStore("seen");
+        }
+
+        public String transform(String key, String value) {
+            String all = join(seen.get(key), value);
+            seen.put(key, all);
+            return RESET.equals(value) ? null : all;
+        }
+
+        public void close() { }
+    }
+
+    static void processed(ConformanceCase.Group group, boolean cache) {
+        StreamsBuilder b = new StreamsBuilder();
+        b.addStateStore(Stores.keyValueStoreBuilder(
+            Stores.persistentKeyValueStore("seen"), Serdes.String(), Serdes.String()));
+        KTable<String, String> table = b.table("in", table("table"));
+        table.transformValues(Shown::new).toStream().to("out");
+        table.transformValues(Remembering::new, table("all"), "seen").toStream().to("stored");
+        // Old values: of a table without a store they are made again, of one with a store they are read.
+        table.transformValues(Shown::new).groupBy((k, v) -> KeyValue.pair(v, k)).count(table("counts"))
+            .toStream().mapValues(ConformanceTopologies::text).to("counts");
+        table.transformValues(Shown::new, table("shown")).groupBy((k, v) -> KeyValue.pair(v, k))
+            .count(table("stored-counts")).toStream().mapValues(ConformanceTopologies::text).to("stored-counts");
+        group.named("table_transform_values", cache).out("out").out("stored").out("counts").out("stored-counts")
+            .store("table", "seen", "all", "shown", "counts", "stored-counts").run(b, inputs());
+    }
+
+    static void otherKey(ConformanceCase.Group group, boolean cache) {
+        StreamsBuilder b = new StreamsBuilder();
+        KStream<String, String> byValue = b.table("in", ConformanceTopologies.<String>table("table"))
+            .toStream((k, v) -> v == null ? k : v);
+        byValue.to("out");
+        byValue.groupByKey().count(table("counts")).toStream().mapValues(ConformanceTopologies::text).to("counts");
+        group.named("table_to_stream_with_key", cache).out("out").out("counts").store("table", "counts")
+            .run(b, inputs());
     }
 }

@@ -7,7 +7,7 @@
 
 use oncestream_core::error::TopologyError;
 use oncestream_core::graph::{Graph, Topology};
-use oncestream_operators::{Materialized, Repartitioned, StreamsBuilder};
+use oncestream_operators::{Materialized, Printed, Repartitioned, StreamsBuilder};
 
 use crate::cogroup;
 use crate::compared::first_difference;
@@ -17,6 +17,7 @@ use crate::functions::Text;
 use crate::stream_join_names;
 use crate::suppress;
 use crate::table_join_names;
+use crate::tables;
 use crate::windowed::grouped;
 use crate::windowed_names;
 
@@ -147,6 +148,21 @@ fn named(b: &StreamsBuilder, case: &str) -> Option<()> {
         "to_table" => b.stream::<Text, Text>("in").to_table::<String>().to_stream().to("out"),
         "repartition" => b.stream::<Text, Text>("in").repartition(Repartitioned::new()).to("out"),
         "repartition_named" => b.stream::<Text, Text>("in").repartition("r").to("out"),
+        "print" => {
+            b.stream::<Text, Text>("in").print(Printed::to_stdout());
+            b.stream::<Text, Text>("in").named("p").print(Printed::to_stdout());
+            b.stream::<Text, Text>("in").to("out");
+        }
+        "table_to_stream_with_key" => {
+            let stream = b.table::<String, String>("in").to_stream_with_key(|_, v| v.cloned());
+            stream.group_by_key().count(Materialized::new()).to_stream().to("out");
+        }
+        "table_to_stream_with_key_named" => {
+            let table = b.table::<String, String>("in").named("n");
+            let stream = table.to_stream_with_key(|_, v| v.cloned());
+            stream.group_by_key().count(Materialized::new()).to_stream().to("out");
+        }
+        _ if case.starts_with("table_transform_values") => return tables::named(b, case),
         _ => return None,
     }
     Some(())

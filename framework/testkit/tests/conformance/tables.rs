@@ -3,7 +3,9 @@
 //!
 //! Knows topologies; not how a case is played.
 
-use oncestream_operators::{KTable, StreamsBuilder};
+use oncestream_core::error::BoxError;
+use oncestream_operators::processor::{StoreHandle, TableProcessor, TableProcessorContext};
+use oncestream_operators::{KTable, Materialized, StreamsBuilder};
 
 use crate::functions::{RESET, Text, join, show};
 use crate::play::Setup;
@@ -16,9 +18,11 @@ pub(crate) fn setup(case: &str) -> Option<Setup> {
         "table_operators" => operators(&b),
         "table_group_by" => grouped(&b),
         "to_table" => to_table(&b),
+        "table_transform_values" => processed(&b),
+        "table_to_stream_with_key" => other_key(&b),
         _ => return None,
     };
-    Some(Setup::new(b.build().unwrap(), stores))
+    Some(Setup { without_time: &["seen"], ..Setup::new(b.build().unwrap(), stores) })
 }
 
 type Stores = &'static [&'static str];
@@ -98,4 +102,109 @@ fn to_table(b: &StreamsBuilder) -> Stores {
         .to_stream()
         .to("by-value");
     &["table", "counts", "by-value"]
+}
+
+/// Also a deletion has a value here, and one value is a deletion.
+struct Shown;
+
+impl TableProcessor for Shown {
+    type Key = String;
+    type ValueIn = String;
+    type ValueOut = String;
+
+    fn process(
+        &mut self,
+        _ctx: &mut TableProcessorContext<'_, Self>,
+        key: &String,
+        value: Option<String>,
+    ) -> Result<Text, BoxError> {
+        Ok(match value {
+            None => Some("none".to_owned()),
+            Some(value) => (value != RESET).then(|| format!("{key}{value}")),
+        })
+    }
+}
+
+/// Joins all that came for a key.
+struct Remembering {
+    seen: StoreHandle<String, String>,
+}
+
+impl TableProcessor for Remembering {
+    type Key = String;
+    type ValueIn = String;
+    type ValueOut = String;
+
+    fn process(
+        &mut self,
+        _ctx: &mut TableProcessorContext<'_, Self>,
+        key: &String,
+        value: Option<String>,
+    ) -> Result<Text, BoxError> {
+        let all = join(self.seen.get(key)?.as_deref(), value.as_deref());
+        self.seen.put(key.clone(), all.clone())?;
+        Ok(Some(all).filter(|_| value.as_deref() != Some(RESET)))
+    }
+}
+
+fn processed(b: &StreamsBuilder) -> Stores {
+    let seen = b.add_state_store("seen");
+    let table = table(b);
+    let by_value = |k: &String, v: &String| (v.clone(), k.clone());
+    table.process_values((), |()| Shown).to_stream().to("out");
+    table
+        .process_values(&seen, |seen| Remembering { seen })
+        .materialized("all")
+        .to_stream()
+        .to("stored");
+    // Old values: of a table without a store they are made again, of one with a store they are read.
+    table
+        .process_values((), |()| Shown)
+        .group_by(by_value)
+        .count("counts")
+        .to_stream()
+        .map_values(show)
+        .to("counts");
+    table
+        .process_values((), |()| Shown)
+        .materialized("shown")
+        .group_by(by_value)
+        .count("stored-counts")
+        .to_stream()
+        .map_values(show)
+        .to("stored-counts");
+    &["table", "seen", "all", "shown", "counts", "stored-counts"]
+}
+
+fn other_key(b: &StreamsBuilder) -> Stores {
+    let by_value = table(b).to_stream_with_key(|k, v| v.unwrap_or(k).clone());
+    by_value.to("out");
+    by_value.group_by_key().count("counts").to_stream().map_values(show).to("counts");
+    &["table", "counts"]
+}
+
+/// The cases of `names` with `transformValues`.
+pub(crate) fn named(b: &StreamsBuilder, case: &str) -> Option<()> {
+    let input = || b.table::<String, String>("in");
+    match case {
+        "table_transform_values" => input().process_values((), |()| Shown).to_stream().to("out"),
+        "table_transform_values_named" => {
+            input().named("n").process_values((), |()| Shown).to_stream().to("out");
+        }
+        "table_transform_values_store" => {
+            input().process_values((), |()| Shown).materialized("s").to_stream().to("out");
+        }
+        "table_transform_values_connected" => {
+            let seen = b.add_state_store("seen");
+            let table = input().process_values(&seen, |seen| Remembering { seen });
+            table.materialized("s").to_stream().to("out");
+        }
+        "table_transform_values_grouped" => {
+            let by_value = |k: &String, v: &String| (v.clone(), k.clone());
+            let grouped = input().process_values((), |()| Shown).group_by(by_value);
+            grouped.count(Materialized::new()).to_stream().to("out");
+        }
+        _ => return None,
+    }
+    Some(())
 }
