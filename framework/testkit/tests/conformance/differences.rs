@@ -22,10 +22,13 @@ enum Instead {
 }
 
 use Except::{
-    About, Alone, AnswersTo, BeginningsIn, DeletedUnseen, Dropped, KeyIn, LostHeaders, More,
-    OrderIn, OverwrittenIn, Repeated, Stores,
+    About, Alone, AnswersTo, BeginningsIn, DeletedUnseen, Dropped, HeadersIn, KeyIn, LostHeaders,
+    More, OrderIn, OverwrittenIn, Repeated, Stores,
 };
 use Instead::{Answers, AsCached, But, Lines};
+
+/// The changelog of the subscriptions of a join by a foreign key.
+const SUBSCRIPTIONS: &str = "golden-n-subscription-store-changelog";
 
 /// Group, case, whether with a cache, and what is compared instead.
 const DIFFERENCES: &[(&str, &str, bool, Instead)] = &[
@@ -249,6 +252,13 @@ const DIFFERENCES: &[(&str, &str, bool, Instead)] = &[
             About("golden-j-outer-other-join-store-changelog"),
         ]),
     ),
+    // There the result of an older row may stay for ever, where the response that takes it back is dropped. Here
+    // the row asks again, or is known to have no result: a result may come twice, or a deletion more.
+    ("foreign_keys", "foreign_key_inner_join_quick", false, But(&[More])),
+    ("foreign_keys", "foreign_key_inner_join_itself", false, But(&[More])),
+    // There subscriptions are kept with the headers of their records. Here a store keeps none.
+    ("foreign_keys", "foreign_key_inner_join_bytes", false, But(&[HeadersIn(SUBSCRIPTIONS)])),
+    ("foreign_keys", "foreign_key_left_join_bytes", false, But(&[HeadersIn(SUBSCRIPTIONS)])),
 ];
 
 /// Group and case of topologies that Kafka Streams builds and that fail there with the first record. Here

