@@ -72,6 +72,9 @@ struct Comparison<'a> {
 /// Takes a key, a value and a time of an input.
 type Emit<'a> = &'a mut dyn FnMut(&[u8], &[u8], u64) -> Result<()>;
 
+/// Hands out so many records from a time on, and gives the answer.
+type Fill = fn(u64, u64, Emit<'_>) -> Result<Tally>;
+
 /// An input topic with the right answer to a job on it.
 #[derive(Clone)]
 struct Input {
@@ -169,7 +172,6 @@ impl Comparison<'_> {
                 (Job::WindowCount, input(windows)),
             ]);
         }
-        type Fill = fn(u64, u64, Emit<'_>) -> Result<Tally>;
         let fills: [(Job, &str, Fill); 2] = [
             (Job::StreamJoin, "pairs", |n, begin_ms, emit| workload::pairs(n, begin_ms, emit)),
             (Job::TableJoin, "updates", |n, begin_ms, emit| workload::updates(n, begin_ms, emit)),

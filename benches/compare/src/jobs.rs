@@ -46,12 +46,12 @@ fn topology(spec: &RunSpec) -> anyhow::Result<Topology> {
         Job::StreamJoin => {
             let [left, right] = both(&builder, input);
             let minute = JoinWindows::of_time_difference_with_no_grace(Duration::from_mins(1));
-            left.join(&right, minute, halves).to(output);
+            left.join(&right, minute, |left, right| halves(left, right)).to(output);
         }
         Job::TableJoin => {
             let [left, right] = both(&builder, input);
             let table = right.to_table().materialized("table");
-            left.join_table(&table, halves).to(output);
+            left.join_table(&table, |left, right| halves(left, right)).to(output);
         }
     }
     Ok(builder.build()?)
@@ -64,7 +64,7 @@ fn both(builder: &StreamsBuilder, input: &str) -> [KStream<String, Vec<u8>>; 2] 
 }
 
 /// The first halves of two values.
-fn halves(left: &Vec<u8>, right: &Vec<u8>) -> Vec<u8> {
+fn halves(left: &[u8], right: &[u8]) -> Vec<u8> {
     [&left[..left.len() / 2], &right[..right.len() / 2]].concat()
 }
 
