@@ -63,12 +63,12 @@ fn a_name_begins_all_names_and_a_store_of_the_result_moves_the_numbers_up() {
         let b = StreamsBuilder::new();
         let (orders, users) = (table(&b, "orders"), table(&b, "users"));
         let (of_user, joiner) = (|v: &String| Some(v.clone()), |v: &String, _: &String| v.clone());
-        let joined = if after {
+        let results = if after {
             orders.foreign_key_join(TableJoined::with(&users).name("joined"), of_user, joiner)
         } else {
             orders.named("joined").foreign_key_join(&users, of_user, joiner)
         };
-        joined.materialized("results").to_stream().to("out");
+        results.materialized("results").to_stream().to("out");
         let topology = b.explicit_names().build();
         assert!(
             matches!(topology, Err(TopologyError::GeneratedNames { stores, repartitions })
@@ -79,9 +79,9 @@ fn a_name_begins_all_names_and_a_store_of_the_result_moves_the_numbers_up() {
             let b = StreamsBuilder::new();
             let orders = table(&b, "orders").materialized("o");
             let users = table(&b, "users").materialized("u");
-            let joined = TableJoined::with(&users).name("joined");
+            let named = TableJoined::with(&users).name("joined");
             orders
-                .foreign_key_join(joined, of_user, joiner)
+                .foreign_key_join(named, of_user, joiner)
                 .materialized("results")
                 .to_stream()
                 .to("out");
