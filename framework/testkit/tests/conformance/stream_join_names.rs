@@ -165,9 +165,13 @@ pub(crate) fn refused(b: &StreamsBuilder, case: &str) -> Option<()> {
         "join_after_below_before" => of(ten.between_ms(-10, -11)),
         "join_of_zero" => of(JoinWindows::of_time_difference_with_no_grace(ms(0))),
         "one_store_name_for_two_joins" => {
-            [(); 2].map(|()| add(plain().store_name("s"))).into_iter().collect()
+            add(plain().store_name("s"));
+            add(plain().store_name("s"));
         }
-        "one_name_for_two_joins" => [(); 2].map(|()| add(plain().name("n"))).into_iter().collect(),
+        "one_name_for_two_joins" => {
+            add(plain().name("n"));
+            add(plain().name("n"));
+        }
         "a_join_name_with_a_slash" => add(plain().name("a/b")),
         _ => return None,
     }

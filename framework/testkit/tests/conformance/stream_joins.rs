@@ -39,16 +39,16 @@ impl Kind {
         self,
         one: &Stream,
         two: &Stream,
-        joined: Options,
+        options: Options,
         joiner: impl Fn(Option<&str>, Option<&str>) -> Text + Send + Sync + 'static,
     ) -> Stream {
         let with = move |one: Option<&Text>, two: Option<&Text>| {
             joiner(one.and_then(Option::as_deref), two.and_then(Option::as_deref))
         };
         match self {
-            Self::Inner => one.join(two, joined, move |one, two| with(Some(one), Some(two))),
-            Self::Left => one.left_join(two, joined, move |one, two| with(Some(one), two)),
-            Self::Outer => one.outer_join(two, joined, with),
+            Self::Inner => one.join(two, options, move |one, two| with(Some(one), Some(two))),
+            Self::Left => one.left_join(two, options, move |one, two| with(Some(one), two)),
+            Self::Outer => one.outer_join(two, options, with),
         }
     }
 
@@ -163,7 +163,7 @@ fn with_stores(setup: Setup, case: &Case) -> Setup {
         line.starts_with("store\t") && !line.contains("-shared-") && !line.ends_with("\t\\N")
     });
     let without_time = if is_timed { &[] } else { setup.stores };
-    Setup { schedules, without_time, ..setup }
+    Setup { without_time, schedules, ..setup }
 }
 
 /// The windows that a case says.
