@@ -1,4 +1,4 @@
-//! The five applications under fire: their topics, their instances and what is fed to them.
+//! The four applications under fire: their topics, their instances and what is fed to them.
 //!
 //! | job | input | output |
 //! |---|---|---|
@@ -6,11 +6,9 @@
 //! | `word_count` | lines of four words and one that names the partition; a repartition topic; no cache | every count of every word, from 1 on, and of every word in windows of 10 s, which take records for an hour |
 //! | `smoke` | each key's numbers, ever further from a middle, in all topics | least, greatest and sum, cached |
 //! | `pairs` | each key's numbers from 0 on, the even ones joined with the odd ones, which go through a repartition topic | each number that has a next one |
-//! | `foreign` | each key's numbers from 0 on, of which the last ones make two tables | the rows of one, each with the row of the other that its number names, cached |
 //!
 //! All read one topic by name and others by a pattern. Topics that appear may have any number of
-//! partitions, and all may grow; not so for `smoke`, `pairs` and `foreign`, whose stores follow the inputs
-//! themselves.
+//! partitions, and all may grow; not so for `smoke` and `pairs`, whose stores follow the inputs themselves.
 //! Knows nothing of faults.
 
 use std::path::{Path, PathBuf};
@@ -72,10 +70,10 @@ pub(crate) struct Workload {
 }
 
 impl Workload {
-    /// All five, with their topics made; `rate` is shared among them.
+    /// All four, with their topics made; `rate` is shared among them.
     pub(crate) fn all(folder: &Path, settings: &Settings, rate: usize) -> Vec<Self> {
         // In per cent. A line of four words is more work than four records.
-        [("pass_through", 30), ("word_count", 10), ("smoke", 30), ("pairs", 15), ("foreign", 15)]
+        [("pass_through", 35), ("word_count", 10), ("smoke", 35), ("pairs", 20)]
             .into_iter()
             .map(|(job, part)| Self::new(job, folder, settings, rate * part / 100))
             .collect()
@@ -93,7 +91,7 @@ impl Workload {
     /// What inputs it can take.
     pub(crate) fn takes(&self) -> plan::Inputs {
         match self.job {
-            "smoke" | "pairs" | "foreign" => plan::Inputs::Copartitioned,
+            "smoke" | "pairs" => plan::Inputs::Copartitioned,
             _ => plan::Inputs::Any,
         }
     }
@@ -104,7 +102,6 @@ impl Workload {
             "word_count" => &["counts", "windows"],
             "smoke" => &["min", "max", "sum"],
             "pairs" => &["pairs-this-join-store", "pairs-other-join-store"],
-            "foreign" => &["even", "odd"],
             _ => &[],
         }
     }
@@ -121,26 +118,22 @@ impl Workload {
     /// The topics it reads, upstream first.
     pub(crate) fn sources(&self) -> Vec<String> {
         let mut sources = self.inputs.names();
-        sources.extend(self.between());
+        sources.extend(self.repartition());
         sources
     }
 
-    /// The topics that it writes and reads.
-    fn between(&self) -> Vec<String> {
-        let names: &[&str] = match self.job {
-            "word_count" => &["counts-repartition"],
-            "pairs" => &["odd-repartition"],
-            "foreign" => {
-                &["foreign-subscription-registration-topic", "foreign-subscription-response-topic"]
-            }
-            _ => &[],
+    fn repartition(&self) -> Option<String> {
+        let name = match self.job {
+            "word_count" => "counts",
+            "pairs" => "odd",
+            _ => return None,
         };
-        names.iter().map(|name| format!("{}-{name}", self.id)).collect()
+        Some(format!("{}-{name}-repartition", self.id))
     }
 
     /// The topics it writes.
     pub(crate) fn written(&self) -> Vec<String> {
-        let mut topics = self.between();
+        let mut topics: Vec<String> = self.repartition().into_iter().collect();
         topics.extend(self.stores().iter().map(|store| self.changelog(store)));
         topics.push(self.output.clone());
         topics
