@@ -11,6 +11,23 @@ use crate::task::Outgoing;
 /// no text.
 ///
 /// A closure `Fn(&ErrorHandlerContext, Part, &SerdeError) -> HandlerResponse` is one.
+///
+/// ```
+/// use oncestream_core::error::Part;
+/// use oncestream_core::handlers::{
+///     DeserializationExceptionHandler, ErrorHandlerContext, HandlerResponse,
+/// };
+/// use oncestream_core::serde::SerdeError;
+///
+/// /// Values of a topic that is known to be dirty are dropped; anything else stops the application.
+/// fn dirty(context: &ErrorHandlerContext<'_>, part: Part, _: &SerdeError) -> HandlerResponse {
+///     match part {
+///         Part::Value if context.topic() == Some("dirty") => HandlerResponse::resume(),
+///         _ => HandlerResponse::fail(),
+///     }
+/// }
+/// let _handler: &dyn DeserializationExceptionHandler = &dirty;
+/// ```
 pub trait DeserializationExceptionHandler: Send + Sync {
     /// `part` of the record in hand is not what the source's serde expects.
     fn handle_error(
@@ -45,6 +62,20 @@ where
 /// are panics: see the uncaught-error handler of `Streams::builder`.
 ///
 /// A closure `Fn(&ErrorHandlerContext, &(dyn Error + 'static)) -> HandlerResponse` is one.
+///
+/// ```
+/// use std::error::Error;
+/// use oncestream_core::handlers::{ErrorHandlerContext, HandlerResponse, ProcessingExceptionHandler};
+///
+/// /// What fails at the node `parse` goes to a topic; other errors stop the application.
+/// fn letters(context: &ErrorHandlerContext<'_>, error: &(dyn Error + 'static)) -> HandlerResponse {
+///     if context.processor_node_id() != "parse" {
+///         return HandlerResponse::fail();
+///     }
+///     HandlerResponse::resume().with_dead_letter(context.dead_letter("unparsed", error))
+/// }
+/// let _handler: &dyn ProcessingExceptionHandler = &letters;
+/// ```
 pub trait ProcessingExceptionHandler: Send + Sync {
     /// The user's function at `context.processor_node_id()` failed.
     fn handle_error(
@@ -86,6 +117,22 @@ where
 ///
 /// A closure `Fn(&ErrorHandlerContext, &Outgoing, &(dyn Error + 'static)) -> HandlerResponse` is
 /// one; it fails on records that cannot be serialised.
+///
+/// ```
+/// use std::error::Error;
+/// use oncestream_core::handlers::{ErrorHandlerContext, HandlerResponse, ProductionExceptionHandler};
+/// use oncestream_core::task::Outgoing;
+///
+/// /// Reports may be left out; other outputs may not.
+/// fn reports(
+///     _: &ErrorHandlerContext<'_>,
+///     record: &Outgoing<'_>,
+///     _: &(dyn Error + 'static),
+/// ) -> HandlerResponse {
+///     if record.topic == "reports" { HandlerResponse::resume() } else { HandlerResponse::fail() }
+/// }
+/// let _handler: &dyn ProductionExceptionHandler = &reports;
+/// ```
 pub trait ProductionExceptionHandler: Send + Sync {
     /// `record` is refused for good.
     fn handle_error(
