@@ -126,11 +126,14 @@ impl Except {
     }
 }
 
-/// Whether a line tells of a result with one side, `left+-` or `-+right`, or of a record that waits.
+/// Whether a line tells of a result with one side, `left+-` or `-+right`, or of a record that waits. A null
+/// does not tell its sides: it may be either.
 fn is_alone(line: &str) -> bool {
     let mut fields = line.split('\t');
     match (fields.next(), fields.next(), fields.nth(1)) {
-        (Some("out"), _, Some(value)) => value.ends_with("+-") || value.starts_with("-+"),
+        (Some("out"), _, Some(value)) => {
+            value.ends_with("+-") || value.starts_with("-+") || value == "\\N"
+        }
         (Some("store"), Some(store), _) => store.contains("-shared-join-store"),
         _ => false,
     }
@@ -264,6 +267,7 @@ fn an_exception_leaves_out_what_it_names_and_nothing_else() {
     let (alone, both) = ("out\tt\ta\tb+-\t7\t", "out\tt\ta\tb+c\t7\t");
     assert!(is_same(Except::Alone, &[alone, both], &[both]));
     assert!(is_same(Except::Alone, &[both], &["out\tt\ta\t-+c\t7\t", both]));
+    assert!(is_same(Except::Alone, &[both], &["out\tt\ta\t\\N\t7\t", both]));
     assert!(is_same(Except::Alone, &[], &["store\tj-left-shared-join-store\ta\tb\t7"]));
     assert!(!is_same(Except::Alone, &[both], &[]) && !is_same(Except::Alone, &[row], &[]));
 
