@@ -193,6 +193,12 @@ impl<P: Ports> Globals<P> {
         self.tables.iter().map(|table| &table.task)
     }
 
+    /// How many records were read before the tables were restored, by store; those up to date are not among
+    /// them.
+    pub fn restored_records(&self) -> impl Iterator<Item = (&Arc<str>, u64)> {
+        self.tables.iter().map(Table::restored_records).filter(|(_, records)| *records > 0)
+    }
+
     /// How many records were dropped.
     pub fn dropped(&self) -> u64 {
         self.tables.iter().map(|table| table.dropped).sum()

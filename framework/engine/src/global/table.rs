@@ -49,6 +49,8 @@ pub(super) struct Table<Q> {
     /// Something was taken that is not applied.
     dirty: bool,
     is_restored: bool,
+    /// Records that were read before it was.
+    restored: u64,
     /// Records that were dropped.
     pub(super) dropped: u64,
 }
@@ -105,8 +107,17 @@ impl<Q> Table<Q> {
         };
         let inputs = task.inputs().zip(offsets).map(input).collect();
         let (batch, def) = (WriteBatch::default(), def.clone());
-        let mut table =
-            Self { def, task, inputs, source, batch, dirty: false, is_restored: false, dropped: 0 };
+        let mut table = Self {
+            def,
+            task,
+            inputs,
+            source,
+            batch,
+            dirty: false,
+            is_restored: false,
+            restored: 0,
+            dropped: 0,
+        };
         table.look_whether_restored();
         Ok(table)
     }
@@ -126,6 +137,11 @@ impl<Q> Table<Q> {
     /// Whether all that was committed at the start can be read by tasks.
     pub(super) fn is_restored(&self) -> bool {
         self.is_restored
+    }
+
+    /// How many records were read before it was restored.
+    pub(super) fn restored_records(&self) -> (&Arc<str>, u64) {
+        (&self.def.store, self.restored)
     }
 
     fn look_whether_restored(&mut self) {
@@ -181,7 +197,7 @@ impl<Q: ChangelogQueue> Table<Q> {
 
     /// Takes what is at hand of one partition; says how much that was.
     fn take(&mut self, at: usize, now_ms: i64, done: &mut Done) -> Result<usize, Stopped> {
-        let Self { task, inputs, dirty, .. } = self;
+        let Self { task, inputs, dirty, is_restored, restored, .. } = self;
         let Input { id, next, queue, metrics, .. } = &mut inputs[at];
         let Some(queue) = queue else { return Ok(0) };
         let before = done.records;
@@ -202,7 +218,10 @@ impl<Q: ChangelogQueue> Table<Q> {
             *dirty = true;
             Ok(())
         });
-        metrics.records.increment(done.records - before);
+        if !*is_restored {
+            *restored += done.records - before;
+            metrics.records.increment(done.records - before);
+        }
         taken
     }
 
