@@ -22,6 +22,7 @@ pub use change_serde::ChangeSerde;
 use made::TableInfo;
 pub(crate) use made::{Made, OnNeed, TableSerdes, TableSpec};
 pub(crate) use output::TableOutput;
+pub(crate) use source::nullable;
 pub(crate) use store::{Forwarded, TableStore};
 
 use crate::dsl::{Data, Dsl, NextName, StoreKey};

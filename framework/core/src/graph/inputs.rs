@@ -47,7 +47,8 @@ pub(super) fn check(nodes: &[NodeDef], patterns: &[(NodeId, Regex)]) -> Result<(
                     return Err(read_twice(pattern, [&nodes[first], node]));
                 }
             }
-            NodeKind::Source(SourceTopics::Global(_)) | NodeKind::Processor | NodeKind::Sink(_) => {}
+            NodeKind::Source(SourceTopics::Global(_)) | NodeKind::Processor | NodeKind::Sink(_) => {
+            }
         }
     }
     globals::check(nodes, patterns)?;

@@ -251,6 +251,15 @@ impl<'t> TaskBuilder<'t> {
             })
     }
 
+    /// The store of a node that has one, whatever it is called by now.
+    ///
+    /// # Errors
+    /// When it has none, or one of other types.
+    pub fn only_store<S: 'static>(&self, node: NodeId) -> Result<Rc<RefCell<S>>, TopologyError> {
+        let name = self.topology.node(node).stores.first();
+        self.store(node, name.map_or("", |name| name))
+    }
+
     /// What is committed of a global table, to be looked up by key. `source` is the table's source, and the
     /// serdes are those of its store.
     ///

@@ -232,7 +232,9 @@ impl<P: Ports> Start<'_, P> {
         let clock = self.shared.ports.clock();
         loop {
             match ask() {
-                Err(e) if e.is_unsettled() && clock.now() < self.deadline && !self.is_stopping() => {
+                Err(e)
+                    if e.is_unsettled() && clock.now() < self.deadline && !self.is_stopping() =>
+                {
                     clock.sleep(LOOK_EVERY);
                 }
                 Err(e) => {
@@ -291,7 +293,13 @@ impl<P: Ports> Start<'_, P> {
         let ends = partitions.iter().map(|partition| partition.end);
         let settings = &self.shared.settings;
         let stores = ports.global_stores();
-        Table::new(def, positions.into_iter().zip(ends), source, (&self.shared.topology, settings), stores)
+        Table::new(
+            def,
+            positions.into_iter().zip(ends),
+            source,
+            (&self.shared.topology, settings),
+            stores,
+        )
     }
 
     fn incarnation(&self, topic: &Arc<str>) -> Result<Incarnation, StreamsError> {

@@ -101,10 +101,11 @@ impl<Q> Table<Q> {
             ChangelogId(0),
         )
         .map_err(|error| StreamsError::build(id, error))?;
-        let input = |((id, partition), (next, target)): ((InputId, &TopicPartition), (i64, i64))| {
-            let metrics = RestoreMetrics::new(&def.store, partition.partition);
-            Input { id, partition: partition.clone(), next, target, queue: None, metrics }
-        };
+        let input =
+            |((id, partition), (next, target)): ((InputId, &TopicPartition), (i64, i64))| {
+                let metrics = RestoreMetrics::new(&def.store, partition.partition);
+                Input { id, partition: partition.clone(), next, target, queue: None, metrics }
+            };
         let inputs = task.inputs().zip(offsets).map(input).collect();
         let (batch, def) = (WriteBatch::default(), def.clone());
         let mut table = Self {

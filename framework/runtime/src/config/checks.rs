@@ -29,12 +29,8 @@ struct Fixed {
 }
 
 const EVERY: &[Client] = &Client::ALL;
-const CONSUMERS: &[Client] = &[
-    Client::Consumer,
-    Client::MainConsumer,
-    Client::RestoreConsumer,
-    Client::GlobalConsumer,
-];
+const CONSUMERS: &[Client] =
+    &[Client::Consumer, Client::MainConsumer, Client::RestoreConsumer, Client::GlobalConsumer];
 const MEMBER: &[Client] = &[Client::Consumer, Client::MainConsumer];
 const RESTORE: &[Client] = &[Client::RestoreConsumer];
 const GLOBAL: &[Client] = &[Client::GlobalConsumer];

@@ -51,10 +51,9 @@ impl Client {
     /// Whether the setting is not another client's alone.
     fn takes(self, setting: &str) -> bool {
         match self {
-            Self::Consumer
-            | Self::MainConsumer
-            | Self::RestoreConsumer
-            | Self::GlobalConsumer => !PRODUCERS.contains(&setting),
+            Self::Consumer | Self::MainConsumer | Self::RestoreConsumer | Self::GlobalConsumer => {
+                !PRODUCERS.contains(&setting)
+            }
             Self::Producer => !CONSUMERS.contains(&setting),
             Self::Admin => !PRODUCERS.contains(&setting) && !CONSUMERS.contains(&setting),
         }

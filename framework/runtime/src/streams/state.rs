@@ -30,11 +30,7 @@ pub(super) struct StateCell {
 impl StateCell {
     /// An application with so many workers, and perhaps a thread for global tables, that was made and not
     /// started.
-    pub(super) fn new(
-        workers: usize,
-        has_globals: bool,
-        listener: Option<StateListener>,
-    ) -> Self {
+    pub(super) fn new(workers: usize, has_globals: bool, listener: Option<StateListener>) -> Self {
         Self {
             state: watch::Sender::new(ClientState::Created),
             listener,

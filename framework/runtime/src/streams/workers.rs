@@ -9,9 +9,9 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use oncestream_engine::StreamsError;
+use oncestream_engine::global;
 use oncestream_engine::ports::Ports as _;
 use oncestream_engine::worker::{self, WorkerState};
-use oncestream_engine::global;
 use tokio::sync::oneshot;
 
 use super::state::{StateCell, locked};
