@@ -71,7 +71,7 @@
 //!
 //! | to | read |
 //! |---|---|
-//! | describe a topology | [`StreamsBuilder`], then [`KStream`], [`KTable`], [`KGroupedStream`], [`KGroupedTable`] |
+//! | describe a topology | [`StreamsBuilder`], then [`KStream`], [`KTable`], [`GlobalKTable`], [`KGroupedStream`], [`KGroupedTable`] |
 //! | name topics, serdes and stores | [`Consumed`], [`Produced`], [`Grouped`], [`Materialized`] |
 //! | read and write keys and values of your own types | [`serde`] |
 //! | aggregate by time | [`KGroupedStream::windowed_by`], [`TimeWindows`], [`SlidingWindows`], [`SessionWindows`], [`EmitStrategy`], [`Windowed`] |
@@ -139,8 +139,8 @@ pub use oncestream_engine::{
 #[doc(inline)]
 pub use oncestream_operators::{
     Branched, BranchedKStream, BufferConfig, Change, ChangeSerde, CogroupedKStream, Consumed, Data,
-    EagerBuffer, EmitStrategy, Grouped, KGroupedStream, KGroupedTable, KStream, KTable,
-    Materialized, Named, Produced, Repartitioned, SessionWindowedCogroupedKStream,
+    EagerBuffer, EmitStrategy, GlobalKTable, Grouped, KGroupedStream, KGroupedTable, KStream,
+    KTable, Materialized, Named, Produced, Repartitioned, SessionWindowedCogroupedKStream,
     SessionWindowedKStream, SessionWindows, SlidingWindows, StoreKey, StreamsBuilder, StrictBuffer,
     Suppressed, TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows, Topics,
     UnlimitedWindows, Windowed, Windows,
@@ -258,11 +258,12 @@ pub mod prelude {
     };
     pub use crate::serde::{HasSerde, Json, JsonSerde, Serde};
     pub use crate::{
-        BoxError, BufferConfig, ClientState, CogroupedKStream, Consumed, EmitStrategy, Grouped,
-        Headers, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Named, Produced,
-        Record, Repartitioned, SessionWindowedKStream, SessionWindows, SlidingWindows,
-        StreamsBuilder, StreamsError, Suppressed, TimeWindowedKStream, TimeWindows, TimestampMs,
-        Topics, Topology, TopologyError, UnlimitedWindows, Windowed,
+        BoxError, BufferConfig, ClientState, CogroupedKStream, Consumed, EmitStrategy,
+        GlobalKTable, Grouped, Headers, KGroupedStream, KGroupedTable, KStream, KTable,
+        Materialized, Named, Produced, Record, Repartitioned, SessionWindowedKStream,
+        SessionWindows, SlidingWindows, StreamsBuilder, StreamsError, Suppressed,
+        TimeWindowedKStream, TimeWindows, TimestampMs, Topics, Topology, TopologyError,
+        UnlimitedWindows, Windowed,
     };
     #[cfg(feature = "runtime")]
     pub use crate::{

@@ -8,6 +8,7 @@ macro_rules! pages {
 pages! {
     Readme: "../README.md",
     Configuration: "../docs/configuration.md",
+    GlobalTables: "../docs/global-tables.md",
     RecordsThatFail: "../docs/records-that-fail.md",
     Reset: "../docs/reset.md",
     Testing: "../docs/testing.md",
