@@ -208,7 +208,7 @@ fn null_keys_are_dropped_and_what_cannot_be_read_is_for_the_handler_at_the_start
     driver.crash_and_lose_disk().unwrap();
     driver.recover().unwrap();
     assert_eq!(table(&driver), names([(1, "good")]));
-    assert_eq!(driver.dropped_records(), 3);
+    assert_eq!(driver.dropped_records(), 0, "they were counted before");
 }
 
 #[test]

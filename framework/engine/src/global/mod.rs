@@ -199,7 +199,7 @@ impl<P: Ports> Globals<P> {
         self.tables.iter().map(Table::restored_records).filter(|(_, records)| *records > 0)
     }
 
-    /// How many records were dropped.
+    /// How many records were dropped since the tables were restored.
     pub fn dropped(&self) -> u64 {
         self.tables.iter().map(|table| table.dropped).sum()
     }

@@ -51,7 +51,7 @@ pub(super) struct Table<Q> {
     is_restored: bool,
     /// Records that were read before it was.
     restored: u64,
-    /// Records that were dropped.
+    /// Records that were dropped since. Those of a restore were dropped by a life before, as a rule.
     pub(super) dropped: u64,
 }
 
@@ -188,7 +188,9 @@ impl<Q: ChangelogQueue> Table<Q> {
             }
         }
         done.dropped = self.task.take_dropped();
-        self.dropped += done.dropped;
+        if self.is_restored {
+            self.dropped += done.dropped;
+        }
         if self.dirty {
             done.moved = true;
             self.apply(clock.wall_clock_ms(), stores)?;

@@ -12,6 +12,7 @@ mod compared;
 mod differences;
 mod format;
 mod functions;
+mod global_tables;
 mod held;
 mod names;
 mod outputs;
@@ -40,6 +41,7 @@ fn setup(case: &Case) -> Option<Setup> {
         "streams" => streams::setup(&case.name),
         "tables" => tables::setup(&case.name),
         "processors" => processors::setup(&case.name),
+        "global_tables" => global_tables::setup(&case.name),
         "stores" => stores::setup(&case.name)
             .or_else(|| window_stores::setup(&case.name))
             .or_else(|| session_stores::setup(&case.name)),

@@ -12,7 +12,8 @@ use rdkafka::admin::{AdminOptions, ConfigResource, ResourceSpecifier};
 
 use super::super::verdict::{client_failed, is_transient};
 use super::settings::{
-    CLEANUP_POLICY, DELETE_RETENTION, DELETE_RETENTION_MS, Finding, Gravity, InternalTopic, findings,
+    CLEANUP_POLICY, DELETE_RETENTION, DELETE_RETENTION_MS, Finding, Gravity, InternalTopic,
+    findings,
 };
 use super::{Admin, REQUEST_TIMEOUT, RETRY_EVERY, TOPIC_DEADLINE};
 
