@@ -255,19 +255,17 @@ pub enum StreamsError {
         /// `global.restore.timeout.ms`.
         waited: Duration,
     },
-    /// Records of a global table were deleted before they were read.
+    /// A global table cannot go on from where it is, and workers read it.
     #[error(
-        "global table {store}: the records of {topic}-{partition} from offset {offset} on were deleted before they were read; start again, and the table is built anew from the records that are left"
+        "global table {store} cannot follow topic {topic} any more: {reason}; start again, and it is built anew from the records that are left"
     )]
-    GlobalTableCutOff {
+    GlobalTableStale {
         /// Its store.
         store: String,
         /// Its topic.
         topic: String,
-        /// The partition.
-        partition: i32,
-        /// The offset that is not there.
-        offset: i64,
+        /// Why.
+        reason: String,
     },
     /// A record was refused by the broker for good.
     #[error("a record for {} cannot be produced: {source}{}", place(topic, *partition, *timestamp), source.advice())]

@@ -36,6 +36,15 @@ use crate::worker::{Shared, panic_message};
 use begin::{Begin, Partition, begin};
 use table::Table;
 
+/// What the global tables of an instance are begun for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// Nobody reads them yet: one that cannot go on is emptied.
+    First,
+    /// Workers read them: one that cannot go on stays as it is, and that is an error.
+    Again,
+}
+
 /// Runs the global tables of an instance to its end. `on_restored` is called once, when all of them are.
 /// Returns when asked to stop, or with the error that stopped it.
 ///
@@ -43,14 +52,15 @@ use table::Table;
 /// What stopped it. The tables stay as they were committed last.
 pub fn run<P: Ports>(
     shared: Arc<Shared<P>>,
+    life: Life,
     on_restored: impl FnOnce(),
 ) -> Result<(), StreamsError> {
     let mut globals = None;
-    let life = || -> Result<(), StreamsError> {
-        let Some(made) = Globals::new(shared)? else { return Ok(()) };
+    let live = || -> Result<(), StreamsError> {
+        let Some(made) = Globals::new(shared, life)? else { return Ok(()) };
         globals.insert(made).live(on_restored)
     };
-    let lived = catch_unwind(AssertUnwindSafe(life));
+    let lived = catch_unwind(AssertUnwindSafe(live));
     lived.unwrap_or_else(|panic| {
         let at = globals.as_ref().and_then(Globals::activity);
         Err(StreamsError::GlobalPanicked { at, message: panic_message(&*panic) })
@@ -80,13 +90,14 @@ impl<P: Ports> Globals<P> {
     ///
     /// # Errors
     /// A topic is not there or cannot be read, a client cannot be made, or the backend fails.
-    pub fn new(shared: Arc<Shared<P>>) -> Result<Option<Self>, StreamsError> {
+    pub fn new(shared: Arc<Shared<P>>, life: Life) -> Result<Option<Self>, StreamsError> {
         if shared.topology.global_tables().is_empty() {
             return Ok(None);
         }
         let began = shared.ports.clock().now();
         let reader = shared.ports.globals()?;
-        let start = Start { shared: &shared, reader: &reader, deadline: began + UNSETTLED_LIMIT };
+        let deadline = began + UNSETTLED_LIMIT;
+        let start = Start { shared: &shared, reader: &reader, life, deadline };
         let there = start.topics()?;
         let mut tables = Vec::new();
         for def in shared.topology.global_tables() {
@@ -214,6 +225,7 @@ impl<P: Ports> Globals<P> {
 struct Start<'a, P: Ports> {
     shared: &'a Arc<Shared<P>>,
     reader: &'a P::Changelogs,
+    life: Life,
     deadline: Instant,
 }
 
@@ -284,6 +296,11 @@ impl<P: Ports> Start<'_, P> {
         let now_ms = ports.clock().wall_clock_ms();
         let positions = match begin(&partitions, has_more, &source, retention_ms, now_ms) {
             Begin::GoOn(positions) => positions,
+            Begin::Anew(reason) if self.life == Life::Again => {
+                let (store, topic) = (def.store.to_string(), topic.to_string());
+                let reason = reason.to_owned();
+                return Err(StreamsError::GlobalTableStale { store, topic, reason });
+            }
             Begin::Anew(reason) => {
                 tracing::info!(store = %def.store, %topic, reason, "the global table is read from the beginning");
                 self.empty(def, *count)?;

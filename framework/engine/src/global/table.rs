@@ -271,12 +271,9 @@ impl<Q: ChangelogQueue> Table<Q> {
         if error.is_out_of_range() {
             // The next start builds the table anew.
             stores.apply_global(&forgotten(&self.def, self.inputs.len() as i32))?;
-            return Err(StreamsError::GlobalTableCutOff {
-                store: self.def.store.to_string(),
-                topic: topic.to_string(),
-                partition: *partition,
-                offset: *next,
-            });
+            let reason = format!("partition {partition} has no offset {next}");
+            let (store, topic) = (self.def.store.to_string(), topic.to_string());
+            return Err(StreamsError::GlobalTableStale { store, topic, reason });
         }
         let action = format!("reading the global table of {topic}-{partition}");
         Err(StreamsError::reading(action, topic, error))

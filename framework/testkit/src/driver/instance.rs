@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use oncestream_core::graph::Graph;
 use oncestream_core::state::{Backend, CHECKPOINTS};
 use oncestream_core::task::Task;
-use oncestream_engine::global::Globals;
+use oncestream_engine::global::{self, Globals};
 use oncestream_engine::ports::Cluster;
 use oncestream_engine::worker::{Shared, Worker};
 use oncestream_engine::{StreamsError, WorkerSettings, topics};
@@ -109,7 +109,7 @@ impl Instance {
             on_worker_state: Box::new(|_, _| {}),
         };
         let shared = Arc::new(shared);
-        let mut globals = Globals::new(shared.clone())?;
+        let mut globals = Globals::new(shared.clone(), global::Life::First)?;
         if let Some(globals) = &mut globals {
             catch_up(globals)?;
         }
