@@ -97,7 +97,6 @@ impl<K: StoreKey, V: Data> GlobalKTable<K, V> {
     /// let users = builder.global_table::<i64, String>("users").materialized("users-by-id");
     /// assert_eq!(users.store_name(), "users-by-id");
     /// ```
-    #[allow(clippy::return_self_not_must_use, reason = "the table has the store from then on")]
     pub fn materialized(&self, materialized: impl Into<Materialized<K, V>>) -> Self {
         let materialized = materialized.into();
         if materialized.ttl.is_some() || materialized.retention.is_some() {

@@ -9,7 +9,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use oncestream_engine::StreamsError;
-use oncestream_engine::global;
+use oncestream_engine::global::{self, Life};
 use oncestream_engine::ports::Ports as _;
 use oncestream_engine::worker::{self, WorkerState};
 use tokio::sync::oneshot;
@@ -145,16 +145,21 @@ impl Thread {
         &self,
         tell: &mut Option<oneshot::Sender<Result<(), StreamsError>>>,
     ) -> Result<(), StreamsError> {
-        let mut pauses = Pauses::new();
+        let (mut pauses, mut life) = (Pauses::new(), Life::First);
         loop {
             let on_restored = || {
                 // Nobody listens to a start that was given up.
                 let _ = tell.take().map(|tell| tell.send(Ok(())));
             };
-            let Err(error) = global::run(self.shared.clone(), on_restored) else { return Ok(()) };
-            if tell.is_some() || self.stops_after(&error) {
+            let Err(error) = global::run(self.shared.clone(), life, on_restored) else {
+                return Ok(());
+            };
+            // What a new start alone mends is no question either.
+            let is_stale = matches!(error, StreamsError::GlobalTableStale { .. });
+            if tell.is_some() || is_stale || self.stops_after(&error) {
                 return Err(error);
             }
+            life = Life::Again;
             tracing::error!(%error, "the thread of the global tables is replaced");
             if !pauses.pause(&self.stop) {
                 return Ok(());
