@@ -3,6 +3,7 @@
 //! One thread of the instance writes the rows, and the tasks read them where the backend has them. A look-up
 //! takes no lock of ours, and nothing is kept of it: the next one may find another value.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::codec::RowCodec;
@@ -15,6 +16,12 @@ pub struct GlobalReader<K, V> {
     keyspace: Arc<dyn Keyspace>,
     codec: RowCodec<K, V>,
     key_bytes: Vec<u8>,
+}
+
+impl<K, V> fmt::Debug for GlobalReader<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GlobalReader").field("store", self.codec.store()).finish_non_exhaustive()
+    }
 }
 
 impl<K, V> GlobalReader<K, V> {

@@ -66,9 +66,9 @@ impl KafkaChangelogs {
             if let Some(arrivals) = self.arrivals.clone() {
                 queue.listen(move || arrivals.tell());
             }
-            Ok(queue)
+            Ok::<_, KafkaError>(queue)
         };
-        let queues = positions.iter().map(split).collect::<Result<_, _>>()?;
+        let queues = positions.iter().map(split).collect::<Result<_, KafkaError>>()?;
         assignment::assign(&self.client, &lists::at_offsets(positions)?)?;
         Ok(queues)
     }
