@@ -20,11 +20,30 @@ pub(super) struct Partition {
     pub(super) end: i64,
 }
 
+impl Partition {
+    /// From this offset on, of a table that was whole up to it at this time.
+    fn from(&self, next: i64, as_of_ms: i64) -> Reading {
+        Reading { next, target: self.end, as_of_ms }
+    }
+}
+
+/// How a partition is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// The first offset that is not in the table.
+    pub(super) next: i64,
+    /// Where the table is restored.
+    pub(super) target: i64,
+    /// When the table was at the end of the partition last, or began with it, in milliseconds of wall clock.
+    /// Deletions that the topic forgot since may be missing.
+    pub(super) as_of_ms: i64,
+}
+
 /// Where a table begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Begin {
-    /// At these offsets, partition by partition.
-    GoOn(Vec<i64>),
+    /// So, partition by partition.
+    GoOn(Vec<Reading>),
     /// Nowhere: it is emptied, and read from the first offsets. The reason is for the log.
     Anew(&'static str),
 }
@@ -46,19 +65,27 @@ pub(super) fn begin(
     if has_more {
         return Begin::Anew("its topic has fewer partitions than before");
     }
-    let mut positions = Vec::with_capacity(partitions.len());
-    for (at, Partition { checkpoint, low, high, .. }) in partitions.iter().enumerate() {
+    let mut readings = Vec::with_capacity(partitions.len());
+    for (at, partition) in partitions.iter().enumerate() {
+        let Partition { checkpoint, low, high, .. } = partition;
         if at > known {
-            positions.push(*low);
+            readings.push(partition.from(*low, now_ms));
             continue;
         }
         let now = Changelog { source, low: *low, high: *high, retention_ms };
         match (staleness(checkpoint.as_ref(), &now, now_ms), checkpoint) {
-            (None, Some(checkpoint)) => positions.push(checkpoint.offset),
+            (None, Some(Checkpoint { offset, written_at_ms, .. })) => {
+                readings.push(partition.from(*offset, *written_at_ms));
+            }
             (reason, _) => return Begin::Anew(reason.unwrap_or("it has no checkpoint")),
         }
     }
-    Begin::GoOn(positions)
+    Begin::GoOn(readings)
+}
+
+/// All partitions from their first offsets, for a table that is empty.
+pub(super) fn from_the_beginning(partitions: &[Partition], now_ms: i64) -> Vec<Reading> {
+    partitions.iter().map(|partition| partition.from(partition.low, now_ms)).collect()
 }
 
 #[cfg(test)]
@@ -81,8 +108,11 @@ mod tests {
 
     #[test]
     fn a_table_goes_on_from_its_checkpoints_and_new_partitions_begin_at_their_first_record() {
-        assert_eq!(begun(&[Some(15), Some(20)]), Begin::GoOn(vec![15, 20]));
-        assert_eq!(begun(&[Some(15), None, None]), Begin::GoOn(vec![15, 10, 10]));
+        let at = |next, as_of_ms| Reading { next, target: 20, as_of_ms };
+        assert_eq!(begun(&[Some(15), Some(20)]), Begin::GoOn(vec![at(15, 950), at(20, 950)]));
+        let with_new = vec![at(15, 950), at(10, 1000), at(10, 1000)];
+        assert_eq!(begun(&[Some(15), None, None]), Begin::GoOn(with_new));
+        assert_eq!(from_the_beginning(&[partition(None)], 1000), [at(10, 1000)]);
     }
 
     #[test]

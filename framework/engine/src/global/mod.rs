@@ -33,7 +33,7 @@ use crate::metrics::GlobalMetrics;
 use crate::ports::{ChangelogReader, Clock, Cluster, Ports, Topics};
 use crate::worker::restore::{LOOK_EVERY, LOOK_TIMEOUT, UNSETTLED_LIMIT};
 use crate::worker::{Shared, panic_message};
-use begin::{Begin, Partition, begin};
+use begin::{Begin, Partition, begin, from_the_beginning};
 use table::Table;
 
 /// What the global tables of an instance are begun for.
@@ -294,8 +294,8 @@ impl<P: Ports> Start<'_, P> {
         }
         let has_more = self.checkpoint(def, *count)?.is_some();
         let now_ms = ports.clock().wall_clock_ms();
-        let positions = match begin(&partitions, has_more, &source, retention_ms, now_ms) {
-            Begin::GoOn(positions) => positions,
+        let readings = match begin(&partitions, has_more, &source, retention_ms, now_ms) {
+            Begin::GoOn(readings) => readings,
             Begin::Anew(reason) if self.life == Life::Again => {
                 let (store, topic) = (def.store.to_string(), topic.to_string());
                 let reason = reason.to_owned();
@@ -304,19 +304,11 @@ impl<P: Ports> Start<'_, P> {
             Begin::Anew(reason) => {
                 tracing::info!(store = %def.store, %topic, reason, "the global table is read from the beginning");
                 self.empty(def, *count)?;
-                partitions.iter().map(|partition| partition.low).collect()
+                from_the_beginning(&partitions, now_ms)
             }
         };
-        let ends = partitions.iter().map(|partition| partition.end);
-        let settings = &self.shared.settings;
-        let stores = ports.global_stores();
-        Table::new(
-            def,
-            positions.into_iter().zip(ends),
-            source,
-            (&self.shared.topology, settings),
-            stores,
-        )
+        let Shared { topology, settings, .. } = &**self.shared;
+        Table::new(def, &readings, source, (topology, settings), ports.global_stores())
     }
 
     fn incarnation(&self, topic: &Arc<str>) -> Result<Incarnation, StreamsError> {

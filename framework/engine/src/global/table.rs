@@ -12,6 +12,7 @@ use oncestream_core::state::{CHECKPOINTS, CacheBudget, Checkpoint, Incarnation, 
 use oncestream_core::task::{ChangelogId, Flushed, InputId, Task, TaskConfig};
 use oncestream_core::{TaskId, TopicPartition};
 
+use super::begin::Reading;
 use super::forgotten;
 use super::no_output::NoOutput;
 use crate::client_error::{ClientError, ClientFault as _};
@@ -35,6 +36,8 @@ struct Input<Q> {
     next: i64,
     /// The last stable offset at the start.
     target: i64,
+    /// When the table was at its end last, in milliseconds of wall clock.
+    as_of_ms: i64,
     queue: Option<Q>,
     metrics: RestoreMetrics,
 }
@@ -71,17 +74,16 @@ enum Stopped {
 }
 
 impl<Q> Table<Q> {
-    /// A table whose partitions begin at the first of these offsets, and had their end at the second.
+    /// A table whose partitions are read so. Where one has no checkpoint, the first turn writes it.
     pub(super) fn new(
         def: &GlobalTableDef,
-        offsets: impl Iterator<Item = (i64, i64)>,
+        readings: &[Reading],
         source: Incarnation,
         (topology, settings): (&Graph, &WorkerSettings),
         stores: &Arc<Stores>,
     ) -> Result<Self, StreamsError> {
-        let offsets: Vec<(i64, i64)> = offsets.collect();
         let of = |partition: usize| TopicPartition::new(def.topic.clone(), partition as i32);
-        let partitions: Vec<TopicPartition> = (0..offsets.len()).map(of).collect();
+        let partitions: Vec<TopicPartition> = (0..readings.len()).map(of).collect();
         let config = TaskConfig {
             guarantee: settings.guarantee,
             handlers: settings.handlers.clone(),
@@ -101,12 +103,13 @@ impl<Q> Table<Q> {
             ChangelogId(0),
         )
         .map_err(|error| StreamsError::build(id, error))?;
-        let input =
-            |((id, partition), (next, target)): ((InputId, &TopicPartition), (i64, i64))| {
-                let metrics = RestoreMetrics::new(&def.store, partition.partition);
-                Input { id, partition: partition.clone(), next, target, queue: None, metrics }
-            };
-        let inputs = task.inputs().zip(offsets).map(input).collect();
+        let input = |((id, partition), reading): ((InputId, &TopicPartition), &Reading)| {
+            let Reading { next, target, as_of_ms } = *reading;
+            let metrics = RestoreMetrics::new(&def.store, partition.partition);
+            let partition = partition.clone();
+            Input { id, partition, next, target, as_of_ms, queue: None, metrics }
+        };
+        let inputs = task.inputs().zip(readings).map(input).collect();
         let (batch, def) = (WriteBatch::default(), def.clone());
         let mut table = Self {
             def,
@@ -114,7 +117,7 @@ impl<Q> Table<Q> {
             inputs,
             source,
             batch,
-            dirty: false,
+            dirty: true,
             is_restored: false,
             restored: 0,
             dropped: 0,
@@ -193,7 +196,7 @@ impl<Q: ChangelogQueue> Table<Q> {
         }
         if self.dirty {
             done.moved = true;
-            self.apply(clock.wall_clock_ms(), stores)?;
+            self.apply(stores)?;
         }
         Ok(done)
     }
@@ -201,7 +204,7 @@ impl<Q: ChangelogQueue> Table<Q> {
     /// Takes what is at hand of one partition; says how much that was.
     fn take(&mut self, at: usize, now_ms: i64, done: &mut Done) -> Result<usize, Stopped> {
         let Self { task, inputs, dirty, is_restored, restored, .. } = self;
-        let Input { id, next, queue, metrics, .. } = &mut inputs[at];
+        let Input { id, next, as_of_ms, queue, metrics, .. } = &mut inputs[at];
         let Some(queue) = queue else { return Ok(0) };
         let before = done.records;
         let taken = queue.take_records(AT_ONCE, |taken| {
@@ -214,7 +217,9 @@ impl<Q: ChangelogQueue> Table<Q> {
                     *next = offset + 1;
                     done.records += 1;
                 }
-                Taken::End { offset } if offset > *next => *next = offset,
+                Taken::End { offset } if offset >= *next => {
+                    (*next, *as_of_ms) = (offset, now_ms);
+                }
                 Taken::End { .. } => return Ok(()),
                 Taken::Failed(error) => return Err(Stopped::Read(error)),
             }
@@ -229,17 +234,18 @@ impl<Q: ChangelogQueue> Table<Q> {
     }
 
     /// Puts rows and checkpoints down together.
-    fn apply(&mut self, now_ms: i64, stores: &Arc<Stores>) -> Result<(), StreamsError> {
+    fn apply(&mut self, stores: &Arc<Stores>) -> Result<(), StreamsError> {
         let flushed = self.task.flush(&mut NoOutput, &mut self.batch);
         if flushed.map_err(|error| self.failed(error))? == Flushed::NotYet {
             return Ok(());
         }
         // A worker that finds the checkpoints damaged drops their keyspace.
         stores.backend().keyspace(CHECKPOINTS)?;
-        for Input { partition, next, target, metrics, .. } in &self.inputs {
+        for Input { partition, next, target, as_of_ms, metrics, .. } in &self.inputs {
             let (offset, source) = (*next, self.source.clone());
             let name = self.def.checkpoint_name(partition.partition);
-            Checkpoint { offset, written_at_ms: now_ms, source }.write(&name, &mut self.batch);
+            let written_at_ms = *as_of_ms;
+            Checkpoint { offset, written_at_ms, source }.write(&name, &mut self.batch);
             metrics.remaining.set((*target - *next).max(0) as f64);
         }
         stores.apply_global(&self.batch)?;
