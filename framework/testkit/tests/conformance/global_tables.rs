@@ -1,4 +1,5 @@
-//! The topologies of `ConformanceGlobalTables.java`: streams joined with global tables, inner and left.
+//! The topologies of `ConformanceGlobalTables.java`: streams joined with global tables, inner and left. Also
+//! those of `ConformanceJoinNames.java` and `ConformanceJoinRefused.java` with a global table.
 //!
 //! Knows topologies; not how a case is played.
 
@@ -7,7 +8,7 @@ use oncestream_core::handlers::DropReason;
 use oncestream_operators::processor::{
     FixedKeyProcessor, FixedKeyProcessorContext, FixedKeyRecord,
 };
-use oncestream_operators::{GlobalKTable, KStream, StreamsBuilder};
+use oncestream_operators::{Consumed, GlobalKTable, KStream, Materialized, StreamsBuilder};
 
 use crate::functions::{RESET, Text, show};
 use crate::play::Setup;
@@ -155,4 +156,48 @@ fn counted(b: &StreamsBuilder, left: bool) -> Stores {
         .map_values(show)
         .to("out");
     &["counts"]
+}
+
+/// What `describe` prints.
+pub(crate) fn named(b: &StreamsBuilder, case: &str) -> Option<()> {
+    let (left, shape) = match case.strip_prefix("global_inner_join") {
+        Some(shape) => (false, shape),
+        None => (true, case.strip_prefix("global_left_join")?),
+    };
+    let table: Table = match shape {
+        "" | "_after_change" => b.global_table("two"),
+        "_named" => b.global_table(Consumed::new("two").named("c")),
+        "_store" => b.global_table("two").materialized("s"),
+        _ => return None,
+    };
+    let one = b.stream::<Text, Text>("one");
+    let one = match shape {
+        "_named" => one.named("n"),
+        "_after_change" => one.select_key(|_, v| v.clone()),
+        _ => one,
+    };
+    let joined = join(left, &one, &table, |_, v| v.map(str::to_owned));
+    if shape == "_after_change" {
+        joined.group_by_key().count(Materialized::new()).to_stream().to("out");
+    } else {
+        joined.to("out");
+    }
+    Some(())
+}
+
+/// What is refused when it is built.
+pub(crate) fn refused(b: &StreamsBuilder, case: &str) -> Option<()> {
+    let first: Table = match case {
+        "a_stream_and_a_global_table_of_one_topic" | "two_global_tables_of_one_topic" => {
+            b.global_table("one")
+        }
+        _ => return None,
+    };
+    if case == "two_global_tables_of_one_topic" {
+        let joined = join(false, &b.stream("in"), &first, own_key);
+        join(false, &joined, &b.global_table("one"), own_key).to("out");
+    } else {
+        join(false, &b.stream("one"), &first, own_key).to("out");
+    }
+    Some(())
 }

@@ -6,13 +6,14 @@
 //! Kafka Streams, so they are sorted on both sides.
 
 use oncestream_core::error::TopologyError;
-use oncestream_core::graph::{Graph, TopicRef, Topology};
+use oncestream_core::graph::{Graph, Topology};
 use oncestream_operators::{Materialized, Repartitioned, StreamsBuilder};
 
 use crate::cogroup;
 use crate::compared::first_difference;
 use crate::format::Case;
 use crate::functions::Text;
+use crate::global_tables;
 use crate::suppress;
 use crate::windowed::grouped;
 use crate::windowed_names;
@@ -30,6 +31,8 @@ pub(crate) fn build(group: &str, case: &str) -> Option<Result<Topology, Topology
         "refused" => refused(&b, case)
             .or_else(|| windowed_names::refused(&b, case))
             .or_else(|| suppress::refused(&b, case))?,
+        "join_names" => global_tables::named(&b, case)?,
+        "join_refused" => global_tables::refused(&b, case)?,
         _ => return None,
     }
     Some(b.build())
@@ -72,11 +75,7 @@ fn comparable(line: &str) -> Option<String> {
 /// The internal topics in the order of their names.
 fn topic_lines(topology: &Topology) -> Vec<String> {
     let graph = Graph::of(topology);
-    let sources = graph.sub_topologies().iter().flat_map(|sub| graph.source_topics(sub));
-    let counts = sources.filter_map(|topic| match topic {
-        TopicRef::User(name) => Some((name, 1)),
-        TopicRef::Repartition(_) => None,
-    });
+    let counts = graph.user_sources().into_iter().map(|topic| (topic, 1));
     let internal = graph.internal_topics("golden", &counts.collect()).unwrap();
     let repartitions =
         internal.repartitions.iter().map(|r| format!("topic\t{}\trepartition", r.topic));
