@@ -21,7 +21,7 @@ use crate::dsl::{Data, Dsl, NextName, StoreKey};
 use crate::grouped::KGroupedStream;
 use crate::options::{Materialized, Named};
 use crate::stream::PassThrough;
-use crate::table::{Change, KTable, Made, TableSerdes, TableSpec};
+use crate::table::{Change, KTable, KeyOf, Made, TableSerdes, TableSpec, View};
 use crate::windowed::Windows;
 
 const PREFIX: &str = "COGROUPKSTREAM-AGGREGATE-";
@@ -122,7 +122,7 @@ impl<K: StoreKey, A: Data> CogroupedKStream<K, A> {
     }
 
     /// Adds the nodes and the store.
-    fn add<O: StoreKey, Kd: Kind<K>>(
+    fn add<O: StoreKey + KeyOf<K, Kd>, Kd: Kind<K>>(
         &self,
         initializer: Initializer<A>,
         materialized: Materialized<K, A, Kd>,
@@ -148,7 +148,8 @@ impl<K: StoreKey, A: Data> CogroupedKStream<K, A> {
             })
         });
         spec.add_store(dsl, &nodes, materialized, &store);
-        KTable::new(dsl.clone(), merge, spec, Made::WithStore)
+        let view = View::of_store::<K, Kd>(&store.name);
+        KTable::new(dsl.clone(), merge, spec, Made::WithStore(view))
     }
 }
 

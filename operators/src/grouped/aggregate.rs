@@ -16,7 +16,7 @@ use super::KGroupedStream;
 use super::fold::{Aggregating, Fold, null_in};
 use crate::dsl::{Data, StoreKey};
 use crate::options::{Grouped, Materialized};
-use crate::table::{KTable, Made, TableSerdes, TableSpec, TableStore};
+use crate::table::{KTable, KeyOf, Made, TableSerdes, TableSpec, TableStore, View};
 
 impl<K: Data, V: Data> KGroupedStream<K, V> {
     /// Folds the records of each key into a value: it starts as `initializer()`, and each record
@@ -84,7 +84,7 @@ impl<K: Data, V: Data> KGroupedStream<K, V> {
     }
 
     /// Adds the node of an aggregation and its store, of any kind.
-    pub(crate) fn aggregated<A: Data, R: StoreKey, Kd: Kind<K>>(
+    pub(crate) fn aggregated<A: Data, R: StoreKey + KeyOf<K, Kd>, Kd: Kind<K>>(
         &self,
         prefix: &str,
         materialized: Materialized<K, A, Kd>,
@@ -101,7 +101,8 @@ impl<K: Data, V: Data> KGroupedStream<K, V> {
         let spec = TableSpec::new();
         let node = self.add_aggregating(&name, parent, &spec, factory);
         spec.add_store(&dsl, &[node], materialized, &store);
-        KTable::new(dsl, node, spec, Made::WithStore)
+        let view = View::of_store::<K, Kd>(&store.name);
+        KTable::new(dsl, node, spec, Made::WithStore(view))
     }
 
     /// Adds a node that aggregates below `parent`.

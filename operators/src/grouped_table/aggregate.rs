@@ -8,12 +8,13 @@ use std::sync::Arc;
 use oncestream_core::Record;
 use oncestream_core::error::TaskError;
 use oncestream_core::serde::DynSerde;
+use oncestream_core::state::KeyValue;
 use oncestream_core::task::{Context, Node};
 
 use super::KGroupedTable;
 use crate::dsl::{Data, StoreKey};
 use crate::options::Materialized;
-use crate::table::{Change, KTable, Made, TableSerdes, TableSpec, TableStore};
+use crate::table::{Change, KTable, Made, TableSerdes, TableSpec, TableStore, View};
 
 impl<K: StoreKey, V: Data> KGroupedTable<K, V> {
     /// Folds the entries of each group into a value: it starts as `initializer()`,
@@ -85,7 +86,8 @@ impl<K: StoreKey, V: Data> KGroupedTable<K, V> {
         });
         let serdes = TableSerdes::of(&materialized);
         spec.add_store(&self.dsl, &[node], materialized, &store);
-        KTable::new(self.dsl.clone(), node, spec, Made::WithStore).with_serdes(serdes)
+        let made = Made::WithStore(View::of_store::<K, KeyValue>(&store.name));
+        KTable::new(self.dsl.clone(), node, spec, made).with_serdes(serdes)
     }
 }
 

@@ -14,7 +14,7 @@ use oncestream_core::error::TaskError;
 use oncestream_core::serde::DynSerde;
 use oncestream_core::task::{Context, Downstream, Node};
 
-use super::{Change, KTable, TableSpec, TableStore};
+use super::{Change, KTable, TableSpec, TableStore, View};
 use crate::dsl::{Data, StoreKey};
 
 impl<K: StoreKey, V: Data> KTable<K, V> {
@@ -52,7 +52,10 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
     {
         let spec = TableSpec::new();
         let (predicate, of_node) = (Arc::new(predicate), spec.clone());
-        let filtered = self.add("KTABLE-FILTER-", spec, move |b, id| {
+        let of_view = predicate.clone();
+        let kept = Arc::new(move |key: &K, value| Some(value).filter(|v| of_view(key, v)));
+        let view = move |above: View<K, V>| above.then(kept.clone());
+        let filtered = self.add("KTABLE-FILTER-", spec, view, move |b, id| {
             let predicate = predicate.clone();
             let Some(store) = of_node.store() else {
                 let (has_old, out) = (of_node.has_old_values(), b.downstream(id)?);

@@ -14,7 +14,7 @@ use oncestream_core::graph::NodeId;
 use oncestream_core::serde::DynSerde;
 use oncestream_core::state::Kind;
 
-use super::KTable;
+use super::{KTable, View};
 use crate::dsl::{Data, StoreKey};
 use crate::options::{Materialized, StoreName};
 
@@ -97,8 +97,8 @@ impl<V> Clone for TableSpec<V> {
 
 /// How a table without a store comes by one, or by old values.
 pub(crate) enum Made<K, V> {
-    /// An aggregation: its store is there from the beginning.
-    WithStore,
+    /// An aggregation: its store is there from the beginning, and is read so.
+    WithStore(View<K, V>),
     /// From a topic or a stream.
     FromTopic(OnNeed<K, V>),
     /// From another table.
@@ -109,11 +109,15 @@ pub(crate) enum Made<K, V> {
         ask: Rc<dyn Fn(bool) -> bool>,
         /// Asks it for those that were told before.
         above: Rc<dyn Fn()>,
+        /// How it is read without a store.
+        view: Rc<dyn Fn() -> View<K, V>>,
     },
     /// From another table, by a buffer: it has no store, and gets none.
     Suppressed {
         /// As of [`Self::FromTable`].
         ask: Rc<dyn Fn(bool) -> bool>,
+        /// As of [`Self::FromTable`].
+        view: Rc<dyn Fn() -> View<K, V>>,
     },
 }
 
@@ -212,7 +216,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
             }
             (Made::FromTopic(on_need), None) => on_need.name.clone(),
             (Made::FromTable { prefix, .. }, _) => materialized.store_name(&self.dsl, prefix),
-            (Made::WithStore | Made::Suppressed { .. }, _) => {
+            (Made::WithStore(_) | Made::Suppressed { .. }, _) => {
                 materialized.store_name(&self.dsl, "")
             }
         };
@@ -255,9 +259,9 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         }
         let can = spec.store().is_some()
             || match made {
-                Made::WithStore => true,
+                Made::WithStore(_) => true,
                 Made::FromTopic(_) => force && self.get_store(),
-                Made::FromTable { ask, .. } | Made::Suppressed { ask } => ask(force),
+                Made::FromTable { ask, .. } | Made::Suppressed { ask, .. } => ask(force),
             };
         if can {
             spec.want_old_values();

@@ -9,7 +9,7 @@ use oncestream_core::Record;
 use oncestream_core::error::TaskError;
 use oncestream_core::task::{Context, Downstream, Node};
 
-use super::{Change, KTable, TableSpec, TableStore};
+use super::{Change, KTable, TableSpec, TableStore, View};
 use crate::dsl::{Data, StoreKey};
 
 impl<K: StoreKey, V: Data> KTable<K, V> {
@@ -72,7 +72,9 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
     {
         let spec = TableSpec::new();
         let (mapper, of_node) = (Arc::new(mapper), spec.clone());
-        self.add("KTABLE-MAPVALUES-", spec, move |b, id| {
+        let of_view = mapper.clone();
+        let view = move |above: View<K, V>| above.then(of_view.clone());
+        self.add("KTABLE-MAPVALUES-", spec, view, move |b, id| {
             let mapper = mapper.clone();
             let Some(store) = of_node.store() else {
                 let (has_old, out) = (of_node.has_old_values(), b.downstream(id)?);

@@ -10,6 +10,7 @@ mod source;
 mod store;
 mod suppress;
 mod to_stream;
+mod view;
 
 use std::fmt;
 use std::rc::Rc;
@@ -23,6 +24,7 @@ use made::TableInfo;
 pub(crate) use made::{Made, OnNeed, TableSerdes, TableSpec};
 pub(crate) use output::TableOutput;
 pub(crate) use store::{Forwarded, TableStore};
+pub(crate) use view::{Found, KeyOf, Lookup, Reader, View};
 
 use crate::dsl::{Data, Dsl, NextName, StoreKey};
 use crate::options::Named;
@@ -94,14 +96,17 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         Self { next_name: self.dsl.next_name(name), ..self.clone() }
     }
 
-    /// Adds the node of a table that is computed from this one.
-    pub(crate) fn add<V2: Data, F>(
+    /// Adds the node of a table that is computed from this one. `view` says how it is read where it has
+    /// no store.
+    pub(crate) fn add<V2: Data, W, F>(
         &self,
         prefix: &'static str,
         spec: TableSpec<V2>,
+        view: W,
         factory: F,
     ) -> KTable<K, V2>
     where
+        W: Fn(View<K, V>) -> View<K, V2> + 'static,
         F: Fn(&mut TaskBuilder<'_>, NodeId) -> Result<Box<dyn Node<K, Change<V>>>, TopologyError>
             + Send
             + Sync
@@ -113,7 +118,9 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         let ask = Rc::new(move |force| parent.ask_old_values(force));
         let parent = self.clone();
         let above = Rc::new(move || parent.ask_told_before());
-        let made = Made::FromTable { prefix, ask, above };
+        let parent = self.clone();
+        let view = Rc::new(move || view(parent.view()));
+        let made = Made::FromTable { prefix, ask, above, view };
         let table = KTable::new(self.dsl.clone(), node, spec, made);
         KTable { serdes: self.serdes.of_keys(), ..table }
     }

@@ -6,6 +6,7 @@
 mod buffer;
 mod entry;
 mod node;
+mod view;
 mod wall_clock;
 
 use std::rc::Rc;
@@ -93,7 +94,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
             });
         });
         let store: Arc<str> = store.name.into();
-        let of_node = store.clone();
+        let (of_node, waiting) = (store.clone(), store.clone());
         let node = self.dsl.graph(|g| {
             g.add_processor(&name, &[self.node], &[store], move |b, id| {
                 let node = Suppress::instantiate(b, id, rules, &of_node, values.clone())?;
@@ -102,7 +103,9 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         });
         let parent = self.clone();
         let ask = Rc::new(move |force| parent.ask_old_values(force));
-        let made = Made::Suppressed { ask };
+        let parent = self.clone();
+        let view = Rc::new(move || view::suppressed(&parent.view(), &waiting));
+        let made = Made::Suppressed { ask, view };
         let table = Self::new(self.dsl.clone(), node, TableSpec::new(), made);
         Self { serdes: self.serdes.clone(), ..table }
     }

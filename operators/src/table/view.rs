@@ -1,0 +1,196 @@
+//! How a node of a task reads the current value of another table by its key: Kafka Streams'
+//! `KTableValueGetter`.
+//!
+//! A [`View`] is made with [`KTable::view`] when an operator is added, and says which stores the node that
+//! reads must be connected to. It opens a [`Reader`] for each task. A table with a store is read there,
+//! through its cache, so what is read may not have been forwarded yet. One without a store is computed at
+//! each read from the tables above it; a table that is a topic gets a store by being read.
+//!
+//! Invariant: no store is borrowed while a record is forwarded, so that a reader below may use it.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use oncestream_core::TimestampMs;
+use oncestream_core::error::{TaskError, TopologyError};
+use oncestream_core::graph::NodeId;
+use oncestream_core::state::{
+    KeyValue, Kind, Session, SessionKey, Store, ValueAndTimestamp, Window, WindowKey,
+};
+use oncestream_core::task::TaskBuilder;
+
+use super::KTable;
+use super::made::{Made, TableInfo};
+use crate::dsl::{Data, StoreKey};
+use crate::windows::Windowed;
+
+/// What is found for a key, with its time.
+pub(crate) type Found<V> = Result<Option<ValueAndTimestamp<V>>, TaskError>;
+
+/// Reads a table in one task.
+pub(crate) enum Reader<K, V> {
+    /// From its store.
+    Store(Rc<RefCell<Store<K, V>>>),
+    /// In any other way.
+    Lookup(Box<dyn Lookup<K, V>>),
+}
+
+/// A way to read a table.
+pub(crate) trait Lookup<K, V> {
+    /// The value of a key. `now` is the time of the record in hand, for stores whose values expire.
+    fn get(&mut self, key: &K, now: TimestampMs) -> Found<V>;
+}
+
+impl<K: StoreKey, V: Data> Reader<K, V> {
+    /// The value of a key. `now` is the time of the record in hand, for stores whose values expire.
+    #[inline]
+    pub(crate) fn get(&mut self, key: &K, now: TimestampMs) -> Found<V> {
+        match self {
+            Self::Store(store) => {
+                let mut store = store.borrow_mut();
+                store.observe(now);
+                store.get(key)
+            }
+            Self::Lookup(lookup) => lookup.get(key, now),
+        }
+    }
+}
+
+/// A table as other nodes read it.
+pub(crate) struct View<K, V> {
+    stores: Vec<Arc<str>>,
+    open: Open<K, V>,
+}
+
+/// Makes the reader of one task for a node that is connected to the stores.
+type Open<K, V> =
+    Arc<dyn Fn(&TaskBuilder<'_>, NodeId) -> Result<Reader<K, V>, TopologyError> + Send + Sync>;
+
+impl<K: StoreKey, V: Data> View<K, V> {
+    /// Of a table that is not only read in one store.
+    pub(crate) fn new<F>(stores: Vec<Arc<str>>, open: F) -> Self
+    where
+        F: Fn(&TaskBuilder<'_>, NodeId) -> Result<Reader<K, V>, TopologyError>
+            + Send
+            + Sync
+            + 'static,
+    {
+        Self { stores, open: Arc::new(open) }
+    }
+
+    /// Of a table that has this store, of any kind.
+    pub(crate) fn of_store<K2: Data, Kd: Kind<K2>>(name: &str) -> Self
+    where
+        K: KeyOf<K2, Kd>,
+        Kd::Key: StoreKey,
+    {
+        let name: Arc<str> = name.into();
+        let stores = vec![name.clone()];
+        Self::new(stores, move |b, node| Ok(K::reader(b.store::<Store<K2, V, Kd>>(node, &name)?)))
+    }
+
+    /// Of a table that is computed from this one, value by value.
+    pub(crate) fn then<V2: Data, F>(self, compute: Arc<F>) -> View<K, V2>
+    where
+        F: Fn(&K, V) -> Option<V2> + Send + Sync + 'static,
+    {
+        let Self { stores, open } = self;
+        View::new(stores, move |b, node| {
+            let (above, compute) = (open(b, node)?, compute.clone());
+            Ok(Reader::Lookup(Box::new(Computed { above, compute })))
+        })
+    }
+
+    /// The stores to which the node that reads must be connected.
+    pub(crate) fn stores(&self) -> &[Arc<str>] {
+        &self.stores
+    }
+
+    /// Makes the reader of one task, for a node that is connected to the stores.
+    pub(crate) fn reader(
+        &self,
+        b: &TaskBuilder<'_>,
+        node: NodeId,
+    ) -> Result<Reader<K, V>, TopologyError> {
+        (self.open)(b, node)
+    }
+}
+
+impl<K, V> Clone for View<K, V> {
+    fn clone(&self) -> Self {
+        Self { stores: self.stores.clone(), open: self.open.clone() }
+    }
+}
+
+impl<K: StoreKey, V: Data> KTable<K, V> {
+    /// How other nodes read the table. A table that is a topic gets a store by this call if it has none.
+    pub(crate) fn view(&self) -> View<K, V> {
+        self.get_store();
+        let TableInfo { spec, made } = &*self.info;
+        match (made, spec.store()) {
+            (Made::WithStore(view), _) => view.clone(),
+            (_, Some(store)) => View::of_store::<K, KeyValue>(&store.name),
+            (Made::FromTopic(on_need), None) => View::of_store::<K, KeyValue>(&on_need.name.name),
+            (Made::FromTable { view, .. } | Made::Suppressed { view, .. }, None) => view(),
+        }
+    }
+}
+
+/// A key of a table whose rows are in a store of the kind `Kd`.
+pub(crate) trait KeyOf<K, Kd: Kind<K>>: Sized {
+    /// Reads the table in its store.
+    fn reader<V: Data>(store: Rc<RefCell<Store<K, V, Kd>>>) -> Reader<Self, V>;
+}
+
+impl<K: StoreKey> KeyOf<K, KeyValue> for K {
+    fn reader<V: Data>(store: Rc<RefCell<Store<K, V>>>) -> Reader<K, V> {
+        Reader::Store(store)
+    }
+}
+
+impl<K: StoreKey> KeyOf<K, Window> for Windowed<K> {
+    fn reader<V: Data>(store: Rc<RefCell<Store<K, V, Window>>>) -> Reader<Self, V> {
+        Reader::Lookup(Box::new(Windows(store)))
+    }
+}
+
+impl<K: StoreKey> KeyOf<K, Session> for Windowed<K> {
+    fn reader<V: Data>(store: Rc<RefCell<Store<K, V, Session>>>) -> Reader<Self, V> {
+        Reader::Lookup(Box::new(Sessions(store)))
+    }
+}
+
+struct Windows<K, V>(Rc<RefCell<Store<K, V, Window>>>);
+
+impl<K: StoreKey, V: Data> Lookup<Windowed<K>, V> for Windows<K, V> {
+    fn get(&mut self, window: &Windowed<K>, _now: TimestampMs) -> Found<V> {
+        let Windowed { key, start, .. } = window.clone();
+        self.0.borrow_mut().get(&WindowKey { key, start, sequence: 0 })
+    }
+}
+
+struct Sessions<K, V>(Rc<RefCell<Store<K, V, Session>>>);
+
+impl<K: StoreKey, V: Data> Lookup<Windowed<K>, V> for Sessions<K, V> {
+    fn get(&mut self, session: &Windowed<K>, _now: TimestampMs) -> Found<V> {
+        let Windowed { key, start, end } = session.clone();
+        self.0.borrow_mut().get(&SessionKey { key, start, end })
+    }
+}
+
+/// A table that is computed from another, value by value.
+struct Computed<K, V, F> {
+    above: Reader<K, V>,
+    compute: Arc<F>,
+}
+
+impl<K: StoreKey, V: Data, V2, F: Fn(&K, V) -> Option<V2>> Lookup<K, V2> for Computed<K, V, F> {
+    fn get(&mut self, key: &K, now: TimestampMs) -> Found<V2> {
+        let Some(ValueAndTimestamp { value, timestamp }) = self.above.get(key, now)? else {
+            return Ok(None);
+        };
+        let computed = (self.compute)(key, value);
+        Ok(computed.map(|value| ValueAndTimestamp { value, timestamp }))
+    }
+}
