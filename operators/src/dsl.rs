@@ -5,8 +5,10 @@
 //! name had been there at once.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use oncestream_core::error::TopologyError;
 use oncestream_core::graph::{GraphBuilder, NodeId};
@@ -46,7 +48,20 @@ struct State {
     explicit_names: bool,
     /// How long behind their end the windows of these nodes take records, in milliseconds.
     graces: Vec<(NodeId, i64)>,
+    hops: Vec<RepartitionHop>,
+    /// Streams that were repartitioned for a join without a name, and the sources behind their topics.
+    join_sources: Vec<(NodeId, NodeId)>,
     identity: BuilderIdentity,
+}
+
+/// A way through a repartition topic.
+pub(crate) struct RepartitionHop {
+    /// The node that leaves null keys out.
+    pub(crate) filter: NodeId,
+    /// The source behind the topic.
+    pub(crate) source: NodeId,
+    /// Null keys are not left out. It is read when the tasks are made.
+    pub(crate) keeps_null_keys: Arc<AtomicBool>,
 }
 
 /// Tells one builder from another, by where it points to.
@@ -151,6 +166,39 @@ impl Dsl {
         let parents = state.graph.parents(node).to_vec();
         drop(state);
         parents.into_iter().filter_map(|parent| self.grace_above(parent)).max()
+    }
+
+    /// A stream goes through a repartition topic.
+    pub(crate) fn note_hop(&self, hop: RepartitionHop) {
+        self.0.borrow_mut().hops.push(hop);
+    }
+
+    /// A left or outer join takes records of this node: as in Kafka Streams, no repartitioning above it
+    /// leaves null keys out, however far above (`NodesWithRelaxedNullKeyJoinDownstream`).
+    pub(crate) fn keep_null_keys(&self, node: NodeId) {
+        let state = self.0.borrow();
+        let (mut to_do, mut seen) = (vec![node], HashSet::new());
+        while let Some(at) = to_do.pop() {
+            if !seen.insert(at) {
+                continue;
+            }
+            to_do.extend(state.graph.parents(at));
+            if let Some(hop) = state.hops.iter().find(|hop| hop.source == at) {
+                hop.keeps_null_keys.store(true, Ordering::Relaxed);
+                to_do.push(hop.filter);
+            }
+        }
+    }
+
+    /// The source behind the topic that joins of a stream share, if there is one already.
+    pub(crate) fn join_source(&self, stream: NodeId) -> Option<NodeId> {
+        let state = self.0.borrow();
+        let known = state.join_sources.iter().find(|(of, _)| *of == stream);
+        known.map(|(_, source)| *source)
+    }
+
+    pub(crate) fn keep_join_source(&self, stream: NodeId, source: NodeId) {
+        self.0.borrow_mut().join_sources.push((stream, source));
     }
 
     /// Refuses generated names of stores and topics at the end.

@@ -1,5 +1,8 @@
-//! `repartition`: through a topic of the application's own, partitioned anew. Groupings and
-//! tables go through the same helpers.
+//! `repartition`: through a topic of the application's own, partitioned anew. Groupings, tables and
+//! joins go through the same helpers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use oncestream_core::Record;
 use oncestream_core::error::TaskError;
@@ -11,7 +14,7 @@ use oncestream_core::task::{
 };
 
 use super::KStream;
-use crate::dsl::{Data, Dsl};
+use crate::dsl::{Data, Dsl, RepartitionHop};
 use crate::options::Repartitioned;
 
 /// Kafka Streams adds it to a topic's name unless it is there.
@@ -44,6 +47,44 @@ impl<K: Data, V: Data> KStream<K, V> {
         let node = through.add(self, names, std::convert::identity);
         KStream::new(self.dsl.clone(), node, false)
     }
+
+    /// The node to join below: the stream itself, or the source of its repartition topic. As in Kafka
+    /// Streams, a topic without a name of the user's takes that of the stream, and all such joins of the
+    /// stream share it.
+    ///
+    /// Null keys are left out, unless a left or outer join follows: see [`Dsl::keep_null_keys`].
+    pub(crate) fn partitioned_for_join(&self, side: JoinSide<K, V>) -> NodeId {
+        if !self.repartition_required {
+            return self.node;
+        }
+        let names = HopNames::generate(&self.dsl);
+        let generated = side.topic.is_none();
+        if let Some(shared) = self.dsl.join_source(self.node).filter(|_| generated) {
+            return shared;
+        }
+        let name = side.topic.unwrap_or_else(|| self.dsl.node_name(self.node));
+        let through = ThroughTopic {
+            topic: TopicName { name: &name, generated },
+            key_serde: side.key_serde,
+            value_serde: side.value_serde,
+            partitions: None,
+            partitioner: None,
+        };
+        let source = through.add(self, names, std::convert::identity);
+        if generated {
+            self.dsl.keep_join_source(self.node, source);
+        }
+        source
+    }
+}
+
+/// How a side of a join is repartitioned, if it must be.
+pub(crate) struct JoinSide<K, V> {
+    /// The topic's name, if the user gave one: that of the join, for a join of streams with `-left` or
+    /// `-right` behind it.
+    pub(crate) topic: Option<String>,
+    pub(crate) key_serde: DynSerde<K>,
+    pub(crate) value_serde: DynSerde<V>,
 }
 
 /// The name of a repartition topic.
@@ -94,8 +135,8 @@ pub(crate) struct ThroughTopic<'a, K, V> {
 }
 
 impl<K: Data, V2: Data> ThroughTopic<'_, K, V2> {
-    /// Sends a stream through the topic and gives the source behind it. Kafka Streams leaves null
-    /// keys out here, unless a left or outer join follows.
+    /// Sends a stream through the topic and gives the source behind it. Null keys are left out, unless a
+    /// left or outer join follows: see [`Dsl::keep_null_keys`].
     pub(crate) fn add<V: Data>(
         self,
         stream: &KStream<K, V>,
@@ -109,12 +150,16 @@ impl<K: Data, V2: Data> ThroughTopic<'_, K, V2> {
             stream.dsl.note_generated_repartition(name);
         }
         let of_node = key_serde.clone();
+        let keeps_null_keys = Arc::new(AtomicBool::new(false));
+        let keeps = keeps_null_keys.clone();
         let (topic, filter) = stream.dsl.graph(|g| {
             let topic = g.add_repartition(name, self.partitions);
             let factory = move |b: &mut TaskBuilder<'_>, id| {
                 let out = b.downstream::<K, V2>(id)?;
                 let key_serde = of_node.clone();
-                Ok(Box::new(IntoTopic { key_serde, convert, out }) as Box<dyn Node<K, V>>)
+                let keeps_null_keys = keeps.load(Ordering::Relaxed);
+                let node = IntoTopic { key_serde, keeps_null_keys, convert, out };
+                Ok(Box::new(node) as Box<dyn Node<K, V>>)
             };
             (topic, g.add_processor(&names.filter, &[stream.node], &[], factory))
         });
@@ -126,20 +171,24 @@ impl<K: Data, V2: Data> ThroughTopic<'_, K, V2> {
             value_serde: self.value_serde,
             partitioner: self.partitioner,
         };
-        hop.add(&stream.dsl, filter)
+        let source = hop.add(&stream.dsl, filter);
+        stream.dsl.note_hop(RepartitionHop { filter, source, keeps_null_keys });
+        source
     }
 }
 
-/// Leaves records with a null key out, without counting them: they cannot be partitioned by it.
+/// Leaves records with a null key out, without counting them: they cannot be partitioned by it. Where a
+/// left or outer join follows, they are kept and go to any partition (KIP-962).
 struct IntoTopic<K, V, V2> {
     key_serde: DynSerde<K>,
+    keeps_null_keys: bool,
     convert: fn(V) -> V2,
     out: Downstream<K, V2>,
 }
 
 impl<K: Data, V, V2: Data> Node<K, V> for IntoTopic<K, V, V2> {
     fn process(&mut self, ctx: &mut Context<'_>, record: Record<K, V>) -> Result<(), TaskError> {
-        if self.key_serde.is_null(&record.key) {
+        if !self.keeps_null_keys && self.key_serde.is_null(&record.key) {
             return Ok(());
         }
         self.out.forward(ctx, record.map_value(self.convert))
