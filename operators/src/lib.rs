@@ -67,6 +67,7 @@ mod grouped;
 mod grouped_table;
 mod options;
 pub mod processor;
+mod refused;
 mod sources;
 mod stream;
 mod table;
@@ -81,7 +82,7 @@ pub use dsl::{Data, StoreKey};
 pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
 pub use options::{
-    Branched, BufferConfig, Consumed, EagerBuffer, Grouped, Materialized, Named, Produced,
+    Branched, BufferConfig, Consumed, EagerBuffer, Grouped, Joined, Materialized, Named, Produced,
     Repartitioned, StrictBuffer, Suppressed, Topics,
 };
 pub use stream::{BranchedKStream, KStream};

@@ -17,6 +17,7 @@ mod process_values;
 mod repartition;
 mod select_key;
 mod split;
+mod table_join;
 mod to;
 mod to_table;
 mod try_filter;

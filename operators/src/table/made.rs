@@ -14,7 +14,7 @@ use oncestream_core::graph::NodeId;
 use oncestream_core::serde::DynSerde;
 use oncestream_core::state::Kind;
 
-use super::{KTable, View};
+use super::{KTable, View, join};
 use crate::dsl::{Data, StoreKey};
 use crate::options::{Materialized, StoreName};
 
@@ -108,6 +108,15 @@ pub(crate) enum Made<K, V> {
         /// Asks the other table for old values; `true` for whatever it costs.
         ask: Rc<dyn Fn(bool) -> bool>,
         /// Asks it for those that were told before.
+        above: Rc<dyn Fn()>,
+        /// How it is read without a store.
+        view: Rc<dyn Fn() -> View<K, V>>,
+    },
+    /// From two tables.
+    Joined {
+        /// Asks both for old values, whatever it costs.
+        ask: Rc<dyn Fn()>,
+        /// Asks both for those that were told before.
         above: Rc<dyn Fn()>,
         /// How it is read without a store.
         view: Rc<dyn Fn() -> View<K, V>>,
@@ -216,6 +225,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
             }
             (Made::FromTopic(on_need), None) => on_need.name.clone(),
             (Made::FromTable { prefix, .. }, _) => materialized.store_name(&self.dsl, prefix),
+            (Made::Joined { .. }, _) => materialized.store_name(&self.dsl, join::PREFIX),
             (Made::WithStore(_) | Made::Suppressed { .. }, _) => {
                 materialized.store_name(&self.dsl, "")
             }
@@ -242,7 +252,11 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         self.ask_old_values(true);
         self.info.spec.shared.told_before.store(true, Ordering::Relaxed);
         match &self.info.made {
-            Made::FromTable { above, .. } if self.info.spec.store().is_none() => above(),
+            Made::FromTable { above, .. } | Made::Joined { above, .. }
+                if self.info.spec.store().is_none() =>
+            {
+                above();
+            }
             _ => {}
         }
     }
@@ -257,9 +271,13 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         if spec.has_old_values() {
             return true;
         }
+        // As in Kafka Streams also where the join has a store: filters above then know what had passed.
+        if let Made::Joined { ask, .. } = made {
+            ask();
+        }
         let can = spec.store().is_some()
             || match made {
-                Made::WithStore(_) => true,
+                Made::WithStore(_) | Made::Joined { .. } => true,
                 Made::FromTopic(_) => force && self.get_store(),
                 Made::FromTable { ask, .. } | Made::Suppressed { ask, .. } => ask(force),
             };

@@ -3,6 +3,7 @@
 mod change_serde;
 mod filter;
 mod group_by;
+mod join;
 mod made;
 mod map_values;
 mod output;

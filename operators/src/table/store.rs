@@ -3,7 +3,6 @@
 //! With caching, each key that a commit changed is forwarded once, at the commit; without, every
 //! update is forwarded at once. Where nobody listens nothing is remembered.
 
-use std::any::type_name;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use oncestream_core::{Headers, Record, TimestampMs};
 use super::Change;
 use super::made::{StoreSpec, TableSpec};
 use crate::dsl::{Data, StoreKey};
+use crate::refused::refused;
 
 /// How the key of a row is forwarded.
 pub(crate) trait Forwarded<R>: Clone + 'static {
@@ -287,11 +287,7 @@ where
         headers: &Headers,
         error: TaskError,
     ) -> Result<(), TaskError> {
-        if !error.is_of_record() {
-            return Err(error);
-        }
-        let at = FailedAt { node: &self.name, timestamp, headers };
-        ctx.processing_failed(at, type_name::<TaskError>(), Box::new(error))
+        refused(ctx, FailedAt { node: &self.name, timestamp, headers }, error)
     }
 }
 

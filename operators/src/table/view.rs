@@ -55,11 +55,33 @@ impl<K: StoreKey, V: Data> Reader<K, V> {
             Self::Lookup(lookup) => lookup.get(key, now),
         }
     }
+
+    /// What `f` makes of the value and its time, which it is lent. The store is borrowed meanwhile.
+    #[inline]
+    pub(crate) fn with<R>(
+        &mut self,
+        key: &K,
+        now: TimestampMs,
+        f: impl FnOnce(Option<(&V, TimestampMs)>) -> R,
+    ) -> Result<R, TaskError> {
+        match self {
+            Self::Store(store) => {
+                let mut store = store.borrow_mut();
+                store.observe(now);
+                Ok(f(store.lend(key)?))
+            }
+            Self::Lookup(lookup) => {
+                let found = lookup.get(key, now)?;
+                Ok(f(found.as_ref().map(|found| (&found.value, found.timestamp))))
+            }
+        }
+    }
 }
 
 /// A table as other nodes read it.
 pub(crate) struct View<K, V> {
     stores: Vec<Arc<str>>,
+    forgets: bool,
     open: Open<K, V>,
 }
 
@@ -76,7 +98,7 @@ impl<K: StoreKey, V: Data> View<K, V> {
             + Sync
             + 'static,
     {
-        Self { stores, open: Arc::new(open) }
+        Self { stores, forgets: false, open: Arc::new(open) }
     }
 
     /// Of a table that has this store, of any kind.
@@ -95,11 +117,29 @@ impl<K: StoreKey, V: Data> View<K, V> {
     where
         F: Fn(&K, V) -> Option<V2> + Send + Sync + 'static,
     {
-        let Self { stores, open } = self;
-        View::new(stores, move |b, node| {
+        let Self { stores, forgets, open } = self;
+        let view = View::new(stores, move |b, node| {
             let (above, compute) = (open(b, node)?, compute.clone());
             Ok(Reader::Lookup(Box::new(Computed { above, compute })))
-        })
+        });
+        view.forgetting(forgets)
+    }
+
+    /// The same view, of a table whose values may go without being told of.
+    pub(crate) fn forgetting(self, forgets: bool) -> Self {
+        Self { forgets: self.forgets || forgets, ..self }
+    }
+
+    /// Whether values may go without being told of.
+    pub(crate) fn forgets(&self) -> bool {
+        self.forgets
+    }
+
+    /// The stores of this view and of another, each once.
+    pub(crate) fn stores_with<K2, V2>(&self, other: &View<K2, V2>) -> Vec<Arc<str>> {
+        let mut stores = self.stores.clone();
+        stores.extend(other.stores.iter().filter(|name| !self.stores.contains(name)).cloned());
+        stores
     }
 
     /// The stores to which the node that reads must be connected.
@@ -119,7 +159,8 @@ impl<K: StoreKey, V: Data> View<K, V> {
 
 impl<K, V> Clone for View<K, V> {
     fn clone(&self) -> Self {
-        Self { stores: self.stores.clone(), open: self.open.clone() }
+        let Self { stores, forgets, open } = self;
+        Self { stores: stores.clone(), forgets: *forgets, open: open.clone() }
     }
 }
 
@@ -128,11 +169,18 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
     pub(crate) fn view(&self) -> View<K, V> {
         self.get_store();
         let TableInfo { spec, made } = &*self.info;
+        let of_store = |name: &str| View::of_store::<K, KeyValue>(name);
         match (made, spec.store()) {
-            (Made::WithStore(view), _) => view.clone(),
-            (_, Some(store)) => View::of_store::<K, KeyValue>(&store.name),
-            (Made::FromTopic(on_need), None) => View::of_store::<K, KeyValue>(&on_need.name.name),
-            (Made::FromTable { view, .. } | Made::Suppressed { view, .. }, None) => view(),
+            (Made::WithStore(view), None) => view.clone(),
+            (Made::WithStore(view), Some(store)) => view.clone().forgetting(store.forgets),
+            (_, Some(store)) => of_store(&store.name).forgetting(store.forgets),
+            (Made::FromTopic(on_need), None) => of_store(&on_need.name.name),
+            (
+                Made::FromTable { view, .. }
+                | Made::Joined { view, .. }
+                | Made::Suppressed { view, .. },
+                None,
+            ) => view(),
         }
     }
 }

@@ -119,6 +119,15 @@ where
     /// # Errors
     /// When the backend or a serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
     pub fn get(&mut self, key: &Kd::Key) -> Result<Option<ValueAndTimestamp<V>>, TaskError> {
+        let found = self.lend(key)?;
+        Ok(found.map(|(value, timestamp)| ValueAndTimestamp { value: value.clone(), timestamp }))
+    }
+
+    /// The value of a key and its time, without a copy.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
+    pub fn lend(&mut self, key: &Kd::Key) -> Result<Option<(&V, TimestampMs)>, TaskError> {
         self.recall()?;
         if !self.kind.is_live(key) {
             return Ok(None);
@@ -126,7 +135,7 @@ where
         let id = self.load(key)?;
         let slot = self.overlay.slot(id);
         let live = slot.value.as_ref().filter(|_| self.kind.is_value_live(slot.timestamp));
-        Ok(live.map(|v| ValueAndTimestamp { value: v.clone(), timestamp: slot.timestamp }))
+        Ok(live.map(|value| (value, slot.timestamp)))
     }
 
     /// Takes notice of the time of a record that has come to the store: by it values expire, where they

@@ -3,7 +3,6 @@
 //! Invariant: what has come is in the buffer before anything is emitted, so that a key whose update makes
 //! itself due is emitted with it.
 
-use std::any::type_name;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,13 +14,14 @@ use oncestream_core::serde::DynSerde;
 use oncestream_core::task::{
     BufferId, Context, Downstream, FailedAt, Node, Shared, TaskBuilder, TimeId,
 };
-use oncestream_core::{Headers, Record, TimestampMs};
+use oncestream_core::{Record, TimestampMs};
 
 use super::buffer::{Buffer, Kept};
 use super::entry::{Entry, EntrySerde, Origin};
 use super::wall_clock::WallClock;
 use crate::dsl::{Data, StoreKey};
 use crate::options::{Bounds, Suppressed, Until};
+use crate::refused::refused;
 use crate::table::Change;
 
 /// When what is emitted.
@@ -165,22 +165,6 @@ impl<K: StoreKey, V: Data> Suppress<K, V> {
             None => self.cached.clone(),
         }
     }
-
-    /// Leaves an error that is the record's fault to the processing handler.
-    #[cold]
-    fn refused(
-        &self,
-        ctx: &mut Context<'_>,
-        timestamp: TimestampMs,
-        headers: &Headers,
-        error: TaskError,
-    ) -> Result<(), TaskError> {
-        if !error.is_of_record() {
-            return Err(error);
-        }
-        let at = FailedAt { node: &self.name, timestamp, headers };
-        ctx.processing_failed(at, type_name::<TaskError>(), Box::new(error))
-    }
 }
 
 impl<K: StoreKey, V: Data> Node<K, Change<V>> for Suppress<K, V> {
@@ -213,7 +197,9 @@ impl<K: StoreKey, V: Data> Node<K, Change<V>> for Suppress<K, V> {
         };
         match self.buffer.put(key, ctx.wall_clock_ms(), update) {
             Ok(()) => self.emit_due(ctx),
-            Err(error) => self.refused(ctx, timestamp, &headers, error),
+            Err(error) => {
+                refused(ctx, FailedAt { node: &self.name, timestamp, headers: &headers }, error)
+            }
         }
     }
 }

@@ -18,13 +18,15 @@ const UNKNOWN_TIME: TimestampMs = -1;
 /// The view of a table that waits in this store, below the table of `above`.
 pub(super) fn suppressed<K: StoreKey, V: Data>(above: &View<K, V>, store: &Arc<str>) -> View<K, V> {
     let mut stores = vec![store.clone()];
-    stores.extend(above.stores().iter().filter(|name| *name != store).cloned());
+    stores.extend(above.stores().iter().cloned());
+    let forgets = above.forgets();
     let (above, store) = (above.clone(), store.clone());
-    View::new(stores, move |b, node| {
+    let view = View::new(stores, move |b, node| {
         let waiting = b.store::<KeyValueStore<K, Entry<V>>>(node, &store)?;
         let above = above.reader(b, node)?;
         Ok(Reader::Lookup(Box::new(Suppressed { waiting, above })))
-    })
+    });
+    view.forgetting(forgets)
 }
 
 struct Suppressed<K, V> {
