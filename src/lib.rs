@@ -74,6 +74,7 @@
 //! | describe a topology | [`StreamsBuilder`], then [`KStream`], [`KTable`], [`KGroupedStream`], [`KGroupedTable`] |
 //! | name topics, serdes and stores | [`Consumed`], [`Produced`], [`Grouped`], [`Materialized`] |
 //! | read and write keys and values of your own types | [`serde`] |
+//! | join | [`KTable::join`] for tables, [`KStream::join_table`] for a stream with a table, [`Joined`] |
 //! | aggregate by time | [`KGroupedStream::windowed_by`], [`TimeWindows`], [`SlidingWindows`], [`SessionWindows`], [`EmitStrategy`], [`Windowed`] |
 //! | write an operator by hand, with stores and schedules | [`processor`], [`state`] |
 //! | configure | [`config`], and [`StreamsConfig::keys`] for all keys with their defaults |
@@ -139,7 +140,7 @@ pub use oncestream_engine::{
 #[doc(inline)]
 pub use oncestream_operators::{
     Branched, BranchedKStream, BufferConfig, Change, ChangeSerde, CogroupedKStream, Consumed, Data,
-    EagerBuffer, EmitStrategy, Grouped, KGroupedStream, KGroupedTable, KStream, KTable,
+    EagerBuffer, EmitStrategy, Grouped, Joined, KGroupedStream, KGroupedTable, KStream, KTable,
     Materialized, Named, Produced, Repartitioned, SessionWindowedCogroupedKStream,
     SessionWindowedKStream, SessionWindows, SlidingWindows, StoreKey, StreamsBuilder, StrictBuffer,
     Suppressed, TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows, Topics,
@@ -259,8 +260,8 @@ pub mod prelude {
     pub use crate::serde::{HasSerde, Json, JsonSerde, Serde};
     pub use crate::{
         BoxError, BufferConfig, ClientState, CogroupedKStream, Consumed, EmitStrategy, Grouped,
-        Headers, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Named, Produced,
-        Record, Repartitioned, SessionWindowedKStream, SessionWindows, SlidingWindows,
+        Headers, Joined, KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Named,
+        Produced, Record, Repartitioned, SessionWindowedKStream, SessionWindows, SlidingWindows,
         StreamsBuilder, StreamsError, Suppressed, TimeWindowedKStream, TimeWindows, TimestampMs,
         Topics, Topology, TopologyError, UnlimitedWindows, Windowed,
     };
