@@ -13,6 +13,7 @@ mod session_handle;
 mod store_handle;
 mod store_ref;
 mod stores;
+mod versioned_handle;
 mod window_handle;
 
 pub use context::{ProcessingContext, ProcessorContext};
