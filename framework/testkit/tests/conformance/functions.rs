@@ -29,3 +29,19 @@ pub(crate) fn early(value: &Text) -> bool {
 pub(crate) fn show(count: Option<i64>) -> Text {
     count.map(|n| n.to_string())
 }
+
+/// `one+two`; a null shows as "-".
+pub(crate) fn pair<'a>(one: impl Into<Option<&'a str>>, two: impl Into<Option<&'a str>>) -> String {
+    one.into().unwrap_or("-").to_owned() + "+" + two.into().unwrap_or("-")
+}
+
+/// As [`pair`], but null when `two` begins with [`RESET`].
+pub(crate) fn pair_or_reset(one: Option<&str>, two: Option<&str>) -> Text {
+    (!two.is_some_and(|two| two.starts_with(RESET))).then(|| pair(one, two))
+}
+
+/// The first letter, or null if it is that of [`RESET`].
+pub(crate) fn letter(value: Option<&str>) -> Text {
+    let value = value.filter(|value| !value.starts_with(RESET))?;
+    Some(value[..1].to_owned())
+}

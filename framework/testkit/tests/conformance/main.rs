@@ -21,8 +21,11 @@ mod session_stores;
 mod session_windows;
 mod sliding_windows;
 mod stores;
+mod stream_table_joins;
 mod streams;
 mod suppress;
+mod table_join_names;
+mod table_joins;
 mod tables;
 mod time_windows;
 mod window_stores;
@@ -39,6 +42,7 @@ fn setup(case: &Case) -> Option<Setup> {
     match &*case.group {
         "streams" => streams::setup(&case.name),
         "tables" => tables::setup(&case.name),
+        "table_joins" => table_joins::setup(case),
         "processors" => processors::setup(&case.name),
         "stores" => stores::setup(&case.name)
             .or_else(|| window_stores::setup(&case.name))

@@ -14,6 +14,7 @@ use crate::compared::first_difference;
 use crate::format::Case;
 use crate::functions::Text;
 use crate::suppress;
+use crate::table_join_names;
 use crate::windowed::grouped;
 use crate::windowed_names;
 
@@ -30,6 +31,8 @@ pub(crate) fn build(group: &str, case: &str) -> Option<Result<Topology, Topology
         "refused" => refused(&b, case)
             .or_else(|| windowed_names::refused(&b, case))
             .or_else(|| suppress::refused(&b, case))?,
+        "join_names" => table_join_names::named(&b, case)?,
+        "join_refused" => table_join_names::refused(&b, case)?,
         _ => return None,
     }
     Some(b.build())
