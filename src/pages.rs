@@ -10,6 +10,7 @@ pages! {
     Configuration: "../docs/configuration.md",
     RecordsThatFail: "../docs/records-that-fail.md",
     Reset: "../docs/reset.md",
+    TableJoins: "../docs/table-joins.md",
     Testing: "../docs/testing.md",
     TimeToLive: "../docs/time-to-live.md",
     Windows: "../docs/windows.md",
