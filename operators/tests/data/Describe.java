@@ -155,6 +155,25 @@ public class Describe {
         return b;
     }
 
+    /** Joins of tables, and of streams with tables. */
+    static StreamsBuilder tableJoins() {
+        StreamsBuilder b = new StreamsBuilder();
+        KTable<String, Long> one = b.table("one");
+        KTable<String, Long> two = b.table("two");
+        ValueJoiner<Long, Long, Long> first = (x, y) -> x;
+        KTable<String, Long> sum = one.join(two.filter((k, v) -> v > 0), first);
+        sum.toStream().to("sums");
+        KTable<String, Long> named = one.leftJoin(sum, first, Named.as("n"), store("stored"));
+        named.outerJoin(named, first).toStream().to("itself");
+        KStream<String, Long> stream = b.stream("in");
+        stream.join(sum, first).to("joined");
+        KStream<String, Long> moved = stream.map(KeyValue::pair);
+        moved.leftJoin(named, first, Joined.as("asked")).to("asked");
+        moved.join(two, first).to("moved");
+        moved.leftJoin(one, first).to("moved-too");
+        return b;
+    }
+
     static void print(Path dir, String name, StreamsBuilder builder) throws Exception {
         Files.writeString(dir.resolve("describe_" + name + ".txt"), builder.build().describe().toString());
     }
@@ -175,6 +194,7 @@ public class Describe {
         print(dir, "shared", shared());
         print(dir, "generated", generated());
         print(dir, "tables", tables());
+        print(dir, "table_joins", tableJoins());
         String nines = "9".repeat(200);
         StringBuilder golden = new StringBuilder();
         for (String[] c : new String[][] {
