@@ -386,7 +386,7 @@ fn enriched(b: &StreamsBuilder) {
     let stream = b.stream::<Text, Text>("in");
     let text = |value: &Text| value.clone().unwrap();
     stream.join_table(&table, move |v, t| text(v) + t).to("inner");
-    stream.left_join_table(&table, move |v, t| text(v) + t.map_or("-", |t| t)).to("left");
+    stream.left_join_table(&table, move |v, t| text(v) + t.map_or("-", String::as_str)).to("left");
 }
 
 #[test]

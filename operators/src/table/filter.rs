@@ -51,7 +51,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         let spec = TableSpec::new();
         let (predicate, of_node) = (Arc::new(predicate), spec.clone());
         let (of_view, above) = (predicate.clone(), self.info.spec.clone());
-        let kept = Arc::new(move |key: &K, value| Some(value).filter(|v| of_view(key, v)));
+        let kept = Arc::new(move |key: &K, value: V| Some(value).filter(|v| of_view(key, v)));
         let view = move |above: View<K, V>| above.then(kept.clone());
         let filtered = self.add("KTABLE-FILTER-", spec, view, move |b, id| {
             let predicate = predicate.clone();

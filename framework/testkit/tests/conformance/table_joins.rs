@@ -106,7 +106,7 @@ pub(crate) fn source(b: &StreamsBuilder, topic: &str) -> Table {
 }
 
 fn plain(b: &StreamsBuilder, kind: Kind) -> Stores {
-    kind.join(&b.table("one"), &b.table("two")).to_stream().to("out");
+    kind.join::<Text>(&b.table("one"), &b.table("two")).to_stream().to("out");
     &[]
 }
 

@@ -69,15 +69,21 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         let this_name = dsl.suffixed(named, "-join-this", "KTABLE-JOINTHIS-");
         let rules = Rules { needs_other: needs == Needs::Both, forgets };
         let of_left = join.clone();
-        let this = side_factory(&spec, right.clone(), rules, move |key: &K, own, other| {
-            of_left(key, own, other)
-        });
+        let this = side_factory(
+            &spec,
+            right.clone(),
+            rules,
+            move |key: &K, own: Option<&V>, other: Option<&V2>| of_left(key, own, other),
+        );
         let other_name = dsl.suffixed(named, "-join-other", "KTABLE-JOINOTHER-");
         let rules = Rules { needs_other: needs != Needs::Any, forgets };
         let of_right = join.clone();
-        let that = side_factory(&spec, left.clone(), rules, move |key: &K, own, other| {
-            of_right(key, other, own)
-        });
+        let that = side_factory(
+            &spec,
+            left.clone(),
+            rules,
+            move |key: &K, own: Option<&V2>, other: Option<&V>| of_right(key, other, own),
+        );
         let node = dsl.graph(|g| {
             let sides: [NodeId; 2] = [
                 g.add_processor(&this_name, &[self.node], right.stores(), this),

@@ -28,15 +28,27 @@ pub(super) struct Rules {
     pub(super) forgets: bool,
 }
 
-type Made<K, V> = Result<Box<dyn Node<K, V>>, TopologyError>;
+/// What a factory gives.
+type Instance<K, V> = Result<Box<dyn Node<K, V>>, TopologyError>;
 
 /// What makes the node of one side. `other` is the table on the other side.
-pub(super) fn side_factory<K: StoreKey, V: Data, V2: Data, R: Data>(
+pub(super) fn side_factory<K, V, V2, R, F>(
     spec: &TableSpec<R>,
     other: View<K, V2>,
     rules: Rules,
-    join: impl Join<K, V, V2, R>,
-) -> impl Fn(&mut TaskBuilder<'_>, NodeId) -> Made<K, Change<V>> + Send + Sync + 'static {
+    join: F,
+) -> impl Fn(&mut TaskBuilder<'_>, NodeId) -> Instance<K, Change<V>>
++ Send
++ Sync
++ 'static
++ use<K, V, V2, R, F>
+where
+    K: StoreKey,
+    V: Data,
+    V2: Data,
+    R: Data,
+    F: Join<K, V, V2, R>,
+{
     let (spec, join) = (spec.clone(), Arc::new(join));
     move |b, id| {
         Ok(Box::new(Side {
@@ -55,7 +67,8 @@ pub(super) fn side_factory<K: StoreKey, V: Data, V2: Data, R: Data>(
 /// What makes the node behind both sides.
 pub(super) fn merge_factory<K: StoreKey, R: Data>(
     spec: &TableSpec<R>,
-) -> impl Fn(&mut TaskBuilder<'_>, NodeId) -> Made<K, Change<R>> + Send + Sync + 'static {
+) -> impl Fn(&mut TaskBuilder<'_>, NodeId) -> Instance<K, Change<R>> + Send + Sync + 'static + use<K, R>
+{
     let spec = spec.clone();
     move |b, id| {
         let Some(store) = spec.store() else {
