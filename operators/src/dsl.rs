@@ -133,6 +133,24 @@ impl Dsl {
         }
     }
 
+    /// The generated name of this number: the nodes behind it move down. The next generated name, if one
+    /// was made since `until`, which was [`Self::next_number`] then.
+    pub(crate) fn generated_at(&self, number: usize, until: usize, prefix: &str) -> String {
+        let mut state = self.0.borrow_mut();
+        let State { graph, prefixes, .. } = &mut *state;
+        if prefixes.len() != until || number >= until {
+            drop(state);
+            return self.generated(prefix);
+        }
+        for (at, behind) in prefixes.iter().enumerate().skip(number).rev() {
+            if let Some(node) = graph.find(&numbered(behind, at)) {
+                graph.rename(node, &numbered(behind, at + 1));
+            }
+        }
+        prefixes.insert(number, prefix.to_owned());
+        numbered(prefix, number)
+    }
+
     /// A name for the operator that is called next; `build` says so if none is.
     pub(crate) fn next_name(&self, name: impl Into<Named>) -> NextName {
         let pending = Rc::new(Pending { name: name.into(), taken: Cell::new(false) });

@@ -43,6 +43,9 @@ fn joins_read_as_in_kafka_streams() {
     moved.left_join_table(Joined::with(&named).name("asked"), |a, _| *a).to("asked");
     moved.join_table(&two, |a, b| a + b).to("moved");
     moved.left_join_table(&one, |a, _| *a).to("moved-too");
+    // The store's number comes before those of the nodes.
+    let stored = one.outer_join(&two, |_, _| 0).materialized(Materialized::new());
+    stored.to_stream().to("stored");
     let text = b.build().unwrap().describe();
     assert_eq!(levelled(&text), levelled(include_str!("data/describe_table_joins.txt")));
 }

@@ -302,6 +302,12 @@ impl StoreName {
     pub(crate) fn generate(dsl: &Dsl, prefix: &str) -> Self {
         Self { name: dsl.generated(&format!("{prefix}STATE-STORE-")), generated: true }
     }
+
+    /// The same with a number before those that were made since: see [`Dsl::generated_at`].
+    pub(crate) fn generate_at(dsl: &Dsl, number: usize, until: usize, prefix: &str) -> Self {
+        let name = dsl.generated_at(number, until, &format!("{prefix}STATE-STORE-"));
+        Self { name, generated: true }
+    }
 }
 
 impl<K: StoreKey, V: Data, Kd: Kind<K>> Materialized<K, V, Kd>

@@ -140,6 +140,10 @@ pub(crate) enum Made<K, V> {
         above: Rc<dyn Fn()>,
         /// How it is read without a store.
         view: Rc<dyn Fn() -> View<K, V>>,
+        /// The number of a generated name of its store, which comes before those of the nodes.
+        number: usize,
+        /// The number after those of the nodes.
+        until: usize,
     },
     /// From another table, by a buffer: it has no store, and gets none.
     Suppressed {
@@ -245,8 +249,10 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
             }
             (Made::FromTopic(on_need), None) => on_need.name.clone(),
             (Made::FromTable { prefix, .. }, _) => materialized.store_name(&self.dsl, prefix),
-            (Made::Joined { .. }, _) => materialized.store_name(&self.dsl, join::PREFIX),
-            (Made::WithStore(_) | Made::Suppressed { .. }, _) => {
+            (Made::Joined { number, until, .. }, None) => {
+                StoreName::generate_at(&self.dsl, *number, *until, join::PREFIX)
+            }
+            (Made::WithStore(_) | Made::Joined { .. } | Made::Suppressed { .. }, _) => {
                 materialized.store_name(&self.dsl, "")
             }
         };

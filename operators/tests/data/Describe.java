@@ -171,6 +171,8 @@ public class Describe {
         moved.leftJoin(named, first, Joined.as("asked")).to("asked");
         moved.join(two, first).to("moved");
         moved.leftJoin(one, first).to("moved-too");
+        // The store's number comes before those of the nodes.
+        one.outerJoin(two, first, Materialized.with(Serdes.String(), Serdes.Long())).toStream().to("stored");
         return b;
     }
 

@@ -20,7 +20,7 @@ use oncestream_core::error::TopologyError;
 use oncestream_core::graph::NodeId;
 
 use self::node::{Rules, merge_factory, side_factory};
-use super::{KTable, Made, TableSpec};
+use super::{KTable, Made, TableSpec, View};
 use crate::dsl::{Data, StoreKey};
 
 pub(super) const PREFIX: &str = "KTABLE-MERGE-";
@@ -51,6 +51,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
     ) -> KTable<K, R> {
         let dsl = &self.dsl;
         let named = self.next_name.take();
+        let number = dsl.next_number();
         let name = dsl.name(named, PREFIX);
         if !dsl.is(&other.dsl) {
             dsl.fail(TopologyError::ForeignHandle { node: name.clone() });
@@ -92,7 +93,8 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
             g.copartition(&[self.node, other.node]);
             g.add_processor(&name, &sides, &[], merge_factory::<K, R>(&spec))
         });
-        let made = self.joined(other, move || view::joined(&left, &right, &join));
+        let view = move || view::joined(&left, &right, &join);
+        let made = self.joined(other, number, view);
         let table = KTable::new(dsl.clone(), node, spec, made);
         KTable { serdes: self.serdes.of_keys(), ..table }
     }
@@ -101,7 +103,8 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
     fn joined<V2: Data, R>(
         &self,
         other: &KTable<K, V2>,
-        view: impl Fn() -> super::View<K, R> + 'static,
+        number: usize,
+        view: impl Fn() -> View<K, R> + 'static,
     ) -> Made<K, R> {
         let (left, right) = (self.clone(), other.clone());
         let ask = Rc::new(move || {
@@ -113,6 +116,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
             left.ask_told_before();
             right.ask_told_before();
         });
-        Made::Joined { ask, above, view: Rc::new(view) }
+        let until = self.dsl.next_number();
+        Made::Joined { ask, above, view: Rc::new(view), number, until }
     }
 }
