@@ -28,6 +28,8 @@ mod table_join_names;
 mod table_joins;
 mod tables;
 mod time_windows;
+mod versioned;
+mod versioned_joins;
 mod window_stores;
 mod windowed;
 mod windowed_keys;
@@ -55,6 +57,7 @@ fn setup(case: &Case) -> Option<Setup> {
         "suppress" => suppress::setup(&case.name),
         "windowed_keys" => windowed_keys::setup(case),
         "commits" => commits::setup(case),
+        "versioned" => versioned::setup(case),
         _ => None,
     }
 }

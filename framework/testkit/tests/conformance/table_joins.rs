@@ -123,7 +123,7 @@ fn grouped(b: &StreamsBuilder, kind: Kind, stored: bool) -> Stores {
 }
 
 /// An aggregation by the first letter, which adds and takes away.
-fn added_and_taken(table: &Table) -> KTable<String, String> {
+pub(crate) fn added_and_taken(table: &Table) -> KTable<String, String> {
     table.group_by(|_, v| (v[..1].to_owned(), v.clone())).aggregate(
         String::new,
         |_, v, all| all + "(" + &v,
