@@ -36,7 +36,7 @@ use crate::dsl::{Data, Dsl, NextName};
 use crate::options::Named;
 
 pub(crate) use pass_through::PassThrough;
-pub(crate) use repartition::{Hop, HopNames, JoinSide, ThroughTopic, TopicName};
+pub(crate) use repartition::{Hop, HopNames, ThroughTopic, TopicName};
 pub use split::BranchedKStream;
 
 /// A stream of records: each stands for itself.
