@@ -33,9 +33,16 @@ public class Conformance {
         SEEDED.put("suppress", ConformanceSuppress::run);
         SEEDED.put("cogroup", ConformanceCogroup::run);
         SEEDED.put("stores", ConformanceStores::run);
+        SEEDED.put("stream_joins", ConformanceStreamJoins::run);
+        SEEDED.put("table_joins", ConformanceTableJoins::run);
+        SEEDED.put("foreign_keys", ConformanceForeignKeys::run);
+        SEEDED.put("versioned", ConformanceVersioned::run);
+        SEEDED.put("global_tables", ConformanceGlobalTables::run);
         SEEDED.put("commits", ConformanceCommits::run);
         FIXED.put("names", ConformanceNames::run);
         FIXED.put("refused", ConformanceRefused::run);
+        FIXED.put("join_names", ConformanceJoinNames::run);
+        FIXED.put("join_refused", ConformanceJoinRefused::run);
     }
 
     public static void main(String[] args) throws IOException {

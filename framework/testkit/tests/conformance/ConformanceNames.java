@@ -144,11 +144,19 @@ final class ConformanceNames extends ConformanceTopologies {
             b -> b.<String, String>stream("in").repartition(Repartitioned.as("r")).to("out"));
     }
 
-    private static void names(ConformanceCase.Group group, String name, Consumer<StreamsBuilder> build) {
+    static void names(ConformanceCase.Group group, String name, Consumer<StreamsBuilder> build) {
+        names(group, name, StreamsConfig.NO_OPTIMIZATION, build);
+    }
+
+    static void names(ConformanceCase.Group group, String name, String optimization, Consumer<StreamsBuilder> build) {
         StreamsBuilder b = new StreamsBuilder();
         build.accept(b);
         Properties settings = ConformanceCase.settings(true, new Properties());
         group.line("case", name, "cache", "");
+        if (!optimization.equals(StreamsConfig.NO_OPTIMIZATION)) {
+            settings.put(StreamsConfig.TOPOLOGY_OPTIMIZATION_CONFIG, optimization);
+            group.line("option", StreamsConfig.TOPOLOGY_OPTIMIZATION_CONFIG, optimization);
+        }
         Topology topology;
         try {
             topology = b.build(settings);

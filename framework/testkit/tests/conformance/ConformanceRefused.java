@@ -67,7 +67,7 @@ final class ConformanceRefused extends ConformanceTopologies {
         table.suppress(Suppressed.untilWindowCloses(BufferConfig.unbounded()));
     }
 
-    private static void refused(ConformanceCase.Group group, String name, Runnable build) {
+    static void refused(ConformanceCase.Group group, String name, Runnable build) {
         group.line("case", name, "no-cache", "");
         try {
             build.run();

@@ -43,7 +43,7 @@ final class ConformanceStores extends ConformanceTopologies {
         String answer(S store, String key, String[] command);
     }
 
-    private static <S extends StateStore> Topology topology(StoreBuilder<?> store, Answers<S> answers) {
+    static <S extends StateStore> Topology topology(StoreBuilder<?> store, Answers<S> answers) {
         StreamsBuilder b = new StreamsBuilder();
         b.addStateStore(store);
         strings(b, "in").process(() -> new Processor<String, String, String, String>() {
@@ -70,7 +70,7 @@ final class ConformanceStores extends ConformanceTopologies {
         return b.build();
     }
 
-    private static ConformanceInputs inputs(ConformanceInputs.Values commands) {
+    static ConformanceInputs inputs(ConformanceInputs.Values commands) {
         ConformanceInputs inputs = ConformanceInputs.small().times(3_000).records(110)
             .keys(KEYS.toArray(new String[0])).nulls(0, 0).values(commands);
         inputs.gap = 60_000;

@@ -37,6 +37,27 @@ abstract class ConformanceTopologies {
         return RESET.equals(two) ? null : join(one, two);
     }
 
+    /** {@code one+two}; null shows as "-". */
+    static String pair(Object one, Object two) {
+        return (one == null ? "-" : one) + "+" + (two == null ? "-" : two);
+    }
+
+    /** As {@link #pair}, but null when {@code two} begins with {@link #RESET}. */
+    static String pairOrReset(String one, String two) {
+        return two != null && two.startsWith(RESET) ? null : pair(one, two);
+    }
+
+    /** The first letter, or null if it is that of {@link #RESET}. */
+    static String letter(String value) {
+        return value == null || value.startsWith(RESET) ? null : value.substring(0, 1);
+    }
+
+    /** Values that tell the time of their record, in the last three digits. */
+    static final ConformanceInputs.Values DATED = (n, k, t) -> (char) ('a' + n.below(6)) + "" + t % 1_000;
+
+    /** Eighteen values, so that some come again. */
+    static final ConformanceInputs.Values NUMBERED = (n, k, t) -> (char) ('a' + n.below(6)) + "" + n.below(3);
+
     static String upper(String value) {
         return value == null ? null : value.toUpperCase(java.util.Locale.ROOT);
     }

@@ -7,6 +7,17 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+/// The groups whose topologies are not here yet: their files are left out.
+const NOT_HERE: &[&str] = &[
+    "foreign_keys",
+    "global_tables",
+    "join_names",
+    "join_refused",
+    "stream_joins",
+    "table_joins",
+    "versioned",
+];
+
 /// One case of a group and a seed.
 #[derive(Clone)]
 pub(crate) struct Case {
@@ -84,18 +95,19 @@ impl Case {
     }
 }
 
-/// Every case of every file.
+/// Every case of every file of the groups that are here.
 pub(crate) fn golden() -> Vec<Case> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance/golden");
     ["1", "2", "3", "fixed"].iter().flat_map(|seed| read(&folder.join(seed))).collect()
 }
 
-/// Every case of the folder of a seed, which has the seed's name.
+/// The same of the folder of a seed, which has the seed's name.
 pub(crate) fn read(folder: &Path) -> Vec<Case> {
     let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
     let seed = name(folder);
     let mut files: Vec<_> =
         fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.retain(|file| !NOT_HERE.contains(&&*name(file)));
     files.sort();
     let mut cases = Vec::new();
     for file in files {
