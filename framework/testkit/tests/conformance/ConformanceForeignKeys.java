@@ -25,6 +25,7 @@ final class ConformanceForeignKeys extends ConformanceTopologies {
                 followed(group, left, cache);
             }
             nullResults(group, left);
+            empty(group, left);
             withKey(group, left);
             manyRows(group, left);
             itself(group, left);
@@ -130,6 +131,14 @@ final class ConformanceForeignKeys extends ConformanceTopologies {
             : rows.join(others, key, ConformanceTopologies::pairOrReset, table("joined"));
         joined.toStream().to("out");
         begin(group, left, "_null_results", false).store("joined").run(b, inputs());
+    }
+
+    /** Values of the other table may be empty, which are no bytes. */
+    static void empty(ConformanceCase.Group group, boolean left) {
+        StreamsBuilder b = new StreamsBuilder();
+        join(left, b.table("rows"), b.table("others")).toStream().to("out");
+        begin(group, left, "_of_empty_values", false).run(b, inputs().values((n, k, t) ->
+            n.percent(30) ? "" : NUMBERED.make(n, k, t)));
     }
 
     /** The foreign key is made of the row's key too. */

@@ -144,7 +144,9 @@ final class ConformanceStreamJoins extends ConformanceTopologies {
                     ConformanceInputs inputs, StreamJoined<String, String, String> joined) {
         StreamsBuilder b = new StreamsBuilder();
         kind.join(strings(b, "left"), strings(b, "right"), ConformanceTopologies::pair, shape.windows(), joined).to("out");
-        begin(group, kind, shape, suffix).inputsOf("join" + inputsOf).store(kind.stores()).run(b, inputs);
+        ConformanceCase c = begin(group, kind, shape, suffix).inputsOf("join" + inputsOf);
+        // Kafka Streams cannot go through a store of windows of 0 ms.
+        (shape.before + shape.after == 0 ? c : c.store(kind.stores())).run(b, inputs);
     }
 
     static void nullResults(ConformanceCase.Group group, Kind kind) {

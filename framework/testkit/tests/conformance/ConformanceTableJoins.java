@@ -70,7 +70,7 @@ final class ConformanceTableJoins extends ConformanceTopologies {
     }
 
     static ConformanceInputs inputs(String... topics) {
-        return ConformanceInputs.small().topics(topics).nulls(4, 20).values(NUMBERED);
+        return ConformanceInputs.small().records(50).topics(topics).nulls(4, 20).values(NUMBERED);
     }
 
     static KTable<String, String> source(StreamsBuilder b, String topic) {

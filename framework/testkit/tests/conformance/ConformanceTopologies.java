@@ -47,9 +47,9 @@ abstract class ConformanceTopologies {
         return two != null && two.startsWith(RESET) ? null : pair(one, two);
     }
 
-    /** The first letter, or null if it is that of {@link #RESET}. */
+    /** The first letter, or null if there is none or if it is that of {@link #RESET}. */
     static String letter(String value) {
-        return value == null || value.startsWith(RESET) ? null : value.substring(0, 1);
+        return value == null || value.isEmpty() || value.startsWith(RESET) ? null : value.substring(0, 1);
     }
 
     /** Values that tell the time of their record, in the last three digits. */
