@@ -49,7 +49,7 @@ struct State {
     /// How long behind their end the windows of these nodes take records, in milliseconds.
     graces: Vec<(NodeId, i64)>,
     hops: Vec<RepartitionHop>,
-    /// Streams that were repartitioned for a join without a name, and the sources behind their topics.
+    /// Streams that were repartitioned for a join, and the sources behind their topics.
     join_sources: Vec<(NodeId, NodeId)>,
     identity: BuilderIdentity,
 }
@@ -208,10 +208,10 @@ impl Dsl {
         }
     }
 
-    /// The source behind the topic that joins of a stream share, if there is one already.
+    /// The source behind the last topic that a stream was repartitioned to for a join.
     pub(crate) fn join_source(&self, stream: NodeId) -> Option<NodeId> {
         let state = self.0.borrow();
-        let known = state.join_sources.iter().find(|(of, _)| *of == stream);
+        let known = state.join_sources.iter().rev().find(|(of, _)| *of == stream);
         known.map(|(_, source)| *source)
     }
 

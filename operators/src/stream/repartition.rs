@@ -49,8 +49,8 @@ impl<K: Data, V: Data> KStream<K, V> {
     }
 
     /// The node to join below: the stream itself, or the source of its repartition topic. As in Kafka
-    /// Streams, a topic without a name of the user's takes that of the stream, and all such joins of the
-    /// stream share it.
+    /// Streams, a join without a name shares the topic of the join of this stream before it, whether that
+    /// has a name or not. The first one's topic takes the name of the stream.
     ///
     /// Null keys are left out, unless a left or outer join follows: see [`Dsl::keep_null_keys`].
     pub(crate) fn partitioned_for_join(&self, side: JoinSide<K, V>) -> NodeId {
@@ -71,9 +71,7 @@ impl<K: Data, V: Data> KStream<K, V> {
             partitioner: None,
         };
         let source = through.add(self, names, std::convert::identity);
-        if generated {
-            self.dsl.keep_join_source(self.node, source);
-        }
+        self.dsl.keep_join_source(self.node, source);
         source
     }
 }
