@@ -14,7 +14,6 @@ const NOT_HERE: &[&str] = &[
     "join_names",
     "join_refused",
     "stream_joins",
-    "versioned",
 ];
 
 /// One case of a group and a seed.
