@@ -219,6 +219,20 @@ impl Dsl {
         self.0.borrow_mut().join_sources.push((stream, source));
     }
 
+    /// Whether a node, or one that its records come through, uses one of these stores.
+    pub(crate) fn is_fed_by(&self, node: NodeId, stores: &[Arc<str>]) -> bool {
+        let state = self.0.borrow();
+        let (mut to_do, mut seen) = (vec![node], HashSet::new());
+        while let Some(at) = to_do.pop() {
+            if state.graph.stores(at).iter().any(|store| stores.contains(store)) {
+                return true;
+            }
+            let parents = state.graph.parents(at).iter().copied();
+            to_do.extend(parents.filter(|parent| seen.insert(*parent)));
+        }
+        false
+    }
+
     /// Refuses generated names of stores and topics at the end.
     pub(crate) fn ask_for_names(&self) {
         self.0.borrow_mut().explicit_names = true;

@@ -49,6 +49,9 @@ pub(crate) trait Lookup<K, V> {
     fn as_of(&mut self, key: &K, time: TimestampMs) -> Found<V> {
         self.get(key, time)
     }
+
+    /// Whether a change of the key was not told yet: it waits in a cache.
+    fn is_untold(&mut self, key: &K) -> bool;
 }
 
 impl<K: StoreKey, V: Data> Reader<K, V> {
@@ -91,6 +94,14 @@ impl<K: StoreKey, V: Data> Reader<K, V> {
                 let found = lookup.as_of(key, time)?;
                 Ok(f(found.as_ref().map(|found| (&found.value, found.timestamp))))
             }
+
+    /// Whether a change of the key was not told yet: it waits in a cache.
+    pub(crate) fn is_untold(&mut self, key: &K) -> bool {
+        match self {
+            Self::Store(store) => store.borrow_mut().is_untold(key),
+            // It has no cache.
+            Self::Versions(_) => false,
+            Self::Lookup(lookup) => lookup.is_untold(key),
         }
     }
 
@@ -261,8 +272,11 @@ struct Windows<K, V>(Rc<RefCell<Store<K, V, Window>>>);
 
 impl<K: StoreKey, V: Data> Lookup<Windowed<K>, V> for Windows<K, V> {
     fn get(&mut self, window: &Windowed<K>, _now: TimestampMs) -> Found<V> {
-        let Windowed { key, start, .. } = window.clone();
-        self.0.borrow_mut().get(&WindowKey { key, start, sequence: 0 })
+        self.0.borrow_mut().get(&window_key(window))
+    }
+
+    fn is_untold(&mut self, window: &Windowed<K>) -> bool {
+        self.0.borrow_mut().is_untold(&window_key(window))
     }
 }
 
@@ -270,9 +284,20 @@ struct Sessions<K, V>(Rc<RefCell<Store<K, V, Session>>>);
 
 impl<K: StoreKey, V: Data> Lookup<Windowed<K>, V> for Sessions<K, V> {
     fn get(&mut self, session: &Windowed<K>, _now: TimestampMs) -> Found<V> {
-        let Windowed { key, start, end } = session.clone();
-        self.0.borrow_mut().get(&SessionKey { key, start, end })
+        self.0.borrow_mut().get(&session_key(session))
     }
+
+    fn is_untold(&mut self, session: &Windowed<K>) -> bool {
+        self.0.borrow_mut().is_untold(&session_key(session))
+    }
+}
+
+fn window_key<K: StoreKey>(window: &Windowed<K>) -> WindowKey<K> {
+    WindowKey { key: window.key.clone(), start: window.start, sequence: 0 }
+}
+
+fn session_key<K: StoreKey>(session: &Windowed<K>) -> SessionKey<K> {
+    SessionKey { key: session.key.clone(), start: session.start, end: session.end }
 }
 
 /// A table that is computed from another, value by value.
@@ -302,5 +327,9 @@ impl<K: StoreKey, V: Data, V2, F: Fn(&K, V) -> Option<V2>> Lookup<K, V2> for Com
     fn as_of(&mut self, key: &K, time: TimestampMs) -> Found<V2> {
         let found = self.above.as_of(key, time)?;
         Ok(self.compute(key, found))
+    }
+
+    fn is_untold(&mut self, key: &K) -> bool {
+        self.above.is_untold(key)
     }
 }

@@ -172,6 +172,11 @@ impl GraphBuilder {
         self.nodes.get(node.0).map_or(&[], |node| &node.parents)
     }
 
+    /// The stores that a node uses.
+    pub fn stores(&self, node: NodeId) -> &[Arc<str>] {
+        self.nodes.get(node.0).map_or(&[], |node| &node.stores)
+    }
+
     /// The node of a name.
     pub fn find(&self, name: &str) -> Option<NodeId> {
         self.nodes.iter().position(|node| &*node.name == name).map(NodeId)

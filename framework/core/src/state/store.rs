@@ -138,6 +138,13 @@ where
         Ok(live.map(|value| (value, slot.timestamp)))
     }
 
+    /// Whether a change of the key waits to be told with the commit: see [`Self::update_cached`].
+    pub fn is_untold(&mut self, key: &Kd::Key) -> bool {
+        let hash = self.overlay.hash(key);
+        let found = self.overlay.find(hash, key);
+        found.is_some_and(|id| !self.overlay.slot(id).last_change.is_none())
+    }
+
     /// Takes notice of the time of a record that has come to the store: by it values expire, where they
     /// have a time to live. Call it before the record is worked on.
     #[inline]

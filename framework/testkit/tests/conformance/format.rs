@@ -8,13 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 /// The groups whose topologies are not here yet: their files are left out.
-const NOT_HERE: &[&str] = &[
-    "foreign_keys",
-    "global_tables",
-    "join_names",
-    "join_refused",
-    "stream_joins",
-];
+const NOT_HERE: &[&str] =
+    &["foreign_keys", "global_tables", "join_names", "join_refused", "stream_joins"];
 
 /// One case of a group and a seed.
 #[derive(Clone)]

@@ -110,7 +110,7 @@ pub(crate) fn refused(b: &StreamsBuilder, case: &str) -> Option<()> {
             stream_table_joins::join(false, &strings(b, "one"), &table).to("out");
         }
         "two_tables_of_one_topic" => {
-            let one = b.table("one");
+            let one: Table = b.table("one");
             Kind::Inner.join(&one, &b.table("one")).to_stream().to("out");
         }
         _ => return None,

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use oncestream_core::error::TopologyError;
 use oncestream_core::graph::NodeId;
 
-use self::node::{Rules, merge_factory, side_factory};
+use self::node::{Last, Rules, merge_factory, side_factory};
 use super::{KTable, Made, TableSpec, View};
 use crate::dsl::{Data, StoreKey};
 
@@ -67,8 +67,15 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         let spec = TableSpec::new();
         let join = Arc::new(join);
         let forgets = left.forgets() || right.forgets();
+        let is_fed_by_one =
+            || dsl.is_fed_by(other.node, left.stores()) || dsl.is_fed_by(self.node, right.stores());
+        let last = match needs {
+            Needs::Both if is_fed_by_one() => Last::Always,
+            Needs::Both => Last::Untold,
+            Needs::Left | Needs::Any => Last::Never,
+        };
         let this_name = dsl.suffixed(named, "-join-this", "KTABLE-JOINTHIS-");
-        let rules = Rules { needs_other: needs == Needs::Both, forgets };
+        let rules = Rules { needs_other: needs == Needs::Both, last, forgets };
         let of_left = join.clone();
         let this = side_factory(
             &spec,
@@ -77,7 +84,8 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
             move |key: &K, own: Option<&V>, other: Option<&V2>| of_left(key, own, other),
         );
         let other_name = dsl.suffixed(named, "-join-other", "KTABLE-JOINOTHER-");
-        let rules = Rules { needs_other: needs != Needs::Any, forgets };
+        let last = if needs == Needs::Both { Last::Untold } else { Last::Never };
+        let rules = Rules { needs_other: needs != Needs::Any, last, forgets };
         let of_right = join.clone();
         let that = side_factory(
             &spec,

@@ -2,6 +2,10 @@
 //!
 //! A side takes the changes of its own table and reads the other one. The result has the later time of
 //! both values. Where nothing can have been told of a key, nothing is.
+//!
+//! Invariant: when all changes were told, a key has the result of both values, and none if there is none.
+//! So a deletion is told also where the other table has no value any more, if that was not told yet: because
+//! it waits in a cache, or because one update takes both values. Kafka Streams keeps such a result.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -23,9 +27,22 @@ use crate::table::{Change, Reader, StoredTable, TableSpec, View};
 pub(super) struct Rules {
     /// There is no result without a value of the other table.
     pub(super) needs_other: bool,
+    /// When a deletion is told though the other table has no value either.
+    pub(super) last: Last,
     /// Values of a table go without being told of, so nobody knows what a key had: a result that is not
     /// there is always told.
     pub(super) forgets: bool,
+}
+
+/// When a deletion is told though the other table has no value either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Last {
+    /// Never: who may be alone tells it.
+    Never,
+    /// If the other table has not told its own deletion yet.
+    Untold,
+    /// Always: one update may take both values.
+    Always,
 }
 
 /// What a factory gives.
@@ -106,10 +123,17 @@ where
             ctx.drop_record(DropReason::OutOfOrder);
             return Ok(());
         }
-        let Self { other, rules: Rules { needs_other, forgets }, has_old, join, .. } = self;
+        let Self { other, rules, has_old, join, .. } = self;
+        let Rules { needs_other, last, forgets } = *rules;
+        // Asked before the store is lent.
+        let is_last = match last {
+            Last::Never => false,
+            Last::Untold => new.is_none() && other.is_untold(&key),
+            Last::Always => new.is_none(),
+        };
         let joined = other.with(&key, timestamp, |found| {
-            let untold = *needs_other || new.is_none() && old.is_none();
-            if found.is_none() && untold && !*forgets {
+            let nothing_told = needs_other || new.is_none() && old.is_none();
+            if found.is_none() && nothing_told && !is_last && !forgets {
                 return None;
             }
             let (other, time) = found.unzip();

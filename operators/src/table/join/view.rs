@@ -52,4 +52,8 @@ impl<K: StoreKey, V: Data, V2: Data, R, F: Join<K, V, V2, R>> Lookup<K, R> for J
             Some(ValueAndTimestamp { value, timestamp })
         })
     }
+
+    fn is_untold(&mut self, key: &K) -> bool {
+        self.left.is_untold(key) || self.right.is_untold(key)
+    }
 }

@@ -42,4 +42,8 @@ impl<K: StoreKey, V: Data> Lookup<K, V> for Suppressed<K, V> {
         let before = waiting.value.before;
         Ok(before.map(|value| ValueAndTimestamp { value, timestamp: UNKNOWN_TIME }))
     }
+
+    fn is_untold(&mut self, key: &K) -> bool {
+        self.above.is_untold(key)
+    }
 }
