@@ -94,6 +94,8 @@ impl<K: StoreKey, V: Data> Reader<K, V> {
                 let found = lookup.as_of(key, time)?;
                 Ok(f(found.as_ref().map(|found| (&found.value, found.timestamp))))
             }
+        }
+    }
 
     /// Whether a change of the key was not told yet: it waits in a cache.
     pub(crate) fn is_untold(&mut self, key: &K) -> bool {
