@@ -1,4 +1,4 @@
-//! Every fault at every request of six topologies, on the embedded broker: exactly once holds. One of
+//! Every fault at every request of eight topologies, on the embedded broker: exactly once holds. One of
 //! them also begins at the end of its inputs.
 //!
 //! The same enumeration finds what is not exactly once: `at_least_once`, and a side effect in a
@@ -117,6 +117,35 @@ fn expiring() -> Topology {
     build(builder)
 }
 
+/// Pairs of two topics. A record's time is its value, and none comes too late for its partners.
+fn pairs() -> Topology {
+    let builder = StreamsBuilder::new();
+    let side = |topic: &str| {
+        let by_value = Consumed::<String, i64>::new(topic).timestamp_extractor(|r, _| r.value);
+        builder.stream(by_value)
+    };
+    let windows = JoinWindows::of_time_difference_and_grace(MS * 20, MS * 3_600_000);
+    let joined = StreamJoined::new(windows).store_name("pairs");
+    let pair = |left: &i64, right: &i64| format!("{left}+{right}");
+    side("left").join(&side("right"), joined, pair).to("pairs");
+    build(builder)
+}
+
+/// A left join of two streams out of one topic. Some records find no partner, and their windows close. A
+/// record's time is its value.
+fn left_join() -> Topology {
+    let builder = StreamsBuilder::new();
+    let by_value = Consumed::<String, i64>::new("times").timestamp_extractor(|r, _| r.value);
+    let times = builder.stream(by_value);
+    let is_right = |time: &i64| time % 1000 % 3 == 0;
+    let left = times.filter(move |_, time| !is_right(time));
+    let right = times.filter(move |_, time| is_right(time));
+    let windows = JoinWindows::of_time_difference_and_grace(MS * 12, MS * 5);
+    let joined = StreamJoined::new(windows).store_name("left");
+    left.left_join(&right, joined, |left, right| format!("{left}+{right:?}")).to("joined");
+    build(builder)
+}
+
 const MS: Duration = Duration::from_millis(1);
 
 /// Times that go on, fall back, are too late and jump, near to now: a changelog of windows keeps no
@@ -135,6 +164,22 @@ fn check_windows(name: &str, test: &str) -> ExactlyOnceCheck {
 
 fn check_expiring(name: &str, test: &str) -> ExactlyOnceCheck {
     ExactlyOnceCheck::new(name, expiring).test(test).input("times", times(40))
+}
+
+/// Neighbours in time are in different topics. Which of them comes first, and with it the order of the pairs,
+/// is for the worker.
+fn check_pairs(name: &str, test: &str) -> ExactlyOnceCheck {
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    for (n, record) in times(40).enumerate() {
+        // A round of all keys goes to one topic.
+        if n / 4 % 2 == 0 { left.push(record) } else { right.push(record) }
+    }
+    let check = ExactlyOnceCheck::new(name, pairs).test(test);
+    check.input("left", left).input("right", right).unordered()
+}
+
+fn check_left_join(name: &str, test: &str) -> ExactlyOnceCheck {
+    ExactlyOnceCheck::new(name, left_join).test(test).input("times", times(40))
 }
 
 fn check(name: &str, topology: fn() -> Topology, test: &str) -> ExactlyOnceCheck {
@@ -193,6 +238,32 @@ fn a_part_of_the_faults_leaves_windows_exact() {
 fn a_part_of_the_faults_leaves_stores_with_a_time_to_live_exact() {
     let test = "a_part_of_the_faults_leaves_stores_with_a_time_to_live_exact";
     told(&check_expiring("expiring-part", test).cases(PART).run(), PART * 7 / 8);
+}
+
+#[test]
+fn a_part_of_the_faults_leaves_a_stream_join_exact() {
+    let test = "a_part_of_the_faults_leaves_a_stream_join_exact";
+    told(&check_pairs("pairs-part", test).cases(PART).run(), PART * 7 / 8);
+}
+
+#[test]
+fn a_part_of_the_faults_leaves_a_left_stream_join_exact() {
+    let test = "a_part_of_the_faults_leaves_a_left_stream_join_exact";
+    told(&check_left_join("left-join-part", test).cases(PART).run(), PART * 7 / 8);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn every_fault_at_every_request_leaves_a_stream_join_exact() {
+    let test = "every_fault_at_every_request_leaves_a_stream_join_exact";
+    told(&check_pairs("pairs", test).check_threads().run(), 1000);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn every_fault_at_every_request_leaves_a_left_stream_join_exact() {
+    let test = "every_fault_at_every_request_leaves_a_left_stream_join_exact";
+    told(&check_left_join("left-join", test).check_threads().run(), 1000);
 }
 
 #[test]
