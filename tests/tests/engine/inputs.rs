@@ -7,13 +7,18 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedPr
 
 const RECORDS: i64 = 30;
 
-/// Writes numbers, each in a batch of its own, with timestamps that begin at `from_ms`.
-fn feed(topic: &str, from_ms: i64) {
+/// What makes an input come in one by one: the broker gives one batch with each answer, of whichever topic
+/// is first.
+pub(crate) const ONE_BY_ONE: (&str, &str) = ("consumer.max.partition.fetch.bytes", "1");
+
+/// Writes numbers and their times under a key, each in a batch of its own.
+pub(crate) fn feed(topic: &str, key: Option<&str>, numbers: impl Iterator<Item = (i64, i64)>) {
     let producer: ThreadedProducer<DefaultProducerContext> =
         ClientConfig::new().set("bootstrap.servers", servers()).create().unwrap();
-    for n in from_ms..from_ms + RECORDS {
+    for (n, time_ms) in numbers {
         let text = n.to_string();
-        let record = BaseRecord::<(), str>::to(topic).payload(text.as_str()).timestamp(n);
+        let mut record = BaseRecord::<str, str>::to(topic).payload(&text).timestamp(time_ms);
+        record.key = key;
         producer.send(record).map_err(|(e, _)| e).unwrap();
         producer.flush(DEADLINE).unwrap();
     }
@@ -25,16 +30,12 @@ async fn processed(max_task_idle_ms: &str) -> Vec<i64> {
     let app = Application::new("inputs");
     let (late, early) = (app.create("a-late", 1).await, app.create("b-early", 1).await);
     let output = app.create("out", 1).await;
-    feed(&late, 1_000_000);
-    feed(&early, 1_000);
+    feed(&late, None, (1_000_000..1_000_000 + RECORDS).map(|n| (n, n)));
+    feed(&early, None, (1_000..1_000 + RECORDS).map(|n| (n, n)));
     let builder = StreamsBuilder::new();
     let other = builder.stream::<Option<String>, String>(&late);
     builder.stream::<Option<String>, String>(&early).merge(&other).to(&output);
-    let settings = [
-        ("max.task.idle.ms", max_task_idle_ms),
-        // The broker gives one batch with each answer, of whichever topic is first.
-        ("consumer.max.partition.fetch.bytes", "1"),
-    ];
+    let settings = [("max.task.idle.ms", max_task_idle_ms), ONE_BY_ONE];
     let streams = app.streams(builder.build().unwrap(), &settings);
     let streams = start(streams).await;
     let all = 2 * RECORDS as usize;

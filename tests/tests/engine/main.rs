@@ -15,6 +15,7 @@ mod generations;
 mod handlers;
 mod inputs;
 mod internal_topics;
+mod joins;
 mod lagging;
 mod lifecycle;
 mod neighbours;
