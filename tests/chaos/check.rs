@@ -14,9 +14,13 @@ use oncestream_tests::kafka::{
 };
 use oncestream_tests::stores::{by_changelog_key, fold, read_stores};
 
+use crate::instance::number_and_time_ms;
 use crate::plan::INSTANCES;
 use crate::verify::{Extremes, Numbers, Results, Tally, Turns};
 use crate::workload::Workload;
+
+/// The store of `pairs` that keeps the odd numbers.
+const ODD: &str = "pairs-other-join-store";
 
 /// The windowed store of `word_count`, and how long its windows are.
 const WINDOWS: &str = "windows";
@@ -130,6 +134,20 @@ fn text(bytes: Option<&Vec<u8>>) -> String {
     bytes.map_or_else(String::new, |b| String::from_utf8_lossy(b).into_owned())
 }
 
+/// Whether the rows of a store are of a key and a time.
+fn is_windowed(store: &str) -> bool {
+    store == WINDOWS || store.starts_with("pairs-")
+}
+
+/// The number in a row of a store.
+fn stored(store: &str, value: &Vec<u8>) -> i64 {
+    if store.starts_with("pairs-") {
+        number_and_time_ms(&text(Some(value))).0
+    } else {
+        number(Some(value))
+    }
+}
+
 /// The word and the start in the changelog key of a window.
 fn windowed(key: &[u8]) -> String {
     let Some((key, _)) = key.split_last_chunk::<4>() else { return String::new() };
@@ -148,6 +166,8 @@ enum Expected {
     Passed(BTreeMap<String, Turns>),
     Counted(BTreeMap<String, u64>),
     Folded(BTreeMap<String, Extremes>),
+    /// Of each key the pairs of its numbers; and each number by its key and time.
+    Paired(BTreeMap<String, Turns>, Counts),
 }
 
 impl Expected {
@@ -155,6 +175,7 @@ impl Expected {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         let mut extremes: BTreeMap<String, Extremes> = BTreeMap::new();
         let mut passed: BTreeMap<String, Turns> = BTreeMap::new();
+        let mut by_time = Counts::new();
         let mut out_of_turn = 0;
         let mut each = |r: Read| {
             checked.records_in += 1;
@@ -170,6 +191,13 @@ impl Expected {
                 "smoke" => {
                     let old = extremes.get(&key).copied();
                     extremes.insert(key, Extremes::fold(old, number(value)));
+                }
+                "pairs" => {
+                    let (number, _) = number_and_time_ms(&text(value));
+                    by_time.insert(format!("{key}@{}", r.timestamp_ms), number);
+                    let number = number.try_into().unwrap_or(u64::MAX);
+                    let turn = passed.entry(key).or_default().add(number);
+                    out_of_turn += u64::from(number != turn);
                 }
                 _ => {
                     let number = text(value).parse().unwrap_or(u64::MAX);
@@ -187,6 +215,10 @@ impl Expected {
         match workload.job {
             "word_count" => Self::Counted(counts),
             "smoke" => Self::Folded(extremes),
+            "pairs" => {
+                let pairs = passed.into_iter().map(|(key, numbers)| (key, numbers.pairs()));
+                Self::Paired(pairs.collect(), by_time)
+            }
             _ => Self::Passed(passed),
         }
     }
@@ -195,7 +227,7 @@ impl Expected {
         let all = [None; PARTITIONS as usize];
         let at = |r: &Read| (r.partition, r.offset);
         match self {
-            Self::Passed(passed) => {
+            Self::Passed(passed) | Self::Paired(passed, _) => {
                 let counts = passed.iter().map(|(key, turns)| (key.clone(), turns.count()));
                 let mut numbers = Numbers::new(counts.collect());
                 let mut seen: BTreeMap<String, Turns> = BTreeMap::new();
@@ -241,6 +273,11 @@ impl Expected {
             Self::Folded(extremes) => {
                 extremes.iter().map(|(key, e)| (key.clone(), e.of(name))).collect()
             }
+            Self::Paired(_, by_time) => {
+                let is_of = |n: i64| (n % 2 != 0) == (name == ODD);
+                let all = by_time.iter().filter(|(_, n)| is_of(**n));
+                all.map(|(at, n)| (at.clone(), *n)).collect()
+            }
         }
     }
 }
@@ -253,8 +290,8 @@ fn check_store(workload: &Workload, name: &str, should: &Counts, checked: &mut C
     let mut complete = vec![false; PARTITIONS as usize];
     let full: Vec<_> = (0..PARTITIONS).map(|p| fold(&changelog, p, i64::MAX)).collect();
     for content in &full {
-        let shown = |key: &Vec<u8>| if name == WINDOWS { windowed(key) } else { text(Some(key)) };
-        folded.extend(content.iter().map(|(k, (_, v))| (shown(k), number(Some(v)))));
+        let shown = |key: &Vec<u8>| if is_windowed(name) { windowed(key) } else { text(Some(key)) };
+        folded.extend(content.iter().map(|(k, (_, v))| (shown(k), stored(name, v))));
     }
     if folded != *should {
         let off = should.iter().filter(|(k, v)| folded.get(*k) != Some(v)).count();
@@ -266,7 +303,7 @@ fn check_store(workload: &Workload, name: &str, should: &Counts, checked: &mut C
             continue; // Nobody was ever in it.
         }
         for mut store in read_stores(&state_dir, &workload.id, name) {
-            if name == WINDOWS {
+            if is_windowed(name) {
                 store.content = by_changelog_key(store.content);
             }
             checked.stores += 1;

@@ -14,13 +14,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 
+use crate::instance::PAIR_STEP;
 use crate::verify::STEP;
 use crate::watch::now_ms;
 use crate::workload::Workload;
 
 /// Keys of the smoke test.
 const KEYS: u64 = 64;
-/// Keys that each partition of the pass-through has for itself.
+/// Keys that each partition of the pass-through has for itself. The pairs have as many, wherever they go.
 const KEYS_OF_PARTITION: u64 = 16;
 const VOCABULARY: usize = 400;
 /// Records are fed in steps of this.
@@ -38,12 +39,16 @@ struct Fed {
     partition: Option<i32>,
     key: Option<String>,
     value: Vec<u8>,
+    /// None: that of the clock.
+    timestamp_ms: Option<i64>,
 }
 
 /// What is fed next, of one job.
 struct Source {
     job: &'static str,
     turn: u64,
+    /// The time of the first numbers of the pairs.
+    begin_ms: i64,
     line: Box<dyn FnMut() -> String + Send>,
     topics: usize,
     /// Of each partition its topic, its number and how many records it got.
@@ -53,7 +58,7 @@ struct Source {
 impl Source {
     fn new(job: &'static str, seed: u64) -> Self {
         let line = Box::new(lines(seed, VOCABULARY));
-        Self { job, turn: 0, line, topics: 0, partitions: Vec::new() }
+        Self { job, turn: 0, begin_ms: now_ms(), line, topics: 0, partitions: Vec::new() }
     }
 
     /// Takes in how many partitions the topics have by now.
@@ -73,21 +78,30 @@ impl Source {
             let (key, n) = (turn % KEYS, turn / KEYS);
             let topic = (n % self.topics as u64) as usize;
             let value = number(n).to_be_bytes().to_vec();
-            return Fed { topic, partition: None, key: Some(format!("k{key:02}")), value };
+            let key = Some(format!("k{key:02}"));
+            return Fed { topic, partition: None, key, value, timestamp_ms: None };
         }
         let at = (turn % self.partitions.len() as u64) as usize;
         let (topic, p, fed) = &mut self.partitions[at];
-        let (topic, partition, n) = (*topic, Some(*p), *fed);
+        let (topic, mut partition, n) = (*topic, Some(*p), *fed);
+        let mut timestamp_ms = None;
         *fed += 1;
         let place = format!("t{topic:02}p{:02}", *p);
         let (key, value) = match self.job {
             "word_count" => (None, format!("{} {place}", (self.line)())),
-            _ => {
+            job => {
                 let (key, n) = (n % KEYS_OF_PARTITION, n / KEYS_OF_PARTITION);
-                (Some(format!("{place}k{key:02}")), n.to_string())
+                let mut value = n.to_string();
+                if job == "pairs" {
+                    // The key decides, as it does for the stream that goes through a repartition topic.
+                    partition = None;
+                    timestamp_ms = Some(self.begin_ms + n as i64 * PAIR_STEP.as_millis() as i64);
+                    value = format!("{n} {}", now_ms());
+                }
+                (Some(format!("{place}k{key:02}")), value)
             }
         };
-        Fed { topic, partition, key, value: value.into_bytes() }
+        Fed { topic, partition, key, value: value.into_bytes(), timestamp_ms }
     }
 }
 
@@ -164,8 +178,8 @@ impl ProducerContext for Deliveries {
 }
 
 fn send(producer: &ThreadedProducer<Deliveries>, topic: &str, fed: &Fed) -> anyhow::Result<()> {
-    let mut record: BaseRecord<'_, str, [u8]> =
-        BaseRecord::to(topic).payload(&*fed.value).timestamp(now_ms());
+    let mut record: BaseRecord<'_, str, [u8]> = BaseRecord::to(topic).payload(&*fed.value);
+    record.timestamp = Some(fed.timestamp_ms.unwrap_or_else(now_ms));
     record.key = fed.key.as_deref();
     record.partition = fed.partition;
     let started = Instant::now();
@@ -196,6 +210,7 @@ fn send(producer: &ThreadedProducer<Deliveries>, topic: &str, fed: &Fed) -> anyh
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::instance::number_and_time_ms;
 
     fn source(job: &'static str, counts: &[i32]) -> Source {
         let mut source = Source::new(job, 1);
@@ -221,6 +236,23 @@ mod tests {
             }
         }
         assert_eq!(places.len(), 9 * KEYS_OF_PARTITION as usize);
+    }
+
+    #[test]
+    fn the_numbers_of_a_pair_are_a_step_apart_whatever_the_clock_says() {
+        let mut source = source("pairs", &[2, 2]);
+        let mut times = std::collections::BTreeMap::new();
+        for _ in 0..500 {
+            let fed = source.next();
+            assert_eq!(fed.partition, None);
+            let (number, _) = number_and_time_ms(std::str::from_utf8(&fed.value).unwrap());
+            let times: &mut Vec<i64> = times.entry((fed.topic, fed.key)).or_default();
+            assert_eq!(number, times.len() as i64);
+            times.push(fed.timestamp_ms.unwrap());
+        }
+        let step_ms = PAIR_STEP.as_millis() as i64;
+        assert!(times.values().all(|times| times.windows(2).all(|t| t[0] + step_ms == t[1])));
+        assert_eq!(times.len(), 4 * KEYS_OF_PARTITION as usize);
     }
 
     #[test]

@@ -106,6 +106,22 @@ impl Turns {
     pub(crate) fn count(&self) -> u64 {
         self.next
     }
+
+    /// The pairs that numbers make which were written in order: each number that has a next one, once for
+    /// each of the next ones.
+    pub(crate) fn pairs(&self) -> Self {
+        let times = |number| self.of.get(&number).map_or(0, Vec::len);
+        let mut numbers: Vec<u64> = self.of.keys().copied().collect();
+        numbers.sort_unstable();
+        let mut pairs = Self::default();
+        for number in numbers {
+            let next = number.checked_add(1).map_or(0, times);
+            for _ in 0..times(number) * next {
+                pairs.add(number);
+            }
+        }
+        pairs
+    }
 }
 
 /// Each key has the numbers 0, 1, 2 .. up to its count; each must come once, and in order.
@@ -279,6 +295,19 @@ mod tests {
         assert!(input.into_iter().map(|n| turn(&mut seen, n)).eq((0..4).map(Some)));
         assert_eq!(turn(&mut seen, 4), Some(3), "once more is a duplicate of that turn");
         assert_eq!(turn(&mut seen, 0), None, "never there");
+    }
+
+    #[test]
+    fn a_number_is_a_pair_with_the_next_one_if_that_is_there() {
+        let mut turns = Turns::default();
+        for number in [0, 1, 2, 4, 5, 5] {
+            turns.add(number);
+        }
+        let pairs = turns.pairs();
+        assert_eq!(pairs.count(), 4);
+        let turn = |number, time| pairs.turn(number, time);
+        assert_eq!([turn(0, 0), turn(1, 0), turn(2, 0)], [Some(0), Some(1), None]);
+        assert_eq!([turn(4, 0), turn(4, 1), turn(5, 0)], [Some(2), Some(3), None]);
     }
 
     fn numbers(expected: &[(&str, u64)], came: &[(&str, u64)]) -> Tally {

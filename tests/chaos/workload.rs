@@ -1,13 +1,14 @@
-//! The three applications under fire: their topics, their instances and what is fed to them.
+//! The four applications under fire: their topics, their instances and what is fed to them.
 //!
 //! | job | input | output |
 //! |---|---|---|
 //! | `pass_through` | each key's numbers from 0 on; a key has one partition of one topic | the same |
 //! | `word_count` | lines of four words and one that names the partition; a repartition topic; no cache | every count of every word, from 1 on, and of every word in windows of 10 s, which take records for an hour |
 //! | `smoke` | each key's numbers, ever further from a middle, in all topics | least, greatest and sum, cached |
+//! | `pairs` | each key's numbers from 0 on, the even ones joined with the odd ones, which go through a repartition topic | each number that has a next one |
 //!
 //! All read one topic by name and others by a pattern. Topics that appear may have any number of
-//! partitions, and all may grow; not so for `smoke`, whose stores follow the inputs themselves.
+//! partitions, and all may grow; not so for `smoke` and `pairs`, whose stores follow the inputs themselves.
 //! Knows nothing of faults.
 
 use std::path::{Path, PathBuf};
@@ -69,10 +70,10 @@ pub(crate) struct Workload {
 }
 
 impl Workload {
-    /// All three, with their topics made; `rate` is shared among them.
+    /// All four, with their topics made; `rate` is shared among them.
     pub(crate) fn all(folder: &Path, settings: &Settings, rate: usize) -> Vec<Self> {
         // In per cent. A line of four words is more work than four records.
-        [("pass_through", 45), ("word_count", 10), ("smoke", 45)]
+        [("pass_through", 35), ("word_count", 10), ("smoke", 35), ("pairs", 20)]
             .into_iter()
             .map(|(job, part)| Self::new(job, folder, settings, rate * part / 100))
             .collect()
@@ -90,7 +91,7 @@ impl Workload {
     /// What inputs it can take.
     pub(crate) fn takes(&self) -> plan::Inputs {
         match self.job {
-            "smoke" => plan::Inputs::Copartitioned,
+            "smoke" | "pairs" => plan::Inputs::Copartitioned,
             _ => plan::Inputs::Any,
         }
     }
@@ -100,6 +101,7 @@ impl Workload {
         match self.job {
             "word_count" => &["counts", "windows"],
             "smoke" => &["min", "max", "sum"],
+            "pairs" => &["pairs-this-join-store", "pairs-other-join-store"],
             _ => &[],
         }
     }
@@ -121,7 +123,12 @@ impl Workload {
     }
 
     fn repartition(&self) -> Option<String> {
-        (self.job == "word_count").then(|| format!("{}-counts-repartition", self.id))
+        let name = match self.job {
+            "word_count" => "counts",
+            "pairs" => "odd",
+            _ => return None,
+        };
+        Some(format!("{}-{name}-repartition", self.id))
     }
 
     /// The topics it writes.

@@ -19,6 +19,10 @@ use serde_json::json;
 const TICK: Duration = Duration::from_millis(20);
 /// How long the windows of `windowed_word_count` are.
 const WINDOW: Duration = Duration::from_secs(10);
+/// How far apart in time the numbers of `pairs` are.
+pub(crate) const PAIR_STEP: Duration = Duration::from_millis(10);
+/// Longer than any run: no number comes too late for its pair.
+const PAIR_GRACE: Duration = Duration::from_hours(24);
 
 #[derive(Default)]
 struct Flags {
@@ -104,6 +108,7 @@ impl Flags {
                 .to_stream()
                 .to(&self.output),
             "smoke" => smoke(&self.records(&builder), &self.output),
+            "pairs" => pairs(&self.records(&builder), &self.output),
             other => bail!("unknown job {other}"),
         }
         Ok(builder.build()?)
@@ -144,6 +149,49 @@ fn smoke(numbers: &KStream<String, i64>, output: &str) {
     ];
     for (name, table) in tables {
         table.to_stream().select_key(move |key, _| format!("{name}-{key}")).to(output);
+    }
+}
+
+/// Each number of a key with the next one. The even numbers are one stream, the odd ones another, which
+/// comes through a repartition topic. A value is a number and when it was written; a record's time goes on by
+/// [`PAIR_STEP`] with each number of its key. A result has the number of its pair, which is the lesser one,
+/// and the time of the clock at which the later one was written.
+fn pairs(numbers: &KStream<String, String>, output: &str) {
+    let is_even = |value: &str| number_and_time_ms(value).0 % 2 == 0;
+    let even = numbers.filter(move |_, value| is_even(value));
+    let odd = numbers.filter(move |_, value| !is_even(value)).repartition("odd");
+    let windows = JoinWindows::of_time_difference_and_grace(PAIR_STEP, PAIR_GRACE);
+    let pair = |even: &String, odd: &String| {
+        let (even, odd) = (number_and_time_ms(even), number_and_time_ms(odd));
+        (even.0.min(odd.0), even.1.max(odd.1))
+    };
+    even.join(&odd, StreamJoined::new(windows).store_name("pairs"), pair)
+        .process_values((), |()| Numbered)
+        .to(output);
+}
+
+/// The number in a value of `pairs`, and when it was written. What is none of both is -1.
+pub(crate) fn number_and_time_ms(value: &str) -> (i64, i64) {
+    let (number, time_ms) = value.split_once(' ').unwrap_or_default();
+    (number.parse().unwrap_or(-1), time_ms.parse().unwrap_or(-1))
+}
+
+/// Gives each number the time that comes with it.
+struct Numbered;
+
+impl FixedKeyProcessor for Numbered {
+    type Key = String;
+    type ValueIn = (i64, i64);
+    type ValueOut = String;
+
+    fn process(
+        &mut self,
+        ctx: &mut FixedKeyProcessorContext<'_, Self>,
+        mut record: FixedKeyRecord<String, (i64, i64)>,
+    ) -> Result<(), BoxError> {
+        let (number, time_ms) = record.value;
+        record.timestamp = time_ms;
+        Ok(ctx.forward(record.with_value(number.to_string()))?)
     }
 }
 
