@@ -1,4 +1,4 @@
-//! Every fault at every request of eight topologies, on the embedded broker: exactly once holds. One of
+//! Every fault at every request of nine topologies, on the embedded broker: exactly once holds. One of
 //! them also begins at the end of its inputs.
 //!
 //! The same enumeration finds what is not exactly once: `at_least_once`, and a side effect in a
@@ -146,6 +146,26 @@ fn left_join() -> Topology {
     build(builder)
 }
 
+/// A stream with a table, and two tables with each other, all out of one topic. A record's time is its value.
+fn table_joins() -> Topology {
+    let builder = StreamsBuilder::new();
+    let by_value = Consumed::<String, i64>::new("times").timestamp_extractor(|r, _| r.value);
+    let times = builder.stream(by_value);
+    let is_third = |time: &i64| time % 1000 % 3 == 0;
+    let others = times.filter(move |_, time| !is_third(time));
+    let thirds =
+        times.filter(move |_, time| is_third(time)).to_table::<i64>().materialized("thirds");
+    others.left_join_table(&thirds, |other, third| format!("{other}+{third:?}")).to("stream-table");
+    others
+        .to_table::<i64>()
+        .materialized("others")
+        .outer_join(&thirds, |other, third| format!("{other:?}+{third:?}"))
+        .materialized("tables")
+        .to_stream()
+        .to("tables");
+    build(builder)
+}
+
 const MS: Duration = Duration::from_millis(1);
 
 /// Times that go on, fall back, are too late and jump, near to now: a changelog of windows keeps no
@@ -180,6 +200,10 @@ fn check_pairs(name: &str, test: &str) -> ExactlyOnceCheck {
 
 fn check_left_join(name: &str, test: &str) -> ExactlyOnceCheck {
     ExactlyOnceCheck::new(name, left_join).test(test).input("times", times(40))
+}
+
+fn check_table_joins(name: &str, test: &str) -> ExactlyOnceCheck {
+    ExactlyOnceCheck::new(name, table_joins).test(test).input("times", times(40))
 }
 
 fn check(name: &str, topology: fn() -> Topology, test: &str) -> ExactlyOnceCheck {
@@ -250,6 +274,19 @@ fn a_part_of_the_faults_leaves_a_stream_join_exact() {
 fn a_part_of_the_faults_leaves_a_left_stream_join_exact() {
     let test = "a_part_of_the_faults_leaves_a_left_stream_join_exact";
     told(&check_left_join("left-join-part", test).cases(PART).run(), PART * 7 / 8);
+}
+
+#[test]
+fn a_part_of_the_faults_leaves_table_joins_exact() {
+    let test = "a_part_of_the_faults_leaves_table_joins_exact";
+    told(&check_table_joins("table-joins-part", test).cases(PART).run(), PART * 7 / 8);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn every_fault_at_every_request_leaves_table_joins_exact() {
+    let test = "every_fault_at_every_request_leaves_table_joins_exact";
+    told(&check_table_joins("table-joins", test).check_threads().run(), 1000);
 }
 
 #[test]
