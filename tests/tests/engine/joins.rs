@@ -81,3 +81,23 @@ async fn a_left_join_finds_partners_that_are_far_behind_and_with_minus_one_it_do
     assert_ne!(as_they_come, all_pairs());
     assert!(as_they_come.iter().any(|result| result.ends_with("+none")), "{as_they_come:?}");
 }
+
+/// The results of a left join of a stream with a table, whose changes come half a step before the records of
+/// the stream.
+async fn of_stream_and_table(max_task_idle_ms: &str) -> Vec<String> {
+    let backlog = Backlog::new("table-join", STEP_MS / 2).await;
+    let builder = StreamsBuilder::new();
+    let table = builder.table::<String, String>(&backlog.other);
+    builder
+        .stream::<String, String>(&backlog.stream)
+        .left_join_table(&table, |one, other| shown(one, other))
+        .to(&backlog.output);
+    backlog.results(builder.build().unwrap(), max_task_idle_ms).await
+}
+
+/// With -1, the control, the table is older or newer than the record that is joined.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_finds_the_table_as_it_was_at_its_time_and_with_minus_one_it_does_not() {
+    assert_eq!(of_stream_and_table("0").await, all_pairs());
+    assert_ne!(of_stream_and_table("-1").await, all_pairs());
+}
