@@ -25,6 +25,7 @@ use super::codec::RowCodec;
 use super::expiry::ExpiryIndex;
 use super::instance::StoreInit;
 use super::kinds::Kind;
+use super::kinds::window::Recent;
 use super::order::{Bounds, Direction, Order};
 use super::overlay::{Below, Overlay, SlotId};
 use super::pending::{Emission, Pending, PendingChanges, Update};
@@ -62,6 +63,8 @@ pub struct Store<K, V, Kd: Kind<K> = KeyValue> {
     spare: Rows,
     /// Of a store with a time to live, once it was opened.
     index: Option<Box<ExpiryIndex>>,
+    /// Of a window store that keeps duplicates, once it was used.
+    pub(super) recent: Option<Box<Recent>>,
     key_bytes: Vec<u8>,
     value_bytes: Vec<u8>,
 }
@@ -82,15 +85,16 @@ where
             keyspace_name,
             keyspace,
             codec: RowCodec::new(name, serde_topic, key_serde, value_serde),
+            order: if kind.scans() { OnceCell::from(Order::new()) } else { OnceCell::new() },
             kind,
             is_noted: false,
             overlay: Overlay::new(budget),
-            order: if Kd::SCANS { OnceCell::from(Order::new()) } else { OnceCell::new() },
             pending: PendingChanges::new(),
             changelog: ChangelogWriter::new(changelog),
             layers: VecDeque::new(),
             spare: Rows::default(),
             index: None,
+            recent: None,
             key_bytes: Vec::new(),
             value_bytes: Vec::new(),
         }
@@ -107,7 +111,7 @@ where
     /// Stops keeping uncommitted rows in order, which the first range began, for a store of which no
     /// further range is read.
     pub fn forget_order(&mut self) {
-        if !Kd::SCANS {
+        if !self.kind.scans() {
             self.order = OnceCell::new();
         }
     }

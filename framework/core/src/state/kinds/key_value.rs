@@ -41,7 +41,6 @@ impl<K> Kind<K> for KeyValue {
     type Key = K;
 
     const FRAME: usize = 0;
-    const SCANS: bool = false;
 
     fn user_key(key: &K) -> &K {
         key

@@ -34,12 +34,14 @@ pub trait Kind<K>: Clone + Debug + Send + Sync + 'static {
     /// How many bytes the frame has.
     const FRAME: usize;
 
-    /// Whether it is read by ranges as a rule. Other kinds order what is uncommitted only from their
-    /// first range on.
-    const SCANS: bool;
-
     /// The row key of the note, behind all others; `None` for a kind without one.
     const NOTE: Option<&'static [u8]> = None;
+
+    /// Whether it is read by ranges as a rule. Other kinds order what is uncommitted only from their
+    /// first range on.
+    fn scans(&self) -> bool {
+        false
+    }
 
     /// The user's key.
     fn user_key(key: &Self::Key) -> &K;

@@ -134,7 +134,7 @@ impl Segments {
     }
 
     /// The first time that is shown.
-    fn first_live(&self) -> TimestampMs {
+    pub(super) fn first_live(&self) -> TimestampMs {
         self.stream_time.saturating_sub(self.retention_ms).saturating_add(1).max(0)
     }
 }

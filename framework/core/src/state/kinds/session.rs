@@ -85,8 +85,11 @@ impl<K> Kind<K> for Session {
     type Key = SessionKey<K>;
 
     const FRAME: usize = SEGMENT_LEN + SUFFIX_LEN;
-    const SCANS: bool = true;
     const NOTE: Option<&'static [u8]> = Some(NOTE_KEY);
+
+    fn scans(&self) -> bool {
+        true
+    }
 
     fn user_key(key: &SessionKey<K>) -> &K {
         &key.key

@@ -11,6 +11,7 @@
 //! - No row has a start before 0.
 
 mod key;
+mod recent;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use std::ops::{Bound, RangeInclusive};
 use std::time::Duration;
 
 use self::key::{SUFFIX_LEN, parts, suffix};
+pub(in crate::state) use self::recent::Recent;
 use super::Kind;
 use super::key_ranges::greatest;
 use super::segments::{SEGMENT_LEN, Segments};
@@ -91,8 +93,12 @@ impl<K> Kind<K> for Window {
     type Key = WindowKey<K>;
 
     const FRAME: usize = SEGMENT_LEN + SUFFIX_LEN;
-    const SCANS: bool = true;
     const NOTE: Option<&'static [u8]> = Some(NOTE_KEY);
+
+    fn scans(&self) -> bool {
+        // Where duplicates are kept, ranges are the exception: see `recent`.
+        !self.retain_duplicates
+    }
 
     fn user_key(key: &WindowKey<K>) -> &K {
         &key.key
@@ -206,17 +212,20 @@ impl<K: Hash + Eq + Clone, V: Clone> WindowStore<K, V> {
         timestamp: TimestampMs,
     ) -> Result<bool, TaskError> {
         self.recall()?;
-        let mut sequence = 0;
-        if self.kind.retain_duplicates {
-            let is_null = value.as_ref().is_none_or(|v| self.is_null(v));
-            if is_null || !self.kind.segments.is_live(start) {
-                return Ok(false);
-            }
-            sequence = if self.kind.sequence < LAST_SEQUENCE { self.kind.sequence + 1 } else { 0 };
+        if !self.kind.retain_duplicates {
+            return self.put(WindowKey { key, start, sequence: 0 }, value, timestamp);
         }
+        let is_null = value.as_ref().is_none_or(|v| self.is_null(v));
+        if is_null || !self.kind.segments.is_live(start) {
+            return Ok(false);
+        }
+        let last = self.kind.sequence;
+        let sequence = if last < LAST_SEQUENCE { last + 1 } else { 0 };
+        let hash = self.hash_of_recent(&key);
         let is_put = self.put(WindowKey { key, start, sequence }, value, timestamp)?;
-        if is_put && self.kind.retain_duplicates {
+        if is_put {
             self.kind.sequence = sequence;
+            self.remember(hash, start, sequence);
         }
         Ok(is_put)
     }
@@ -259,24 +268,6 @@ impl<K: Hash + Eq + Clone, V: Clone> WindowStore<K, V> {
         times: RangeInclusive<TimestampMs>,
     ) -> Result<Windows<'_, K, V>, TaskError> {
         self.windows_of(key, &times, Direction::Forwards)
-    }
-
-    /// Lends what [`Self::fetch_between`] gives: the start of each window and its value, which are not
-    /// cloned.
-    ///
-    /// # Errors
-    /// As [`Self::fetch_between`], and what `f` fails with.
-    pub fn lend_between(
-        &mut self,
-        key: &K,
-        times: RangeInclusive<TimestampMs>,
-        mut f: impl FnMut(TimestampMs, &V) -> Result<(), TaskError>,
-    ) -> Result<(), TaskError> {
-        let windows = self.windows_of(key, &times, Direction::Forwards)?;
-        windows.lend(|row_key, value, _| match parts(row_key) {
-            Some((_, start, _)) => f(start, value),
-            None => Ok(()),
-        })
     }
 
     /// [`Self::fetch_between`], backwards.

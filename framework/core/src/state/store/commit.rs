@@ -135,6 +135,7 @@ where
         batch: &mut WriteBatch,
     ) -> Result<(), TaskError> {
         self.recall()?;
+        self.recent = None;
         let row_key = self.kind.row_key(key).ok_or_else(|| {
             let message = format!("a changelog key of {} bytes is not one of this kind", key.len());
             self.codec.error(Part::Key, SerdeError::Format { type_name: "a row key", message })
