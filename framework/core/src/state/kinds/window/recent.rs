@@ -24,8 +24,8 @@ use crate::error::TaskError;
 use crate::record::TimestampMs;
 use crate::state::order::Direction;
 
-/// How many rows are known at most, at about 28 bytes each.
-const MAX_ROWS: usize = 1 << 18;
+/// How many rows a store knows at most, at about 28 bytes each.
+const MAX_ROWS: usize = 1 << 20;
 /// A retention has so many slices.
 const SLICES: i64 = 4;
 /// A key with more rows than this is read as a range: a range finds the rows of a key side by side.
