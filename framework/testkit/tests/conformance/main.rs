@@ -14,6 +14,7 @@ mod foreign_key_names;
 mod foreign_keys;
 mod format;
 mod functions;
+mod global_tables;
 mod held;
 mod names;
 mod outputs;
@@ -50,6 +51,7 @@ fn setup(case: &Case) -> Option<Setup> {
         "table_joins" => table_joins::setup(case),
         "foreign_keys" => foreign_keys::setup(&case.name),
         "processors" => processors::setup(&case.name),
+        "global_tables" => global_tables::setup(&case.name),
         "stores" => stores::setup(&case.name)
             .or_else(|| window_stores::setup(&case.name))
             .or_else(|| session_stores::setup(&case.name)),

@@ -14,6 +14,7 @@ use crate::compared::first_difference;
 use crate::foreign_key_names;
 use crate::format::Case;
 use crate::functions::Text;
+use crate::global_tables;
 use crate::stream_join_names;
 use crate::suppress;
 use crate::table_join_names;
@@ -36,10 +37,12 @@ pub(crate) fn build(group: &str, case: &str) -> Option<Result<Topology, Topology
             .or_else(|| suppress::refused(&b, case))?,
         "join_names" => stream_join_names::named(&b, case)
             .or_else(|| table_join_names::named(&b, case))
-            .or_else(|| foreign_key_names::named(&b, case))?,
+            .or_else(|| foreign_key_names::named(&b, case))
+            .or_else(|| global_tables::named(&b, case))?,
         "join_refused" => stream_join_names::refused(&b, case)
             .or_else(|| table_join_names::refused(&b, case))
-            .or_else(|| foreign_key_names::refused(&b, case))?,
+            .or_else(|| foreign_key_names::refused(&b, case))
+            .or_else(|| global_tables::refused(&b, case))?,
         _ => return None,
     }
     Some(b.build())
@@ -87,8 +90,7 @@ fn comparable(line: &str) -> Option<String> {
 /// The internal topics in the order of their names.
 fn topic_lines(topology: &Topology) -> Vec<String> {
     let graph = Graph::of(topology);
-    let sources = graph.sub_topologies().iter().flat_map(|sub| graph.source_topics(sub));
-    let counts = sources.filter_map(|topic| Some((topic.user()?.clone(), 1)));
+    let counts = graph.user_sources().into_iter().map(|topic| (topic, 1));
     let internal = graph.internal_topics("golden", &counts.collect()).unwrap();
     let repartitions =
         internal.repartitions.iter().map(|r| format!("topic\t{}\trepartition", r.topic));
