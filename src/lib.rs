@@ -188,9 +188,9 @@ pub mod processor {
     pub use oncestream_core::task::{PunctuationType, ScheduleId};
     #[doc(inline)]
     pub use oncestream_operators::processor::{
-        Entries, FixedKeyProcessor, FixedKeyProcessorContext, FixedKeyRecord, ProcessingContext,
-        Processor, ProcessorContext, ProcessorError, StoreHandle, StoreRef, Stores, TableProcessor,
-        TableProcessorContext,
+        Entries, FixedKeyProcessor, FixedKeyProcessorContext, FixedKeyRecord, GlobalStoreHandle,
+        ProcessingContext, Processor, ProcessorContext, ProcessorError, StoreHandle, StoreRef,
+        Stores, TableProcessor, TableProcessorContext,
     };
 }
 

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use oncestream_core::Record;
 use oncestream_core::error::TopologyError;
 use oncestream_core::graph::Graph;
 use oncestream_operators::{Consumed, KStream, Materialized, StreamsBuilder, Topics};
@@ -176,4 +177,56 @@ fn dead_letters_do_not_go_to_the_topic_of_a_global_table() {
     let topology = b.build().unwrap();
     let checked = Graph::of(&topology).check_names("app", Some("users"));
     assert!(matches!(checked, Err(TopologyError::DeadLetterRead { .. })), "{checked:?}");
+}
+
+fn keep(b: &StreamsBuilder, consumed: Consumed<String, i64>, sums: Materialized<String, i64>) {
+    b.global_store(consumed, sums, |_, sums, record: Record<String, i64>| {
+        sums.put(record.key, record.value)?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_global_store_is_a_global_table_in_all_that_a_topology_says_of_it() {
+    let b = StreamsBuilder::new();
+    keep(&b, Consumed::new("amounts"), Materialized::named("sums"));
+    stream(&b).to("out");
+    let topology = b.build().unwrap();
+    let described = topology.describe();
+    for line in [
+        "Sub-topology: 0 for global store (will not generate tasks)",
+        "Source: KSTREAM-SOURCE-0000000000 (topics: [amounts])",
+        "Processor: KTABLE-SOURCE-0000000001 (stores: [sums])",
+    ] {
+        assert!(described.contains(line), "{line} in\n{described}");
+    }
+    assert_eq!(&*Graph::of(&topology).global_tables()[0].store, "sums");
+    assert!(topology.internal_topics("app").is_empty(), "its topic is its changelog");
+}
+
+#[test]
+fn what_a_global_store_cannot_do_is_refused() {
+    let read = refused(|b| keep(b, Consumed::new("in"), Materialized::named("s")));
+    assert!(matches!(read, TopologyError::GlobalTopicRead { .. }), "{read}");
+    let ttl = Materialized::named("s").ttl(Duration::from_secs(1));
+    let forgetting = refused(|b| keep(b, Consumed::new("a"), ttl));
+    let timed = Consumed::new("a").timestamp_extractor(|record: &Record<_, i64>, _| record.value);
+    let timed = refused(|b| keep(b, timed, Materialized::named("s")));
+    let several = refused(|b| keep(b, Consumed::new(["a", "b"]), Materialized::named("s")));
+    for error in [forgetting, timed, several] {
+        assert!(matches!(error, TopologyError::InvalidGlobalTable { .. }), "{error}");
+    }
+    let named_twice = refused(|b| {
+        let store = b.global_store("a", "s", |_, store, record: Record<String, i64>| {
+            store.put(record.key, record.value)?;
+            Ok(())
+        });
+        store.materialized("t");
+    });
+    assert!(matches!(named_twice, TopologyError::AlreadyMaterialized { .. }), "{named_twice}");
+    let unnamed = StreamsBuilder::new().explicit_names();
+    keep(&unnamed, Consumed::new("a"), Materialized::new());
+    stream(&unnamed).to("out");
+    let unnamed = unnamed.build().unwrap_err();
+    assert!(matches!(unnamed, TopologyError::GeneratedNames { .. }), "{unnamed}");
 }

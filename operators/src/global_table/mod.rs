@@ -1,8 +1,10 @@
 //! [`GlobalKTable`]: a whole topic as a table, on every instance.
 //!
-//! `source.rs` makes it of a topic, and `stream/join_global.rs` reads it.
+//! `source.rs` makes it of a topic, `store.rs` has a function maintain it, and `stream/join_global.rs` reads
+//! it.
 
 mod source;
+mod store;
 
 use std::fmt;
 use std::rc::Rc;
@@ -15,12 +17,14 @@ use oncestream_core::serde::DynSerde;
 use crate::dsl::{Data, Dsl, StoreKey};
 use crate::options::{Materialized, StoreName};
 
-/// The last value of each key of a whole topic: [`StreamsBuilder::global_table`] makes it, and
+/// The last value of each key of a whole topic, or what a function of yours makes of the topic:
+/// [`StreamsBuilder::global_table`] and [`StreamsBuilder::global_store`] make it, and
 /// [`KStream::join_global`] looks keys up in it.
 ///
 /// A handle; cloning it gives another on the same table.
 ///
 /// [`StreamsBuilder::global_table`]: crate::StreamsBuilder::global_table
+/// [`StreamsBuilder::global_store`]: crate::StreamsBuilder::global_store
 /// [`KStream::join_global`]: crate::KStream::join_global
 pub struct GlobalKTable<K, V> {
     pub(crate) dsl: Dsl,
@@ -99,12 +103,7 @@ impl<K: StoreKey, V: Data> GlobalKTable<K, V> {
     /// ```
     pub fn materialized(&self, materialized: impl Into<Materialized<K, V>>) -> Self {
         let materialized = materialized.into();
-        if materialized.ttl.is_some() || materialized.retention.is_some() {
-            let topics = format!("store `{}`", self.store_name());
-            let reason = "it has what its topic has, and forgets nothing else; leave ttl() and retention() out, \
-                          and write tombstones to the topic";
-            self.dsl.fail(TopologyError::InvalidGlobalTable { topics, reason });
-        }
+        check_that_it_keeps(&self.dsl, self.store_name(), &materialized);
         if !materialized.by_type {
             let own = (materialized.key_serde.clone(), materialized.value_serde.clone());
             // A second call is a fault, which is told below.
@@ -122,5 +121,15 @@ impl<K: StoreKey, V: Data> GlobalKTable<K, V> {
         self.dsl.forget_generated_store(&generated.name);
         self.dsl.graph(|g| g.rename_store(&before, &name));
         self.clone()
+    }
+}
+
+/// A global table forgets nothing by itself.
+fn check_that_it_keeps<K, V>(dsl: &Dsl, store: &str, materialized: &Materialized<K, V>) {
+    if materialized.ttl.is_some() || materialized.retention.is_some() {
+        let topics = format!("store `{store}`");
+        let reason = "it has what its topic has, and forgets nothing else; leave ttl() and retention() out, and \
+                      write tombstones to the topic";
+        dsl.fail(TopologyError::InvalidGlobalTable { topics, reason });
     }
 }

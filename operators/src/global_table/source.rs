@@ -12,7 +12,7 @@ use oncestream_core::task::{Context, FailedAt, Node, SourceConfig, SourceInstanc
 
 use super::{GlobalKTable, Info, StoreSerdes};
 use crate::StreamsBuilder;
-use crate::dsl::{Data, StoreKey};
+use crate::dsl::{Data, Dsl, StoreKey};
 use crate::options::{Consumed, StoreName};
 use crate::sources::told;
 use crate::table::nullable;
@@ -53,26 +53,7 @@ impl StreamsBuilder {
     ) -> GlobalKTable<K, V> {
         let dsl = self.dsl.clone();
         let mut consumed = consumed.into();
-        let topics = std::mem::take(&mut consumed.topics).0;
-        let topic = match &topics {
-            SourceTopics::Topics(named) if named.len() < 2 => {
-                named.first().map(TopicRef::display_name).unwrap_or_default().into()
-            }
-            other => {
-                let reason = "it reads one topic; make one for each, or read them with stream()";
-                let topics = told(other);
-                dsl.fail(TopologyError::InvalidGlobalTable { topics, reason });
-                Arc::from("")
-            }
-        };
-        if consumed.extractor.is_some() {
-            let (topics, reason) = (
-                told(&topics),
-                "a join takes the time of the stream's record, so a timestamp extractor would have no effect; \
-                 leave it out",
-            );
-            dsl.fail(TopologyError::InvalidGlobalTable { topics, reason });
-        }
+        let topic = topic_of(&dsl, &mut consumed);
         let number = dsl.next_number();
         let generated = StoreName::generate(&dsl, &format!("{topic}-"));
         let source_name = dsl.suffixed(consumed.name.as_ref(), "-source", "KSTREAM-SOURCE-");
@@ -103,6 +84,28 @@ impl StreamsBuilder {
         let info = Rc::new(Info { generated, named: OnceLock::new(), number, until });
         GlobalKTable { dsl, source, serdes, info }
     }
+}
+
+/// The one topic that is read. Several, a pattern and a timestamp extractor are faults.
+pub(super) fn topic_of<K, V>(dsl: &Dsl, consumed: &mut Consumed<K, V>) -> Arc<str> {
+    let topics = std::mem::take(&mut consumed.topics).0;
+    let topic = match &topics {
+        SourceTopics::Topics(named) if named.len() < 2 => {
+            named.first().map(TopicRef::display_name).unwrap_or_default().into()
+        }
+        other => {
+            let reason = "it reads one topic; make one for each, or read them with stream()";
+            let topics = told(other);
+            dsl.fail(TopologyError::InvalidGlobalTable { topics, reason });
+            Arc::from("")
+        }
+    };
+    if consumed.extractor.is_some() {
+        let reason =
+            "its records keep the time they were written with; leave the timestamp extractor out";
+        dsl.fail(TopologyError::InvalidGlobalTable { topics: told(&topics), reason });
+    }
+    topic
 }
 
 /// Puts each record into the store.

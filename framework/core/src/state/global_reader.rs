@@ -36,6 +36,11 @@ impl<K, V> GlobalReader<K, V> {
         Self { keyspace, codec, key_bytes: Vec::new() }
     }
 
+    /// The name of the table's store.
+    pub fn store(&self) -> &Arc<str> {
+        self.codec.store()
+    }
+
     /// The value of a key, as of now. A key that the serde calls null has none.
     ///
     /// # Errors

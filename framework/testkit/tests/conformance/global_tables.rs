@@ -1,25 +1,34 @@
-//! The topologies of `ConformanceGlobalTables.java`: streams joined with global tables, inner and left. Also
-//! those of `ConformanceJoinNames.java` and `ConformanceJoinRefused.java` with a global table.
+//! The topologies of `ConformanceGlobalTables.java`: streams joined with global tables, inner and left, and a
+//! global store that a processor maintains. Also those of `ConformanceJoinNames.java` and
+//! `ConformanceJoinRefused.java` with a global table.
 //!
 //! Knows topologies; not how a case is played.
 
+use oncestream_core::Record;
 use oncestream_core::error::BoxError;
 use oncestream_core::handlers::DropReason;
 use oncestream_operators::processor::{
-    FixedKeyProcessor, FixedKeyProcessorContext, FixedKeyRecord,
+    FixedKeyProcessor, FixedKeyProcessorContext, FixedKeyRecord, ProcessingContext, StoreHandle,
 };
 use oncestream_operators::{Consumed, GlobalKTable, KStream, Materialized, StreamsBuilder};
 
-use crate::functions::{RESET, Text, show};
+use crate::functions::{self, Text, letter, pair, pair_or_reset, show};
 use crate::play::Setup;
 
 /// The topology of a case, if it is here.
 pub(crate) fn setup(case: &str) -> Option<Setup> {
-    let (left, shape) = match case.strip_prefix("global_inner_join") {
-        Some(shape) => (false, shape),
-        None => (true, case.strip_prefix("global_left_join")?),
-    };
     let b = StreamsBuilder::new();
+    if case == "global_store" {
+        let table = keep(&b, Consumed::new("global"));
+        let in_table = |k: &Text, _: &Text| k.clone();
+        b.stream::<Text, Text>("in")
+            .left_join_global(&table, in_table, |v, of| {
+                Some(pair(v.as_deref(), of.map(String::as_str)))
+            })
+            .to("out");
+        return Some(Setup::new(b.build().unwrap(), &["table"]));
+    }
+    let (left, shape) = left_and_shape(case)?;
     let stores: &[&str] = match shape {
         "" => by_key(&b, left),
         "_by_value" => by_value(&b, left),
@@ -30,6 +39,12 @@ pub(crate) fn setup(case: &str) -> Option<Setup> {
         _ => return None,
     };
     Some(Setup::new(b.build().unwrap(), stores))
+}
+
+/// Which join a case has, and what follows its name.
+fn left_and_shape(case: &str) -> Option<(bool, &str)> {
+    let inner = case.strip_prefix("global_inner_join").map(|shape| (false, shape));
+    inner.or_else(|| Some((true, case.strip_prefix("global_left_join")?)))
 }
 
 type Stores = &'static [&'static str];
@@ -65,16 +80,6 @@ fn global(b: &StreamsBuilder) -> Table {
     b.global_table("global").materialized("table")
 }
 
-fn pair(one: Option<&str>, two: Option<&str>) -> String {
-    format!("{}+{}", one.unwrap_or("-"), two.unwrap_or("-"))
-}
-
-/// The first letter, or null if it is that of [`RESET`].
-fn letter(value: Option<&str>) -> Text {
-    let value = value.filter(|value| !value.starts_with(RESET))?;
-    Some(value.chars().next()?.to_string())
-}
-
 fn join(
     left: bool,
     stream: &Stream,
@@ -86,7 +91,7 @@ fn join(
         stream
             .left_join_global(table, key, |v, of| Some(pair(v.as_deref(), of.map(String::as_str))))
     } else {
-        stream.join_global(table, key, |v, of| Some(pair(v.as_deref(), Some(of))))
+        stream.join_global(table, key, |v, of| Some(pair(v.as_deref(), of.as_str())))
     }
 }
 
@@ -109,10 +114,7 @@ fn by_value(b: &StreamsBuilder, left: bool) -> Stores {
 }
 
 fn null_results(b: &StreamsBuilder, left: bool) -> Stores {
-    let pair = |v: &Text, of: Option<&String>| {
-        let of = of.map(String::as_str);
-        (!of.is_some_and(|of| of.starts_with(RESET))).then(|| pair(v.as_deref(), of))
-    };
+    let pair = |v: &Text, of: Option<&String>| pair_or_reset(v.as_deref(), of.map(String::as_str));
     let (stream, table) = (stream(b), global(b));
     let key = |k: &Text, _: &Text| k.clone();
     if left {
@@ -158,12 +160,30 @@ fn counted(b: &StreamsBuilder, left: bool) -> Stores {
     &["counts"]
 }
 
+/// A store that joins what came for a key; a null deletes it.
+fn keep(b: &StreamsBuilder, consumed: Consumed<String, Text>) -> Table {
+    let joined = |_: &mut ProcessingContext<'_>,
+                  store: &StoreHandle<String, String>,
+                  record: Record<String, Text>| {
+        store.update(&record.key, |all| {
+            record.value.as_deref().map(|value| functions::join(all.as_deref(), value))
+        })?;
+        Ok(())
+    };
+    b.global_store(consumed, "table", joined)
+}
+
 /// What `describe` prints.
 pub(crate) fn named(b: &StreamsBuilder, case: &str) -> Option<()> {
-    let (left, shape) = match case.strip_prefix("global_inner_join") {
-        Some(shape) => (false, shape),
-        None => (true, case.strip_prefix("global_left_join")?),
-    };
+    if let Some(shape) = case.strip_prefix("global_store") {
+        keep(
+            b,
+            if shape == "_named" { Consumed::new("two").named("c") } else { Consumed::new("two") },
+        );
+        b.stream::<Text, Text>("one").to("out");
+        return Some(());
+    }
+    let (left, shape) = left_and_shape(case)?;
     let table: Table = match shape {
         "" | "_after_change" => b.global_table("two"),
         "_named" => b.global_table(Consumed::new("two").named("c")),
@@ -188,16 +208,20 @@ pub(crate) fn named(b: &StreamsBuilder, case: &str) -> Option<()> {
 /// What is refused when it is built.
 pub(crate) fn refused(b: &StreamsBuilder, case: &str) -> Option<()> {
     let first: Table = match case {
-        "a_stream_and_a_global_table_of_one_topic" | "two_global_tables_of_one_topic" => {
-            b.global_table("one")
-        }
+        "a_stream_and_a_global_table_of_one_topic"
+        | "two_global_tables_of_one_topic"
+        | "a_global_table_alone" => b.global_table("one"),
         _ => return None,
     };
-    if case == "two_global_tables_of_one_topic" {
-        let joined = join(false, &b.stream("in"), &first, own_key);
-        join(false, &joined, &b.global_table("one"), own_key).to("out");
-    } else {
-        join(false, &b.stream("one"), &first, own_key).to("out");
+    match case {
+        "two_global_tables_of_one_topic" => {
+            let joined = join(false, &b.stream("in"), &first, own_key);
+            join(false, &joined, &b.global_table("one"), own_key).to("out");
+        }
+        "a_stream_and_a_global_table_of_one_topic" => {
+            join(false, &b.stream("one"), &first, own_key).to("out");
+        }
+        _ => {}
     }
     Some(())
 }

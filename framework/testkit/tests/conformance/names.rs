@@ -11,6 +11,7 @@ use oncestream_operators::{Materialized, Printed, Repartitioned, StreamsBuilder}
 
 use crate::cogroup;
 use crate::compared::first_difference;
+use crate::differences::NOT_BUILT;
 use crate::foreign_key_names;
 use crate::format::Case;
 use crate::functions::Text;
@@ -53,6 +54,10 @@ pub(crate) fn fault(case: &Case, built: Result<Topology, TopologyError>) -> Opti
     let mut expected: Vec<String> = case.lines.iter().filter_map(|line| comparable(line)).collect();
     if table_join_names::BUILT_HERE.contains(&(&*case.group, &*case.name)) {
         expected = vec!["built".to_owned()];
+    }
+    if NOT_BUILT.contains(&(&*case.group, &*case.name)) {
+        assert_eq!(expected, ["built"], "{}", case.name);
+        expected = vec!["refused".to_owned()];
     }
     let actual = match built {
         Err(_) => vec!["refused".to_owned()],
