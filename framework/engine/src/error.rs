@@ -229,7 +229,7 @@ pub enum StreamsError {
         /// Its partition.
         partition: i32,
     },
-    /// The node of a global table failed.
+    /// A global table failed on a record, or could not be kept.
     #[error("global table {store}: {source}")]
     GlobalTable {
         /// Its store.
@@ -391,7 +391,7 @@ pub enum StreamsError {
         /// What the panic said.
         message: String,
     },
-    /// A serde of a global table panicked, or a library below.
+    /// A serde or the function of a global table panicked, or a library below.
     #[error(
         "the thread of the global tables panicked{}: {message}; the records since its last batch are read again: fix the cause",
         doing(None, at.as_ref())
