@@ -71,7 +71,7 @@
 //!
 //! | to | read |
 //! |---|---|
-//! | describe a topology | [`StreamsBuilder`], then [`KStream`], [`KTable`], [`KGroupedStream`], [`KGroupedTable`] |
+//! | describe a topology | [`StreamsBuilder`], then [`KStream`], [`KTable`], [`GlobalKTable`], [`KGroupedStream`], [`KGroupedTable`] |
 //! | name topics, serdes and stores | [`Consumed`], [`Produced`], [`Grouped`], [`Materialized`] |
 //! | read and write keys and values of your own types | [`serde`] |
 //! | aggregate by time | [`KGroupedStream::windowed_by`], [`TimeWindows`], [`SlidingWindows`], [`SessionWindows`], [`EmitStrategy`], [`Windowed`] |
@@ -141,10 +141,10 @@ pub use oncestream_engine::{
 #[doc(inline)]
 pub use oncestream_operators::{
     Branched, BranchedKStream, BufferConfig, Change, ChangeSerde, CogroupedKStream, Consumed, Data,
-    Deduplicated, EagerBuffer, EmitStrategy, Grouped, JoinWindows, Joined, KGroupedStream,
-    KGroupedTable, KStream, KTable, Materialized, Named, Printed, Produced, Repartitioned,
-    SessionWindowedCogroupedKStream, SessionWindowedKStream, SessionWindows, SlidingWindows,
-    StoreKey, StreamJoined, StreamsBuilder, StrictBuffer, Suppressed, TableJoined,
+    Deduplicated, EagerBuffer, EmitStrategy, GlobalKTable, Grouped, JoinWindows, Joined,
+    KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Named, Printed, Produced,
+    Repartitioned, SessionWindowedCogroupedKStream, SessionWindowedKStream, SessionWindows,
+    SlidingWindows, StoreKey, StreamJoined, StreamsBuilder, StrictBuffer, Suppressed, TableJoined,
     TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows, Topics, UnlimitedWindows,
     Windowed, Windows,
 };
@@ -188,9 +188,9 @@ pub mod processor {
     pub use oncestream_core::task::{PunctuationType, ScheduleId};
     #[doc(inline)]
     pub use oncestream_operators::processor::{
-        Entries, FixedKeyProcessor, FixedKeyProcessorContext, FixedKeyRecord, ProcessingContext,
-        Processor, ProcessorContext, ProcessorError, StoreHandle, StoreRef, Stores, TableProcessor,
-        TableProcessorContext,
+        Entries, FixedKeyProcessor, FixedKeyProcessorContext, FixedKeyRecord, GlobalStoreHandle,
+        ProcessingContext, Processor, ProcessorContext, ProcessorError, StoreHandle, StoreRef,
+        Stores, TableProcessor, TableProcessorContext,
     };
 }
 
@@ -262,12 +262,12 @@ pub mod prelude {
     };
     pub use crate::serde::{HasSerde, Json, JsonSerde, Serde};
     pub use crate::{
-        BoxError, BufferConfig, ClientState, CogroupedKStream, Consumed, EmitStrategy, Grouped,
-        Headers, JoinWindows, Joined, KGroupedStream, KGroupedTable, KStream, KTable, Materialized,
-        Named, Produced, Record, Repartitioned, SessionWindowedKStream, SessionWindows,
-        SlidingWindows, StreamJoined, StreamsBuilder, StreamsError, Suppressed, TableJoined,
-        TimeWindowedKStream, TimeWindows, TimestampMs, Topics, Topology, TopologyError,
-        UnlimitedWindows, Windowed,
+        BoxError, BufferConfig, ClientState, CogroupedKStream, Consumed, EmitStrategy,
+        GlobalKTable, Grouped, Headers, JoinWindows, Joined, KGroupedStream, KGroupedTable,
+        KStream, KTable, Materialized, Named, Produced, Record, Repartitioned,
+        SessionWindowedKStream, SessionWindows, SlidingWindows, StreamJoined, StreamsBuilder,
+        StreamsError, Suppressed, TableJoined, TimeWindowedKStream, TimeWindows, TimestampMs,
+        Topics, Topology, TopologyError, UnlimitedWindows, Windowed,
     };
     #[cfg(feature = "runtime")]
     pub use crate::{

@@ -9,6 +9,7 @@ pages! {
     Readme: "../README.md",
     Configuration: "../docs/configuration.md",
     ForeignKeys: "../docs/foreign-keys.md",
+    GlobalTables: "../docs/global-tables.md",
     Joins: "../docs/joins.md",
     Deduplicate: "../docs/deduplicate.md",
     RecordsThatFail: "../docs/records-that-fail.md",

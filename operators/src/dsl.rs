@@ -163,6 +163,11 @@ impl Dsl {
         self.0.borrow_mut().generated_stores.push(name.to_owned());
     }
 
+    /// A store that had a generated name was given another.
+    pub(crate) fn forget_generated_store(&self, name: &str) {
+        self.0.borrow_mut().generated_stores.retain(|generated| generated != name);
+    }
+
     /// A repartition topic has a generated name.
     pub(crate) fn note_generated_repartition(&self, name: &str) {
         self.0.borrow_mut().generated_repartitions.push(name.to_owned());

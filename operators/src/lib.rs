@@ -21,9 +21,10 @@
 //!
 //! # Where to look
 //!
-//! - [`StreamsBuilder`] begins: `stream`, `table`, `add_state_store`, `build`.
+//! - [`StreamsBuilder`] begins: `stream`, `table`, `global_table`, `add_state_store`, `build`.
 //! - [`KStream`], records that each stand for themselves; [`KTable`], the last value of each key;
-//!   [`KGroupedStream`] and [`KGroupedTable`], what is aggregated.
+//!   [`GlobalKTable`], the last value of each key of a whole topic, on every instance; [`KGroupedStream`]
+//!   and [`KGroupedTable`], what is aggregated.
 //! - [`JoinWindows`], for [`KStream::join`], [`KStream::left_join`], [`KStream::outer_join`] and
 //!   [`KStream::self_join`].
 //! - [`TimeWindows`], [`SlidingWindows`], [`SessionWindows`], [`UnlimitedWindows`], for
@@ -66,6 +67,7 @@
 mod builder;
 mod cogrouped;
 mod dsl;
+mod global_table;
 mod grouped;
 mod grouped_table;
 mod options;
@@ -83,6 +85,7 @@ pub use cogrouped::{
     CogroupedKStream, SessionWindowedCogroupedKStream, TimeWindowedCogroupedKStream,
 };
 pub use dsl::{Data, StoreKey};
+pub use global_table::GlobalKTable;
 pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
 pub use options::{

@@ -180,7 +180,7 @@ fn each_once(topics: SourceTopics) -> SourceTopics {
             }
             SourceTopics::Topics(once)
         }
-        pattern @ SourceTopics::Pattern(_) => pattern,
+        other @ (SourceTopics::Pattern(_) | SourceTopics::Global(_)) => other,
     }
 }
 
@@ -203,5 +203,6 @@ pub(crate) fn told(topics: &SourceTopics) -> String {
             names.join(", ")
         }
         SourceTopics::Pattern(pattern) => format!("pattern `{pattern}`"),
+        SourceTopics::Global(topic) => format!("`{topic}`"),
     }
 }

@@ -1,4 +1,4 @@
-//! Every fault at every request of ten topologies, on the embedded broker: exactly once holds. One of
+//! Every fault at every request of eleven topologies, on the embedded broker: exactly once holds. One of
 //! them also begins at the end of its inputs.
 //!
 //! The same enumeration finds what is not exactly once: `at_least_once`, and a side effect in a
@@ -200,6 +200,21 @@ fn rows() -> impl Iterator<Item = (String, String)> {
     (0..WAVES_OF_ROWS).flat_map(move |wave| (0..6).map(move |n| row(wave, n)))
 }
 
+/// Lines, and what a global table knows of one of their words.
+fn global_join() -> Topology {
+    let builder = StreamsBuilder::new();
+    let lengths = builder.global_table::<String, String>("lengths");
+    builder
+        .stream::<String, String>("lines")
+        .left_join_global(
+            &lengths,
+            |_, line| line.split_whitespace().next().map(str::to_owned),
+            |line, length| format!("{line}: {length:?}"),
+        )
+        .to("lengths-of-lines");
+    build(builder)
+}
+
 const MS: Duration = Duration::from_millis(1);
 
 /// Times that go on, fall back, are too late and jump, near to now: a changelog of windows keeps no
@@ -243,6 +258,11 @@ fn check_table_joins(name: &str, test: &str) -> ExactlyOnceCheck {
 fn check_foreign_keys(name: &str, test: &str) -> ExactlyOnceCheck {
     let check = ExactlyOnceCheck::new(name, foreign_keys).test(test);
     check.input("rows", rows()).waves(WAVES_OF_ROWS)
+}
+
+fn check_global_join(name: &str, test: &str) -> ExactlyOnceCheck {
+    let lengths = WORDS.map(|word| (word.to_owned(), word.len().to_string()));
+    check(name, global_join, test).input("lengths", lengths)
 }
 
 fn check(name: &str, topology: fn() -> Topology, test: &str) -> ExactlyOnceCheck {
@@ -339,6 +359,19 @@ fn a_part_of_the_faults_leaves_a_foreign_key_join_exact() {
 fn every_fault_at_every_request_leaves_a_foreign_key_join_exact() {
     let test = "every_fault_at_every_request_leaves_a_foreign_key_join_exact";
     told(&check_foreign_keys("foreign-keys", test).check_threads().run(), 1000);
+}
+
+#[test]
+fn a_part_of_the_faults_leaves_a_global_join_exact() {
+    let test = "a_part_of_the_faults_leaves_a_global_join_exact";
+    told(&check_global_join("global-join-part", test).cases(PART).run(), PART * 7 / 8);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn every_fault_at_every_request_leaves_a_global_join_exact() {
+    let test = "every_fault_at_every_request_leaves_a_global_join_exact";
+    told(&check_global_join("global-join", test).check_threads().run(), 800);
 }
 
 #[test]

@@ -283,6 +283,24 @@ pub enum TopologyError {
         /// How the second does.
         second: String,
     },
+    /// The topic of a global table is read in another way too.
+    #[error(
+        "topic `{topic}` is read as a global table, and a second time {other}, but has one reader in a topology; read it in one of these ways, or copy it to a topic of its own"
+    )]
+    GlobalTopicRead {
+        /// The topic.
+        topic: String,
+        /// How the other source names it.
+        other: String,
+    },
+    /// A global table is asked for something that it cannot do.
+    #[error("there cannot be such a global table of {topics}: {reason}")]
+    InvalidGlobalTable {
+        /// The topics or the pattern.
+        topics: String,
+        /// Why, and what to do.
+        reason: &'static str,
+    },
     /// A pattern matches a topic that the same topology writes to.
     #[error(
         "pattern `{pattern}` matches `{topic}`, which sink `{sink}` of the same application writes to; narrow the pattern, or give the output a name that it does not match"

@@ -229,6 +229,44 @@ pub enum StreamsError {
         /// Its partition.
         partition: i32,
     },
+    /// A global table failed on a record, or could not be kept.
+    #[error("global table {store}: {source}")]
+    GlobalTable {
+        /// Its store.
+        store: String,
+        /// What went wrong.
+        source: Box<TaskError>,
+    },
+    /// A global table was not restored in time.
+    #[error(
+        "global table {store} was not restored within {waited:?}: it has come to offset {reached} of {topic}-{partition}, which ends at {end}; raise global.restore.timeout.ms, or start again: the next start goes on from there"
+    )]
+    GlobalRestoreTimedOut {
+        /// Its store.
+        store: String,
+        /// Its topic.
+        topic: String,
+        /// The partition that is furthest from its end.
+        partition: i32,
+        /// The first offset of it that is not in the table.
+        reached: i64,
+        /// Where it ended when the restore began.
+        end: i64,
+        /// `global.restore.timeout.ms`.
+        waited: Duration,
+    },
+    /// A global table cannot go on from where it is, and workers read it.
+    #[error(
+        "global table {store} cannot follow topic {topic} any more: {reason}; start again, and it is built anew from the records that are left"
+    )]
+    GlobalTableStale {
+        /// Its store.
+        store: String,
+        /// Its topic.
+        topic: String,
+        /// Why.
+        reason: String,
+    },
     /// A record was refused by the broker for good.
     #[error("a record for {} cannot be produced: {source}{}", place(topic, *partition, *timestamp), source.advice())]
     Produce {
@@ -350,6 +388,17 @@ pub enum StreamsError {
         task: Option<TaskId>,
         /// What it was in the middle of: a record, by its partition and offset, or something else.
         activity: Option<Activity>,
+        /// What the panic said.
+        message: String,
+    },
+    /// A serde or the function of a global table panicked, or a library below.
+    #[error(
+        "the thread of the global tables panicked{}: {message}; the records since its last batch are read again: fix the cause",
+        doing(None, at.as_ref())
+    )]
+    GlobalPanicked {
+        /// What it was in the middle of: a record, by its partition and offset, or something else.
+        at: Option<Activity>,
         /// What the panic said.
         message: String,
     },

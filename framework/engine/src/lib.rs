@@ -8,6 +8,7 @@
 mod access;
 mod client_error;
 mod error;
+pub mod global;
 pub mod metrics;
 mod participant;
 pub mod ports;

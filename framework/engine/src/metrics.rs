@@ -1,6 +1,7 @@
 //! The metrics of an application, through the `metrics` facade. Install any recorder to see them.
 //!
-//! Counters are added to once per poll or commit, never per record.
+//! Counters are added to once per poll or commit, never per record. The thread of the global tables counts
+//! under the worker `global`.
 //!
 //! | name | kind | labels | what it tells |
 //! |---|---|---|---|
@@ -62,6 +63,21 @@ impl WorkerMetrics {
         self.commits.increment(1);
         self.commit_seconds.record(commit.as_secs_f64());
         self.transaction_seconds.record(transaction.as_secs_f64());
+    }
+}
+
+/// The handles of the global tables of an instance.
+pub(crate) struct GlobalMetrics {
+    pub(crate) records_in: Counter,
+    pub(crate) records_dropped: Counter,
+}
+
+impl GlobalMetrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            records_in: counter!("oncestream_records_in_total", "worker" => "global"),
+            records_dropped: counter!("oncestream_records_dropped_total", "worker" => "global"),
+        }
     }
 }
 

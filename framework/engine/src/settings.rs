@@ -64,6 +64,8 @@ pub struct WorkerSettings {
     pub records_per_turn: usize,
     /// `max.task.idle.ms`.
     pub max_task_idle_ms: i64,
+    /// `global.restore.timeout.ms`: how long global tables may take to be restored at the start.
+    pub global_restore_timeout: Duration,
     /// `errors.dead.letter.queue.topic.name`.
     pub dead_letter_topic: Option<Arc<str>>,
     /// Whom to ask about records that fail.

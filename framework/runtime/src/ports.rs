@@ -63,6 +63,11 @@ impl Ports for KafkaPorts {
             .map_err(|e| client_failed("creating the restore consumer", e))
     }
 
+    fn globals(&self) -> Result<KafkaChangelogs, StreamsError> {
+        KafkaChangelogs::waiting(&self.config.global_consumer_settings())
+            .map_err(|e| client_failed("creating the consumer of global tables", e))
+    }
+
     fn cluster(&self) -> &KafkaCluster {
         &self.cluster
     }

@@ -25,7 +25,10 @@ pub(crate) fn scale(
     let sinks = sinks(topology, config);
     let sinks = sinks.iter().filter_map(|topic| there.get(topic)).map(|n| count(*n));
     let outputs = wanted.topics().map(|(_, n)| count(n)).chain(sinks).sum();
-    Scale { brokers, outputs, changelogs, apart: apart(topology, config, there, wanted) }
+    let globals = topology.global_tables().iter().filter_map(|table| there.get(&table.topic));
+    let globals = globals.map(|n| count(*n)).sum();
+    let apart = apart(topology, config, there, wanted);
+    Scale { brokers, outputs, changelogs, apart, globals }
 }
 
 /// The partitions of the inputs of all sub-topologies that read more than one topic.
@@ -85,7 +88,7 @@ mod tests {
             .into();
         let wanted = topology.internal_topics("app", &there).unwrap();
         // To the topic `out`, the repartition topic and the changelog.
-        let expected = Scale { brokers: 2, outputs: 19, changelogs: 8, apart: 0 };
+        let expected = Scale { brokers: 2, outputs: 19, changelogs: 8, apart: 0, globals: 0 };
         assert_eq!(scale(topology, &config, &there, &wanted, 2), expected);
         there.extend(wanted.topics().map(|(topic, n)| (topic.clone(), n)));
         assert_eq!(scale(topology, &config, &there, &wanted, 2), expected, "the second start");

@@ -10,11 +10,13 @@ use oncestream_core::graph::NodeId;
 use oncestream_core::state::{Kind, Store};
 use oncestream_core::task::TaskBuilder;
 
-use super::{StoreHandle, StoreRef};
+use super::{GlobalStoreHandle, StoreHandle, StoreRef};
 use crate::dsl::{BuilderIdentity, Data, Dsl, StoreKey};
+use crate::global_table::GlobalKTable;
 
 /// Stores for a processor: `()` for none, `&store` for one, a tuple of up to six for more. What the
-/// supplier of the processor gets has the same form, with a handle for each store.
+/// supplier of the processor gets has the same form, with a handle for each store. A global table may be
+/// among them: it is [read](GlobalStoreHandle), and brings no partitions along.
 ///
 /// ```
 /// use oncestream_core::Record;
@@ -123,6 +125,26 @@ impl<K: StoreKey, V: Data, Kd: Kind<K, Key: StoreKey>> Stores for &StoreRef<K, V
         Box::new(move |b, id, now| {
             let store = b.store::<Store<K, V, Kd>>(id, &name)?;
             Ok(StoreHandle::new(name.clone(), store, now.clone()))
+        })
+    }
+}
+
+impl<K, V> sealed::Stores for &GlobalKTable<K, V> {
+    /// None: the graph connects no node to a store that another thread writes.
+    fn names(&self, of: &BuilderIdentity, _names: &mut Vec<Arc<str>>) -> bool {
+        Arc::ptr_eq(&self.dsl.identity(), of)
+    }
+}
+
+impl<K: StoreKey, V: Data> Stores for &GlobalKTable<K, V> {
+    type Handles = GlobalStoreHandle<K, V>;
+
+    fn opener(&self) -> Opener<Self::Handles> {
+        let (source, serdes) = (self.source, self.serdes.clone());
+        Box::new(move |b, _, _| {
+            let (key_serde, value_serde) = serdes.get().clone();
+            let reader = b.global_table(source, key_serde, value_serde)?;
+            Ok(GlobalStoreHandle::new(reader.store().clone(), reader))
         })
     }
 }

@@ -8,6 +8,7 @@ mod flat_map;
 mod flat_map_values;
 mod for_each;
 mod group_by;
+mod join_global;
 mod map;
 mod map_values;
 mod merge;

@@ -28,6 +28,7 @@ use made::TableInfo;
 pub(crate) use made::{Made, OnNeed, TableSerdes, TableSpec};
 pub(crate) use output::TableOutput;
 pub(crate) use refused::refused;
+pub(crate) use source::nullable;
 pub(crate) use store::{Forwarded, TableStore};
 pub(crate) use view::{Found, KeyOf, Lookup, Reader, View};
 

@@ -78,7 +78,7 @@ impl StreamsBuilder {
 }
 
 /// The same topic, with nulls.
-fn nullable<K: Data, V: Data>(consumed: Consumed<K, V>) -> Consumed<K, Option<V>> {
+pub(crate) fn nullable<K: Data, V: Data>(consumed: Consumed<K, V>) -> Consumed<K, Option<V>> {
     let Consumed { topics, config, key_by_type, value_by_type, extractor, name } = consumed;
     let SourceConfig { key_serde, value_serde, timestamp_extractor, .. } = config;
     let of_values = |extract: TimestampExtractor<K, V>| -> TimestampExtractor<K, Option<V>> {

@@ -12,6 +12,7 @@ mod bad_input;
 mod codecs;
 mod extremes;
 mod generations;
+mod global_tables;
 mod handlers;
 mod inputs;
 mod internal_topics;

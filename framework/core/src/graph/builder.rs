@@ -99,15 +99,46 @@ impl GraphBuilder {
         S: StateStore + 'static,
         F: Fn(StoreInit) -> S + Send + Sync + 'static,
     {
+        self.check_new_store(name);
+        self.stores.push(StoreDef {
+            name: name.into(),
+            changelog,
+            is_global: false,
+            factory: Arc::new(move |init| StoreInstance::new(factory(init))),
+        });
+    }
+
+    /// Adds the store of a global table. Only nodes below the table's source may be connected to it;
+    /// others read it with [`TaskBuilder::global_table`].
+    pub fn add_global_store<S, F>(&mut self, name: &str, factory: F)
+    where
+        S: StateStore + 'static,
+        F: Fn(StoreInit) -> S + Send + Sync + 'static,
+    {
+        self.add_store(name, None, factory);
+        if let Some(store) = self.stores.last_mut() {
+            store.is_global = true;
+        }
+    }
+
+    /// Gives a store another name.
+    pub fn rename_store(&mut self, store: &str, name: &str) {
+        if store == name {
+            return;
+        }
+        self.check_new_store(name);
+        let Some(renamed) = self.stores.iter_mut().find(|s| &*s.name == store) else { return };
+        let name: Arc<str> = name.into();
+        renamed.name = name.clone();
+        let uses = self.nodes.iter_mut().flat_map(|node| &mut node.stores);
+        uses.filter(|used| &***used == store).for_each(|used| *used = name.clone());
+    }
+
+    fn check_new_store(&mut self, name: &str) {
         self.check_name("store", name);
         if self.stores.iter().any(|s| &*s.name == name) {
             self.fail(TopologyError::DuplicateName { kind: "store", name: name.to_owned() });
         }
-        self.stores.push(StoreDef {
-            name: name.into(),
-            changelog,
-            factory: Arc::new(move |init| StoreInstance::new(factory(init))),
-        });
     }
 
     /// Adds a repartition topic.
@@ -251,7 +282,11 @@ impl GraphBuilder {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        if !self.nodes.iter().any(|n| matches!(n.kind, NodeKind::Source(_))) {
+        let is_read = |kind: &NodeKind| match kind {
+            NodeKind::Source(topics) => !matches!(topics, SourceTopics::Global(_)),
+            _ => false,
+        };
+        if !self.nodes.iter().any(|node| is_read(&node.kind)) {
             return Err(TopologyError::NoSource);
         }
         for node in &self.nodes {

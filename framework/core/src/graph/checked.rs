@@ -6,6 +6,7 @@ use std::sync::Arc;
 use regex::Regex;
 
 use super::copartition;
+use super::globals::{self, GlobalTableDef};
 use super::{
     NodeDef, NodeId, NodeKind, RepartitionDef, SinkTopic, SourceTopics, StoreDef, TopicRef,
 };
@@ -35,6 +36,7 @@ struct Inner {
     repartitions: Vec<RepartitionDef>,
     sub_topologies: Vec<SubTopology>,
     copartition_groups: Vec<Vec<NodeId>>,
+    global_tables: Vec<GlobalTableDef>,
 }
 
 impl std::fmt::Debug for Graph {
@@ -55,8 +57,16 @@ impl Graph {
     ) -> Self {
         let sub_topologies = cut(&nodes, &stores);
         let copartition_groups = copartition::groups(&nodes, &sub_topologies, copartitioned);
-        let inner =
-            Inner { nodes, patterns, stores, repartitions, sub_topologies, copartition_groups };
+        let global_tables = globals::tables(&nodes, &sub_topologies);
+        let inner = Inner {
+            nodes,
+            patterns,
+            stores,
+            repartitions,
+            sub_topologies,
+            copartition_groups,
+            global_tables,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -120,10 +130,16 @@ impl Graph {
         &self.inner.copartition_groups
     }
 
-    /// The user's topics that sources name; patterns are not among them.
+    /// The global tables, in the order in which they were added.
+    pub fn global_tables(&self) -> &[GlobalTableDef] {
+        &self.inner.global_tables
+    }
+
+    /// The user's topics that sources name, those of global tables among them; patterns are not.
     pub fn user_sources(&self) -> BTreeSet<Arc<str>> {
         let named = self.inner.sub_topologies.iter().flat_map(|sub| self.source_topics(sub));
-        named.filter_map(|topic| topic.user().cloned()).collect()
+        let user = named.filter_map(|topic| topic.user().cloned());
+        user.chain(self.global_tables().iter().map(|table| table.topic.clone())).collect()
     }
 
     /// The patterns that sources name.
@@ -141,7 +157,8 @@ impl Graph {
         named.collect()
     }
 
-    /// The topics that the sources of one sub-topology name; patterns are not among them.
+    /// The topics that the sources of one sub-topology name; patterns are not among them, nor is the topic
+    /// of a global table, which is no input of a task.
     pub fn source_topics(&self, sub: &SubTopology) -> Vec<TopicRef> {
         sub.nodes
             .iter()

@@ -16,7 +16,9 @@ impl Graph {
         let mut text = String::from("Topologies:\n ");
         for (at, sub) in self.sub_topologies().iter().enumerate() {
             let sizes = self.sizes(sub);
-            let _ = writeln!(text, "  Sub-topology: {at}");
+            let is_global = self.is_global(sub);
+            let global = if is_global { " for global store (will not generate tasks)" } else { "" };
+            let _ = writeln!(text, "  Sub-topology: {at}{global}");
             for id in self.ordered(&sub.nodes, &sizes) {
                 let node = self.node(id);
                 let _ = writeln!(text, "    {}", head(node));
@@ -94,6 +96,9 @@ fn head(node: &NodeDef) -> String {
         NodeKind::Source(SourceTopics::Pattern(pattern)) => {
             format!("Source: {name} (topics: {pattern})")
         }
+        NodeKind::Source(SourceTopics::Global(topic)) => {
+            format!("Source: {name} (topics: [{topic}])")
+        }
         NodeKind::Processor => {
             let mut stores: Vec<&str> = node.stores.iter().map(|s| &**s).collect();
             stores.sort_unstable();
@@ -140,8 +145,8 @@ impl Mermaid {
                     let _ = writeln!(self.edges, "    {id} --> n{at}");
                 }
             }
-            NodeKind::Source(SourceTopics::Pattern(pattern)) => {
-                let id = self.topic(pattern);
+            NodeKind::Source(SourceTopics::Pattern(named) | SourceTopics::Global(named)) => {
+                let id = self.topic(named);
                 let _ = writeln!(self.edges, "    {id} --> n{at}");
             }
             NodeKind::Sink(SinkTopic::Topic(topic)) => {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use regex::Regex;
 
-use super::{Graph, NodeDef, NodeId, NodeKind, SinkTopic, SourceTopics, TopicRef};
+use super::{Graph, NodeDef, NodeId, NodeKind, SinkTopic, SourceTopics, TopicRef, globals};
 use crate::error::TopologyError;
 
 /// The patterns of sources, to be matched with whole names.
@@ -47,9 +47,11 @@ pub(super) fn check(nodes: &[NodeDef], patterns: &[(NodeId, Regex)]) -> Result<(
                     return Err(read_twice(pattern, [&nodes[first], node]));
                 }
             }
-            NodeKind::Processor | NodeKind::Sink(_) => {}
+            NodeKind::Source(SourceTopics::Global(_)) | NodeKind::Processor | NodeKind::Sink(_) => {
+            }
         }
     }
+    globals::check(nodes, patterns)?;
     for (at, pattern) in patterns {
         for (reader, node) in nodes.iter().enumerate() {
             let matched =
@@ -108,6 +110,9 @@ impl Graph {
                         }
                     }
                 }
+                NodeKind::Source(SourceTopics::Global(topic)) if repartitions.contains(topic) => {
+                    return used(topic, format!("the global table of `{}` reads", node.name));
+                }
                 NodeKind::Sink(SinkTopic::Topic(TopicRef::User(topic)))
                     if internal.contains(topic) =>
                 {
@@ -120,10 +125,12 @@ impl Graph {
         if internal.contains(dead_letter) {
             return used(dead_letter, "dead letters go to".to_owned());
         }
-        match self.readers_of(application_id, dead_letter).first() {
+        let of_table = self.global_tables().iter().find(|table| *table.topic == *dead_letter);
+        let readers = self.readers_of(application_id, dead_letter);
+        match readers.first().copied().or(of_table.map(|table| table.source)) {
             Some(reader) => Err(TopologyError::DeadLetterRead {
                 topic: dead_letter.to_owned(),
-                reader: reads(self.node(*reader)),
+                reader: reads(self.node(reader)),
             }),
             None => Ok(()),
         }
@@ -167,7 +174,7 @@ impl Graph {
         Ok(())
     }
 
-    /// The sources that name a topic of the broker, or whose pattern matches it. More than one is
+    /// The sources of tasks that name a topic of the broker, or whose pattern matches it. More than one is
     /// a fault, which [`Self::check_topics`] tells.
     pub fn readers_of(&self, application_id: &str, topic: &str) -> Vec<NodeId> {
         let named = self.nodes().iter().enumerate().filter(|(_, node)| match &node.kind {
@@ -213,7 +220,7 @@ fn read_twice(topic: &str, [first, second]: [&NodeDef; 2]) -> TopologyError {
 }
 
 /// How a source names what it reads, to go on after "is read".
-fn reads(source: &NodeDef) -> String {
+pub(super) fn reads(source: &NodeDef) -> String {
     match &source.kind {
         NodeKind::Source(SourceTopics::Topics(topics)) if topics.len() > 1 => {
             let names: Vec<String> =
@@ -221,6 +228,7 @@ fn reads(source: &NodeDef) -> String {
             format!("as one of {}", names.join(", "))
         }
         NodeKind::Source(SourceTopics::Pattern(pattern)) => format!("by pattern `{pattern}`"),
+        NodeKind::Source(SourceTopics::Global(_)) => "as a global table".to_owned(),
         _ => "by its name".to_owned(),
     }
 }

@@ -8,6 +8,7 @@ mod builder;
 mod checked;
 mod copartition;
 mod describe;
+mod globals;
 mod inputs;
 mod names;
 mod partitions;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 pub use builder::GraphBuilder;
 pub use checked::{Graph, SubTopology};
+pub use globals::GlobalTableDef;
 pub use inputs::internal_name;
 pub use names::check_application_id;
 pub use plan::{ChangelogTopic, InternalTopics, RepartitionTopic};
@@ -78,6 +80,8 @@ pub enum SourceTopics {
     Topics(Vec<TopicRef>),
     /// Every topic whose whole name matches this regular expression.
     Pattern(Arc<str>),
+    /// This topic, for a global table: each instance reads all of it, and no task of the group does.
+    Global(Arc<str>),
 }
 
 /// What a sink writes to.
@@ -138,8 +142,11 @@ pub struct ChangelogConfig {
 pub struct StoreDef {
     /// Its name, unique in the topology.
     pub name: Arc<str>,
-    /// `None` when logging is disabled: the store is then lost with its disk.
+    /// `None` when logging is disabled: the store is then lost with its disk. A global one has none,
+    /// because its topic is one.
     pub changelog: Option<ChangelogConfig>,
+    /// It is one for the whole instance, and not one for each task.
+    pub is_global: bool,
     pub(crate) factory: StoreFactory,
 }
 

@@ -46,11 +46,15 @@ fn user_topics(node: &NodeDef) -> impl Iterator<Item = &Arc<str>> {
     let named = match &node.kind {
         NodeKind::Source(SourceTopics::Topics(topics)) => topics.as_slice(),
         NodeKind::Sink(SinkTopic::Topic(topic)) => std::slice::from_ref(topic),
-        NodeKind::Source(SourceTopics::Pattern(_))
+        NodeKind::Source(SourceTopics::Pattern(_) | SourceTopics::Global(_))
         | NodeKind::Sink(SinkTopic::Dynamic)
         | NodeKind::Processor => &[],
     };
-    named.iter().filter_map(TopicRef::user)
+    let global = match &node.kind {
+        NodeKind::Source(SourceTopics::Global(topic)) => Some(topic),
+        _ => None,
+    };
+    named.iter().filter_map(TopicRef::user).chain(global)
 }
 
 /// The internal topics with this id in front, each with what it is for.

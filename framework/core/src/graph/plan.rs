@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::partitions::Width;
-use super::{ChangelogConfig, Graph, SubTopology, TopicRef};
+use super::{ChangelogConfig, GlobalTableDef, Graph, SubTopology, TopicRef};
 use crate::error::TopologyError;
 
 /// A repartition topic to create or check.
@@ -75,6 +75,10 @@ impl Graph {
                     return Err(TopologyError::MissingSourceTopic { topic: name.to_string() });
                 }
             }
+        }
+        let lacks = |table: &&GlobalTableDef| !counts.contains_key(&table.topic);
+        if let Some(table) = self.global_tables().iter().find(lacks) {
+            return Err(TopologyError::MissingSourceTopic { topic: table.topic.to_string() });
         }
         let counts = self.partition_counts(application_id, counts)?;
         let mut internal = InternalTopics::default();

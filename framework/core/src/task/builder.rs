@@ -18,7 +18,10 @@ use super::{ChangelogId, TaskConfig};
 use crate::TaskId;
 use crate::error::{TaskError, TopologyError};
 use crate::graph::{Graph, NodeId, NodeKind, SourceTopics, SubTopology, TopicRef};
-use crate::state::{Backend, CacheBudget, ChangelogTarget, StoreInit, StoreInstance};
+use crate::serde::DynSerde;
+use crate::state::{
+    Backend, CacheBudget, ChangelogTarget, GlobalReader, Keyspace, StoreInit, StoreInstance,
+};
 
 /// What a node's factory made: a typed node behind `Any`, or a source.
 pub struct NodeHandle(HandleKind);
@@ -71,6 +74,8 @@ pub struct TaskBuilder<'t> {
     timed: Vec<(StoreInstance, TimeId)>,
     /// What nodes have in common, by name.
     common: Vec<(Arc<str>, Rc<dyn Any>)>,
+    /// Of each global table, by its source.
+    global_keyspaces: HashMap<NodeId, Arc<dyn Keyspace>>,
 }
 
 impl<'t> TaskBuilder<'t> {
@@ -96,7 +101,9 @@ impl<'t> TaskBuilder<'t> {
             buffers: Buffers::default(),
             timed: Vec::new(),
             common: Vec::new(),
+            global_keyspaces: HashMap::new(),
         };
+        builder.open_global_keyspaces(backend)?;
         let stores = builder.open_stores(sub, backend, first_changelog)?;
         let mut sources = Vec::new();
         for id in &sub.nodes {
@@ -120,6 +127,16 @@ impl<'t> TaskBuilder<'t> {
         })
     }
 
+    fn open_global_keyspaces(&mut self, backend: &dyn Backend) -> Result<(), TaskError> {
+        for table in self.topology.global_tables() {
+            let keyspace = backend
+                .keyspace(&table.keyspace_name())
+                .map_err(|source| TaskError::Backend { store: table.store.to_string(), source })?;
+            self.global_keyspaces.insert(table.source, keyspace);
+        }
+        Ok(())
+    }
+
     fn open_stores(
         &mut self,
         sub: &SubTopology,
@@ -128,11 +145,18 @@ impl<'t> TaskBuilder<'t> {
     ) -> Result<Vec<StoreInstance>, BuildError> {
         let mut opened = Vec::new();
         for (at, def) in sub.stores.iter().filter_map(|n| self.topology.store(n)).enumerate() {
-            let keyspace_name = self.task.keyspace_name(&def.name);
+            let table = self.topology.global_tables().iter().find(|table| table.store == def.name);
+            let keyspace_name = match table {
+                Some(table) => table.keyspace_name(),
+                None => self.task.keyspace_name(&def.name),
+            };
             let keyspace = backend
                 .keyspace(&keyspace_name)
                 .map_err(|source| TaskError::Backend { store: def.name.to_string(), source })?;
-            let topic = Graph::changelog_topic(&self.config.application_id, &def.name);
+            let topic = match table {
+                Some(table) => table.topic.clone(),
+                None => Graph::changelog_topic(&self.config.application_id, &def.name),
+            };
             let changelog = def.changelog.as_ref().map(|_| ChangelogTarget {
                 topic: topic.clone(),
                 partition: self.task.partition,
@@ -230,6 +254,34 @@ impl<'t> TaskBuilder<'t> {
             })
     }
 
+    /// The store of a node that has one, whatever it is called by now.
+    ///
+    /// # Errors
+    /// When it has none, or one of other types.
+    pub fn only_store<S: 'static>(&self, node: NodeId) -> Result<Rc<RefCell<S>>, TopologyError> {
+        let name = self.topology.node(node).stores.first();
+        self.store(node, name.map_or("", |name| name))
+    }
+
+    /// What is committed of a global table, to be looked up by key. `source` is the table's source, and the
+    /// serdes are those of its store.
+    ///
+    /// # Errors
+    /// [`TopologyError::ForeignHandle`] if the topology has no such table.
+    pub fn global_table<K, V>(
+        &self,
+        source: NodeId,
+        key_serde: DynSerde<K>,
+        value_serde: DynSerde<V>,
+    ) -> Result<GlobalReader<K, V>, TopologyError> {
+        let table = self.topology.global_tables().iter().find(|table| table.source == source);
+        let (Some(table), Some(keyspace)) = (table, self.global_keyspaces.get(&source)) else {
+            return Err(TopologyError::ForeignHandle { node: "a global table".to_owned() });
+        };
+        let (store, topic) = (table.store.clone(), table.topic.clone());
+        Ok(GlobalReader::new(store, topic, keyspace.clone(), key_serde, value_serde))
+    }
+
     /// The stores of `node` that are to [observe](StoreInstance::observe) the time of each record that comes
     /// to it.
     pub fn timed_stores(&self, node: NodeId) -> Vec<StoreInstance> {
@@ -252,7 +304,9 @@ impl<'t> TaskBuilder<'t> {
                 NodeKind::Source(SourceTopics::Topics(refs)) => {
                     topics.extend(refs.iter().map(|topic| self.topic(topic)));
                 }
-                NodeKind::Source(SourceTopics::Pattern(pattern)) => topics.push(pattern.clone()),
+                NodeKind::Source(SourceTopics::Pattern(named) | SourceTopics::Global(named)) => {
+                    topics.push(named.clone());
+                }
                 _ => {}
             }
             let above: Vec<NodeId> =

@@ -112,7 +112,9 @@ impl Task {
         partition: &TopicPartition,
     ) {
         let reader = topology.reader_of(&self.config.application_id, &partition.topic);
-        let source = reader.and_then(|(_, reader)| sources.iter().find(|(id, _)| *id == reader));
+        let reader = reader.map(|(_, reader)| reader);
+        let reader = reader.or_else(|| topology.global_reader_of(&partition.topic));
+        let source = reader.and_then(|reader| sources.iter().find(|(id, _)| *id == reader));
         let Some((_, source)) = source else { return };
         self.inputs.push(Input::new(partition.clone(), source.0.queue()));
     }

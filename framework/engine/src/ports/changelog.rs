@@ -1,9 +1,10 @@
-//! The port of a reader of changelogs, for restores.
+//! The port of a reader of changelogs, for restores and for global tables, whose topics are theirs.
 
 use std::time::Duration;
 
 use oncestream_core::TopicPartition;
 
+use super::Taken;
 use crate::client_error::ClientError;
 
 /// One thing of a partition.
@@ -60,6 +61,9 @@ pub trait ChangelogReader {
         partition: &TopicPartition,
         timeout: Duration,
     ) -> Result<i64, ClientError>;
+
+    /// Waits until there is something of a partition that is read, or for so long. It may return early.
+    fn wait(&self, timeout: Duration);
 }
 
 /// What was fetched of one partition.
@@ -70,4 +74,15 @@ pub trait ChangelogQueue {
     /// # Errors
     /// That of `each`.
     fn take<E>(&mut self, each: impl FnMut(Fetched<'_>) -> Result<(), E>) -> Result<usize, E>;
+
+    /// Gives what is at hand, up to so many things, with the headers of records, and waits for nothing; says
+    /// how much that was. What comes after an error of `each` stays.
+    ///
+    /// # Errors
+    /// That of `each`.
+    fn take_records<E>(
+        &mut self,
+        max: usize,
+        each: impl FnMut(Taken<'_>) -> Result<(), E>,
+    ) -> Result<usize, E>;
 }

@@ -73,6 +73,13 @@ pub trait Ports {
     /// The client cannot be made.
     fn changelogs(&self, worker: usize) -> Result<Self::Changelogs, StreamsError>;
 
+    /// Makes the reader of the topics of global tables, for the whole instance. It reads committed, and
+    /// [waits](ChangelogReader::wait) for records.
+    ///
+    /// # Errors
+    /// The client cannot be made.
+    fn globals(&self) -> Result<Self::Changelogs, StreamsError>;
+
     /// The cluster.
     fn cluster(&self) -> &Self::Cluster;
 
@@ -81,6 +88,11 @@ pub trait Ports {
 
     /// The place for stores.
     fn stores(&self) -> &Arc<Stores>;
+
+    /// The place for the stores of global tables, where tasks read them.
+    fn global_stores(&self) -> &Arc<Stores> {
+        self.stores()
+    }
 
     /// What changes together with a worker's transactions beside its stores, in the order in which it
     /// is asked.

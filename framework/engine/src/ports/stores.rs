@@ -2,6 +2,7 @@
 //!
 //! Invariants:
 //! - A worker's batch is applied to a task's stores only while the worker owns the task.
+//! - Global tables have no owner: one thread of the instance writes them (`Globals`).
 //! - No lock is held while a disk writes: whoever claims a task waits for a write of that task alone.
 
 use std::collections::HashMap;
@@ -99,6 +100,14 @@ impl Stores {
         let _writing = Writing { stores: self, tasks, worker };
         self.backend.commit(batch).inspect_err(|error| (self.on_failure)(error))?;
         Ok(true)
+    }
+
+    /// Applies a batch of global tables, which one thread of the instance writes.
+    ///
+    /// # Errors
+    /// The backend has not written it.
+    pub fn apply_global(&self, batch: &WriteBatch) -> Result<(), BackendError> {
+        self.backend.commit(batch).inspect_err(|error| (self.on_failure)(error))
     }
 
     /// Lets nothing wait in memory that a kill would take.

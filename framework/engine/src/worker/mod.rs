@@ -18,9 +18,9 @@ mod positions;
 mod producing;
 mod rebalance;
 mod recovery;
-mod restore;
+pub(crate) mod restore;
 mod sabotage;
-mod stale;
+pub(crate) mod stale;
 mod starts;
 mod symptom;
 mod tasks;
@@ -28,6 +28,7 @@ mod times;
 mod topics;
 mod waiting;
 
+use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -107,13 +108,16 @@ fn guarded(
     work: impl FnOnce() -> Result<(), StreamsError>,
 ) -> Result<(), StreamsError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let message = panic
-            .downcast_ref::<&str>()
-            .map(ToString::to_string)
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "no message".to_owned());
+        let message = panic_message(&*panic);
         Err(StreamsError::Panicked { worker: index, task: None, activity: None, message })
     })
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
 }
 
 /// A worker. Drop it without [`Worker::close`] to crash it.

@@ -32,11 +32,11 @@ const BATCH_BYTES: usize = 8 << 20;
 /// How long one step may take before the group consumer is polled again.
 const STEP: Duration = Duration::from_millis(100);
 /// How often the last stable offset is asked for while it is awaited.
-pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long one such request may hold up the tasks that run.
-pub(super) const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a changelog may be unknown to the clients, which learn of partitions from any broker.
-pub(super) const UNSETTLED_LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const UNSETTLED_LIMIT: Duration = Duration::from_secs(60);
 /// When the worker first logs that a restore waits for an open transaction, and how often then.
 const TELL_AFTER: Duration = Duration::from_secs(10);
 const TELL_EVERY: Duration = Duration::from_secs(60);

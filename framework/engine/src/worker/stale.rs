@@ -16,16 +16,16 @@ use crate::error::StreamsError;
 use crate::ports::{Cluster, Ports};
 
 /// A changelog partition as it is now.
-struct Changelog<'a> {
-    source: &'a Incarnation,
+pub(crate) struct Changelog<'a> {
+    pub(crate) source: &'a Incarnation,
     /// Its first offset and its high watermark.
-    low: i64,
-    high: i64,
-    retention_ms: i64,
+    pub(crate) low: i64,
+    pub(crate) high: i64,
+    pub(crate) retention_ms: i64,
 }
 
 /// Why a store cannot follow its changelog from its checkpoint; `None` if it can.
-fn staleness(
+pub(crate) fn staleness(
     checkpoint: Option<&Checkpoint>,
     now: &Changelog<'_>,
     now_ms: i64,

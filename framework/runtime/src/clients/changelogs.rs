@@ -1,12 +1,12 @@
-//! The consumer of a worker that reads changelogs: assigned by hand, each partition with a queue of its
-//! own.
+//! The consumers that read changelogs, a worker's for its restores and an instance's for the topics of its
+//! global tables: assigned by hand, each partition with a queue of its own.
 
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use oncestream_core::TopicPartition;
 use oncestream_engine::ClientError;
-use oncestream_engine::ports::{ChangelogQueue, ChangelogReader, Fetched};
+use oncestream_engine::ports::{ChangelogQueue, ChangelogReader, Fetched, Taken};
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 
@@ -20,11 +20,38 @@ use crate::config::ClientSettings;
 /// Reads changelogs, by the settings of a restore consumer.
 pub(crate) struct KafkaChangelogs {
     client: Arc<BaseConsumer<LogContext>>,
+    /// Of a reader that waits for records.
+    arrivals: Option<Arc<Arrivals>>,
+}
+
+/// Whether a queue has got something since the last look.
+#[derive(Default)]
+struct Arrivals {
+    is_there: Mutex<bool>,
+    told: Condvar,
+}
+
+impl Arrivals {
+    fn tell(&self) {
+        *self.is_there.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.told.notify_one();
+    }
+
+    fn wait(&self, timeout: Duration) {
+        let is_there = self.is_there.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.told.wait_timeout_while(is_there, timeout, |is_there| !*is_there);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
+    }
 }
 
 impl KafkaChangelogs {
     pub(crate) fn new(settings: &ClientSettings) -> Result<Self, KafkaError> {
-        Ok(Self { client: Arc::new(context::create(settings, LogContext)?) })
+        Ok(Self { client: Arc::new(context::create(settings, LogContext)?), arrivals: None })
+    }
+
+    /// A reader that can be waited with for records.
+    pub(crate) fn waiting(settings: &ClientSettings) -> Result<Self, KafkaError> {
+        Ok(Self { arrivals: Some(Arc::default()), ..Self::new(settings)? })
     }
 
     fn read(
@@ -35,9 +62,13 @@ impl KafkaChangelogs {
         // queue, which nobody reads. The client keeps a queue that was split apart.
         let split = |(p, _): &(TopicPartition, i64)| {
             let none = || KafkaError::Subscription(format!("no queue for {p}"));
-            PartitionQueue::split(&self.client, p).ok_or_else(none)
+            let mut queue = PartitionQueue::split(&self.client, p).ok_or_else(none)?;
+            if let Some(arrivals) = self.arrivals.clone() {
+                queue.listen(move || arrivals.tell());
+            }
+            Ok::<_, KafkaError>(queue)
         };
-        let queues = positions.iter().map(split).collect::<Result<_, _>>()?;
+        let queues = positions.iter().map(split).collect::<Result<_, KafkaError>>()?;
         assignment::assign(&self.client, &lists::at_offsets(positions)?)?;
         Ok(queues)
     }
@@ -76,6 +107,12 @@ impl ChangelogReader for KafkaChangelogs {
     ) -> Result<i64, ClientError> {
         end_offset(&self.client, partition, timeout).map_err(client_error)
     }
+
+    fn wait(&self, timeout: Duration) {
+        if let Some(arrivals) = &self.arrivals {
+            arrivals.wait(timeout);
+        }
+    }
 }
 
 impl<C: ConsumerContext> ChangelogQueue for PartitionQueue<C> {
@@ -86,6 +123,18 @@ impl<C: ConsumerContext> ChangelogQueue for PartitionQueue<C> {
             count += 1;
         }
         Ok(count)
+    }
+
+    fn take_records<E>(
+        &mut self,
+        max: usize,
+        mut each: impl FnMut(Taken<'_>) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        for count in 0..max {
+            let Some(taken) = self.next() else { return Ok(count) };
+            each(taken)?;
+        }
+        Ok(max)
     }
 }
 

@@ -105,6 +105,11 @@ impl StreamsConfig {
         self.max_task_idle_ms
     }
 
+    /// `global.restore.timeout.ms`: how long a start waits for global tables.
+    pub fn global_restore_timeout(&self) -> Duration {
+        self.global_restore_timeout
+    }
+
     /// `buffered.records.per.partition`, at least 1.
     pub fn buffered_records_per_partition(&self) -> usize {
         self.buffered_records_per_partition

@@ -29,9 +29,11 @@ struct Fixed {
 }
 
 const EVERY: &[Client] = &Client::ALL;
-const CONSUMERS: &[Client] = &[Client::Consumer, Client::MainConsumer, Client::RestoreConsumer];
+const CONSUMERS: &[Client] =
+    &[Client::Consumer, Client::MainConsumer, Client::RestoreConsumer, Client::GlobalConsumer];
 const MEMBER: &[Client] = &[Client::Consumer, Client::MainConsumer];
 const RESTORE: &[Client] = &[Client::RestoreConsumer];
+const GLOBAL: &[Client] = &[Client::GlobalConsumer];
 const PRODUCERS: &[Client] = &[Client::Producer];
 
 #[rustfmt::skip]
@@ -62,6 +64,14 @@ const FIXED: &[Fixed] = &[
         reason: "if a changelog has lost an offset, the store must be rebuilt, and a jump would hide that" },
     Fixed { clients: RESTORE, setting: "group.instance.id", allowed: &[], when: When::Always,
         reason: "the restore consumer is no member of the group" },
+    Fixed { clients: GLOBAL, setting: "isolation.level", allowed: &["read_committed"], when: When::Always,
+        reason: "a global table must not show what an aborted transaction wrote" },
+    Fixed { clients: GLOBAL, setting: "enable.partition.eof", allowed: &["true"], when: When::Always,
+        reason: "a global table is restored when it sees the end of each partition" },
+    Fixed { clients: GLOBAL, setting: "auto.offset.reset", allowed: &["error"], when: When::Always,
+        reason: "if a topic has lost an offset, its global table must be built anew, and a jump would hide that" },
+    Fixed { clients: GLOBAL, setting: "group.instance.id", allowed: &[], when: When::Always,
+        reason: "the consumer of global tables is no member of the group" },
     Fixed { clients: PRODUCERS, setting: "transactional.id", allowed: &[], when: When::Always,
         reason: "each worker needs its own; set `instance.id`, which is part of it" },
     Fixed { clients: PRODUCERS, setting: "enable.idempotence", allowed: &["true"], when: When::ExactlyOnce,

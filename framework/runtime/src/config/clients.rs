@@ -113,6 +113,22 @@ impl StreamsConfig {
         settings
     }
 
+    /// The consumer of the topics of global tables, one for the instance. It is assigned partitions by hand, as
+    /// that of changelogs is.
+    #[doc(hidden)]
+    pub fn global_consumer_settings(&self) -> ClientSettings {
+        let mut settings = self.common("-global-consumer");
+        settings.put_all(CONSUMER);
+        settings.put_all(RESTORE_CONSUMER);
+        // Unlike a restore it waits for records for as long as the instance runs.
+        settings.put("fetch.wait.max.ms", 500);
+        settings.put("group.id", &self.application_id);
+        self.overlay(&mut settings, &[Client::Consumer, Client::GlobalConsumer]);
+        self.scale.size_global_consumer(&mut settings);
+        settings.put_all(GLOBAL_CONSUMER);
+        settings
+    }
+
     /// A producer of a worker; with a transactional id it is the one that commits.
     ///
     /// A worker that keeps two of them, to overlap commits, passes two ids.
@@ -246,6 +262,16 @@ const RESTORE_CONSUMER: &[(&str, &str)] = &[
     // The end of a short changelog is told at once, not after half a second.
     ("fetch.wait.max.ms", "10"),
     // A lost offset means a changelog that was cut: rebuild the store, do not jump.
+    ("auto.offset.reset", "error"),
+];
+
+/// What the consumer of global tables has whatever was passed.
+const GLOBAL_CONSUMER: &[(&str, &str)] = &[
+    // Also at least once: what was aborted never was in the table.
+    ("isolation.level", "read_committed"),
+    // The end of a partition is how a restore ends.
+    ("enable.partition.eof", "true"),
+    // Records that are gone mean a table that is to be built anew.
     ("auto.offset.reset", "error"),
 ];
 

@@ -73,7 +73,6 @@ const ANSWERS: &[Entry] = &[
     ("dsl.store.suppliers.class", Same("state.backend")),
     ("enable.auto.commit", AUTO_COMMIT),
     ("ensure.explicit.internal.resource.naming", Refused("call `StreamsBuilder::explicit_names` where the topology is built")),
-    ("global.consumer.", Ignored("there are no global tables")),
     ("group.id", Ignored("the group is named by `application.id`")),
     ("interceptor.classes", CLASSES),
     ("key.deserializer", SERDES),

@@ -80,6 +80,7 @@ pub struct StreamsConfig {
     replication_factor: i32,
     windowstore_changelog_additional_retention: Duration,
     max_task_idle_ms: i64,
+    global_restore_timeout: Duration,
     buffered_records_per_partition: usize,
     instance_id: Option<String>,
     group_instance_id: Option<String>,

@@ -19,6 +19,8 @@ pub(super) enum Client {
     MainConsumer,
     /// The consumer of changelogs.
     RestoreConsumer,
+    /// The consumer of the topics of global tables.
+    GlobalConsumer,
     /// The producers.
     Producer,
     /// The admin client.
@@ -26,14 +28,21 @@ pub(super) enum Client {
 }
 
 impl Client {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Consumer, Self::MainConsumer, Self::RestoreConsumer, Self::Producer, Self::Admin];
+    pub(super) const ALL: [Self; 6] = [
+        Self::Consumer,
+        Self::MainConsumer,
+        Self::RestoreConsumer,
+        Self::GlobalConsumer,
+        Self::Producer,
+        Self::Admin,
+    ];
 
     pub(super) const fn prefix(self) -> &'static str {
         match self {
             Self::Consumer => "consumer.",
             Self::MainConsumer => "main.consumer.",
             Self::RestoreConsumer => "restore.consumer.",
+            Self::GlobalConsumer => "global.consumer.",
             Self::Producer => "producer.",
             Self::Admin => "admin.",
         }
@@ -42,7 +51,7 @@ impl Client {
     /// Whether the setting is not another client's alone.
     fn takes(self, setting: &str) -> bool {
         match self {
-            Self::Consumer | Self::MainConsumer | Self::RestoreConsumer => {
+            Self::Consumer | Self::MainConsumer | Self::RestoreConsumer | Self::GlobalConsumer => {
                 !PRODUCERS.contains(&setting)
             }
             Self::Producer => !CONSUMERS.contains(&setting),

@@ -96,6 +96,7 @@ fn clashes(config: &StreamsConfig) -> Vec<ConfigError> {
     let clients = [
         ("consumer", Role::Consumer, config.consumer_settings(0)),
         ("restore consumer", Role::Consumer, config.restore_consumer_settings(0)),
+        ("consumer of global tables", Role::Consumer, config.global_consumer_settings()),
         ("producer", Role::Producer, config.producer_settings(transactional_id, 0)),
         ("admin client", Role::Producer, config.admin_settings()),
     ];
@@ -158,6 +159,7 @@ fn typed(builder: StreamsConfigBuilder) -> Result<StreamsConfig, ConfigError> {
             raw.whole("windowstore.changelog.additional.retention.ms")?,
         ),
         max_task_idle_ms: raw.whole("max.task.idle.ms")?,
+        global_restore_timeout: millis(raw.whole("global.restore.timeout.ms")?),
         buffered_records_per_partition: raw.unsigned("buffered.records.per.partition")?,
         instance_id: raw.text("instance.id")?,
         group_instance_id: raw.text("group.instance.id")?,

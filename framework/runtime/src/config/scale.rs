@@ -45,6 +45,8 @@ pub(crate) struct Scale {
     pub(crate) changelogs: usize,
     /// Partitions of inputs whose tasks have several.
     pub(crate) apart: usize,
+    /// Partitions of the topics of global tables.
+    pub(crate) globals: usize,
 }
 
 impl Scale {
@@ -61,6 +63,14 @@ impl Scale {
         let share = shared(FETCH_BYTES, self.changelogs, 64 * KIB, MIB);
         settings.put_absent(PARTITION_FETCH, share);
         bound_queues(self.changelogs, settings);
+        self.bound_fetches(settings);
+    }
+
+    /// The consumer of global tables, likewise.
+    pub(super) fn size_global_consumer(self, settings: &mut ClientSettings) {
+        let share = shared(FETCH_BYTES, self.globals, 64 * KIB, MIB);
+        settings.put_absent(PARTITION_FETCH, share);
+        bound_queues(self.globals, settings);
         self.bound_fetches(settings);
     }
 
@@ -105,7 +115,8 @@ mod tests {
     use super::*;
 
     fn word_count(partitions: usize) -> Scale {
-        Scale { brokers: 1, outputs: 3 * partitions, changelogs: partitions, apart: 0 }
+        let (outputs, changelogs) = (3 * partitions, partitions);
+        Scale { brokers: 1, outputs, changelogs, ..Scale::default() }
     }
 
     fn bound(brokers: usize, given: &[(&str, &str)]) -> String {

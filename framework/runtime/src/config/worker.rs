@@ -34,6 +34,7 @@ impl StreamsConfig {
             buffered_records_per_partition: self.buffered_records_per_partition,
             records_per_turn: RECORDS_PER_TURN,
             max_task_idle_ms: self.max_task_idle_ms,
+            global_restore_timeout: self.global_restore_timeout,
             dead_letter_topic: self.dead_letter_topic.as_deref().map(Into::into),
             handlers: self.error_handlers.clone(),
             has_own_client_ids: self.client_id.is_none(),

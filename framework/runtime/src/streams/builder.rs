@@ -67,18 +67,20 @@ impl StreamsClientBuilder {
         self
     }
 
-    /// Opens the state directory, checks topics, creates the internal ones, starts the workers.
-    /// Returns when they run; records flow as soon as the group has assigned partitions.
+    /// Opens the state directory, checks topics, creates the internal ones, restores the global tables,
+    /// starts the workers. Returns when they run; records flow as soon as the group has assigned partitions.
     ///
     /// # Errors
     /// Anything that can be known before a record is touched: no broker, a source topic that is
     /// missing, a sink topic likewise, a name that brokers do not take, a topic that two sources read, a
     /// pattern or a source that reads what the application keeps for itself, inputs that are not
     /// co-partitioned, an internal topic with another number of partitions or with settings it cannot
-    /// work with, a state directory in use. The state is then `ERROR`, as a listener sees.
+    /// work with, a state directory in use. Also a global table that is not restored within
+    /// `global.restore.timeout.ms`. The state is then `ERROR`, as a listener sees.
     pub async fn start(self) -> Result<Streams, StreamsError> {
         let threads = self.config.num_stream_threads();
-        let state = Arc::new(StateCell::new(threads, self.listener));
+        let has_globals = !Graph::of(&self.topology).global_tables().is_empty();
+        let state = Arc::new(StateCell::new(threads, has_globals, self.listener));
         state.become_state(ClientState::Rebalancing);
         let started = start(self.topology, self.config, state.clone(), self.uncaught).await;
         if started.is_err() {
@@ -118,6 +120,8 @@ async fn start(
     let opened = tokio::task::spawn_blocking(move || open(&graph, opening, runtime));
     let Opened { settings, ports, admin, wanted } = opened.await.map_err(joined)??;
     admin.ensure(&wanted, config.replication_factor()).await?;
+    let globals = Graph::of(&topology).global_tables().iter().map(|table| table.topic.clone());
+    admin.look_at_globals(&globals.collect::<Vec<_>>()).await;
     let threads = config.num_stream_threads();
     let stop = Arc::new(AtomicBool::new(false));
     let told = state.clone();
@@ -131,6 +135,15 @@ async fn start(
     let thread = Thread { shared, state: state.clone(), stop: stop.clone(), uncaught };
     // If it is dropped on the way, the threads that were started end.
     let inner = Inner { config, state, stop, workers: Workers::default() };
+    if let Err(error) = inner.workers.start_globals(&thread).await {
+        // When this returns, nobody works in the state directory any more.
+        drop(thread);
+        let timeout = inner.config.shutdown_timeout();
+        if let Err(error) = inner.workers.join(timeout).await {
+            tracing::warn!(%error, "the thread of the global tables has not ended in order");
+        }
+        return Err(error);
+    }
     inner.workers.start(threads, &thread)?;
     Ok(Streams { inner: Arc::new(inner) })
 }

@@ -23,20 +23,21 @@ pub(super) struct StateCell {
     telling: Mutex<()>,
     error: Mutex<Option<StreamsError>>,
     running: Mutex<Vec<bool>>,
-    /// Workers that have not ended.
+    /// Threads that have not ended.
     alive: AtomicUsize,
 }
 
 impl StateCell {
-    /// An application with so many workers that was made and not started.
-    pub(super) fn new(workers: usize, listener: Option<StateListener>) -> Self {
+    /// An application with so many workers, and perhaps a thread for global tables, that was made and not
+    /// started.
+    pub(super) fn new(workers: usize, has_globals: bool, listener: Option<StateListener>) -> Self {
         Self {
             state: watch::Sender::new(ClientState::Created),
             listener,
             telling: Mutex::default(),
             error: Mutex::default(),
             running: Mutex::new(vec![false; workers]),
-            alive: AtomicUsize::new(workers),
+            alive: AtomicUsize::new(workers + usize::from(has_globals)),
         }
     }
 
@@ -109,7 +110,7 @@ mod tests {
         let told: Arc<Mutex<Vec<(S, S)>>> = Arc::default();
         let seen = told.clone();
         let listener: StateListener = Box::new(move |from, to| locked(&seen).push((from, to)));
-        let cell = StateCell::new(2, Some(listener));
+        let cell = StateCell::new(2, false, Some(listener));
         cell.become_state(S::Rebalancing);
         cell.worker(0, WorkerState::Running);
         cell.worker(1, WorkerState::Running);
@@ -130,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_listener_that_panics_does_not_stop_the_changes() {
-        let cell = StateCell::new(1, Some(Box::new(|_, _| panic!("the listener's own"))));
+        let cell = StateCell::new(1, false, Some(Box::new(|_, _| panic!("the listener's own"))));
         cell.become_state(ClientState::Rebalancing);
         cell.worker(0, WorkerState::Running);
         assert_eq!(cell.now(), ClientState::Running);

@@ -146,6 +146,9 @@ impl ExactlyOnceCheck {
     /// The records of an input topic, in order, with the serdes of their types. Record `n` has the
     /// timestamp 1 700 000 000 000 + `n` ms.
     ///
+    /// The topic of a global table has all its records before the application starts, because nobody
+    /// says when an instance sees later ones.
+    ///
     /// # Panics
     /// When a key or value cannot be written.
     pub fn input<K: HasSerde, V: HasSerde>(

@@ -58,12 +58,16 @@ impl<'a> Stage<'a> {
         self.waves_fed
     }
 
-    /// Appends the next wave of each input.
+    /// Appends the next wave of each input. Topics of global tables are fed as a whole with the first one.
     pub(super) fn feed(&mut self) -> Result<(), String> {
         let (wave, waves) = (self.waves_fed, self.setup.waves);
         self.waves_fed += 1;
         for (topic, records) in &self.setup.inputs {
-            let (from, to) = (records.len() * wave / waves, records.len() * (wave + 1) / waves);
+            let (from, to) = match (self.is_global(topic), wave) {
+                (true, 0) => (0, records.len()),
+                (true, _) => continue,
+                (false, _) => (records.len() * wave / waves, records.len() * (wave + 1) / waves),
+            };
             let mut batches: BTreeMap<i32, Vec<Fed<'_>>> = BTreeMap::new();
             for (at, record) in records.iter().enumerate().take(to).skip(from) {
                 let partition = match &record.key {
@@ -80,13 +84,23 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
+    /// Whether a topic is that of a global table: each instance reads it, and commits no offsets of it.
+    fn is_global(&self, topic: &str) -> bool {
+        Graph::of(&self.topology).global_tables().iter().any(|table| *table.topic == *topic)
+    }
+
+    /// The inputs that tasks read.
+    fn of_tasks(&self) -> impl Iterator<Item = &str> {
+        self.setup.inputs.keys().map(String::as_str).filter(|topic| !self.is_global(topic))
+    }
+
     /// Whether the application has told for each partition of its inputs where it begins.
     pub(super) fn has_begun(&self) -> bool {
         let view = self.broker.view();
         let committed = self.committed(&view);
         let told = |topic: &str, partition| committed.contains_key(&(topic, partition));
         let all = 0..self.setup.partitions;
-        self.setup.inputs.keys().all(|topic| all.clone().all(|partition| told(topic, partition)))
+        self.of_tasks().all(|topic| all.clone().all(|partition| told(topic, partition)))
     }
 
     /// Whether everything that was fed is committed, through all sub-topologies, and nothing is
@@ -97,9 +111,9 @@ impl<'a> Stage<'a> {
         let end = |topic: &str, partition| {
             view.partition(topic, partition).map_or(0, |p| p.high_watermark)
         };
-        let inputs_done = self.setup.inputs.keys().all(|topic| {
+        let inputs_done = self.of_tasks().all(|topic| {
             (0..self.setup.partitions).all(|partition| {
-                let at = committed.get(&(topic.as_str(), partition)).copied().unwrap_or(0);
+                let at = committed.get(&(topic, partition)).copied().unwrap_or(0);
                 at == end(topic, partition)
             })
         });

@@ -293,6 +293,7 @@ impl TopologyTestDriverBuilder {
             buffered_records_per_partition: 1000,
             records_per_turn: if interval == 0 { 1 } else { RECORDS_PER_TURN },
             max_task_idle_ms: self.max_task_idle_ms,
+            global_restore_timeout: NEVER,
             dead_letter_topic: None,
             handlers: handlers.clone(),
             has_own_client_ids: true,

@@ -1,4 +1,4 @@
-//! An instance of the application: its disk, and, while it lives, the engine's worker.
+//! An instance of the application: its disk, and, while it lives, the engine's worker and global tables.
 //!
 //! It knows no tests. Dropped without [`Instance::stop`], a life is a crash: what is in the broker and on
 //! the disk stays as it is.
@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use oncestream_core::graph::Graph;
 use oncestream_core::state::{Backend, CHECKPOINTS};
 use oncestream_core::task::Task;
+use oncestream_engine::global::{self, Globals};
 use oncestream_engine::ports::Cluster;
 use oncestream_engine::worker::{Shared, Worker};
 use oncestream_engine::{StreamsError, WorkerSettings, topics};
@@ -24,6 +25,8 @@ const WORKER: usize = 0;
 /// What a life is made of.
 struct Life {
     site: Arc<Site>,
+    /// Its global tables, if the topology has any.
+    globals: Option<Globals<LocalPorts>>,
     worker: Worker<LocalPorts>,
     /// The instance's disk, with what waits in this life's memory.
     disk: Arc<dyn Backend>,
@@ -69,23 +72,26 @@ impl Instance {
             Some(max) => Arc::new(WriteBehind::new(self.backend.clone(), max)),
             None => self.backend.clone(),
         };
-        let worker = self.worker(&site, &disk, topology).and_then(|worker| {
-            worker.ok_or(StreamsError::TimedOut {
+        let made = self.threads(&site, &disk, topology).and_then(|(globals, worker)| {
+            let unmade = || StreamsError::TimedOut {
                 action: "the start of an instance".to_owned(),
                 waited: std::time::Duration::ZERO,
-            })
+            };
+            Ok((globals, worker.ok_or_else(unmade)?))
         });
-        let result =
-            worker.map(|worker| self.life = Some(Life { site: site.clone(), worker, disk }));
+        let result = made.map(|(globals, worker)| {
+            self.life = Some(Life { site: site.clone(), globals, worker, disk });
+        });
         site.judge(result).inspect_err(|_| site.kill())
     }
 
-    fn worker(
+    /// What the runtime has threads for: the global tables, which are restored before the worker is made.
+    fn threads(
         &self,
         site: &Arc<Site>,
         disk: &Arc<dyn Backend>,
         topology: &Graph,
-    ) -> Result<Option<Worker<LocalPorts>>, StreamsError> {
+    ) -> Result<(Option<Globals<LocalPorts>>, Option<Worker<LocalPorts>>), StreamsError> {
         let settings = &self.settings;
         let cluster = LocalCluster::new(Link::new(site, "start"));
         let there = cluster.topics()?;
@@ -102,7 +108,30 @@ impl Instance {
             stop: Arc::new(AtomicBool::new(false)),
             on_worker_state: Box::new(|_, _| {}),
         };
-        Worker::new(WORKER, Arc::new(shared))
+        let shared = Arc::new(shared);
+        let mut globals = Globals::new(shared.clone(), global::Life::First)?;
+        if let Some(globals) = &mut globals {
+            catch_up(globals)?;
+        }
+        Ok((globals, Worker::new(WORKER, shared)?))
+    }
+
+    /// Takes in what the topics of global tables have. True if there was something.
+    ///
+    /// # Errors
+    /// As [`Self::with_worker`].
+    pub(super) fn catch_up(&mut self) -> Result<bool, DriverError> {
+        let Some(Life { site, globals: Some(globals), .. }) = &mut self.life else {
+            return Ok(false);
+        };
+        let result = catch_up(globals);
+        let site = site.clone();
+        site.judge(result).inspect_err(|_| self.kill(&site.world))
+    }
+
+    /// Its global tables, if it lives.
+    pub(super) fn globals(&self) -> Option<&Globals<LocalPorts>> {
+        self.life.as_ref()?.globals.as_ref()
     }
 
     /// Does something with the worker, if it lives. After an error it is gone: there is no undo.
@@ -160,5 +189,17 @@ impl Instance {
     /// How many records of changelogs this life has read back, by topic.
     pub(super) fn restored_records(&self) -> std::collections::BTreeMap<String, u64> {
         self.life.as_ref().map(|life| life.site.restored_records()).unwrap_or_default()
+    }
+}
+
+/// Reads what there is of the topics of global tables. True if there was something.
+fn catch_up(globals: &mut Globals<LocalPorts>) -> Result<bool, StreamsError> {
+    let mut moved = false;
+    loop {
+        globals.turn()?;
+        if !globals.is_busy() {
+            return Ok(moved);
+        }
+        moved = true;
     }
 }

@@ -9,6 +9,7 @@
 //!   commit follows every record, as in Kafka Streams' driver. With a larger one a commit comes
 //!   when the wall clock has advanced by that much, when a processor asks for it, or when the
 //!   test calls [`TopologyTestDriver::commit`].
+//! - A record that is piped to the topic of a global table is in the table before the next input is processed.
 //! - All tasks of an instance share one transaction. What one sub-topology writes to a repartition
 //!   topic is seen by the next after the commit, under exactly once; and at once, under at least once.
 //! - After a crash only three things are left: what the broker holds, records that are visible because
@@ -43,6 +44,7 @@ use oncestream_core::state::{Kind, Store};
 use oncestream_core::task::Task;
 use oncestream_core::{Headers, Record, TimestampMs};
 use oncestream_engine::StreamsError;
+use oncestream_engine::global::Globals;
 use oncestream_engine::worker::Worker;
 
 pub use builder::TopologyTestDriverBuilder;
@@ -226,6 +228,7 @@ impl TopologyTestDriver {
             let before = self.commit_steps();
             let (mut busy, mut settled) = (false, true);
             for instance in &mut self.instances {
+                busy |= instance.catch_up()?;
                 let turned = instance.with_worker(|worker| {
                     worker.turn()?;
                     Ok((worker.is_busy(), worker.is_settled()))
@@ -309,7 +312,7 @@ impl TopologyTestDriver {
     }
 
     /// How many changelog records the last start read back, by store. Stores that were up to
-    /// date are not among them.
+    /// date are not among them. The changelog of a global table is its topic.
     pub fn restored_records(&self) -> BTreeMap<String, u64> {
         let mut by_store = BTreeMap::new();
         for (topic, records) in self.instances.iter().flat_map(Instance::restored_records) {
@@ -317,13 +320,19 @@ impl TopologyTestDriver {
             let store = store.and_then(|rest| rest.strip_suffix("-changelog")).unwrap_or(&topic);
             *by_store.entry(store.to_owned()).or_default() += records;
         }
+        let globals = self.instances.iter().filter_map(Instance::globals);
+        for (store, records) in globals.flat_map(Globals::restored_records) {
+            *by_store.entry(store.to_string()).or_default() += records;
+        }
         by_store
     }
 
     /// The records dropped since the last start: null keys, late records, records that could
     /// not be read.
     pub fn dropped_records(&self) -> u64 {
-        self.instances.iter().filter_map(Instance::worker_if_up).map(Worker::dropped).sum()
+        let workers = self.instances.iter().filter_map(Instance::worker_if_up);
+        let globals = self.instances.iter().filter_map(Instance::globals);
+        workers.map(Worker::dropped).chain(globals.map(Globals::dropped)).sum()
     }
 
     /// The running tasks, instance by instance; none while the driver is down.
@@ -372,7 +381,9 @@ impl TopologyTestDriver {
             return Err(DriverError::Down);
         }
         let mut parts = Vec::new();
-        for task in self.tasks() {
+        // Each instance has the whole of a global table.
+        let globals = self.instances.iter().find_map(Instance::globals);
+        for task in self.tasks().into_iter().chain(globals.into_iter().flat_map(Globals::tasks)) {
             for instance in task.stores() {
                 let named = &**instance.state().name() == name;
                 if let Some(store) = instance.downcast::<Store<K, V, Kd>>().filter(|_| named) {

@@ -1,11 +1,15 @@
 // Streams joined with global tables, inner and left, by keys that a function makes; global tables that
-// change in between, and one that several joins read.
+// change in between, and one that several joins read; and a global store that a processor maintains.
 //
 // Knows topologies; not how a case is run. A record of a global table's topic is taken at once in the
 // driver. Cases of one shape take the same inputs in both joins.
 
+import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.*;
 import org.apache.kafka.streams.kstream.*;
+import org.apache.kafka.streams.processor.api.*;
+import org.apache.kafka.streams.processor.api.Record;
+import org.apache.kafka.streams.state.*;
 
 final class ConformanceGlobalTables extends ConformanceTopologies {
     private static final boolean[] INNER_AND_LEFT = {false, true};
@@ -19,6 +23,7 @@ final class ConformanceGlobalTables extends ConformanceTopologies {
             chained(group, left);
             repartitioned(group, left);
         }
+        maintained(group);
     }
 
     private static ConformanceInputs inputs() {
@@ -92,5 +97,50 @@ final class ConformanceGlobalTables extends ConformanceTopologies {
         join(left, strings(b, "in").selectKey((k, v) -> letter(v)), global(b), (k, v) -> k)
             .groupByKey().count(table("counts")).toStream().mapValues(ConformanceTopologies::text).to("out");
         begin(group, left, "_counted").store("counts").run(b, inputs());
+    }
+
+    /** Adds a store of global records, which {@link Keeper} maintains. */
+    static void keep(StreamsBuilder b, String topic, Consumed<String, String> consumed) {
+        b.addGlobalStore(Stores.timestampedKeyValueStoreBuilder(
+            Stores.persistentTimestampedKeyValueStore("table"), Serdes.String(), Serdes.String()),
+            topic, consumed, Keeper::new);
+    }
+
+    /** Joins what came for a key; a null deletes it. */
+    static final class Keeper implements Processor<String, String, Void, Void> {
+        private TimestampedKeyValueStore<String, String> store;
+
+        public void init(ProcessorContext<Void, Void> context) {
+            store = context.getStateStore("table");
+        }
+
+        public void process(Record<String, String> r) {
+            ValueAndTimestamp<String> before = store.get(r.key());
+            String all = r.value() == null ? null : join(ValueAndTimestamp.getValueOrNull(before), r.value());
+            store.put(r.key(), ValueAndTimestamp.make(all, r.timestamp()));
+        }
+    }
+
+    /** Tells what the store has for a record's key. */
+    static final class Finder implements FixedKeyProcessor<String, String, String> {
+        private FixedKeyProcessorContext<String, String> context;
+        private TimestampedKeyValueStore<String, String> store;
+
+        public void init(FixedKeyProcessorContext<String, String> context) {
+            this.context = context;
+            store = context.getStateStore("table");
+        }
+
+        public void process(FixedKeyRecord<String, String> r) {
+            context.forward(r.withValue(pair(r.value(), ValueAndTimestamp.getValueOrNull(store.get(r.key())))));
+        }
+    }
+
+    /** Null keys would be dropped there at the start and not later, so there are none. */
+    static void maintained(ConformanceCase.Group group) {
+        StreamsBuilder b = new StreamsBuilder();
+        keep(b, "global", Consumed.with(Serdes.String(), Serdes.String()));
+        strings(b, "in").processValues(Finder::new).to("out");
+        group.named("global_store", false).out("out").store("table").run(b, inputs().nulls(0, 15));
     }
 }

@@ -28,6 +28,7 @@ final class ConformanceJoinNames extends ConformanceTopologies {
             foreignKeys(group, left);
             globalTables(group, left);
         }
+        globalStores(group);
         versioned(group);
         several(group);
     }
@@ -223,6 +224,17 @@ final class ConformanceJoinNames extends ConformanceTopologies {
             KStream<String, String> one = rekeyed(b, "one");
             (left ? one.leftJoin(table, key, joiner) : one.join(table, key, joiner)).groupByKey().count()
                 .toStream().to("out");
+        });
+    }
+
+    static void globalStores(ConformanceCase.Group group) {
+        ConformanceNames.names(group, "global_store", b -> {
+            ConformanceGlobalTables.keep(b, "two", Consumed.with(null, null));
+            in(b, "one").to("out");
+        });
+        ConformanceNames.names(group, "global_store_named", b -> {
+            ConformanceGlobalTables.keep(b, "two", Consumed.as("c"));
+            in(b, "one").to("out");
         });
     }
 

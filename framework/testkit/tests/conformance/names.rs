@@ -11,9 +11,11 @@ use oncestream_operators::{Materialized, Printed, Repartitioned, StreamsBuilder}
 
 use crate::cogroup;
 use crate::compared::first_difference;
+use crate::differences::NOT_BUILT;
 use crate::foreign_key_names;
 use crate::format::Case;
 use crate::functions::Text;
+use crate::global_tables;
 use crate::stream_join_names;
 use crate::suppress;
 use crate::table_join_names;
@@ -36,10 +38,12 @@ pub(crate) fn build(group: &str, case: &str) -> Option<Result<Topology, Topology
             .or_else(|| suppress::refused(&b, case))?,
         "join_names" => stream_join_names::named(&b, case)
             .or_else(|| table_join_names::named(&b, case))
-            .or_else(|| foreign_key_names::named(&b, case))?,
+            .or_else(|| foreign_key_names::named(&b, case))
+            .or_else(|| global_tables::named(&b, case))?,
         "join_refused" => stream_join_names::refused(&b, case)
             .or_else(|| table_join_names::refused(&b, case))
-            .or_else(|| foreign_key_names::refused(&b, case))?,
+            .or_else(|| foreign_key_names::refused(&b, case))
+            .or_else(|| global_tables::refused(&b, case))?,
         _ => return None,
     }
     Some(b.build())
@@ -50,6 +54,10 @@ pub(crate) fn fault(case: &Case, built: Result<Topology, TopologyError>) -> Opti
     let mut expected: Vec<String> = case.lines.iter().filter_map(|line| comparable(line)).collect();
     if table_join_names::BUILT_HERE.contains(&(&*case.group, &*case.name)) {
         expected = vec!["built".to_owned()];
+    }
+    if NOT_BUILT.contains(&(&*case.group, &*case.name)) {
+        assert_eq!(expected, ["built"], "{}", case.name);
+        expected = vec!["refused".to_owned()];
     }
     let actual = match built {
         Err(_) => vec!["refused".to_owned()],
@@ -87,8 +95,7 @@ fn comparable(line: &str) -> Option<String> {
 /// The internal topics in the order of their names.
 fn topic_lines(topology: &Topology) -> Vec<String> {
     let graph = Graph::of(topology);
-    let sources = graph.sub_topologies().iter().flat_map(|sub| graph.source_topics(sub));
-    let counts = sources.filter_map(|topic| Some((topic.user()?.clone(), 1)));
+    let counts = graph.user_sources().into_iter().map(|topic| (topic, 1));
     let internal = graph.internal_topics("golden", &counts.collect()).unwrap();
     let repartitions =
         internal.repartitions.iter().map(|r| format!("topic\t{}\trepartition", r.topic));

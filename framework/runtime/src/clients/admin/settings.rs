@@ -15,8 +15,8 @@ use oncestream_engine::StreamsError;
 /// Kafka's default of `delete.retention.ms`: tombstones older than this may be compacted away.
 pub(super) const DELETE_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
 
-const CLEANUP_POLICY: &str = "cleanup.policy";
-const DELETE_RETENTION: &str = "delete.retention.ms";
+pub(super) const CLEANUP_POLICY: &str = "cleanup.policy";
+pub(super) const DELETE_RETENTION: &str = "delete.retention.ms";
 const RETENTION_MS: &str = "retention.ms";
 const RETENTION_BYTES: &str = "retention.bytes";
 const TIMESTAMP_TYPE: &str = "message.timestamp.type";

@@ -15,11 +15,18 @@ use super::site::{Phase, Site};
 pub(in super::super) struct Disk {
     inner: Arc<dyn Backend>,
     site: Arc<Site>,
+    /// What is written is no part of a worker's commits.
+    is_apart: bool,
 }
 
 impl Disk {
     pub(in super::super) fn new(inner: Arc<dyn Backend>, site: Arc<Site>) -> Self {
-        Self { inner, site }
+        Self { inner, site, is_apart: false }
+    }
+
+    /// The same disk for what is written apart from the worker: global tables.
+    pub(in super::super) fn apart(inner: Arc<dyn Backend>, site: Arc<Site>) -> Self {
+        Self { is_apart: true, ..Self::new(inner, site) }
     }
 
     fn pass(&self, step: CommitStep) -> Result<(), BackendError> {
@@ -70,7 +77,7 @@ impl Backend for Disk {
     }
 
     fn commit(&self, batch: &WriteBatch) -> Result<(), BackendError> {
-        if self.site.phase() != Phase::Idle {
+        if self.site.phase() != Phase::Idle && !self.is_apart {
             return self.apply(batch);
         }
         self.pass(CommitStep::BeforeRestore)?;

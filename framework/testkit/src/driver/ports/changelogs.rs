@@ -1,4 +1,4 @@
-//! The reader of an instance's changelogs.
+//! The reader of an instance's changelogs, and of the topics of its global tables.
 //!
 //! Like a queue of a client, it reports the end of a partition once for each offset at which it meets the
 //! end.
@@ -10,8 +10,9 @@ use std::time::Duration;
 use oncestream_broker::LogRecord;
 use oncestream_core::TopicPartition;
 use oncestream_engine::ClientError;
-use oncestream_engine::ports::{ChangelogQueue, ChangelogReader, Fetched};
+use oncestream_engine::ports::{ChangelogQueue, ChangelogReader, Fetched, Taken};
 
+use super::consumer::raw;
 use super::fetcher::Fetcher;
 use super::link::Link;
 use super::offsets::{self, At};
@@ -68,6 +69,9 @@ impl ChangelogReader for LocalChangelogs {
     ) -> Result<i64, ClientError> {
         offsets::offset(&self.link, partition, At::LastStable)
     }
+
+    /// The driver lets time pass by itself.
+    fn wait(&self, _timeout: Duration) {}
 }
 
 /// What is fetched of one changelog.
@@ -105,6 +109,39 @@ impl ChangelogQueue for LocalQueue {
                 Err(error) => {
                     taken += 1;
                     each(Fetched::Failed(error))?;
+                    break;
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    fn take_records<E>(
+        &mut self,
+        max: usize,
+        mut each: impl FnMut(Taken<'_>) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        if self.assignment != self.newest.get() {
+            return Ok(0);
+        }
+        let mut taken = 0;
+        while taken < max {
+            match self.fetcher.next_of(&self.partition) {
+                Ok(Ok(record)) => {
+                    taken += 1;
+                    each(Taken::Record(raw(&record)))?;
+                }
+                Ok(Err(offset)) => {
+                    if self.end_told != Some(offset) {
+                        self.end_told = Some(offset);
+                        taken += 1;
+                        each(Taken::End { offset })?;
+                    }
+                    break;
+                }
+                Err(error) => {
+                    taken += 1;
+                    each(Taken::Failed(error))?;
                     break;
                 }
             }

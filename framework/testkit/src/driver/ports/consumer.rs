@@ -114,7 +114,8 @@ impl Message for LocalMessage {
     }
 }
 
-fn raw(record: &LogRecord) -> RawRecord<'_> {
+/// A record as a worker takes it.
+pub(super) fn raw(record: &LogRecord) -> RawRecord<'_> {
     RawRecord {
         offset: record.offset,
         timestamp: record.timestamp_ms,

@@ -65,6 +65,7 @@ pub(super) struct LocalPorts {
     cluster: LocalCluster,
     clock: LocalClock,
     stores: Arc<Stores>,
+    global_stores: Arc<Stores>,
     participants: Participants,
 }
 
@@ -82,12 +83,14 @@ impl LocalPorts {
             max_poll_interval: settings.max_poll_interval,
             transaction_timeout: settings.transaction_timeout,
         };
+        let apart = Arc::new(Disk::apart(disk.clone(), site.clone()));
         let disk = Arc::new(Disk::new(disk, site.clone()));
         Self {
             cluster: LocalCluster::new(Link::new(site, &client_id(&names, None, "admin"))),
             clock: LocalClock(site.clone()),
             // What was not written shows as an error of the call.
             stores: Arc::new(Stores::new(disk, |_| {})),
+            global_stores: Arc::new(Stores::new(apart, |_| {})),
             participants,
             site: site.clone(),
             names,
@@ -147,6 +150,10 @@ impl Ports for LocalPorts {
         Ok(LocalChangelogs::new(self.link(worker, "restore")))
     }
 
+    fn globals(&self) -> Result<LocalChangelogs, StreamsError> {
+        Ok(LocalChangelogs::new(Link::new(&self.site, &client_id(&self.names, None, "global"))))
+    }
+
     fn cluster(&self) -> &LocalCluster {
         &self.cluster
     }
@@ -157,6 +164,10 @@ impl Ports for LocalPorts {
 
     fn stores(&self) -> &Arc<Stores> {
         &self.stores
+    }
+
+    fn global_stores(&self) -> &Arc<Stores> {
+        &self.global_stores
     }
 
     fn participants(&self, worker: usize) -> Vec<Box<dyn Participant>> {

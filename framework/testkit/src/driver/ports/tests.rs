@@ -45,6 +45,7 @@ fn ports(world: &Arc<World>, instance: &str) -> LocalPorts {
         buffered_records_per_partition: 1,
         records_per_turn: 1,
         max_task_idle_ms: 0,
+        global_restore_timeout: LIMIT,
         dead_letter_topic: None,
         handlers: Arc::new(ErrorHandlers::default()),
         has_own_client_ids: true,
