@@ -115,7 +115,11 @@ impl Subject for Versions {
         let (key, from) = (KEYS[key].to_vec(), time.max(0));
         let expected = match model.of(&key).last() {
             _ if from < model.horizon() => VersionPut::Expired,
-            Some((newest, _)) if *newest > from => VersionPut::Older,
+            Some((newest, _)) if *newest > from => {
+                let all = model.of(&key);
+                let next = all.iter().find(|(next, _)| *next > from);
+                VersionPut::Older { valid_to: next.expect("the newest").0 }
+            }
             _ => VersionPut::Newest,
         };
         if value.is_none() && by % 2 == 0 {

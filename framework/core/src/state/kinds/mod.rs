@@ -103,6 +103,12 @@ pub trait Kind<K>: Clone + Debug + Send + Sync + 'static {
         None
     }
 
+    /// For how long, in milliseconds, the changelog must keep all records and not the last of each key
+    /// alone; `None` where the last one is enough.
+    fn history_ms(&self) -> Option<i64> {
+        None
+    }
+
     /// By what the rows expire that an index finds.
     fn expiry(&self) -> Option<&TimeToLive> {
         self.time_to_live()

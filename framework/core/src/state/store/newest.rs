@@ -39,7 +39,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Store<K, V, Versioned> {
         value: Option<V>,
         timestamp: TimestampMs,
     ) -> Result<VersionPut, TaskError> {
-        let (from, value) = (timestamp.max(0), value.filter(|v| !self.is_null(v)));
+        let (from, value) = (timestamp.max(0), self.present(value));
         let newest = self.newest_slot(&key)?;
         if from < self.kind.first_shown() {
             return Ok(VersionPut::Expired);
@@ -53,8 +53,9 @@ impl<K: Hash + Eq + Clone, V: Clone> Store<K, V, Versioned> {
             return Ok(VersionPut::Newest);
         }
         let newest = slot.value.clone();
+        let valid_to = self.next_version(&key, from)?.unwrap_or(known);
         self.put_older(key, value, from, (newest, known))?;
-        Ok(VersionPut::Older)
+        Ok(VersionPut::Older { valid_to })
     }
 
     /// Puts a version behind a newer one. That goes to the changelog behind it once more.
@@ -85,15 +86,17 @@ impl<K: Hash + Eq + Clone, V: Clone> Store<K, V, Versioned> {
         Ok(())
     }
 
+    /// The value, if it is one: `None` for what the serde calls null.
+    pub fn present(&self, value: Option<V>) -> Option<V> {
+        value.filter(|value| !self.is_null(value))
+    }
+
     /// The newest value of a key, and when it begins; `None` if the newest version is a deletion.
     ///
     /// # Errors
     /// When the backend or a serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
     pub fn newest(&mut self, key: &K) -> Result<Option<ValueAndTimestamp<V>>, TaskError> {
-        let id = self.newest_slot(key)?;
-        let slot = self.overlay.slot(id);
-        let value = slot.value.clone();
-        Ok(value.map(|value| ValueAndTimestamp { value, timestamp: slot.timestamp }))
+        self.as_of(key, TimestampMs::MAX)
     }
 
     /// The value of a key as of a time, and when it begins. Of a time that the history does not reach, it
@@ -106,19 +109,31 @@ impl<K: Hash + Eq + Clone, V: Clone> Store<K, V, Versioned> {
         key: &K,
         timestamp: TimestampMs,
     ) -> Result<Option<ValueAndTimestamp<V>>, TaskError> {
+        self.with_as_of(key, timestamp, |found| {
+            found.map(|(value, timestamp)| ValueAndTimestamp { value: value.clone(), timestamp })
+        })
+    }
+
+    /// What `f` makes of the value of a key as of a time, which it is lent: see [`Self::as_of`].
+    ///
+    /// # Errors
+    /// As [`Self::newest`].
+    pub fn with_as_of<R>(
+        &mut self,
+        key: &K,
+        timestamp: TimestampMs,
+        f: impl FnOnce(Option<(&V, TimestampMs)>) -> R,
+    ) -> Result<R, TaskError> {
         let id = self.newest_slot(key)?;
         let slot = self.overlay.slot(id);
         if slot.timestamp <= timestamp {
-            let value = slot.value.clone();
-            return Ok(value.map(|value| ValueAndTimestamp { value, timestamp: slot.timestamp }));
+            return Ok(f(slot.value.as_ref().map(|value| (value, slot.timestamp))));
         }
         if timestamp < self.kind.first_shown() {
-            return Ok(None);
+            return Ok(f(None));
         }
         let found = self.version_row(key, Bound::Included(timestamp))?;
-        Ok(found.and_then(|(value, timestamp)| {
-            value.map(|value| ValueAndTimestamp { value, timestamp })
-        }))
+        Ok(f(found.as_ref().and_then(|(value, from)| value.as_ref().map(|value| (value, *from)))))
     }
 
     /// The slot of the newest version of a key; its time is [`NEWEST`] if there is none.
@@ -133,6 +148,14 @@ impl<K: Hash + Eq + Clone, V: Clone> Store<K, V, Versioned> {
         self.encode_key(&slot_key)?;
         let (value, from) = self.version_row(key, Bound::Unbounded)?.unwrap_or((None, NEWEST));
         Ok(self.overlay.insert(hash, slot_key, Below::Unknown, value, from))
+    }
+
+    /// When the version of a key begins that follows a time.
+    fn next_version(&self, key: &K, from: TimestampMs) -> Result<Option<TimestampMs>, TaskError> {
+        let Some(key) = self.bound_bytes(key)? else { return Ok(None) };
+        let bounds = between(&key, Bound::Excluded(from), Bound::Unbounded);
+        let row = self.history(&bounds, Direction::Forwards).next().transpose()?;
+        Ok(row.map(|row| version_time(&row.row_key)))
     }
 
     /// The last version of a key up to a time: its value, and when it begins.

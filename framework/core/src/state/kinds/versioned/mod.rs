@@ -71,7 +71,10 @@ pub enum VersionPut {
     /// It is the newest of its key.
     Newest,
     /// It came out of order: a newer one is there.
-    Older,
+    Older {
+        /// When the next version of the key begins, in milliseconds.
+        valid_to: TimestampMs,
+    },
     /// It is older than the history, and nothing was changed. Count the record as dropped.
     Expired,
 }
@@ -150,6 +153,10 @@ impl<K> Kind<K> for Versioned {
             self.history.observe(from);
             is_live
         })
+    }
+
+    fn history_ms(&self) -> Option<i64> {
+        Some(self.retention_ms)
     }
 
     fn expiry(&self) -> Option<&TimeToLive> {
