@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use oncestream_core::commit::Guarantee;
 use oncestream_core::error::BoxError;
+use oncestream_core::graph::Graph;
 use oncestream_core::serde::HasSerde;
 use oncestream_core::state::{Version, VersionPut, Versioned};
 use oncestream_core::{Record, TimestampMs};
@@ -102,18 +103,21 @@ fn an_update_older_than_the_history_is_dropped_and_told_nobody() {
 }
 
 #[test]
-fn the_changelog_is_compacted_later_than_the_history_lasts() {
+fn the_changelog_is_compacted_a_day_later_than_the_history_lasts() {
     let b = StreamsBuilder::new();
     versioned(&b, "in");
     let given = Materialized::named("given").topic_setting("min.compaction.lag.ms", "7");
     b.table::<String, String>("other").materialized(given.versioned(HISTORY));
-    let of_processor =
-        Materialized::of_kind("own", Versioned::new(HISTORY), String::serde(), i64::serde());
-    b.add_state_store(of_processor);
+    let kind = Versioned::new(HISTORY);
+    b.add_state_store(Materialized::of_kind("own", kind, String::serde(), i64::serde()));
     let topology = b.build().unwrap();
-    let text = format!("{:?}", topology.internal_topics("app"));
-    assert!(text.contains("app-in-versions-changelog"), "{text}");
-    // What the plan has is tested where topics are made.
+    let lag = |store: &str| {
+        let changelog = Graph::of(&topology).store(store).unwrap().changelog.clone().unwrap();
+        assert_eq!(changelog.retention_ms, None, "nothing is deleted by age");
+        changelog.topic_settings["min.compaction.lag.ms"].clone()
+    };
+    assert_eq!([lag("in-versions"), lag("own")], ["86400100", "86400100"]);
+    assert_eq!(lag("given"), "7");
 }
 
 #[test]
@@ -279,7 +283,6 @@ impl Processor for Keeper {
                 VersionPut::Newest => "newest".to_owned(),
                 VersionPut::Older { valid_to } => format!("until {valid_to}"),
                 VersionPut::Expired => "expired".to_owned(),
-                _ => String::new(),
             },
         };
         ctx.forward(Record::new(key, said, timestamp))?;
