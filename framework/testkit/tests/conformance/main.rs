@@ -32,6 +32,8 @@ mod table_join_names;
 mod table_joins;
 mod tables;
 mod time_windows;
+mod versioned;
+mod versioned_joins;
 mod waiting;
 mod window_stores;
 mod windowed;
@@ -62,6 +64,7 @@ fn setup(case: &Case) -> Option<Setup> {
         "windowed_keys" => windowed_keys::setup(case),
         "commits" => commits::setup(case),
         "stream_joins" => stream_joins::setup(case),
+        "versioned" => versioned::setup(case),
         _ => None,
     }
 }
