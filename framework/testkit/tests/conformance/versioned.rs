@@ -11,7 +11,7 @@ use oncestream_core::handlers::DropReason;
 use oncestream_core::serde::HasSerde;
 use oncestream_core::state::{Version, VersionPut, Versioned};
 use oncestream_operators::processor::{Processor, ProcessorContext, StoreHandle};
-use oncestream_operators::{Materialized, StreamsBuilder};
+use oncestream_operators::{KStream, Materialized, StreamsBuilder};
 
 use crate::format::Case;
 use crate::functions::{Text, join, join_or_reset, letter, show};
@@ -177,15 +177,27 @@ fn grouped(b: &StreamsBuilder) -> Stores {
     &["agg", "counts"]
 }
 
+/// What `reduce` makes of the values that are there: the first is taken as it is.
+pub(crate) fn reduced(
+    input: &KStream<Text, Text>,
+    f: impl Fn(&str, &str) -> String + Send + Sync + 'static,
+) -> Table {
+    input.group_by_key().aggregate(
+        String::new,
+        move |_, v: Text, all: String| {
+            let v = v.unwrap_or_default();
+            if all.is_empty() { v } else { f(&all, &v) }
+        },
+        versioned("reduced"),
+    )
+}
+
 fn aggregations(b: &StreamsBuilder) -> Stores {
     let input = strings(b, "in");
     input.to_table::<String>().materialized(versioned("versions")).to_stream().to("out");
     let present = input.group_by_key();
     present.count(versioned("counts")).to_stream().map_values(show).to("counts");
-    let reduced = input
-        .filter_map_values(|v| v)
-        .group_by_key()
-        .reduce(|all: String, v: String| join(all.as_str(), v.as_str()), versioned("reduced"));
+    let reduced = reduced(&input, |all, v| join(all, v));
     reduced.to_stream().to("reduced");
     present
         .aggregate(

@@ -8,7 +8,7 @@ use crate::format::Case;
 use crate::functions::{Text, join as joined_text, letter, pair};
 use crate::stream_table_joins::join;
 use crate::table_joins::{self, Kind, Stores, Table, early, strings};
-use crate::versioned::{ask, source, versioned};
+use crate::versioned::{ask, reduced, source, versioned};
 
 /// Adds the topology of a case, if it is here; its stores.
 pub(crate) fn added(b: &StreamsBuilder, case: &Case) -> Option<Stores> {
@@ -39,11 +39,8 @@ fn stream(b: &StreamsBuilder, case: &Case, left: bool, shape: &str) -> Option<()
             join(left, &stream, &mapped).to("stored");
         }
         "_of_aggregation" => {
-            let other = strings(b, "other").filter_map_values(|v| v);
-            let table = other.group_by_key().reduce(
-                |x: String, y: String| joined_text(letter(Some(&x)).as_deref(), y.as_str()),
-                versioned("reduced"),
-            );
+            let of_letter = |x: &str, y: &str| joined_text(letter(Some(x)).as_deref(), y);
+            let table = reduced(&strings(b, "other"), of_letter);
             join(left, &strings(b, "stream"), &table).to("out");
         }
         "_grace" | "_grace_zero" | "_grace_of_history" => {
