@@ -62,15 +62,6 @@ where
     ) -> Result<Rc<RefCell<Self>>, TopologyError> {
         Self::forwarding(b, id, spec, store, AsItIs)
     }
-
-    /// Makes it for one task of a node that always has a store.
-    pub(crate) fn of_node(
-        b: &mut TaskBuilder<'_>,
-        id: NodeId,
-        spec: &TableSpec<V>,
-    ) -> Result<Rc<RefCell<Self>>, TopologyError> {
-        Self::windowed(b, id, spec, AsItIs)
-    }
 }
 
 impl<K: Data, V: Data, Kd: Kind<K>, Fw: Forwarded<Kd::Key>> TableStore<K, V, Kd, Fw>

@@ -123,7 +123,7 @@ impl ExpiryIndex {
         &self.name
     }
 
-    /// Adds a row of this time, or of a later one if rows of its time may have been met already.
+    /// Adds a row of this time.
     pub(crate) fn add(
         &mut self,
         row_key: &[u8],
@@ -136,8 +136,7 @@ impl ExpiryIndex {
             return;
         }
         self.key_bytes.clear();
-        let time = timestamp.max(ttl.first_live());
-        self.key_bytes.extend_from_slice(&ttl.due(time).to_be_bytes());
+        self.key_bytes.extend_from_slice(&ttl.due(timestamp).to_be_bytes());
         self.key_bytes.extend_from_slice(row_key);
         batch.put(&self.name, &self.key_bytes, &[]);
     }
@@ -154,7 +153,8 @@ impl ExpiryIndex {
             if let BatchOp::Put { key, value } = op
                 && let Some(time) = time_of(key, value)
             {
-                self.add(key, time, ttl, batch);
+                // Rows of an earlier time may have been met already.
+                self.add(key, time.max(ttl.first_live()), ttl, batch);
             }
         }
         self.sealed.push_back(ttl.first_live());
