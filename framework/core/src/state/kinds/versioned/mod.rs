@@ -66,7 +66,6 @@ pub struct Version<V> {
 
 /// What became of a version that was put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
 pub enum VersionPut {
     /// It is the newest of its key.
     Newest,
