@@ -214,11 +214,13 @@ fn a_record_waits_for_the_grace_and_is_then_joined_as_of_its_time() {
     set(&mut driver, "stream", Some("u"), 60);
     assert_eq!(told(&driver, "inner"), texts([(Some("slate"), 10)]));
     set(&mut driver, "stream", Some("v"), 100);
-    assert_eq!(told(&driver, "inner"), texts([(Some("tlater"), 30)]));
+    let first = [(Some("slate"), 10), (Some("tlater"), 30)];
+    assert_eq!(told(&driver, "inner"), texts(first));
     // Later than the grace: at once. Just within it: put in order, and due.
     set(&mut driver, "stream", Some("w"), 49);
     set(&mut driver, "stream", Some("x"), 50);
-    assert_eq!(told(&driver, "inner"), texts([(Some("wlater"), 49), (Some("xlater"), 50)]));
+    let all = [first[0], first[1], (Some("wlater"), 49), (Some("xlater"), 50)];
+    assert_eq!(told(&driver, "inner"), texts(all));
     let left = told(&driver, "left");
     let times: Vec<_> = left.iter().map(|(_, time)| *time).collect();
     assert_eq!(times, [10, 30, 49, 50]);
@@ -447,7 +449,7 @@ fn a_crash_at_any_step_and_a_lost_disk_after_any_input_change_nothing() {
         let steps = whole.commit_steps();
         let expected = outcome(&whole);
         assert!(steps > 100 && expected.told.iter().all(|told| told.len() > 5), "{expected:?}");
-        assert!(expected.stores.iter().all(|rows| rows.len() > 2), "{expected:?}");
+        assert!(expected.stores.iter().flatten().count() > 5, "{expected:?}");
         for step in (0..steps).step_by(every) {
             let mut driver = driver();
             driver.crash_at_count(step);
