@@ -106,11 +106,9 @@ fn put_answer(put: VersionPut) -> String {
     }
 }
 
-/// A version with the time since when it is valid, and until when.
+/// A version with the time since when it is valid. Kafka Streams does not tell until when.
 fn shown(found: Option<Version<String>>) -> String {
-    let Some(Version { value, valid_from, valid_to }) = found else { return "null".to_owned() };
-    let until = valid_to.map(|until| format!("/{until}")).unwrap_or_default();
-    format!("{value}@{valid_from}{until}")
+    found.map_or_else(|| "null".to_owned(), |found| format!("{}@{}", found.value, found.valid_from))
 }
 
 /// Answers with the newest version of the record's key, and with that of the record's time.
