@@ -247,6 +247,26 @@ fn records_of_one_time_come_out_in_their_order_also_after_a_crash() {
     assert!(driver.changelog("inner-Buffer").len() >= 7);
 }
 
+/// Of the golden case `versioned_grace_bytes`.
+#[test]
+fn a_record_that_waits_has_the_bytes_of_kafka_streams() {
+    let b = StreamsBuilder::new();
+    let joined = Joined::with(&versioned(&b, "table")).grace(Duration::from_millis(10)).name("n");
+    b.stream::<String, String>("in").join_table(joined, |s, t| pair(Some(s), Some(t))).to("out");
+    let mut driver = driver(b);
+    let input = driver.input::<String, String>("in");
+    driver.pipe(&input, "c".to_owned(), "e1".to_owned(), 8).unwrap();
+    let log = driver.changelog("n-Buffer");
+    let hex = |bytes: &Option<Vec<u8>>| -> String {
+        bytes.iter().flatten().map(|byte| format!("{byte:02x}")).collect()
+    };
+    assert_eq!(log.len(), 1);
+    assert_eq!(hex(&log[0].key), "0000000000000000086300000001");
+    let entry = "0000000000000008000000000000000000000002696e0000000000000000ffffffffffffffff\
+                 0000000265310000000000000000";
+    assert_eq!(hex(&log[0].value), entry);
+}
+
 #[test]
 fn a_record_without_a_key_waits_for_nothing() {
     let b = StreamsBuilder::new();
@@ -429,7 +449,7 @@ fn inputs(count: u64) -> Vec<(&'static str, String, Text, TimestampMs)> {
 
 /// Each record once, also one that was handed in when a crash came.
 fn run(driver: &mut TopologyTestDriver, mut after_each: impl FnMut(&mut TopologyTestDriver)) {
-    for (topic, key, value, time) in inputs(60) {
+    for (topic, key, value, time) in inputs(36) {
         let input = driver.input::<String, Text>(topic).partition(0);
         driver.produce(&input, Record::new(key, value, time)).unwrap();
         while let Err(error) = driver.run() {
@@ -442,7 +462,7 @@ fn run(driver: &mut TopologyTestDriver, mut after_each: impl FnMut(&mut Topology
 
 #[test]
 fn a_crash_at_any_step_and_a_lost_disk_after_any_input_change_nothing() {
-    for (cache_bytes, every) in [(0, 3), (1 << 20, 7)] {
+    for (cache_bytes, every) in [(0, 5), (1 << 20, 11)] {
         let driver = || builder(several()).cache_max_bytes(cache_bytes).build().unwrap();
         let mut whole = driver();
         run(&mut whole, |_| {});

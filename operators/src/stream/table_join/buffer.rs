@@ -178,7 +178,7 @@ impl<K: StoreKey, V: Data> Buffer<K, V> {
         if let Some(known) = self.known {
             return Ok(known);
         }
-        let mut known = Known { first_time: None, next_sequence: 0 };
+        let mut known = Known { first_time: None, next_sequence: 1 };
         for waiting in self.store.borrow().all()? {
             let (key, _) = waiting?;
             known.first_time.get_or_insert(key.time);
