@@ -110,14 +110,9 @@ pub(crate) fn read(folder: &Path) -> Vec<Case> {
             "{} holds the group and the seed that its name says",
             file.display()
         );
-        cases.extend(of_file.into_iter().filter(|case| !is_of_foreign_keys(case)));
+        cases.extend(of_file);
     }
     cases
-}
-
-/// Foreign keys are not here yet, and so are those of versioned tables.
-fn is_of_foreign_keys(case: &Case) -> bool {
-    case.name.starts_with("versioned_foreign_key")
 }
 
 /// Reads one file: a group.

@@ -4,6 +4,7 @@
 
 use oncestream_operators::{Joined, KStream, StreamsBuilder};
 
+use crate::foreign_keys;
 use crate::format::Case;
 use crate::functions::{Text, join as joined_text, letter, pair};
 use crate::stream_table_joins::join;
@@ -17,6 +18,8 @@ pub(crate) fn added(b: &StreamsBuilder, case: &Case) -> Option<Stores> {
         grace(b, case, false, &strings(b, "stream"));
     } else if name == "bytes" {
         source(b, "in").to_stream().to("out");
+    } else if let Some((kind, "")) = foreign_keys::Kind::of(name) {
+        kind.join(&source(b, "rows"), &source(b, "others")).to_stream().to("out");
     } else if let Some(name) = name.strip_prefix("stream_") {
         let (kind, shape) = Kind::of(name)?;
         stream(b, case, matches!(kind, Kind::Left), shape)?;
