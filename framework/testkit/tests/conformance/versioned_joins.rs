@@ -15,7 +15,7 @@ use crate::versioned::{ask, reduced, source, versioned};
 pub(crate) fn added(b: &StreamsBuilder, case: &Case) -> Option<Stores> {
     let name = case.name.strip_prefix("versioned_")?;
     if name == "grace_bytes" {
-        grace(b, case, false, &strings(b, "stream"));
+        grace(b, case, false, &strings(b, "in"));
     } else if name == "bytes" {
         source(b, "in").to_stream().to("out");
     } else if let Some((kind, "")) = foreign_keys::Kind::of(name) {
