@@ -88,6 +88,17 @@ fn records_of_one_time_come_out_in_their_order_also_after_a_crash() {
     assert!(driver.changelog("inner-Buffer").len() >= 7);
 }
 
+#[test]
+fn a_record_later_than_the_grace_is_joined_at_once_also_after_a_crash() {
+    let mut driver = driver(with_grace());
+    set(&mut driver, "table", Some("!"), 0);
+    set(&mut driver, "stream", Some("waits"), 100);
+    driver.crash_and_lose_disk().unwrap();
+    driver.recover().unwrap();
+    set(&mut driver, "stream", Some("late"), 49);
+    assert_eq!(told(&driver, "inner"), texts([(Some("late!"), 49)]));
+}
+
 /// Of the golden case `versioned_grace_bytes`.
 #[test]
 fn a_record_that_waits_has_the_bytes_of_kafka_streams() {
