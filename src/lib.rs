@@ -202,8 +202,8 @@ pub mod processor {
 pub mod state {
     #[doc(inline)]
     pub use oncestream_core::state::{
-        BackendError, KeyValue, MAX_KEY_BYTES, Session, SessionKey, ValueAndTimestamp, Window,
-        WindowKey,
+        BackendError, KeyValue, MAX_KEY_BYTES, Session, SessionKey, ValueAndTimestamp, Version,
+        VersionPut, Versioned, Window, WindowKey,
     };
 }
 

@@ -17,5 +17,6 @@ pages! {
     TableJoins: "../docs/table-joins.md",
     Testing: "../docs/testing.md",
     TimeToLive: "../docs/time-to-live.md",
+    VersionedTables: "../docs/versioned-tables.md",
     Windows: "../docs/windows.md",
 }

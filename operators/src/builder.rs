@@ -92,6 +92,11 @@ impl StreamsBuilder {
     ) -> StoreRef<K, V, Kd> {
         let store = store.into();
         let name = store.store_name(&self.dsl, "KSTREAM-PROCESSOR-");
+        if store.history.is_some() {
+            let at = format!("store `{}` of processors", name.name);
+            let reason = "versioned() is for tables; give Materialized::of_kind a `Versioned`";
+            self.dsl.fail(TopologyError::InvalidVersions { at, reason: reason.to_owned() });
+        }
         store.add_to(&self.dsl, &name);
         StoreRef::new(&name.name, self.dsl.identity())
     }

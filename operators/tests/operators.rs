@@ -173,7 +173,7 @@ fn a_table_group_subtracts_the_old_value_and_adds_the_new() {
             (s.key().unwrap(), change.unwrap())
         })
         .collect();
-    let change = |key: &str, new, old| (key.to_owned(), Change { new, old });
+    let change = |key: &str, new, old| (key.to_owned(), Change::latest(new, old));
     assert_eq!(
         changes,
         [

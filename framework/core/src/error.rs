@@ -161,6 +161,14 @@ pub enum TopologyError {
         /// What it is given.
         ttl: Duration,
     },
+    /// Versions are asked for where there cannot be any, or none are where they are needed.
+    #[error("{at} cannot be: {reason}")]
+    InvalidVersions {
+        /// The store, or the node.
+        at: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// A table is to be read from several topics, or from a pattern.
     #[error(
         "table() reads one topic, but is given {topics}; read them with stream(), and call to_table()"

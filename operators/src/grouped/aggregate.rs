@@ -1,8 +1,6 @@
 //! `aggregate`: a value of any type per key, from all its records. `count` and `reduce` stand on
 //! the same node.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use oncestream_core::Record;
@@ -16,7 +14,7 @@ use super::KGroupedStream;
 use super::fold::{Aggregating, Fold, null_in};
 use crate::dsl::{Data, StoreKey};
 use crate::options::{Grouped, Materialized};
-use crate::table::{KTable, KeyOf, Made, TableSerdes, TableSpec, TableStore, View};
+use crate::table::{KTable, KeyOf, Made, StoredTable, TableSerdes, TableSpec, View};
 
 impl<K: Data, V: Data> KGroupedStream<K, V> {
     /// Folds the records of each key into a value: it starts as `initializer()`, and each record
@@ -75,7 +73,7 @@ impl<K: Data, V: Data> KGroupedStream<K, V> {
         let Grouped { key_serde, value_serde, .. } = self.grouped.clone();
         move |b: &mut TaskBuilder<'_>, id: NodeId, spec: &TableSpec<A>| {
             Ok(Box::new(Aggregate {
-                table: TableStore::of_node(b, id, spec)?,
+                table: StoredTable::of_node(b, id, spec)?,
                 key_serde: key_serde.clone(),
                 value_serde: value_serde.clone(),
                 fold: fold.clone(),
@@ -152,7 +150,7 @@ where
 }
 
 struct Aggregate<K, V, A, F> {
-    table: Rc<RefCell<TableStore<K, A>>>,
+    table: StoredTable<K, A>,
     key_serde: DynSerde<K>,
     value_serde: DynSerde<V>,
     fold: Arc<F>,
@@ -167,11 +165,6 @@ impl<K: StoreKey, V: Data, A: Data, F: Fold<K, V, A>> Node<K, V> for Aggregate<K
         let Record { key, value, timestamp, headers } = record;
         let record = Record { key, value: (), timestamp, headers };
         let fold = &*self.fold;
-        self.table.borrow_mut().fold(
-            ctx,
-            record,
-            || fold.initial(),
-            |key, old| fold.fold(key, value, old),
-        )
+        self.table.fold(ctx, record, || fold.initial(), |key, old| fold.fold(key, value, old))
     }
 }

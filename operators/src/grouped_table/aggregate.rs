@@ -1,8 +1,6 @@
 //! `aggregate`: a value of any type per group. `count` and `reduce` stand on the same node.
 
-use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use oncestream_core::Record;
@@ -14,7 +12,7 @@ use oncestream_core::task::{Context, Node};
 use super::KGroupedTable;
 use crate::dsl::{Data, StoreKey};
 use crate::options::Materialized;
-use crate::table::{Change, KTable, Made, TableSerdes, TableSpec, TableStore, View};
+use crate::table::{Change, KTable, Made, StoredTable, TableSerdes, TableSpec, View};
 
 impl<K: StoreKey, V: Data> KGroupedTable<K, V> {
     /// Folds the entries of each group into a value: it starts as `initializer()`,
@@ -79,7 +77,7 @@ impl<K: StoreKey, V: Data> KGroupedTable<K, V> {
                     add: add.clone(),
                     subtract: subtract.clone(),
                     value_serde: value_serde.clone(),
-                    table: TableStore::of_node(b, id, &of_node)?,
+                    table: StoredTable::of_node(b, id, &of_node)?,
                     input: PhantomData,
                 }) as Box<dyn Node<K, Change<V>>>)
             })
@@ -95,7 +93,7 @@ struct TableAggregate<K, V, T, A, S> {
     add: Arc<A>,
     subtract: Arc<S>,
     value_serde: DynSerde<T>,
-    table: Rc<RefCell<TableStore<K, T>>>,
+    table: StoredTable<K, T>,
     input: PhantomData<fn(V)>,
 }
 
@@ -109,9 +107,9 @@ where
         ctx: &mut Context<'_>,
         record: Record<K, Change<V>>,
     ) -> Result<(), TaskError> {
-        let Record { key, value: Change { new, old }, timestamp, headers } = record;
+        let Record { key, value: Change { new, old, .. }, timestamp, headers } = record;
         let record = Record { key, value: (), timestamp, headers };
-        self.table.borrow_mut().update(ctx, record, |key, current| {
+        self.table.update(ctx, record, |key, current| {
             let (current, time) = match current {
                 Some(current) => (Some(current.value), timestamp.max(current.timestamp)),
                 None => (None, timestamp),

@@ -1,6 +1,7 @@
 //! How a stream is joined with a table.
 
 use std::fmt;
+use std::time::Duration;
 
 use oncestream_core::serde::{DynSerde, HasSerde};
 
@@ -27,6 +28,7 @@ pub struct Joined<K, V, V2> {
     pub(crate) key_serde: DynSerde<K>,
     pub(crate) value_serde: DynSerde<V>,
     pub(crate) name: Option<Named>,
+    pub(crate) grace: Option<Duration>,
 }
 
 impl<K, V, V2> Joined<K, V, V2> {
@@ -41,7 +43,35 @@ impl<K, V, V2> Joined<K, V, V2> {
 
     /// This table, and these serdes of the stream's keys and values.
     pub fn serdes(table: &KTable<K, V2>, key: DynSerde<K>, value: DynSerde<V>) -> Self {
-        Self { table: table.clone(), key_serde: key, value_serde: value, name: None }
+        Self { table: table.clone(), key_serde: key, value_serde: value, name: None, grace: None }
+    }
+
+    /// How long a record waits before it is joined, so that updates of the table may come late: until the
+    /// stream's time is that of the record and `grace`. The table must be
+    /// [versioned](crate::Materialized::versioned), and its history as long as the grace at least.
+    ///
+    /// Time is the latest of a record of this stream that has waited, in its partition. A record that is
+    /// later than the grace is joined at once. What is joined is the value as of the record's time, as
+    /// without a grace. Records come out in the order of their times, and of their keys' bytes.
+    ///
+    /// What waits is in a store with a changelog, named as the operator with `-Buffer`. It stands still while no
+    /// record of the stream comes.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use oncestream_operators::{Joined, Materialized, StreamsBuilder};
+    /// let builder = StreamsBuilder::new();
+    /// let (hour, minute) = (Duration::from_secs(3600), Duration::from_secs(60));
+    /// let prices = builder.table::<String, i64>("prices");
+    /// let prices = prices.materialized(Materialized::named("prices").versioned(hour));
+    /// let sales = builder.stream::<String, i64>("sales");
+    /// let joined = Joined::with(&prices).grace(minute).name("priced");
+    /// sales.join_table(joined, |number, price| number * price).to("turnover");
+    /// assert!(builder.build().unwrap().store_names().contains("priced-Buffer"));
+    /// ```
+    #[must_use]
+    pub fn grace(self, grace: Duration) -> Self {
+        Self { grace: Some(grace), ..self }
     }
 
     /// Another serde of the keys.
@@ -76,6 +106,7 @@ impl<K, V, V2> Clone for Joined<K, V, V2> {
             key_serde: self.key_serde.clone(),
             value_serde: self.value_serde.clone(),
             name: self.name.clone(),
+            grace: self.grace,
         }
     }
 }
@@ -85,6 +116,7 @@ impl<K, V, V2> fmt::Debug for Joined<K, V, V2> {
         f.debug_struct("Joined")
             .field("table", &self.table)
             .field("name", &self.name)
+            .field("grace", &self.grace)
             .finish_non_exhaustive()
     }
 }

@@ -7,9 +7,13 @@ use std::time::Duration;
 use oncestream_core::error::TopologyError;
 use oncestream_core::graph::ChangelogConfig;
 use oncestream_core::serde::{DynSerde, HasSerde};
-use oncestream_core::state::{KeyValue, Kind, Store};
+use oncestream_core::state::{KeyValue, Kind, Store, Versioned};
 
 use crate::dsl::{Data, Dsl, StoreKey};
+
+/// A changelog keeps records so much longer than the history that a store with versions keeps, as in Kafka
+/// Streams: a day.
+const COMPACTION_LAG_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// Name, kind, serdes, caching and changelog of a store. A name by itself is one, with the serdes of
 /// the types.
@@ -44,6 +48,8 @@ pub struct Materialized<K, V, Kd = KeyValue> {
     pub(crate) retention: Option<Duration>,
     /// How long values are shown, if it was said.
     pub(crate) ttl: Option<Duration>,
+    /// How long versions are kept, if it was said.
+    pub(crate) history: Option<Duration>,
 }
 
 impl<K, V> Materialized<K, V> {
@@ -112,6 +118,41 @@ impl<K, V> Materialized<K, V> {
         self.ttl = Some(ttl);
         self
     }
+
+    /// Versions: the store keeps the values that a key has had, each with the time from which it was valid,
+    /// for as long as `history_retention`. So a record that comes out of order does not replace a newer
+    /// value, and a [join](crate::KStream::join_table) finds the value as of its record's time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use oncestream_operators::{Materialized, StreamsBuilder};
+    /// let builder = StreamsBuilder::new();
+    /// let an_hour = Duration::from_secs(3600);
+    /// let prices = builder.table::<String, i64>("prices");
+    /// let prices = prices.materialized(Materialized::named("prices").versioned(an_hour));
+    /// let sales = builder.stream::<String, i64>("sales");
+    /// // With the price at the time of the sale, also if it has changed since.
+    /// sales.join_table(&prices, |number, price| number * price).to("turnover");
+    /// # assert!(builder.build().is_ok());
+    /// ```
+    ///
+    /// - Time is that of records: the latest time of a version in this store, in this partition. A version
+    ///   that ended more than `history_retention` before it is gone. The newest version of a key stays.
+    /// - A record that is older than that is dropped and counted
+    ///   ([`BeforeHistory`](oncestream_core::handlers::DropReason::BeforeHistory)).
+    /// - An update that comes out of order is forwarded, as in Kafka Streams, and says so
+    ///   ([`Change::is_latest`](crate::Change::is_latest)). Groupings and joins of tables leave it out.
+    /// - Such a store has no cache: each update is forwarded at once.
+    ///
+    /// `build` refuses it for windows, with a time to live, and before a
+    /// [`suppress`](crate::KTable::suppress) ([`TopologyError::InvalidVersions`]). A store of a processor
+    /// gets versions by [`of_kind`](Self::of_kind) and
+    /// [`Versioned`](oncestream_core::state::Versioned).
+    #[must_use]
+    pub fn versioned(mut self, history_retention: Duration) -> Self {
+        self.history = Some(history_retention);
+        self
+    }
 }
 
 impl<K, V, Kd> Materialized<K, V, Kd> {
@@ -150,6 +191,7 @@ impl<K, V, Kd> Materialized<K, V, Kd> {
             changelog: Some(ChangelogConfig::default()),
             retention: None,
             ttl: None,
+            history: None,
         }
     }
 
@@ -195,10 +237,17 @@ impl<K, V, Kd> Materialized<K, V, Kd> {
 
     /// The same store as one of another kind, whose rows expire.
     pub(crate) fn kept<Kd2>(self, kind: Kd2, retention_ms: i64) -> Materialized<K, V, Kd2> {
-        let Self { name, key_serde, value_serde, by_type, caching, changelog, .. } = self;
+        let store = self.as_kind(kind);
+        let changelog = store.changelog;
         let changelog =
             changelog.map(|config| ChangelogConfig { retention_ms: Some(retention_ms), ..config });
-        let (retention, ttl) = (None, None);
+        Materialized { changelog, ..store }
+    }
+
+    /// The same store as one of another kind.
+    fn as_kind<Kd2>(self, kind: Kd2) -> Materialized<K, V, Kd2> {
+        let Self { name, key_serde, value_serde, by_type, caching, changelog, .. } = self;
+        let (retention, ttl, history) = (None, None, None);
         Materialized {
             kind,
             name,
@@ -209,7 +258,13 @@ impl<K, V, Kd> Materialized<K, V, Kd> {
             changelog,
             retention,
             ttl,
+            history,
         }
+    }
+
+    /// How long versions are kept, in milliseconds, if there are any.
+    pub(crate) fn history_ms(&self) -> Option<i64> {
+        self.history.map(|history| i64::try_from(history.as_millis()).unwrap_or(i64::MAX))
     }
 
     /// Uses up a name, as `count` does in Kafka Streams if its `Materialized` has no name.
@@ -222,7 +277,7 @@ impl<K, V, Kd> Materialized<K, V, Kd> {
     /// Nothing was asked for: it stands for no argument at all.
     pub(crate) fn is_bare(&self) -> bool {
         let default_changelog = self.changelog == Some(ChangelogConfig::default());
-        let unkept = self.retention.is_none() && self.ttl.is_none();
+        let unkept = self.retention.is_none() && self.ttl.is_none() && self.history.is_none();
         self.name.is_none() && self.by_type && self.caching && unkept && default_changelog
     }
 
@@ -255,7 +310,7 @@ impl StoreName {
     }
 }
 
-impl<K: Data, V: Data, Kd: Kind<K>> Materialized<K, V, Kd>
+impl<K: StoreKey, V: Data, Kd: Kind<K>> Materialized<K, V, Kd>
 where
     Kd::Key: StoreKey,
 {
@@ -272,12 +327,40 @@ where
         if let Some(ttl) = self.ttl.filter(|ttl| !is_time_to_live(*ttl)) {
             dsl.fail(TopologyError::InvalidTimeToLive { store: name.name.clone(), ttl });
         }
-        let Self { kind, key_serde, value_serde, changelog, .. } = self;
+        if let Some(history) = self.history {
+            let both = self.ttl.is_some();
+            return self.with_versions(dsl, name, Versioned::new(history), both);
+        }
+        let Self { kind, key_serde, value_serde, mut changelog, .. } = self;
+        if let (Some(history_ms), Some(config)) = (kind.history_ms(), &mut changelog) {
+            // Compaction is to leave records alone that the history needs, by the clock of the brokers.
+            let lag_ms = history_ms.saturating_add(COMPACTION_LAG_MS);
+            let setting = config.topic_settings.entry("min.compaction.lag.ms".to_owned());
+            setting.or_insert_with(|| lag_ms.to_string());
+        }
         dsl.graph(|g| {
             g.add_store(&name.name, changelog, move |init| {
                 Store::of_kind(kind.clone(), init, key_serde.clone(), value_serde.clone())
             });
         });
+    }
+}
+
+impl<K: StoreKey, V: Data, Kd> Materialized<K, V, Kd> {
+    /// Adds a store with versions to the graph. `is_limited`: it was given a time to live too.
+    fn with_versions(self, dsl: &Dsl, name: &StoreName, kind: Versioned, is_limited: bool) {
+        let at = || format!("store `{}`", name.name);
+        if is_limited {
+            let reason = "versions have a history retention and no time to live; leave ttl() out";
+            dsl.fail(TopologyError::InvalidVersions { at: at(), reason: reason.to_owned() });
+        }
+        if self.history.is_some_and(|history| i64::try_from(history.as_millis()).is_err()) {
+            let reason =
+                "its history retention has more than 2^63-1 milliseconds; give a shorter one";
+            dsl.fail(TopologyError::InvalidVersions { at: at(), reason: reason.to_owned() });
+        }
+        // The name was noted.
+        self.as_kind(kind).add_to(dsl, &StoreName { name: name.name.clone(), generated: false });
     }
 }
 
@@ -305,6 +388,7 @@ impl<K, V, Kd: Clone> Clone for Materialized<K, V, Kd> {
             changelog: self.changelog.clone(),
             retention: self.retention,
             ttl: self.ttl,
+            history: self.history,
         }
     }
 }

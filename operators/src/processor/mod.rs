@@ -15,6 +15,7 @@ mod store_handle;
 mod store_ref;
 mod stores;
 mod table;
+mod versioned_handle;
 mod window_handle;
 
 pub use context::{ProcessingContext, ProcessorContext};

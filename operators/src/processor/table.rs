@@ -1,9 +1,7 @@
 //! A processor that computes the values of a table.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::rc::Rc;
 use std::time::Duration;
 
 use oncestream_core::error::BoxError;
@@ -12,7 +10,7 @@ use oncestream_core::{Record, TimestampMs};
 
 use super::{ProcessingContext, Processor, ProcessorContext};
 use crate::dsl::{Data, StoreKey};
-use crate::table::{Change, TableStore};
+use crate::table::{Change, StoredTable};
 
 /// Computes the value of a key of a table from the value that the key has in the table above, with stores
 /// and schedules, as a [`Processor`] has them. It forwards nothing: what it returns is the value of the key.
@@ -140,7 +138,7 @@ pub(crate) enum Output<K, V> {
     /// Straight on, with the old ones if they are asked for.
     Forwarded { has_old: bool },
     /// Into the store of the table.
-    Stored(Rc<RefCell<TableStore<K, V>>>),
+    Stored(StoredTable<K, V>),
 }
 
 impl<P: TableProcessor> Processor for OfTable<P> {
@@ -158,20 +156,19 @@ impl<P: TableProcessor> Processor for OfTable<P> {
         ctx: &mut ProcessorContext<'_, Self>,
         record: Record<P::Key, Change<P::ValueIn>>,
     ) -> Result<(), BoxError> {
-        let Record { key, value: Change { new, old }, timestamp, headers } = record;
+        let Record { key, value: Change { new, old, is_latest }, timestamp, headers } = record;
         let mut process =
             |value| self.processor.process(&mut TableProcessorContext(ctx.reborrow()), &key, value);
         let new = process(new)?;
-        match &self.output {
+        match &mut self.output {
             Output::Forwarded { has_old } => {
                 // As in Kafka Streams, after the new one, and also for a key that had no value.
                 let old = if *has_old { process(old)? } else { None };
-                let value = Change { new, old };
+                let value = Change { new, old, is_latest };
                 Ok(ctx.forward(Record { key, value, timestamp, headers })?)
             }
             Output::Stored(table) => {
                 let record = Record { key, value: (), timestamp, headers };
-                let mut table = table.borrow_mut();
                 Ok(ctx.downstream(|ctx| table.update(ctx, record, |_, _| (new, timestamp)))?)
             }
         }

@@ -27,7 +27,7 @@ const WITH_LATEST: u8 = 3;
 /// use oncestream_operators::{Change, ChangeSerde};
 /// let serde = ChangeSerde::new(String::serde());
 /// let mut out = Vec::new();
-/// serde.serialize(&Change { new: Some("ab".into()), old: Some("c".into()) }, &mut out)?;
+/// serde.serialize(&Change::latest(Some("ab".into()), Some("c".into())), &mut out)?;
 /// assert_eq!(out, [4, b'a', b'b', b'c', 2]);
 /// # Ok::<(), oncestream_core::serde::SerdeError>(())
 /// ```
@@ -96,22 +96,26 @@ impl<V> Serde<Change<V>> for ChangeSerde<V> {
         let Some((flag, mut rest)) = bytes.split_last() else {
             return Err(Self::error("no bytes"));
         };
-        let mut flag = *flag;
+        let (mut flag, mut is_latest) = (*flag, true);
         if (WITH_LATEST..=WITH_LATEST + BOTH).contains(&flag) {
-            let Some((0 | 1, before)) = rest.split_last() else {
+            let Some((latest @ (0 | 1), before)) = rest.split_last() else {
                 return Err(Self::error("neither 0 nor 1 for `is the latest`"));
             };
-            (flag, rest) = (flag - WITH_LATEST, before);
+            (flag, rest, is_latest) = (flag - WITH_LATEST, before, *latest == 1);
         }
         match flag {
-            OLD => Ok(Change { new: None, old: Some(self.0.deserialize_in(ctx, rest)?) }),
-            NEW => Ok(Change { new: Some(self.0.deserialize_in(ctx, rest)?), old: None }),
+            OLD => {
+                Ok(Change { new: None, old: Some(self.0.deserialize_in(ctx, rest)?), is_latest })
+            }
+            NEW => {
+                Ok(Change { new: Some(self.0.deserialize_in(ctx, rest)?), old: None, is_latest })
+            }
             BOTH => {
                 let (new, old) = read_varint(rest)
                     .and_then(|(length, rest)| rest.split_at_checked(usize::try_from(length).ok()?))
                     .ok_or_else(|| Self::error("ends within the new value"))?;
                 let new = Some(self.0.deserialize_in(ctx, new)?);
-                Ok(Change { new, old: Some(self.0.deserialize_in(ctx, old)?) })
+                Ok(Change { new, old: Some(self.0.deserialize_in(ctx, old)?), is_latest })
             }
             other => Err(Self::error(&format!("unknown last byte {other}"))),
         }

@@ -5,8 +5,6 @@
 //! where it has none, a deletion goes on for each value that does not pass. With a store of its own a
 //! filter looks there.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use oncestream_core::Record;
@@ -14,7 +12,7 @@ use oncestream_core::error::TaskError;
 use oncestream_core::serde::DynSerde;
 use oncestream_core::task::{Context, Downstream, Node};
 
-use super::{Change, KTable, TableSpec, TableStore, View};
+use super::{Change, KTable, StoredTable, TableSpec, View};
 use crate::dsl::{Data, StoreKey};
 
 impl<K: StoreKey, V: Data> KTable<K, V> {
@@ -52,18 +50,19 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
     {
         let spec = TableSpec::new();
         let (predicate, of_node) = (Arc::new(predicate), spec.clone());
-        let of_view = predicate.clone();
+        let (of_view, above) = (predicate.clone(), self.info.spec.clone());
         let kept = Arc::new(move |key: &K, value: V| Some(value).filter(|v| of_view(key, v)));
         let view = move |above: View<K, V>| above.then(kept.clone());
         let filtered = self.add("KTABLE-FILTER-", spec, view, move |b, id| {
             let predicate = predicate.clone();
+            let tells_all = above.history_ms().is_some();
             let Some(store) = of_node.store() else {
                 let (has_old, out) = (of_node.has_old_values(), b.downstream(id)?);
-                return Ok(Box::new(Filter { predicate, has_old, out }));
+                return Ok(Box::new(Filter { predicate, has_old, tells_all, out }));
             };
-            let table = TableStore::instantiate(b, id, &of_node, store)?;
+            let table = StoredTable::instantiate(b, id, &of_node, store)?;
             let value_serde = store.value_serde.clone();
-            Ok(Box::new(MaterializedFilter { predicate, value_serde, table }))
+            Ok(Box::new(MaterializedFilter { predicate, value_serde, tells_all, table }))
         });
         // If they are to be had without a store that nobody asked for.
         filtered.ask_old_values(false);
@@ -74,6 +73,8 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
 struct Filter<K, V, F> {
     predicate: Arc<F>,
     has_old: bool,
+    /// Of a table with versions, also deletions of what never passed, as in Kafka Streams.
+    tells_all: bool,
     out: Downstream<K, Change<V>>,
 }
 
@@ -83,20 +84,23 @@ impl<K: Data, V: Data, F: Fn(&K, &V) -> bool> Node<K, Change<V>> for Filter<K, V
         ctx: &mut Context<'_>,
         record: Record<K, Change<V>>,
     ) -> Result<(), TaskError> {
-        let Record { key, value: Change { new, old }, timestamp, headers } = record;
+        let Record { key, value: Change { new, old, is_latest }, timestamp, headers } = record;
         let new = new.filter(|v| (self.predicate)(&key, v));
         let old = old.filter(|v| self.has_old && (self.predicate)(&key, v));
-        if self.has_old && new.is_none() && old.is_none() {
+        if self.has_old && !self.tells_all && new.is_none() && old.is_none() {
             return Ok(());
         }
-        self.out.forward(ctx, Record { key, value: Change { new, old }, timestamp, headers })
+        let value = Change { new, old, is_latest };
+        self.out.forward(ctx, Record { key, value, timestamp, headers })
     }
 }
 
 struct MaterializedFilter<K, V, F> {
     predicate: Arc<F>,
     value_serde: DynSerde<V>,
-    table: Rc<RefCell<TableStore<K, V>>>,
+    /// As of [`Filter`].
+    tells_all: bool,
+    table: StoredTable<K, V>,
 }
 
 impl<K: StoreKey, V: Data, F: Fn(&K, &V) -> bool> Node<K, Change<V>>
@@ -111,8 +115,8 @@ impl<K: StoreKey, V: Data, F: Fn(&K, &V) -> bool> Node<K, Change<V>>
         // A null is a deletion, of which no predicate is asked.
         let present = value.new.filter(|v| !self.value_serde.is_null(v));
         let new = present.filter(|v| (self.predicate)(&key, v));
-        let mut table = self.table.borrow_mut();
-        if new.is_none() {
+        let table = &mut self.table;
+        if new.is_none() && !self.tells_all {
             match table.may_have_told(&key) {
                 Ok(true) => {}
                 Ok(false) => return Ok(()),

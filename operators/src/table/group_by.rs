@@ -89,11 +89,16 @@ where
         record: Record<K, Change<V>>,
     ) -> Result<(), TaskError> {
         let Record { key, value, timestamp, headers } = record;
+        // A group has the newest version of each key alone.
+        if !value.is_latest {
+            return Ok(());
+        }
         let old = self.select(&key, value.old);
         let new = self.select(&key, value.new);
         let mut send = |key: K2, new: Option<V2>, old: Option<V2>| {
             let headers = headers.clone();
-            self.out.forward(ctx, Record { key, value: Change { new, old }, timestamp, headers })
+            let value = Change::latest(new, old);
+            self.out.forward(ctx, Record { key, value, timestamp, headers })
         };
         match (old, new) {
             // One record, so that both halves stay together in the group's partition.

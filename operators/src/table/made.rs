@@ -24,6 +24,8 @@ pub(crate) struct StoreSpec<V> {
     pub(crate) caching: bool,
     /// Values go without being told of.
     pub(crate) forgets: bool,
+    /// How long versions are kept, in milliseconds, if it has versions.
+    pub(crate) history_ms: Option<i64>,
     pub(crate) value_serde: DynSerde<V>,
 }
 
@@ -39,13 +41,16 @@ struct Spec<V> {
     old_values: AtomicBool,
     /// No old value but one that was told before.
     told_before: AtomicBool,
+    /// The history of the table above, which it has as long as it has no store.
+    above: OnceLock<Box<dyn Fn() -> Option<i64> + Send + Sync>>,
 }
 
 impl<V> TableSpec<V> {
     /// Without a store, and without old values.
     pub(crate) fn new() -> Self {
         let (old_values, told_before) = (AtomicBool::new(false), AtomicBool::new(false));
-        let shared = Arc::new(Spec { store: OnceLock::new(), old_values, told_before });
+        let (store, above) = (OnceLock::new(), OnceLock::new());
+        let shared = Arc::new(Spec { store, old_values, told_before, above });
         Self { shared, part: None }
     }
 
@@ -66,6 +71,21 @@ impl<V> TableSpec<V> {
 
     pub(crate) fn store(&self) -> Option<&StoreSpec<V>> {
         self.shared.store.get()
+    }
+
+    /// How long the table keeps versions, in milliseconds; `None` if it has none. A table without a store
+    /// has those of the table above.
+    pub(crate) fn history_ms(&self) -> Option<i64> {
+        match self.store() {
+            Some(store) => store.history_ms,
+            None => self.shared.above.get().and_then(|above| above()),
+        }
+    }
+
+    /// Says which history the table has while it has no store.
+    pub(super) fn inherit(&self, above: impl Fn() -> Option<i64> + Send + Sync + 'static) {
+        // Once: the node is made once.
+        let _ = self.shared.above.set(Box::new(above));
     }
 
     /// Whether changes have old values.
@@ -327,7 +347,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
 
 impl<V: Data> TableSpec<V> {
     /// Adds a store to the graph, for these nodes.
-    pub(crate) fn add_store<K: Data, Kd: Kind<K>>(
+    pub(crate) fn add_store<K: StoreKey, Kd: Kind<K>>(
         &self,
         dsl: &crate::dsl::Dsl,
         nodes: &[NodeId],
@@ -340,6 +360,7 @@ impl<V: Data> TableSpec<V> {
             name: name.name.as_str().into(),
             caching: materialized.caching,
             forgets: materialized.kind.time_to_live().is_some(),
+            history_ms: materialized.history_ms(),
             value_serde: materialized.value_serde.clone(),
         });
         materialized.add_to(dsl, name);

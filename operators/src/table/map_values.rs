@@ -1,15 +1,13 @@
 //! `map_values` of a table: another value for each key. `filter_map_values` stands on the same node.
 
-use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use oncestream_core::Record;
 use oncestream_core::error::TaskError;
 use oncestream_core::task::{Context, Downstream, Node};
 
-use super::{Change, KTable, TableSpec, TableStore, View};
+use super::{Change, KTable, StoredTable, TableSpec, View};
 use crate::dsl::{Data, StoreKey};
 
 impl<K: StoreKey, V: Data> KTable<K, V> {
@@ -80,7 +78,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
                 let (has_old, out) = (of_node.has_old_values(), b.downstream(id)?);
                 return Ok(Box::new(MapValues { mapper, has_old, out }));
             };
-            let table = TableStore::instantiate(b, id, &of_node, store)?;
+            let table = StoredTable::instantiate(b, id, &of_node, store)?;
             Ok(Box::new(MaterializedMapValues { mapper, table, input: PhantomData }))
         })
     }
@@ -101,16 +99,17 @@ where
         ctx: &mut Context<'_>,
         record: Record<K, Change<V>>,
     ) -> Result<(), TaskError> {
-        let Record { key, value: Change { new, old }, timestamp, headers } = record;
+        let Record { key, value: Change { new, old, is_latest }, timestamp, headers } = record;
         let new = new.and_then(|v| (self.mapper)(&key, v));
         let old = old.filter(|_| self.has_old).and_then(|v| (self.mapper)(&key, v));
-        self.out.forward(ctx, Record { key, value: Change { new, old }, timestamp, headers })
+        let value = Change { new, old, is_latest };
+        self.out.forward(ctx, Record { key, value, timestamp, headers })
     }
 }
 
 struct MaterializedMapValues<K, V, V2, F> {
     mapper: Arc<F>,
-    table: Rc<RefCell<TableStore<K, V2>>>,
+    table: StoredTable<K, V2>,
     input: PhantomData<fn(V)>,
 }
 
@@ -126,6 +125,6 @@ where
         let Record { key, value, timestamp, headers } = record;
         let new = value.new.and_then(|v| (self.mapper)(&key, v));
         let record = Record { key, value: (), timestamp, headers };
-        self.table.borrow_mut().update(ctx, record, |_, _| (new, timestamp))
+        self.table.update(ctx, record, |_, _| (new, timestamp))
     }
 }

@@ -14,13 +14,16 @@ mod source;
 mod store;
 mod suppress;
 mod to_stream;
+mod versioned;
 mod view;
 
+use std::any::TypeId;
 use std::fmt;
 use std::rc::Rc;
 
 use oncestream_core::error::TopologyError;
 use oncestream_core::graph::NodeId;
+use oncestream_core::state::Versioned;
 use oncestream_core::task::{Node, TaskBuilder};
 
 pub use change_serde::ChangeSerde;
@@ -30,6 +33,8 @@ pub(crate) use output::TableOutput;
 pub(crate) use refused::refused;
 pub(crate) use source::nullable;
 pub(crate) use store::{Forwarded, TableStore};
+pub(crate) use suppress::{Entry, EntrySerde, Origin};
+pub(crate) use versioned::StoredTable;
 pub(crate) use view::{Found, KeyOf, Lookup, Reader, View};
 
 use crate::dsl::{Data, Dsl, NextName, StoreKey};
@@ -44,6 +49,16 @@ pub struct Change<V> {
     pub new: Option<V>,
     /// The value before; `None` as well when nobody downstream asked for it.
     pub old: Option<V>,
+    /// Whether the new value is the newest of its key. It is not if it came out of order into a
+    /// [versioned](crate::Materialized::versioned) table: `old` is then the newest value.
+    pub is_latest: bool,
+}
+
+impl<V> Change<V> {
+    /// A change to the newest value.
+    pub fn latest(new: Option<V>, old: Option<V>) -> Self {
+        Self { new, old, is_latest: true }
+    }
 }
 
 /// The latest value of each key.
@@ -124,6 +139,8 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         let ask = Rc::new(move |force| parent.ask_old_values(force));
         let parent = self.clone();
         let above = Rc::new(move || parent.ask_told_before());
+        let history = self.info.spec.clone();
+        spec.inherit(move || history.history_ms());
         let parent = self.clone();
         let view = Rc::new(move || view(parent.view()));
         let made = Made::FromTable { prefix, ask, above, view };
@@ -151,8 +168,9 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
     }
 
     /// The store, of the kind that the caller knows it has.
-    pub(crate) fn store_of_kind<K2, Kd>(&self) -> StoreRef<K2, V, Kd> {
+    pub(crate) fn store_of_kind<K2, Kd: 'static>(&self) -> StoreRef<K2, V, Kd> {
         let has_store = self.get_store();
+        self.check_kind::<Kd>();
         let name = match self.info.spec.store() {
             Some(store) if has_store => store.name.clone(),
             _ => {
@@ -167,6 +185,33 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
             }
         };
         StoreRef::new(&name, self.dsl.identity())
+    }
+
+    /// The store of a [versioned](crate::Materialized::versioned) table, for processors: see
+    /// [`Self::store`].
+    pub fn versioned_store(&self) -> StoreRef<K, V, Versioned> {
+        self.store_of_kind()
+    }
+
+    /// How long the table keeps versions, in milliseconds; `None` if it has none.
+    pub(crate) fn history_ms(&self) -> Option<i64> {
+        self.info.spec.history_ms()
+    }
+
+    /// A store with versions is no other, and no other has any.
+    fn check_kind<Kd: 'static>(&self) {
+        let Some(store) = self.info.spec.store() else { return };
+        let asks = TypeId::of::<Kd>() == TypeId::of::<Versioned>();
+        if asks != store.history_ms.is_some() {
+            let reason = if asks {
+                "versioned_store() gives a store with versions, and it has none; use store(), or make it \
+                 with Materialized::versioned()"
+            } else {
+                "store() gives a store without versions, and it has them; use versioned_store()"
+            };
+            let at = format!("the handle on store `{}`", store.name);
+            self.dsl.fail(TopologyError::InvalidVersions { at, reason: reason.to_owned() });
+        }
     }
 
     /// The table's windows cannot be.

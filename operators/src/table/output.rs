@@ -1,8 +1,5 @@
 //! Where a table that is a topic, or a stream, puts its updates: into its store, or straight on.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use oncestream_core::Record;
 use oncestream_core::error::{TaskError, TopologyError};
 use oncestream_core::graph::NodeId;
@@ -10,11 +7,11 @@ use oncestream_core::serde::DynSerde;
 use oncestream_core::task::{Context, Downstream, TaskBuilder};
 
 use super::made::TableSpec;
-use super::{Change, TableStore};
+use super::{Change, StoredTable};
 use crate::dsl::{Data, StoreKey};
 
 pub(crate) enum TableOutput<K, V> {
-    Stored(Rc<RefCell<TableStore<K, V>>>),
+    Stored(StoredTable<K, V>),
     Forwarded { value_serde: DynSerde<V>, out: Downstream<K, Change<V>> },
 }
 
@@ -27,7 +24,7 @@ impl<K: StoreKey, V: Data> TableOutput<K, V> {
         value_serde: &DynSerde<V>,
     ) -> Result<Self, TopologyError> {
         Ok(match spec.store() {
-            Some(store) => Self::Stored(TableStore::instantiate(b, id, spec, store)?),
+            Some(store) => Self::Stored(StoredTable::instantiate(b, id, spec, store)?),
             None => Self::Forwarded { value_serde: value_serde.clone(), out: b.downstream(id)? },
         })
     }
@@ -42,11 +39,11 @@ impl<K: StoreKey, V: Data> TableOutput<K, V> {
         match self {
             Self::Stored(table) => {
                 let record = Record { key, value: (), timestamp, headers };
-                table.borrow_mut().update(ctx, record, |_, _| (value, timestamp))
+                table.update(ctx, record, |_, _| (value, timestamp))
             }
             Self::Forwarded { value_serde, out } => {
                 let new = value.filter(|value| !value_serde.is_null(value));
-                let value = Change { new, old: None };
+                let value = Change::latest(new, None);
                 out.forward(ctx, Record { key, value, timestamp, headers })
             }
         }

@@ -9,7 +9,7 @@ use oncestream_core::error::TopologyError;
 use oncestream_core::state::KeyValue;
 use oncestream_core::task::Downstream;
 
-use super::{KTable, TableSpec, TableStore, View};
+use super::{KTable, StoredTable, TableSpec, View};
 use crate::dsl::{Data, StoreKey};
 use crate::processor::{OfTable, Output, ProcessorNode, Stores, TableProcessor, connect};
 
@@ -82,7 +82,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         let table = self.add("KTABLE-TRANSFORMVALUES-", spec, view, move |b, id| {
             let (output, out) = match of_node.store() {
                 Some(store) => {
-                    let table = TableStore::instantiate(b, id, &of_node, store)?;
+                    let table = StoredTable::instantiate(b, id, &of_node, store)?;
                     // The store forwards.
                     (Output::Stored(table), Downstream::None)
                 }

@@ -62,15 +62,6 @@ where
     ) -> Result<Rc<RefCell<Self>>, TopologyError> {
         Self::forwarding(b, id, spec, store, AsItIs)
     }
-
-    /// Makes it for one task of a node that always has a store.
-    pub(crate) fn of_node(
-        b: &mut TaskBuilder<'_>,
-        id: NodeId,
-        spec: &TableSpec<V>,
-    ) -> Result<Rc<RefCell<Self>>, TopologyError> {
-        Self::windowed(b, id, spec, AsItIs)
-    }
 }
 
 impl<K: Data, V: Data, Kd: Kind<K>, Fw: Forwarded<Kd::Key>> TableStore<K, V, Kd, Fw>
@@ -198,7 +189,7 @@ where
         headers: Headers,
     ) -> Result<(), TaskError> {
         let ValueAndTimestamp { value, timestamp } = found;
-        let value = Change { new: Some(value), old: None };
+        let value = Change::latest(Some(value), None);
         let key = self.forwarded.key(row_key);
         self.out.forward(ctx, Record { key, value, timestamp, headers })
     }
@@ -253,7 +244,7 @@ where
             // What the store would forget at once is a result all the same.
             let (new, timestamp) = f(&key, None);
             let old = if self.keep_old { told_old(None) } else { None };
-            let (key, value) = (self.forwarded.key(key), Change { new, old });
+            let (key, value) = (self.forwarded.key(key), Change::latest(new, old));
             return self.out.forward(ctx, Record { key, value, timestamp, headers });
         }
         if !self.caching {
@@ -262,7 +253,7 @@ where
             return match updated {
                 Ok(update) => {
                     let old = if self.keep_old { told_old(update.old) } else { None };
-                    let value = Change { new: update.new, old };
+                    let value = Change::latest(update.new, old);
                     let (timestamp, key) = (update.timestamp, self.forwarded.key(key));
                     self.out.forward(ctx, Record { key, value, timestamp, headers })
                 }
@@ -305,7 +296,7 @@ where
             let update = emission.update;
             let record = Record {
                 key: self.forwarded.key(emission.key),
-                value: Change { new: update.new, old: update.old },
+                value: Change::latest(update.new, update.old),
                 timestamp: update.timestamp,
                 headers: emission.headers,
             };
@@ -317,6 +308,6 @@ where
 }
 
 /// What an aggregation begins with, if that is an old value.
-fn initial_if<V>(is_old: bool, initial: impl FnOnce() -> Option<V>) -> Option<V> {
+pub(super) fn initial_if<V>(is_old: bool, initial: impl FnOnce() -> Option<V>) -> Option<V> {
     if is_old { initial() } else { None }
 }

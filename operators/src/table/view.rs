@@ -16,7 +16,8 @@ use oncestream_core::TimestampMs;
 use oncestream_core::error::{TaskError, TopologyError};
 use oncestream_core::graph::NodeId;
 use oncestream_core::state::{
-    KeyValue, Kind, Session, SessionKey, Store, ValueAndTimestamp, Window, WindowKey,
+    KeyValue, Kind, Session, SessionKey, Store, ValueAndTimestamp, Versioned, VersionedStore,
+    Window, WindowKey,
 };
 use oncestream_core::task::TaskBuilder;
 
@@ -32,6 +33,8 @@ pub(crate) type Found<V> = Result<Option<ValueAndTimestamp<V>>, TaskError>;
 pub(crate) enum Reader<K, V> {
     /// From its store.
     Store(Rc<RefCell<Store<K, V>>>),
+    /// From its store with versions.
+    Versions(Rc<RefCell<VersionedStore<K, V>>>),
     /// In any other way.
     Lookup(Box<dyn Lookup<K, V>>),
 }
@@ -40,6 +43,12 @@ pub(crate) enum Reader<K, V> {
 pub(crate) trait Lookup<K, V> {
     /// The value of a key. `now` is the time of the record in hand, for stores whose values expire.
     fn get(&mut self, key: &K, now: TimestampMs) -> Found<V>;
+
+    /// The value of a key as of the time of the record in hand; the current one of a table without
+    /// versions.
+    fn as_of(&mut self, key: &K, time: TimestampMs) -> Found<V> {
+        self.get(key, time)
+    }
 
     /// Whether a change of the key was not told yet: it waits in a cache.
     fn is_untold(&mut self, key: &K) -> bool;
@@ -55,7 +64,36 @@ impl<K: StoreKey, V: Data> Reader<K, V> {
                 store.observe(now);
                 store.get(key)
             }
+            Self::Versions(store) => store.borrow_mut().newest(key),
             Self::Lookup(lookup) => lookup.get(key, now),
+        }
+    }
+
+    /// The value of a key as of the time of the record in hand; the current one of a table without
+    /// versions.
+    pub(crate) fn as_of(&mut self, key: &K, time: TimestampMs) -> Found<V> {
+        match self {
+            Self::Store(_) => self.get(key, time),
+            Self::Versions(store) => store.borrow_mut().as_of(key, time),
+            Self::Lookup(lookup) => lookup.as_of(key, time),
+        }
+    }
+
+    /// [`Self::with`] for what [`Self::as_of`] finds.
+    #[inline]
+    pub(crate) fn with_as_of<R>(
+        &mut self,
+        key: &K,
+        time: TimestampMs,
+        f: impl FnOnce(Option<(&V, TimestampMs)>) -> R,
+    ) -> Result<R, TaskError> {
+        match self {
+            Self::Store(_) => self.with(key, time, f),
+            Self::Versions(store) => store.borrow_mut().with_as_of(key, time, f),
+            Self::Lookup(lookup) => {
+                let found = lookup.as_of(key, time)?;
+                Ok(f(found.as_ref().map(|found| (&found.value, found.timestamp))))
+            }
         }
     }
 
@@ -63,6 +101,8 @@ impl<K: StoreKey, V: Data> Reader<K, V> {
     pub(crate) fn is_untold(&mut self, key: &K) -> bool {
         match self {
             Self::Store(store) => store.borrow_mut().is_untold(key),
+            // It has no cache.
+            Self::Versions(_) => false,
             Self::Lookup(lookup) => lookup.is_untold(key),
         }
     }
@@ -81,6 +121,7 @@ impl<K: StoreKey, V: Data> Reader<K, V> {
                 store.observe(now);
                 Ok(f(store.lend(key)?))
             }
+            Self::Versions(store) => store.borrow_mut().with_as_of(key, TimestampMs::MAX, f),
             Self::Lookup(lookup) => {
                 let found = lookup.get(key, now)?;
                 Ok(f(found.as_ref().map(|found| (&found.value, found.timestamp))))
@@ -182,6 +223,9 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
         let TableInfo { spec, made } = &*self.info;
         let of_store = |name: &str| View::of_store::<K, KeyValue>(name);
         match (made, spec.store()) {
+            (_, Some(store)) if store.history_ms.is_some() => {
+                View::of_store::<K, Versioned>(&store.name)
+            }
             (Made::WithStore(view), None) => view.clone(),
             (Made::WithStore(view), Some(store)) => view.clone().forgetting(store.forgets),
             (_, Some(store)) => of_store(&store.name).forgetting(store.forgets),
@@ -205,6 +249,12 @@ pub(crate) trait KeyOf<K, Kd: Kind<K>>: Sized {
 impl<K: StoreKey> KeyOf<K, KeyValue> for K {
     fn reader<V: Data>(store: Rc<RefCell<Store<K, V>>>) -> Reader<K, V> {
         Reader::Store(store)
+    }
+}
+
+impl<K: StoreKey> KeyOf<K, Versioned> for K {
+    fn reader<V: Data>(store: Rc<RefCell<VersionedStore<K, V>>>) -> Reader<K, V> {
+        Reader::Versions(store)
     }
 }
 
@@ -258,13 +308,27 @@ struct Computed<K, V, F> {
     compute: Arc<F>,
 }
 
+impl<K, V, V2, F: Fn(&K, V) -> Option<V2>> Computed<K, V, F> {
+    fn compute(
+        &self,
+        key: &K,
+        found: Option<ValueAndTimestamp<V>>,
+    ) -> Option<ValueAndTimestamp<V2>> {
+        let ValueAndTimestamp { value, timestamp } = found?;
+        let value = (self.compute)(key, value)?;
+        Some(ValueAndTimestamp { value, timestamp })
+    }
+}
+
 impl<K: StoreKey, V: Data, V2, F: Fn(&K, V) -> Option<V2>> Lookup<K, V2> for Computed<K, V, F> {
     fn get(&mut self, key: &K, now: TimestampMs) -> Found<V2> {
-        let Some(ValueAndTimestamp { value, timestamp }) = self.above.get(key, now)? else {
-            return Ok(None);
-        };
-        let computed = (self.compute)(key, value);
-        Ok(computed.map(|value| ValueAndTimestamp { value, timestamp }))
+        let found = self.above.get(key, now)?;
+        Ok(self.compute(key, found))
+    }
+
+    fn as_of(&mut self, key: &K, time: TimestampMs) -> Found<V2> {
+        let found = self.above.as_of(key, time)?;
+        Ok(self.compute(key, found))
     }
 
     fn is_untold(&mut self, key: &K) -> bool {

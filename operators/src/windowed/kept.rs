@@ -128,6 +128,11 @@ fn retention_ms<K, A>(store: &Materialized<K, A>, least_ms: i64) -> Result<i64, 
                     retention(), and leave ttl() out"
             .to_owned());
     }
+    if store.history.is_some() {
+        return Err("their store is given versions, but has one value for each window; leave \
+                    versioned() out"
+            .to_owned());
+    }
     let given_ms = store.retention.map_or(least_ms, millis);
     if given_ms < least_ms {
         return Err(format!(

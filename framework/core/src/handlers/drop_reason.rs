@@ -22,6 +22,14 @@ pub enum DropReason {
     /// A window that the record belongs to has closed. Other windows may have taken the record.
     #[error("the record was dropped: it is late, because a window that it belongs to has closed")]
     LateRecord,
+    /// A versioned table does not reach back so far.
+    #[error("the record was dropped: it is older than the history of its versioned store")]
+    BeforeHistory,
+    /// A join of tables, one of which has versions, takes the newest version of a key alone.
+    #[error(
+        "the record was dropped: it came out of order, and a newer version of its key is joined"
+    )]
+    OutOfOrder,
     /// The timestamp extractor gave the record a negative time.
     #[error("the record was dropped: its timestamp extractor gave it a negative time")]
     NegativeTimestamp,

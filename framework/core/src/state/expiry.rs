@@ -62,6 +62,7 @@ impl ExpiryIndex {
         keyspace_name: &str,
         rows: &dyn Keyspace,
         ttl: &TimeToLive,
+        time_of: impl Fn(&[u8], &[u8]) -> Option<TimestampMs>,
     ) -> Result<Self, BackendError> {
         let name: Arc<str> = index_keyspace(keyspace_name).into();
         let mut keyspace = backend.keyspace(&name)?;
@@ -74,7 +75,7 @@ impl ExpiryIndex {
         let (sealed, key_bytes) = (VecDeque::new(), Vec::new());
         let mut index = Self { name, keyspace, met: None, next: 0, sealed, key_bytes };
         if note != Some(true) {
-            index.make(backend, rows, ttl)?;
+            index.make(backend, rows, ttl, time_of)?;
         }
         Ok(index)
     }
@@ -97,11 +98,13 @@ impl ExpiryIndex {
         backend: &dyn Backend,
         rows: &dyn Keyspace,
         ttl: &TimeToLive,
+        time_of: impl Fn(&[u8], &[u8]) -> Option<TimestampMs>,
     ) -> Result<(), BackendError> {
         let (mut batch, mut made) = (WriteBatch::default(), 0_u64);
         for pair in rows.range(Bound::Unbounded, Bound::Unbounded) {
             let (key, row) = pair?;
-            self.add(&key, time_of(&row).unwrap_or(0), ttl, &mut batch);
+            let Some(time) = time_of(&key, &row) else { continue };
+            self.add(&key, time, ttl, &mut batch);
             made += 1;
             if batch.len() >= MADE_AT_ONCE {
                 backend.commit(&batch)?;
@@ -139,10 +142,19 @@ impl ExpiryIndex {
     }
 
     /// Adds all rows of a seal that are put.
-    pub(crate) fn seal(&mut self, rows: &Rows, ttl: &TimeToLive, batch: &mut WriteBatch) {
+    pub(crate) fn seal(
+        &mut self,
+        rows: &Rows,
+        ttl: &TimeToLive,
+        time_of: impl Fn(&[u8], &[u8]) -> Option<TimestampMs>,
+        batch: &mut WriteBatch,
+    ) {
         for op in rows.iter() {
-            if let BatchOp::Put { key, value } = op {
-                self.add(key, time_of(value).unwrap_or(0), ttl, batch);
+            if let BatchOp::Put { key, value } = op
+                && let Some(time) = time_of(key, value)
+            {
+                // Rows of an earlier time may have been met already.
+                self.add(key, time.max(ttl.first_live()), ttl, batch);
             }
         }
         self.sealed.push_back(ttl.first_live());

@@ -32,6 +32,7 @@ pub use instance::{ChangelogTarget, StateStore, StoreInit, StoreInstance};
 pub use kinds::Kind;
 pub use kinds::key_value::{KeyValue, KeyValueStore};
 pub use kinds::session::{Session, SessionKey, SessionStore};
+pub use kinds::versioned::{Version, VersionKey, VersionPut, Versioned, VersionedStore};
 pub use kinds::window::{Window, WindowKey, WindowStore};
 pub use pending::{Emission, Pending, Update};
 pub use range::{Entry, RangeIter};

@@ -10,7 +10,7 @@
 //! - A layer is released only after its bytes are in the backend. On an abort the whole overlay
 //!   is dropped with its task; there is no partial undo.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash};
 use std::rc::Rc;
 
@@ -86,6 +86,8 @@ pub(crate) struct Overlay<K, V> {
     slots: Vec<Slot<K, V>>,
     free: Vec<SlotId>,
     active: Vec<SlotId>,
+    /// Slots of the active layer that are told of once more, behind so many others.
+    again: Vec<(usize, SlotId)>,
     sealed: VecDeque<Vec<SlotId>>,
     hand: usize,
     budget: Rc<CacheBudget>,
@@ -101,6 +103,7 @@ impl<K: Hash + Eq, V> Overlay<K, V> {
             slots: Vec::new(),
             free: Vec::new(),
             active: Vec::new(),
+            again: Vec::new(),
             sealed: VecDeque::new(),
             hand: 0,
             budget,
@@ -114,9 +117,24 @@ impl<K: Hash + Eq, V> Overlay<K, V> {
         KeyHash(self.hasher.hash_one(key))
     }
 
-    pub(crate) fn find(&mut self, KeyHash(hash): KeyHash, key: &K) -> Option<SlotId> {
+    /// The same of something that hashes as a key does.
+    pub(crate) fn hash_as(&self, key: &impl Hash) -> KeyHash {
+        KeyHash(self.hasher.hash_one(key))
+    }
+
+    pub(crate) fn find(&mut self, hash: KeyHash, key: &K) -> Option<SlotId> {
+        self.find_as(hash, |known| known == key)
+    }
+
+    /// The slot of the key with this hash that is the right one.
+    pub(crate) fn find_as(
+        &mut self,
+        KeyHash(hash): KeyHash,
+        is_it: impl Fn(&K) -> bool,
+    ) -> Option<SlotId> {
         let slots = &self.slots;
-        let id = *self.index.find(hash, |id| slots[*id as usize].key.as_ref() == Some(key))?;
+        let id =
+            *self.index.find(hash, |id| slots[*id as usize].key.as_ref().is_some_and(&is_it))?;
         self.slots[id as usize].referenced = true;
         Some(id)
     }
@@ -174,6 +192,21 @@ impl<K: Hash + Eq, V> Overlay<K, V> {
         slot.layers += 1;
         self.active.push(id);
         slot.layers == 1
+    }
+
+    /// Tells of a slot of the active layer once more behind those that are there.
+    pub(crate) fn tell_again(&mut self, id: SlotId) {
+        self.again.push((self.active.len(), id));
+    }
+
+    /// The slots that are told of again, each once, and behind how many others.
+    pub(crate) fn take_again(&mut self) -> Vec<(usize, SlotId)> {
+        let mut again = std::mem::take(&mut self.again);
+        let mut seen = HashSet::new();
+        again.reverse();
+        again.retain(|(_, id)| seen.insert(*id));
+        again.reverse();
+        again
     }
 
     /// The slots of the active layer, in the order of their first write.

@@ -110,7 +110,8 @@ where
                 Ok(is_given.then(|| (key.clone(), found())))
             }
             MergedRow::Stored((row_key, row)) => {
-                if !self.is_given(&row_key) {
+                let is_deletion = Kd::KEEPS_DELETIONS && row.is_empty();
+                if is_deletion || !self.is_given(&row_key) {
                     return Ok(None);
                 }
                 let Some(found) = codec.read_row(&row)? else { return Ok(None) };

@@ -14,6 +14,8 @@
 
 mod commit;
 mod expire;
+mod history;
+mod newest;
 
 use std::cell::OnceCell;
 use std::collections::VecDeque;
@@ -378,6 +380,12 @@ where
         Ok(bytes)
     }
 
+    /// The user's key of a row; `None` for a row key of another form.
+    pub(super) fn user_key(&self, row_key: &[u8]) -> Result<Option<K>, TaskError> {
+        let bytes = self.kind.user_bytes(row_key);
+        bytes.map(|bytes| self.codec.read_key(bytes)).transpose()
+    }
+
     /// The bytes of a bound; `None` for a null.
     pub(super) fn bound_bytes(&self, key: &K) -> Result<Option<Vec<u8>>, TaskError> {
         let mut bytes = Vec::new();
@@ -504,7 +512,9 @@ where
         self.keyspace
             .get(&self.key_bytes, &mut |stored| {
                 len = stored.len();
-                found = self.codec.read_row(stored);
+                if !(Kd::KEEPS_DELETIONS && stored.is_empty()) {
+                    found = self.codec.read_row(stored);
+                }
             })
             .map_err(|e| self.codec.backend_error(e))?;
         let below = if len == 0 { Below::Absent } else { Below::Unknown };

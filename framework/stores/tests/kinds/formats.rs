@@ -7,7 +7,7 @@ use std::time::Duration;
 use oncestream_core::serde::HasSerde;
 use oncestream_core::state::{
     Backend, KeyValue, KeyValueStore, Pair, SealedLayer, Session, SessionKey, SessionStore,
-    StateStore, Window, WindowStore, WriteBatch,
+    StateStore, Versioned, VersionedStore, Window, WindowStore, WriteBatch,
 };
 use oncestream_stores::MemoryBackend;
 
@@ -172,6 +172,36 @@ fn a_deletion_of_nothing_moves_the_time_of_a_restored_store_too() {
     for backend in [&first, &second] {
         assert_eq!(windows(backend, false).fetch(&"k".to_owned(), 0).unwrap(), None);
     }
+}
+
+fn versions(backend: &MemoryBackend) -> VersionedStore<String, i64> {
+    let kind = Versioned::new(Duration::from_millis(0x3ff));
+    let mut store = VersionedStore::of_kind(kind, init(backend, 1), String::serde(), i64::serde());
+    store.open_index(backend).unwrap();
+    store
+}
+
+#[test]
+fn a_version_is_a_row_by_key_and_time_and_a_deletion_is_one_of_no_bytes() {
+    let backend = MemoryBackend::new();
+    let mut store = versions(&backend);
+    store.put_version("k".to_owned(), Some(7), 0x0102).unwrap();
+    store.put_version("k".to_owned(), None, 0x0203).unwrap();
+    let (log, _) = sealed(&mut store, &backend);
+    let (time, value) = (0x0102_i64.to_be_bytes(), 7_i64.to_be_bytes());
+    assert_eq!(log, [(b"k".to_vec(), Some(value.to_vec()), 0x0102), (b"k".to_vec(), None, 0x0203)]);
+    let row_key = |time: i64| [&[0, 1, b'k'][..], &time.to_be_bytes()].concat();
+    let note = (vec![0xff, 0xff], [&[1][..], &0x0203_i64.to_be_bytes()].concat());
+    let version = (row_key(0x0102), [time, value].concat());
+    assert_eq!(rows(&backend), [version, (row_key(0x0203), Vec::new()), note]);
+    let index = backend.keyspace("0_0-store-expiry").unwrap();
+    let open = std::ops::Bound::Unbounded;
+    let keys: Vec<_> = index.range(open, open).map(|pair| pair.unwrap().0).collect();
+    // A fourth of the retention and a millisecond is 0x100.
+    let index_key = |due: i64, time: i64| [&due.to_be_bytes()[..], &row_key(time)].concat();
+    assert_eq!(keys, [index_key(0x1ff, 0x0102), index_key(0x2ff, 0x0203), vec![0xff]]);
+    assert_eq!(versions(&backend).as_of(&"k".to_owned(), 0x0202).unwrap().unwrap().value, 7);
+    assert_eq!(versions(&backend).newest(&"k".to_owned()).unwrap(), None);
 }
 
 fn sessions(backend: &MemoryBackend) -> SessionStore<String, i64> {

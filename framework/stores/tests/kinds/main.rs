@@ -10,6 +10,7 @@ mod expiring;
 mod formats;
 mod key_values;
 mod sessions;
+mod versions;
 mod windows;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -30,6 +31,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 use sessions::Sessions;
+use versions::Versions;
 use windows::Windows;
 
 const KEYSPACE: &str = "0_0-store";
@@ -316,6 +318,8 @@ fn tell_what_the_model_tells(cases: u32, backend: impl Fn() -> Arc<dyn Backend>)
     run(&Expiring::new(), cases, &backend, false).unwrap();
     expiring::end_empty(cases, &backend).unwrap();
     expiring::may_be_given_a_time_to_live_later(&*backend());
+    run(&Versions::new(), cases, &backend, false).unwrap();
+    versions::end_with_the_newest(cases, &backend).unwrap();
 }
 
 fn memory() -> Arc<dyn Backend> {
@@ -424,6 +428,10 @@ fn the_model_sees_a_store_that_is_wrong() {
     }
     for ttl_ms in [RETENTION_MS - 1, RETENTION_MS + 1] {
         seen(run(&Expiring { ttl_ms }, CONTROL_CASES, memory, false), "an expiry off by one");
+    }
+    seen(run(&Versions::new(), CONTROL_CASES, memory, true), "a look that forgets the overlay");
+    for retention_ms in [RETENTION_MS - 1, RETENTION_MS + 1] {
+        seen(run(&Versions { retention_ms }, CONTROL_CASES, memory, false), "a history off by one");
     }
     seen(run(&Sessions::new(), CONTROL_CASES, memory, true), "a find that forgets the overlay");
     for retention_ms in [RETENTION_MS - 1, RETENTION_MS + 1] {

@@ -8,7 +8,8 @@ use std::rc::Rc;
 
 use oncestream_core::error::TaskError;
 use oncestream_core::state::{
-    KeyValue, Kind, Session, SessionKey, Store, ValueAndTimestamp, Window, WindowKey,
+    KeyValue, Kind, Session, SessionKey, Store, ValueAndTimestamp, Version, Versioned, Window,
+    WindowKey,
 };
 use oncestream_core::{TaskId, TimestampMs};
 
@@ -94,6 +95,43 @@ impl<K: Hash + Eq + Clone, V: Clone> TestStore<'_, K, V, Session> {
     /// When the backend or a serde fails.
     pub fn all(&self) -> Result<Vec<(SessionKey<K>, ValueAndTimestamp<V>)>, DriverError> {
         self.entries(|store| store.all()?.collect())
+    }
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> TestStore<'_, K, V, Versioned> {
+    /// The newest value of a key, and when it begins, in whichever partition it is.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails.
+    pub fn get(&self, key: &K) -> Result<Option<ValueAndTimestamp<V>>, DriverError> {
+        self.get_as_of(key, TimestampMs::MAX)
+    }
+
+    /// The value of a key as of a time, and when it begins, in whichever partition it is.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails.
+    pub fn get_as_of(
+        &self,
+        key: &K,
+        timestamp: TimestampMs,
+    ) -> Result<Option<ValueAndTimestamp<V>>, DriverError> {
+        for (task, part) in &self.parts {
+            let found = part.borrow_mut().as_of(key, timestamp);
+            let found = found.map_err(|source| DriverError::Task { task: *task, source })?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Every key with the versions that the store shows, partition by partition.
+    ///
+    /// # Errors
+    /// When the backend or a serde fails.
+    pub fn all(&self) -> Result<Vec<(K, Version<V>)>, DriverError> {
+        self.entries(Store::all_versions)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The cases of `golden/fixed`: what `describe` prints, the internal topics, and what `build` refuses.
 //! Those of windows are built in `windowed_names`.
 //!
-//! Not compared: settings of internal topics but those of a store's retention, since the others are chosen
+//! Not compared: settings of internal topics but those of what a store keeps, since the others are chosen
 //! when topics are made; the texts of errors, which are Oncestream's own. Names on a line stand in the order of a Java hash table in
 //! Kafka Streams, so they are sorted on both sides.
 
@@ -20,10 +20,13 @@ use crate::stream_join_names;
 use crate::suppress;
 use crate::table_join_names;
 use crate::tables;
+use crate::versioned_names;
 use crate::windowed::grouped;
 use crate::windowed_names;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// The setting of a store with versions.
+const LAG: &str = "min.compaction.lag.ms=";
 
 /// The topology of a case, or why it is refused; `None` if the case is not here.
 pub(crate) fn build(group: &str, case: &str) -> Option<Result<Topology, TopologyError>> {
@@ -39,11 +42,13 @@ pub(crate) fn build(group: &str, case: &str) -> Option<Result<Topology, Topology
         "join_names" => stream_join_names::named(&b, case)
             .or_else(|| table_join_names::named(&b, case))
             .or_else(|| foreign_key_names::named(&b, case))
-            .or_else(|| global_tables::named(&b, case))?,
+            .or_else(|| global_tables::named(&b, case))
+            .or_else(|| versioned_names::named(&b, case))?,
         "join_refused" => stream_join_names::refused(&b, case)
             .or_else(|| table_join_names::refused(&b, case))
             .or_else(|| foreign_key_names::refused(&b, case))
-            .or_else(|| global_tables::refused(&b, case))?,
+            .or_else(|| global_tables::refused(&b, case))
+            .or_else(|| versioned_names::refused(&b, case))?,
         _ => return None,
     }
     Some(b.build())
@@ -78,13 +83,13 @@ fn comparable(line: &str) -> Option<String> {
     match fields[..] {
         ["describe", text] => Some(format!("describe\t{}", levelled(text))),
         ["topic", name, "changelog", settings] => {
-            let retention = settings.split(',').filter(|s| s.starts_with("retention.ms="));
-            let retention: String = retention.collect();
+            let kept = |name| settings.split(',').filter(|s| s.starts_with(name)).collect();
+            let (retention, lag): (String, String) = (kept("retention.ms="), kept(LAG));
             // Only what expires is deleted by age.
             let policies = ["compact+delete", "cleanup.policy=delete"];
             let is_cut = policies.iter().any(|policy| settings.contains(policy));
             assert_eq!(is_cut, !retention.is_empty(), "{line}");
-            Some(format!("topic\t{name}\tchangelog\t{retention}"))
+            Some(format!("topic\t{name}\tchangelog\t{retention}{lag}"))
         }
         ["topic", name, kind, _] => Some(format!("topic\t{name}\t{kind}")),
         [] | ["option", ..] => None,
@@ -104,7 +109,9 @@ fn topic_lines(topology: &Topology) -> Vec<String> {
         let kept = changelog.retention_ms.map(|kept| kept.saturating_add(DAY_MS).to_string());
         let kept = changelog.settings.get("retention.ms").cloned().or(kept);
         let retention = kept.map_or_else(String::new, |kept| format!("retention.ms={kept}"));
-        format!("topic\t{}\tchangelog\t{retention}", changelog.topic)
+        let lag = changelog.settings.get("min.compaction.lag.ms");
+        let lag = lag.map_or_else(String::new, |lag| format!("{LAG}{lag}"));
+        format!("topic\t{}\tchangelog\t{retention}{lag}", changelog.topic)
     });
     let mut lines: Vec<String> = repartitions.chain(changelogs).collect();
     lines.sort_unstable();

@@ -34,22 +34,52 @@ where
     F: Join<K, V, V2, R>,
 {
     fn process(&mut self, ctx: &mut Context<'_>, record: Record<K, V>) -> Result<(), TaskError> {
-        let null = null_in(&record, &self.key_serde, &self.value_serde);
-        let Record { key, value, timestamp, headers } = record;
-        let Self { table, join, .. } = self;
-        let joined = match null {
-            None => table.with(&key, timestamp, |found| {
-                join(&key, &value, found.map(|(of_table, _)| of_table))
-            }),
+        match self.admit(ctx, &record) {
+            Some(has_key) => self.answer(ctx, record, has_key),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<K, V, V2, R, F> TableJoin<K, V, V2, R, F>
+where
+    K: StoreKey,
+    V: Data,
+    V2: Data,
+    R: Data,
+    F: Join<K, V, V2, R>,
+{
+    /// Whether the record has a key; `None` for one that is dropped.
+    pub(super) fn admit(&self, ctx: &mut Context<'_>, record: &Record<K, V>) -> Option<bool> {
+        match null_in(record, &self.key_serde, &self.value_serde) {
+            None => Some(true),
             Some(DropReason::NullKey)
-                if self.takes_null_keys && !self.value_serde.is_null(&value) =>
+                if self.takes_null_keys && !self.value_serde.is_null(&record.value) =>
             {
-                Ok(join(&key, &value, None))
+                Some(false)
             }
             Some(reason) => {
                 ctx.drop_record(reason);
-                return Ok(());
+                None
             }
+        }
+    }
+
+    /// Joins a record with what the table has for its key as of its time, and forwards what both give.
+    pub(super) fn answer(
+        &mut self,
+        ctx: &mut Context<'_>,
+        record: Record<K, V>,
+        has_key: bool,
+    ) -> Result<(), TaskError> {
+        let Record { key, value, timestamp, headers } = record;
+        let Self { table, join, .. } = self;
+        let joined = if has_key {
+            table.with_as_of(&key, timestamp, |found| {
+                join(&key, &value, found.map(|(of_table, _)| of_table))
+            })
+        } else {
+            Ok(join(&key, &value, None))
         };
         match joined {
             Ok(None) => Ok(()),

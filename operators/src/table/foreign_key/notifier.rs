@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use oncestream_core::Record;
 use oncestream_core::error::{Part, TaskError};
+use oncestream_core::handlers::DropReason;
 use oncestream_core::serde::SerdeError;
 use oncestream_core::state::ValueAndTimestamp;
 use oncestream_core::task::{Context, Downstream, FailedAt, Node};
@@ -48,6 +49,10 @@ impl<K: StoreKey, KO: StoreKey, VO: Data> Node<KO, Change<VO>> for Notifier<K, K
         record: Record<KO, Change<VO>>,
     ) -> Result<(), TaskError> {
         let Record { key: foreign_key, value: change, timestamp, headers } = record;
+        if !change.is_latest {
+            ctx.drop_record(DropReason::OutOfOrder);
+            return Ok(());
+        }
         let prefix = match prefix(&self.foreign_keys, &foreign_key) {
             Ok(prefix) => prefix,
             Err(error) => {

@@ -159,6 +159,10 @@ where
         record: Record<K, Change<V>>,
     ) -> Result<(), TaskError> {
         let Record { key, value: change, timestamp, headers } = record;
+        if !change.is_latest {
+            ctx.drop_record(DropReason::OutOfOrder);
+            return Ok(());
+        }
         // That of the record too, which is not in hand while a cache is flushed.
         let partition = ctx.task_id().partition;
         let messages = match self.messages(&key, &change, partition) {
@@ -189,7 +193,7 @@ where
         for (key, value, timestamp) in in_doubt {
             // As a row that was there before, with a key in doubt.
             self.doubts.borrow_mut().add(key.clone(), value.clone(), timestamp);
-            let value = Change { new: Some(value), old: None };
+            let value = Change::latest(Some(value), None);
             let headers = Headers::default();
             self.process(ctx, Record { key, value, timestamp, headers })?;
         }

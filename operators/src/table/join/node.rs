@@ -7,21 +7,20 @@
 //! So a deletion is told also where the other table has no value any more, if that was not told yet: because
 //! it waits in a cache, or because one update takes both values. Kafka Streams keeps such a result.
 
-use std::cell::RefCell;
 use std::marker::PhantomData;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use oncestream_core::Record;
 use oncestream_core::error::{TaskError, TopologyError};
 use oncestream_core::graph::NodeId;
+use oncestream_core::handlers::DropReason;
 use oncestream_core::task::{Context, Downstream, FailedAt, Node, TaskBuilder};
 
 use super::Join;
 use crate::dsl::{Data, StoreKey};
 use crate::refused::refused;
 use crate::stream::PassThrough;
-use crate::table::{Change, Reader, TableSpec, TableStore, View};
+use crate::table::{Change, Reader, StoredTable, TableSpec, View};
 
 /// When a side tells nothing.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +91,7 @@ pub(super) fn merge_factory<K: StoreKey, R: Data>(
         let Some(store) = spec.store() else {
             return Ok(Box::new(PassThrough { out: b.downstream(id)? }));
         };
-        Ok(Box::new(Stored { table: TableStore::instantiate(b, id, &spec, store)? }))
+        Ok(Box::new(Stored { table: StoredTable::instantiate(b, id, &spec, store)? }))
     }
 }
 
@@ -119,7 +118,11 @@ where
         ctx: &mut Context<'_>,
         record: Record<K, Change<V>>,
     ) -> Result<(), TaskError> {
-        let Record { key, value: Change { new, old }, timestamp, headers } = record;
+        let Record { key, value: Change { new, old, is_latest }, timestamp, headers } = record;
+        if !is_latest {
+            ctx.drop_record(DropReason::OutOfOrder);
+            return Ok(());
+        }
         let Self { other, rules, has_old, join, .. } = self;
         let Rules { needs_other, last, forgets } = *rules;
         // Asked before the store is lent.
@@ -135,7 +138,7 @@ where
             }
             let (other, time) = found.unzip();
             let old = if *has_old { join(&key, old.as_ref(), other) } else { None };
-            let change = Change { new: join(&key, new.as_ref(), other), old };
+            let change = Change::latest(join(&key, new.as_ref(), other), old);
             Some((change, time.map_or(timestamp, |time| timestamp.max(time))))
         });
         match joined {
@@ -152,7 +155,7 @@ where
 
 /// Puts results into the store of the joined table.
 struct Stored<K, R> {
-    table: Rc<RefCell<TableStore<K, R>>>,
+    table: StoredTable<K, R>,
 }
 
 impl<K: StoreKey, R: Data> Node<K, Change<R>> for Stored<K, R> {
@@ -163,6 +166,6 @@ impl<K: StoreKey, R: Data> Node<K, Change<R>> for Stored<K, R> {
     ) -> Result<(), TaskError> {
         let Record { key, value: Change { new, .. }, timestamp, headers } = record;
         let record = Record { key, value: (), timestamp, headers };
-        self.table.borrow_mut().update(ctx, record, |_, _| (new, timestamp))
+        self.table.update(ctx, record, |_, _| (new, timestamp))
     }
 }

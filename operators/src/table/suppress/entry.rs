@@ -22,38 +22,38 @@ const CONTEXT_LEN: u64 = 8 + 8 + 4;
 
 /// Where the last update of a key came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Origin {
-    pub(super) topic: Arc<str>,
-    pub(super) partition: i32,
+pub(crate) struct Origin {
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
     /// -1 for an update out of a cache, which does not know it any more.
-    pub(super) offset: i64,
+    pub(crate) offset: i64,
 }
 
 /// What waits for one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry<V> {
+pub(crate) struct Entry<V> {
     /// Its place in the buffer: the time of its first update, or the end of its window.
-    pub(super) place: TimestampMs,
+    pub(crate) place: TimestampMs,
     /// The time of its last update.
-    pub(super) timestamp: TimestampMs,
+    pub(crate) timestamp: TimestampMs,
     /// The headers of its last update.
-    pub(super) headers: Headers,
-    pub(super) origin: Origin,
+    pub(crate) headers: Headers,
+    pub(crate) origin: Origin,
     /// What was before the first update: what was emitted last.
-    pub(super) before: Option<V>,
+    pub(crate) before: Option<V>,
     /// What was before the last update. Kafka Streams emits it; here it is only written, and counted.
-    pub(super) old: Option<V>,
-    pub(super) new: Option<V>,
+    pub(crate) old: Option<V>,
+    pub(crate) new: Option<V>,
     /// What it takes in bytes beside its key; 0 where nobody counts. It is not written.
-    pub(super) size: u64,
+    pub(crate) size: u64,
 }
 
 /// The serde of an entry, around that of its values.
-pub(super) struct EntrySerde<V>(pub(super) DynSerde<V>);
+pub(crate) struct EntrySerde<V>(pub(crate) DynSerde<V>);
 
 impl<V> EntrySerde<V> {
     /// The size of an entry beside its key, as Kafka Streams counts it.
-    pub(super) fn size(
+    pub(crate) fn size(
         &self,
         ctx: &mut SerializeContext<'_>,
         entry: &Entry<V>,

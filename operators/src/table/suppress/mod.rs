@@ -20,7 +20,7 @@ use oncestream_core::{Header, Headers};
 use super::{Change, KTable, Made, TableSpec};
 use crate::dsl::{Data, StoreKey};
 use crate::options::{StoreName, Suppressed, Until};
-use entry::EntrySerde;
+pub(crate) use entry::{Entry, EntrySerde, Origin};
 use node::{Rules, Suppress};
 
 const PREFIX: &str = "KTABLE-SUPPRESS-";
@@ -64,6 +64,12 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
     /// # assert!(builder.build().is_ok());
     /// ```
     pub fn suppress(&self, suppressed: Suppressed<K>) -> Self {
+        if self.info.spec.history_ms().is_some() {
+            let at = format!("suppress() of table `{}`", self.dsl.node_name(self.node));
+            let reason = "the table has versions, or one above has, and updates of it come out of \
+                          order; leave suppress() or versioned() out, as in Kafka Streams";
+            self.dsl.fail(TopologyError::InvalidVersions { at, reason: reason.to_owned() });
+        }
         let given = suppressed.name.as_ref().or_else(|| self.next_name.take());
         // As in Kafka Streams, a name that is given uses up no number.
         let name = given.map_or_else(|| self.dsl.generated(PREFIX), |n| n.as_str().to_owned());

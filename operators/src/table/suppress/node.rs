@@ -144,7 +144,7 @@ impl<K: StoreKey, V: Data> Suppress<K, V> {
             return Ok(());
         }
         ctx.buffer_emitted(self.told);
-        let value = Change { new, old: before };
+        let value = Change::latest(new, before);
         self.out.forward(ctx, Record { key, value, timestamp, headers })
     }
 
@@ -173,7 +173,7 @@ impl<K: StoreKey, V: Data> Node<K, Change<V>> for Suppress<K, V> {
         ctx: &mut Context<'_>,
         record: Record<K, Change<V>>,
     ) -> Result<(), TaskError> {
-        let Record { key, value: Change { new, old }, timestamp, headers } = record;
+        let Record { key, value: Change { new, old, .. }, timestamp, headers } = record;
         ctx.advance_time(self.observed, timestamp);
         if let Some(clock) = &mut self.wall_clock {
             clock.saw_result(ctx.wall_clock_ms());

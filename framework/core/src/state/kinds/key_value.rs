@@ -60,7 +60,11 @@ impl<K> Kind<K> for KeyValue {
         row_key
     }
 
-    fn row_key<'a>(&self, changelog_key: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+    fn row_key<'a>(
+        &self,
+        changelog_key: &'a [u8],
+        _timestamp: TimestampMs,
+    ) -> Option<Cow<'a, [u8]>> {
         Some(Cow::Borrowed(changelog_key))
     }
 

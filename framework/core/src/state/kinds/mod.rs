@@ -10,6 +10,7 @@ pub(super) mod key_value;
 mod segments;
 pub(super) mod session;
 pub(super) mod time_to_live;
+pub(super) mod versioned;
 pub(super) mod window;
 
 use std::borrow::Cow;
@@ -18,6 +19,8 @@ use std::fmt::Debug;
 use self::time_to_live::TimeToLive;
 use crate::record::TimestampMs;
 use crate::serde::SerdeError;
+use crate::state::Pair;
+use crate::state::expiry::time_of;
 
 /// What makes a kind of store, over the user's key `K`.
 ///
@@ -33,6 +36,9 @@ pub trait Kind<K>: Clone + Debug + Send + Sync + 'static {
 
     /// How many bytes the frame has.
     const FRAME: usize;
+
+    /// Whether a deletion is a row, of no bytes, and not the end of one.
+    const KEEPS_DELETIONS: bool = false;
 
     /// The row key of the note, behind all others; `None` for a kind without one.
     const NOTE: Option<&'static [u8]> = None;
@@ -58,9 +64,10 @@ pub trait Kind<K>: Clone + Debug + Send + Sync + 'static {
     /// The key of the changelog record of a row, as Kafka Streams has it.
     fn changelog_key<'a>(&self, row_key: &'a [u8]) -> &'a [u8];
 
-    /// The key of the row that a changelog record is about; `None` for a key that no store of this
-    /// kind has written.
-    fn row_key<'a>(&self, changelog_key: &'a [u8]) -> Option<Cow<'a, [u8]>>;
+    /// The key of the row that a changelog record of this time is about; `None` for a key that no store
+    /// of this kind has written.
+    fn row_key<'a>(&self, changelog_key: &'a [u8], timestamp: TimestampMs)
+    -> Option<Cow<'a, [u8]>>;
 
     /// Takes notice of a write; false if its row has expired already, and is not to be written.
     fn admit(&mut self, _key: &Self::Key) -> bool {
@@ -96,6 +103,32 @@ pub trait Kind<K>: Clone + Debug + Send + Sync + 'static {
     /// How long values are shown; `None` for ever.
     fn time_to_live(&self) -> Option<&TimeToLive> {
         None
+    }
+
+    /// For how long, in milliseconds, the changelog must keep all records and not the last of each key
+    /// alone; `None` where the last one is enough.
+    fn history_ms(&self) -> Option<i64> {
+        None
+    }
+
+    /// By what the rows expire that an index finds.
+    fn expiry(&self) -> Option<&TimeToLive> {
+        self.time_to_live()
+    }
+
+    /// The time of a row in that index; `None` if it has no place there.
+    fn row_time(&self, _row_key: &[u8], row: &[u8]) -> Option<TimestampMs> {
+        Some(time_of(row).unwrap_or(0))
+    }
+
+    /// Where the row does not expire, but those that it replaces: the first key that one of them can have.
+    fn first_replaced(&self, _row_key: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Whether a row of a keyspace is shown, by the key of the row behind it too.
+    fn shows(&self, (row_key, row): &Pair, _next: Option<&[u8]>) -> bool {
+        self.is_row_live(row_key) && time_of(row).is_none_or(|time| self.is_value_live(time))
     }
 
     /// The rows that have expired since the last call, from the first to before the second row key.

@@ -112,7 +112,11 @@ impl<K> Kind<K> for Session {
         row_key.get(SEGMENT_LEN..).unwrap_or_default()
     }
 
-    fn row_key<'a>(&self, changelog_key: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+    fn row_key<'a>(
+        &self,
+        changelog_key: &'a [u8],
+        _timestamp: TimestampMs,
+    ) -> Option<Cow<'a, [u8]>> {
         let (_, span) = parts_behind_segment(changelog_key)?;
         Some(Cow::Owned([&self.segments.prefix(span.end), changelog_key].concat()))
     }

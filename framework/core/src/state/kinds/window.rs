@@ -121,7 +121,11 @@ impl<K> Kind<K> for Window {
         row_key.get(SEGMENT_LEN..).unwrap_or_default()
     }
 
-    fn row_key<'a>(&self, changelog_key: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+    fn row_key<'a>(
+        &self,
+        changelog_key: &'a [u8],
+        _timestamp: TimestampMs,
+    ) -> Option<Cow<'a, [u8]>> {
         let start = changelog_key.len().checked_sub(SUFFIX_LEN)?;
         let start = changelog_key.get(start..)?.first_chunk()?;
         let segment = self.segments.prefix(i64::from_be_bytes(*start));

@@ -8,7 +8,6 @@ use super::{Store, encode, with_note};
 use crate::error::{Part, TaskError};
 use crate::record::TimestampMs;
 use crate::serde::SerdeError;
-use crate::state::expiry::time_of;
 use crate::state::kinds::Kind;
 use crate::state::kinds::time_to_live::TimeToLive;
 use crate::state::overlay::SlotId;
@@ -20,12 +19,12 @@ impl<K, V: Clone, Kd: Kind<K>> Store<K, V, Kd>
 where
     Kd::Key: Hash + Eq + Clone,
 {
-    /// Sends one slot to the changelog and adds its row.
+    /// Sends one slot to the changelog and adds its row, if there are rows to add it to.
     fn seal_slot(
         &mut self,
         id: SlotId,
         collector: &mut dyn Collector,
-        rows: &mut Rows,
+        rows: Option<&mut Rows>,
     ) -> Result<(), TaskError> {
         let Self { kind, codec, overlay, changelog, key_bytes, value_bytes, .. } = self;
         let slot = overlay.slot(id);
@@ -45,8 +44,10 @@ where
             None => None,
         };
         changelog.write(collector, kind.changelog_key(key_bytes), value, timestamp)?;
+        let Some(rows) = rows else { return Ok(()) };
         match value {
             Some(value) => rows.put(key_bytes, &[&timestamp.to_be_bytes(), value]),
+            None if Kd::KEEPS_DELETIONS => rows.put(key_bytes, &[]),
             None => rows.delete(key_bytes),
         }
         overlay.learn_size(key_bytes.len() + value.map_or(0, <[u8]>::len));
@@ -87,12 +88,16 @@ where
         if self.index.is_some() {
             self.expire(collector, &mut rows, batch)?;
         }
+        let mut again = self.overlay.take_again().into_iter().peekable();
         for at in 0..self.overlay.active().len() {
             let id = self.overlay.active()[at];
-            self.seal_slot(id, collector, &mut rows)?;
+            self.seal_slot(id, collector, Some(&mut rows))?;
+            while let Some((_, id)) = again.next_if(|(behind, _)| *behind == at + 1) {
+                self.seal_slot(id, collector, None)?;
+            }
         }
-        if let (Some(index), Some(ttl)) = (&mut self.index, self.kind.time_to_live()) {
-            index.seal(&rows, ttl, batch);
+        if let (Some(index), Some(expiry)) = (&mut self.index, self.kind.expiry()) {
+            index.seal(&rows, expiry, |key, row| self.kind.row_time(key, row), batch);
         }
         self.overlay.seal();
         let layer = if rows.is_empty() {
@@ -136,7 +141,7 @@ where
     ) -> Result<(), TaskError> {
         self.recall()?;
         self.recent = None;
-        let row_key = self.kind.row_key(key).ok_or_else(|| {
+        let row_key = self.kind.row_key(key, timestamp).ok_or_else(|| {
             let message = format!("a changelog key of {} bytes is not one of this kind", key.len());
             self.codec.error(Part::Key, SerdeError::Format { type_name: "a row key", message })
         })?;
@@ -149,15 +154,19 @@ where
             }
         }
         match value {
-            _ if !admitted => {}
+            _ if !admitted => return Ok(()),
             Some(value) => {
                 let parts = [&timestamp.to_be_bytes()[..], value];
                 batch.put_parts(&self.keyspace_name, &row_key, &parts);
-                if let (Some(index), Some(ttl)) = (&mut self.index, self.kind.time_to_live()) {
-                    index.add(&row_key, timestamp, ttl, batch);
-                }
             }
-            None => batch.delete(&self.keyspace_name, &row_key),
+            None if Kd::KEEPS_DELETIONS => batch.put(&self.keyspace_name, &row_key, &[]),
+            None => {
+                batch.delete(&self.keyspace_name, &row_key);
+                return Ok(());
+            }
+        }
+        if let (Some(index), Some(expiry)) = (&mut self.index, self.kind.expiry()) {
+            index.add(&row_key, timestamp, expiry, batch);
         }
         Ok(())
     }
@@ -165,14 +174,14 @@ where
     fn shown(&self, keyspace: &dyn Keyspace) -> Result<Vec<Pair>, TaskError> {
         let kind = with_note(&self.kind, keyspace, &self.codec)?;
         let end = Kd::NOTE.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut shown = Vec::new();
+        let (mut shown, mut last) = (Vec::new(), None::<Pair>);
         for pair in keyspace.range(Bound::Unbounded, end) {
             let pair = pair.map_err(|e| self.codec.backend_error(e))?;
-            let is_value_live = time_of(&pair.1).is_none_or(|time| kind.is_value_live(time));
-            if kind.is_row_live(&pair.0) && is_value_live {
-                shown.push(pair);
-            }
+            let before = last.replace(pair);
+            let next = last.as_ref().map(|(key, _)| &key[..]);
+            shown.extend(before.filter(|before| kind.shows(before, next)));
         }
+        shown.extend(last.filter(|last| kind.shows(last, None)));
         Ok(shown)
     }
 

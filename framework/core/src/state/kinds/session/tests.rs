@@ -45,7 +45,7 @@ fn the_changelog_key_is_kafka_streams_own() {
         let row = row_key(&session, key, start, end);
         let changelog_key = Kind::<String>::changelog_key(&session, &row);
         assert_eq!(changelog_key, [key.as_bytes(), &of_kafka.to_be_bytes()].concat());
-        assert_eq!(Kind::<String>::row_key(&session, changelog_key).as_deref(), Some(&row[..]));
+        assert_eq!(Kind::<String>::row_key(&session, changelog_key, 0).as_deref(), Some(&row[..]));
         assert_eq!(Kind::<String>::user_bytes(&session, &row), Some(key.as_bytes()));
         let found = session.key(key.to_owned(), &row);
         assert_eq!(found, Some(SessionKey { key: key.to_owned(), start, end }));
@@ -57,8 +57,8 @@ fn the_row_key_begins_with_the_segment_of_the_end() {
     let session = session(200_000);
     let row = row_key(&session, "k", 50_000, 250_000);
     assert_eq!(row[..8], 2_i64.to_be_bytes(), "of 100 s each");
-    assert_eq!(Kind::<String>::row_key(&session, &row[8..]).as_deref(), Some(&row[..]));
-    assert_eq!(Kind::<String>::row_key(&session, &row[10..]), None);
+    assert_eq!(Kind::<String>::row_key(&session, &row[8..], 0).as_deref(), Some(&row[..]));
+    assert_eq!(Kind::<String>::row_key(&session, &row[10..], 0), None);
     assert_eq!(Kind::<String>::user_bytes(&session, &row[2..]), None);
     assert_eq!(Kind::<String>::user_bytes(&session, NOTE_KEY), None);
 }

@@ -51,8 +51,8 @@ fn the_changelog_key_is_kafka_streams_own_and_the_row_key_begins_with_the_segmen
     assert_eq!(row[..8], 2_i64.to_be_bytes(), "of 100 s each");
     let of_kafka = [&b"k"[..], &250_000_i64.to_be_bytes(), &3_i32.to_be_bytes()].concat();
     assert_eq!(Kind::<String>::changelog_key(&window, &row), of_kafka);
-    assert_eq!(Kind::<String>::row_key(&window, &of_kafka).as_deref(), Some(&row[..]));
-    assert_eq!(Kind::<String>::row_key(&window, &of_kafka[2..]), None);
+    assert_eq!(Kind::<String>::row_key(&window, &of_kafka, 0).as_deref(), Some(&row[..]));
+    assert_eq!(Kind::<String>::row_key(&window, &of_kafka[2..], 0), None);
     let key = window.key("k".to_owned(), &row).unwrap();
     assert_eq!(key, WindowKey { key: "k".to_owned(), start: 250_000, sequence: 3 });
 }
