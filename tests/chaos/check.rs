@@ -14,9 +14,9 @@ use oncestream_tests::kafka::{
 };
 use oncestream_tests::stores::{by_changelog_key, fold, read_stores};
 
-use crate::instance::number_and_time_ms;
+use crate::instance::{foreign_key, is_even_key, number_and_time_ms};
 use crate::plan::INSTANCES;
-use crate::verify::{Extremes, Numbers, Results, Tally, Turns};
+use crate::verify::{Extremes, Latest, Numbers, Results, Tally, Turns};
 use crate::workload::Workload;
 
 /// The store of `pairs` that keeps the odd numbers.
@@ -141,10 +141,10 @@ fn is_windowed(store: &str) -> bool {
 
 /// The number in a row of a store.
 fn stored(store: &str, value: &Vec<u8>) -> i64 {
-    if store.starts_with("pairs-") {
-        number_and_time_ms(&text(Some(value))).0
-    } else {
-        number(Some(value))
+    match store {
+        "even" | "odd" => text(Some(value)).parse().unwrap_or(-1),
+        _ if store.starts_with("pairs-") => number_and_time_ms(&text(Some(value))).0,
+        _ => number(Some(value)),
     }
 }
 
@@ -168,6 +168,8 @@ enum Expected {
     Folded(BTreeMap<String, Extremes>),
     /// Of each key the pairs of its numbers; and each number by its key and time.
     Paired(BTreeMap<String, Turns>, Counts),
+    /// The last number of each key.
+    Joined(Counts),
 }
 
 impl Expected {
@@ -175,7 +177,7 @@ impl Expected {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         let mut extremes: BTreeMap<String, Extremes> = BTreeMap::new();
         let mut passed: BTreeMap<String, Turns> = BTreeMap::new();
-        let mut by_time = Counts::new();
+        let (mut by_time, mut last) = (Counts::new(), Counts::new());
         let mut out_of_turn = 0;
         let mut each = |r: Read| {
             checked.records_in += 1;
@@ -201,6 +203,7 @@ impl Expected {
                 }
                 _ => {
                     let number = text(value).parse().unwrap_or(u64::MAX);
+                    last.insert(key.clone(), number.try_into().unwrap_or(-1));
                     let turn = passed.entry(key).or_default().add(number);
                     out_of_turn += u64::from(number != turn);
                 }
@@ -219,6 +222,7 @@ impl Expected {
                 let pairs = passed.into_iter().map(|(key, numbers)| (key, numbers.pairs()));
                 Self::Paired(pairs.collect(), by_time)
             }
+            "foreign" => Self::Joined(last),
             _ => Self::Passed(passed),
         }
     }
@@ -256,6 +260,20 @@ impl Expected {
                 });
                 results.finish()
             }
+            Self::Joined(last) => {
+                let named = |key: &str, number: i64| {
+                    let other = last.get(&foreign_key(key, &number.to_string()))?;
+                    Some(format!("{number}:{other}"))
+                };
+                let even = last.iter().filter(|(key, _)| is_even_key(key));
+                let expected = even.filter_map(|(key, n)| Some((key.clone(), named(key, *n)?)));
+                let mut results = Latest::new(expected.collect());
+                for_each(output, Isolation::Committed, &all, |r| {
+                    let result = r.value.as_ref().map(|value| text(Some(value)));
+                    results.see(&text(r.key.as_ref()), result, at(&r));
+                });
+                results.finish()
+            }
         }
     }
 
@@ -272,6 +290,10 @@ impl Expected {
             }
             Self::Folded(extremes) => {
                 extremes.iter().map(|(key, e)| (key.clone(), e.of(name))).collect()
+            }
+            Self::Joined(last) => {
+                let all = last.iter().filter(|(key, _)| is_even_key(key) == (name == "even"));
+                all.map(|(key, n)| (key.clone(), *n)).collect()
             }
             Self::Paired(_, by_time) => {
                 let is_of = |n: i64| (n % 2 != 0) == (name == ODD);

@@ -3,7 +3,7 @@
 //! Pure: knows nothing of Kafka, and takes what it is shown. Invariants: nothing that was shown is
 //! forgotten, and a tally is clean only if every expected record came exactly once and in order.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
 
@@ -271,6 +271,52 @@ impl Results {
     }
 }
 
+/// Each key has results `<number>:<other>`, or none. Only the last one counts, but on the way there the number
+/// never falls.
+pub(crate) struct Latest {
+    expected: BTreeMap<String, String>,
+    /// Of each key the greatest number, and the last result.
+    last: BTreeMap<String, (i64, Option<String>)>,
+    tally: Tally,
+}
+
+impl Latest {
+    /// What each key must come to; a key that is not there must come to none.
+    pub(crate) fn new(expected: BTreeMap<String, String>) -> Self {
+        Self { expected, last: BTreeMap::new(), tally: Tally::default() }
+    }
+
+    /// Takes the next result.
+    pub(crate) fn see(&mut self, key: &str, result: Option<String>, at: (i32, i64)) {
+        self.tally.records += 1;
+        let number = result.as_ref().and_then(|result| result.split_once(':')?.0.parse().ok());
+        let (greatest, last) = self.last.entry(key.to_owned()).or_insert((-1, None));
+        if let Some(number) = number {
+            if number < *greatest {
+                self.tally.reordered += 1;
+                let before = *greatest;
+                self.tally.tell(|| format!("{key}: {number} after {before}, at {}@{}", at.0, at.1));
+            }
+            *greatest = number.max(*greatest);
+        }
+        *last = result;
+    }
+
+    /// All results were seen.
+    pub(crate) fn finish(mut self) -> Tally {
+        let nothing = (-1, None);
+        let keys: BTreeSet<&String> = self.expected.keys().chain(self.last.keys()).collect();
+        for key in keys {
+            let (should, is) = (self.expected.get(key), &self.last.get(key).unwrap_or(&nothing).1);
+            if should != is.as_ref() {
+                self.tally.wrong += 1;
+                self.tally.tell(|| format!("{key}: {is:?} instead of {should:?}"));
+            }
+        }
+        self.tally
+    }
+}
+
 /// How many numbers a sum lacks, or has too often. As many of both are told as one of each.
 fn off_by(missing: i64) -> (u64, u64) {
     let numbers = (missing as f64 / STEP as f64).round() as i64;
@@ -356,6 +402,28 @@ mod tests {
     #[test]
     fn one_lost_and_one_repeated_do_not_cancel_out() {
         assert_eq!(of(&numbers(&[("a", 2)], &[("a", 0), ("a", 0)])), (1, 1, 0, 0));
+    }
+
+    fn latest(expected: Option<&str>, came: &[Option<&str>]) -> Tally {
+        let expected = expected.map(|result| ("k".to_owned(), result.to_owned()));
+        let mut all = Latest::new(expected.into_iter().collect());
+        for result in came {
+            all.see("k", result.map(str::to_owned), (0, 0));
+        }
+        all.finish()
+    }
+
+    #[test]
+    fn the_last_result_of_a_join_counts_and_no_older_number_comes_after_a_newer_one() {
+        let come = |expected, came: &[Option<&str>]| of(&latest(expected, came));
+        let right = [None, Some("1:7"), Some("1:8"), None, Some("2:4")];
+        assert_eq!(come(Some("2:4"), &right), (0, 0, 0, 0));
+        assert_eq!(come(None, &[]), (0, 0, 0, 0));
+        assert_eq!(come(Some("2:4"), &[Some("2:3")]), (0, 0, 0, 1));
+        assert_eq!(come(Some("2:4"), &[Some("2:4"), None]), (0, 0, 0, 1));
+        assert_eq!(come(Some("2:4"), &[]), (0, 0, 0, 1));
+        assert_eq!(come(None, &[Some("2:4")]), (0, 0, 0, 1));
+        assert_eq!(come(Some("2:4"), &[Some("2:3"), Some("1:9"), Some("2:4")]), (0, 0, 1, 0));
     }
 
     fn results(numbers: &[i64], came: &[(&str, i64)]) -> Tally {

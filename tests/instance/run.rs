@@ -19,6 +19,8 @@ use serde_json::json;
 const TICK: Duration = Duration::from_millis(20);
 /// How long the windows of `windowed_word_count` are.
 const WINDOW: Duration = Duration::from_secs(10);
+/// So many keys of `foreign` have the same place, which is what comes before the last two digits.
+pub(crate) const KEYS_OF_PLACE: i64 = 16;
 /// How far apart in time the numbers of `pairs` are.
 pub(crate) const PAIR_STEP: Duration = Duration::from_millis(10);
 /// Longer than any run: no number comes too late for its pair.
@@ -109,6 +111,7 @@ impl Flags {
                 .to(&self.output),
             "smoke" => smoke(&self.records(&builder), &self.output),
             "pairs" => pairs(&self.records(&builder), &self.output),
+            "foreign" => foreign(&self.records(&builder), &self.output),
             other => bail!("unknown job {other}"),
         }
         Ok(builder.build()?)
@@ -193,6 +196,32 @@ impl FixedKeyProcessor for Numbered {
         record.timestamp = time_ms;
         Ok(ctx.forward(record.with_value(number.to_string()))?)
     }
+}
+
+/// The last numbers of the even keys, each with the last number of the odd key that it names.
+fn foreign(numbers: &KStream<String, String>, output: &str) {
+    let even = numbers.filter(|key, _| is_even_key(key)).to_table::<String>().materialized("even");
+    let odd = numbers.filter(|key, _| !is_even_key(key)).to_table::<String>().materialized("odd");
+    let joined = TableJoined::with(&odd).name("foreign");
+    even.foreign_key_join_with_key(
+        joined,
+        |key, number| Some(foreign_key(key, number)),
+        |_, number, other| format!("{number}:{other}"),
+    )
+    .to_stream()
+    .to(output);
+}
+
+/// Whether a key of `foreign` is one of the left table.
+pub(crate) fn is_even_key(key: &str) -> bool {
+    key.ends_with(['0', '2', '4', '6', '8'])
+}
+
+/// The odd key that a number of an even key names: one of the same place, and with each number another.
+pub(crate) fn foreign_key(key: &str, number: &str) -> String {
+    let place = key.get(..key.len().saturating_sub(2)).unwrap_or_default();
+    let number: i64 = number.parse().unwrap_or(0);
+    format!("{place}{:02}", (number % KEYS_OF_PLACE * 2 + 1) % KEYS_OF_PLACE)
 }
 
 /// All counters since the start. A snapshot takes the counters down to zero, so they are summed.
