@@ -289,7 +289,8 @@ impl Latest {
     /// Takes the next result.
     pub(crate) fn see(&mut self, key: &str, result: Option<String>, at: (i32, i64)) {
         self.tally.records += 1;
-        let number = result.as_ref().and_then(|result| result.split_once(':')?.0.parse().ok());
+        let number: Option<i64> =
+            result.as_ref().and_then(|result| result.split_once(':')?.0.parse().ok());
         let (greatest, last) = self.last.entry(key.to_owned()).or_insert((-1, None));
         if let Some(number) = number {
             if number < *greatest {
