@@ -8,6 +8,7 @@ mod context;
 mod entries;
 mod error;
 mod fixed_key;
+mod inside;
 mod node;
 mod session_handle;
 mod store_handle;
