@@ -6,7 +6,7 @@
 //! | `word_count` | lines of four words and one that names the partition; a repartition topic; no cache | every count of every word, from 1 on, and of every word in windows of 10 s, which take records for an hour |
 //! | `smoke` | each key's numbers, ever further from a middle, in all topics | least, greatest and sum, cached |
 //! | `pairs` | each key's numbers from 0 on, the even ones joined with the odd ones, which go through a repartition topic | each number that has a next one |
-//! | `foreign` | each key's numbers from 0 on, of which the last ones make two tables | the rows of one, each with the row of the other that its number names, cached |
+//! | `foreign` | each key's numbers from 0 on; a table of the even keys has each 16th, and one of the odd keys all | the rows of the even keys, each with the row of the odd key that it names, cached |
 //!
 //! All read one topic by name and others by a pattern. Topics that appear may have any number of
 //! partitions, and all may grow; not so for `smoke`, `pairs` and `foreign`, whose stores follow the inputs
