@@ -14,15 +14,15 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
 
-use crate::instance::PAIR_STEP;
+use crate::instance::{KEYS_OF_PLACE, PAIR_STEP};
 use crate::verify::STEP;
 use crate::watch::now_ms;
 use crate::workload::Workload;
 
 /// Keys of the smoke test.
 const KEYS: u64 = 64;
-/// Keys that each partition of the pass-through has for itself. The pairs have as many, wherever they go.
-const KEYS_OF_PARTITION: u64 = 16;
+/// Keys that each partition of the pass-through has for itself. The joins have as many, wherever they go.
+const KEYS_OF_PARTITION: u64 = KEYS_OF_PLACE as u64;
 const VOCABULARY: usize = 400;
 /// Records are fed in steps of this.
 const STEP_TIME: Duration = Duration::from_millis(10);
@@ -92,9 +92,11 @@ impl Source {
             job => {
                 let (key, n) = (n % KEYS_OF_PARTITION, n / KEYS_OF_PARTITION);
                 let mut value = n.to_string();
-                if job == "pairs" {
-                    // The key decides, as it does for the stream that goes through a repartition topic.
+                if job != "pass_through" {
+                    // The key decides, as it does for what goes through a topic of the application.
                     partition = None;
+                }
+                if job == "pairs" {
                     timestamp_ms = Some(self.begin_ms + n as i64 * PAIR_STEP.as_millis() as i64);
                     value = format!("{n} {}", now_ms());
                 }

@@ -5,7 +5,7 @@
 //!     --minutes 60 --seed 1 --nodes 3 --report docs/chaos
 //! ```
 //!
-//! Four applications run as processes while a seeded plan strikes them and, with three nodes, the
+//! Five applications run as processes while a seeded plan strikes them and, with three nodes, the
 //! brokers. Meanwhile input topics grow, and new ones appear that the applications read by a
 //! pattern (`--topics fixed` leaves that out). In the end everything is drained, stopped and verified record by record. The exit code
 //! is 1 if anything was lost or duplicated, or otherwise wrong, and 2 if the run did not come to

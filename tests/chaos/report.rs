@@ -223,7 +223,8 @@ impl Report {
             "\n## Applications\n\nThe pass-through must give each number of each key once and in \
              order; the word count, without a cache, each count of each word from 1 to the last; \
              the smoke test the least, the greatest and the sum of each key; the join of even with odd \
-             numbers each pair of neighbours of each key once and in order. Topics and partitions are \
+             numbers each pair of neighbours of each key once and in order; the foreign-key join in the end \
+             each row with the last one that it names. Topics and partitions are \
              those of the input in the end: each application begins with one topic of four. Stores are compared \
              with their changelogs up to their checkpoints. Hidden are records of aborted \
              transactions.\n\n| application | topics | partitions | in | out | hidden | lost | duplicated | \

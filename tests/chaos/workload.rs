@@ -1,4 +1,4 @@
-//! The four applications under fire: their topics, their instances and what is fed to them.
+//! The five applications under fire: their topics, their instances and what is fed to them.
 //!
 //! | job | input | output |
 //! |---|---|---|
@@ -6,9 +6,11 @@
 //! | `word_count` | lines of four words and one that names the partition; a repartition topic; no cache | every count of every word, from 1 on, and of every word in windows of 10 s, which take records for an hour |
 //! | `smoke` | each key's numbers, ever further from a middle, in all topics | least, greatest and sum, cached |
 //! | `pairs` | each key's numbers from 0 on, the even ones joined with the odd ones, which go through a repartition topic | each number that has a next one |
+//! | `foreign` | each key's numbers from 0 on; a table of the even keys has each 16th, and one of the odd keys all | the rows of the even keys, each with the row of the odd key that it names, cached |
 //!
 //! All read one topic by name and others by a pattern. Topics that appear may have any number of
-//! partitions, and all may grow; not so for `smoke` and `pairs`, whose stores follow the inputs themselves.
+//! partitions, and all may grow; not so for `smoke`, `pairs` and `foreign`, whose stores follow the inputs
+//! themselves.
 //! Knows nothing of faults.
 
 use std::path::{Path, PathBuf};
@@ -70,10 +72,10 @@ pub(crate) struct Workload {
 }
 
 impl Workload {
-    /// All four, with their topics made; `rate` is shared among them.
+    /// All five, with their topics made; `rate` is shared among them.
     pub(crate) fn all(folder: &Path, settings: &Settings, rate: usize) -> Vec<Self> {
         // In per cent. A line of four words is more work than four records.
-        [("pass_through", 35), ("word_count", 10), ("smoke", 35), ("pairs", 20)]
+        [("pass_through", 30), ("word_count", 10), ("smoke", 30), ("pairs", 15), ("foreign", 15)]
             .into_iter()
             .map(|(job, part)| Self::new(job, folder, settings, rate * part / 100))
             .collect()
@@ -91,7 +93,7 @@ impl Workload {
     /// What inputs it can take.
     pub(crate) fn takes(&self) -> plan::Inputs {
         match self.job {
-            "smoke" | "pairs" => plan::Inputs::Copartitioned,
+            "smoke" | "pairs" | "foreign" => plan::Inputs::Copartitioned,
             _ => plan::Inputs::Any,
         }
     }
@@ -102,6 +104,7 @@ impl Workload {
             "word_count" => &["counts", "windows"],
             "smoke" => &["min", "max", "sum"],
             "pairs" => &["pairs-this-join-store", "pairs-other-join-store"],
+            "foreign" => &["even", "odd"],
             _ => &[],
         }
     }
@@ -118,22 +121,26 @@ impl Workload {
     /// The topics it reads, upstream first.
     pub(crate) fn sources(&self) -> Vec<String> {
         let mut sources = self.inputs.names();
-        sources.extend(self.repartition());
+        sources.extend(self.between());
         sources
     }
 
-    fn repartition(&self) -> Option<String> {
-        let name = match self.job {
-            "word_count" => "counts",
-            "pairs" => "odd",
-            _ => return None,
+    /// The topics that it writes and reads.
+    fn between(&self) -> Vec<String> {
+        let names: &[&str] = match self.job {
+            "word_count" => &["counts-repartition"],
+            "pairs" => &["odd-repartition"],
+            "foreign" => {
+                &["foreign-subscription-registration-topic", "foreign-subscription-response-topic"]
+            }
+            _ => &[],
         };
-        Some(format!("{}-{name}-repartition", self.id))
+        names.iter().map(|name| format!("{}-{name}", self.id)).collect()
     }
 
     /// The topics it writes.
     pub(crate) fn written(&self) -> Vec<String> {
-        let mut topics: Vec<String> = self.repartition().into_iter().collect();
+        let mut topics = self.between();
         topics.extend(self.stores().iter().map(|store| self.changelog(store)));
         topics.push(self.output.clone());
         topics

@@ -19,6 +19,12 @@ use serde_json::json;
 const TICK: Duration = Duration::from_millis(20);
 /// How long the windows of `windowed_word_count` are.
 const WINDOW: Duration = Duration::from_secs(10);
+/// So many keys of `foreign` have the same place, which is what comes before the last two digits.
+pub(crate) const KEYS_OF_PLACE: i64 = 16;
+/// Each so manieth number of a left key of `foreign` is its row. A response to a row that has changed since is
+/// dropped, and each change asks for another one. So rows that change sooner than a response comes, which takes
+/// two commits and more on a busy machine, would never have a result.
+const LEFT_STEP: i64 = 16;
 /// How far apart in time the numbers of `pairs` are.
 pub(crate) const PAIR_STEP: Duration = Duration::from_millis(10);
 /// Longer than any run: no number comes too late for its pair.
@@ -109,6 +115,7 @@ impl Flags {
                 .to(&self.output),
             "smoke" => smoke(&self.records(&builder), &self.output),
             "pairs" => pairs(&self.records(&builder), &self.output),
+            "foreign" => foreign(&self.records(&builder), &self.output),
             other => bail!("unknown job {other}"),
         }
         Ok(builder.build()?)
@@ -193,6 +200,38 @@ impl FixedKeyProcessor for Numbered {
         record.timestamp = time_ms;
         Ok(ctx.forward(record.with_value(number.to_string()))?)
     }
+}
+
+/// The rows of the even keys, each with the row of the odd key that it names.
+fn foreign(numbers: &KStream<String, String>, output: &str) {
+    let rows = numbers.filter(|key, number| is_row(key, number));
+    let even = rows.filter(|key, _| is_even_key(key)).to_table::<String>().materialized("even");
+    let odd = rows.filter(|key, _| !is_even_key(key)).to_table::<String>().materialized("odd");
+    let joined = TableJoined::with(&odd).name("foreign");
+    even.foreign_key_join_with_key(
+        joined,
+        |key, number| Some(foreign_key(key, number)),
+        |_, number, other| format!("{number}:{other}"),
+    )
+    .to_stream()
+    .to(output);
+}
+
+/// Whether a key of `foreign` is one of the left table.
+pub(crate) fn is_even_key(key: &str) -> bool {
+    key.ends_with(['0', '2', '4', '6', '8'])
+}
+
+/// Whether a number of `foreign` is a row of its table.
+pub(crate) fn is_row(key: &str, number: &str) -> bool {
+    !is_even_key(key) || number.parse::<i64>().is_ok_and(|number| number % LEFT_STEP == 0)
+}
+
+/// The odd key that the row of an even key names: one of the same place, and with each row another.
+pub(crate) fn foreign_key(key: &str, number: &str) -> String {
+    let place = key.get(..key.len().saturating_sub(2)).unwrap_or_default();
+    let row = number.parse::<i64>().unwrap_or(0) / LEFT_STEP;
+    format!("{place}{:02}", (row * 2 + 1) % KEYS_OF_PLACE)
 }
 
 /// All counters since the start. A snapshot takes the counters down to zero, so they are summed.

@@ -52,8 +52,8 @@ fn number(report: &Value, pointer: &str) -> u64 {
 #[test]
 #[ignore = "needs Apache Kafka from Maven"]
 fn nothing_is_lost_or_duplicated_under_every_kind_of_process_fault_while_inputs_change() {
-    // Enough for two decks of each of the four applications: all kinds are in them.
-    let (exit, report) = chaos("chaos", &["--minutes", "3", "--faults", "80"]);
+    // Enough for two decks of each of the five applications: all kinds are in them.
+    let (exit, report) = chaos("chaos", &["--minutes", "3", "--faults", "100"]);
     assert_eq!(exit, Some(0), "{report:#}");
     for kind in PROCESS_KINDS.iter().chain(&TOPIC_KINDS) {
         assert!(number(&report, &format!("/faults/by_kind/{kind}")) > 0, "no {kind}");
@@ -61,7 +61,7 @@ fn nothing_is_lost_or_duplicated_under_every_kind_of_process_fault_while_inputs_
     for what in ["/lost", "/duplicated", "/reordered", "/wrong"] {
         assert_eq!(number(&report, what), 0, "{what}");
     }
-    for job in ["pass_through", "word_count", "smoke", "pairs"] {
+    for job in ["pass_through", "word_count", "smoke", "pairs", "foreign"] {
         assert!(number(&report, &format!("/applications/{job}/records_out")) > 100, "{job}");
     }
     assert!(number(&report, "/faults/aimed") > 0, "no fault met its step of a commit");

@@ -24,6 +24,12 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
+/// How long `go build` may take, which compiles all of franz-go on a machine that has never done so.
+const GO_BUILD: Duration = Duration::from_mins(20);
+/// How long the transaction lives that the tools look at, one after the other: the longest that brokers allow
+/// by default.
+const TRANSACTION_TIMEOUT_MS: &str = "900000";
+
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
@@ -219,6 +225,7 @@ fn tools_see_transactions(servers: &str) {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", servers)
         .set("transactional.id", id)
+        .set("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS)
         .create()
         .unwrap();
     let send = |value: &str| {
@@ -308,7 +315,7 @@ fn franz_go_works(servers: &str) {
     let binary = target.path().join("client");
     let mut build = Command::new("go");
     build.current_dir(folder("go")).arg("build").arg("-o").arg(&binary).arg(".");
-    run(build, "", DEADLINE).succeeded();
+    run(build, "", GO_BUILD).succeeded();
     let mut client = Command::new(binary);
     client.arg(servers);
     let ended = run(client, "", DEADLINE);

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod crashes;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -10,8 +12,9 @@ use oncestream_core::commit::Guarantee;
 use oncestream_core::handlers::{DropReason, HEADER_MESSAGE};
 use oncestream_operators::{Deduplicated, KStream, Materialized, StreamsBuilder};
 use oncestream_testkit::TopologyTestDriver;
-use oncestream_testkit::driver::{DriverError, TopologyTestDriverBuilder};
 use proptest::prelude::*;
+
+use crashes::{builder, settle};
 
 const WINDOW_MS: i64 = 100;
 const WINDOW: Duration = Duration::from_millis(100);
@@ -28,11 +31,6 @@ fn topology(options: impl Into<Deduplicate>) -> StreamsBuilder {
     let stream: KStream<String, String> = b.stream("in");
     stream.named("once").deduplicate(options, |_, value| id_of(value)).to("out");
     b
-}
-
-fn builder(b: StreamsBuilder) -> TopologyTestDriverBuilder {
-    let driver = TopologyTestDriver::builder(b.build().unwrap());
-    driver.guarantee(Guarantee::ExactlyOnce).commit_interval_ms(0)
 }
 
 fn driver(options: impl Into<Deduplicate>) -> TopologyTestDriver {
@@ -241,13 +239,6 @@ fn run(driver: &mut TopologyTestDriver, given: &[Given], mut then: impl FnMut(us
     while driver.commit_all().is_err() {
         driver.recover().unwrap();
         settle(driver);
-    }
-}
-
-fn settle(driver: &mut TopologyTestDriver) {
-    while let Err(error) = driver.run() {
-        assert!(matches!(error, DriverError::Crashed { .. } | DriverError::Down), "{error}");
-        driver.recover().unwrap();
     }
 }
 

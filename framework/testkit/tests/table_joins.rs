@@ -3,26 +3,26 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod crashes;
+#[path = "crashes/unchanged.rs"]
+mod unchanged;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use oncestream_core::commit::Guarantee;
 use oncestream_core::serde::HasSerde;
 use oncestream_core::{Record, TimestampMs};
 use oncestream_operators::{
     BufferConfig, Joined, KTable, Materialized, StreamsBuilder, Suppressed, TimeWindows,
 };
 use oncestream_testkit::TopologyTestDriver;
-use oncestream_testkit::driver::{DriverError, TopologyTestDriverBuilder};
+
+use crashes::{builder, settle};
+use unchanged::{AfterEach, unchanged_by_crashes};
 
 type Text = Option<String>;
 /// Key, value and time of what came out.
 type Told = Vec<(String, Text, TimestampMs)>;
-
-fn builder(b: StreamsBuilder) -> TopologyTestDriverBuilder {
-    let driver = TopologyTestDriver::builder(b.build().unwrap());
-    driver.guarantee(Guarantee::ExactlyOnce).commit_interval_ms(0)
-}
 
 /// Without a cache, so that each update is told.
 fn driver(b: StreamsBuilder) -> TopologyTestDriver {
@@ -538,15 +538,11 @@ fn pairs<V: HasSerde>(driver: &TopologyTestDriver, topic: &str) -> Vec<(String, 
     driver.output::<String, V>(topic).read_pairs().unwrap()
 }
 
-/// Each record once, also one that was handed in when a crash came.
-fn run(driver: &mut TopologyTestDriver, mut after_each: impl FnMut(&mut TopologyTestDriver)) {
+fn run(driver: &mut TopologyTestDriver, after_each: AfterEach<'_>) {
     for (topic, key, value, time) in inputs(7, 20) {
         let input = driver.input::<String, Text>(topic).partition(0);
         driver.produce(&input, Record::new(key, value, time)).unwrap();
-        while let Err(error) = driver.run() {
-            assert!(matches!(error, DriverError::Crashed { .. } | DriverError::Down), "{error}");
-            driver.recover().unwrap();
-        }
+        settle(driver);
         after_each(driver);
     }
 }
@@ -555,25 +551,7 @@ fn run(driver: &mut TopologyTestDriver, mut after_each: impl FnMut(&mut Topology
 fn a_crash_at_any_step_and_a_lost_disk_after_any_input_change_nothing() {
     for (cache_bytes, every) in [(0, 3), (1 << 20, 7)] {
         let driver = || builder(several()).cache_max_bytes(cache_bytes).build().unwrap();
-        let mut whole = driver();
-        run(&mut whole, |_| {});
-        let steps = whole.commit_steps();
-        let expected = outcome(&whole);
+        let (expected, steps) = unchanged_by_crashes(every, driver, run, outcome);
         assert!(steps > 100 && expected.told.iter().all(|told| told.len() > 3), "{expected:?}");
-        for step in (0..steps).step_by(every) {
-            let mut driver = driver();
-            driver.crash_at_count(step);
-            run(&mut driver, |_| {});
-            if driver.is_down() {
-                driver.recover().unwrap();
-            }
-            assert_eq!(outcome(&driver), expected, "after a crash at step {step}");
-        }
-        let mut losing = driver();
-        run(&mut losing, |driver| {
-            driver.crash_and_lose_disk().unwrap();
-            driver.recover().unwrap();
-        });
-        assert_eq!(outcome(&losing), expected, "after losses of the disk");
     }
 }

@@ -3,25 +3,25 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod crashes;
+#[path = "crashes/unchanged.rs"]
+mod unchanged;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use oncestream_core::Record;
-use oncestream_core::commit::Guarantee;
 use oncestream_core::error::BoxError;
 use oncestream_core::task::PunctuationType;
 use oncestream_operators::processor::{Processor, ProcessorContext, StoreHandle};
 use oncestream_operators::{KTable, Materialized, StreamsBuilder};
 use oncestream_testkit::TopologyTestDriver;
-use oncestream_testkit::driver::{DriverError, TopologyTestDriverBuilder};
+
+use crashes::{builder, settle};
+use unchanged::{AfterEach, unchanged_by_crashes};
 
 const TTL_MS: i64 = 1_000;
 const TTL: Duration = Duration::from_millis(1_000);
-
-fn builder(b: StreamsBuilder) -> TopologyTestDriverBuilder {
-    let driver = TopologyTestDriver::builder(b.build().unwrap());
-    driver.guarantee(Guarantee::ExactlyOnce).commit_interval_ms(0)
-}
 
 /// Without a cache, so that each update is told.
 fn driver(b: StreamsBuilder) -> TopologyTestDriver {
@@ -270,16 +270,12 @@ fn several() -> StreamsBuilder {
     b
 }
 
-/// Each record once, also one that was handed in when a crash came.
-fn run(driver: &mut TopologyTestDriver, mut after_each: impl FnMut(&mut TopologyTestDriver)) {
+fn run(driver: &mut TopologyTestDriver, after_each: AfterEach<'_>) {
     let input = driver.input::<String, String>("in").partition(0);
     for (key, value, time) in SCRIPT {
         let record = Record::new(key.to_owned(), value.to_owned(), time);
         driver.produce(&input, record).unwrap();
-        while let Err(error) = driver.run() {
-            assert!(matches!(error, DriverError::Crashed { .. } | DriverError::Down), "{error}");
-            driver.recover().unwrap();
-        }
+        settle(driver);
         after_each(driver);
     }
 }
@@ -299,27 +295,9 @@ fn outcome(driver: &TopologyTestDriver) -> Outcome {
 fn a_crash_at_any_step_and_a_lost_disk_after_any_input_change_nothing() {
     for (cache_bytes, every) in [(0, 1), (1 << 20, 5)] {
         let driver = || builder(several()).cache_max_bytes(cache_bytes).build().unwrap();
-        let mut whole = driver();
-        run(&mut whole, |_| {});
-        let steps = whole.commit_steps();
-        let expected = outcome(&whole);
+        let (expected, steps) = unchanged_by_crashes(every, driver, run, outcome);
         let begun = expected.counts.iter().filter(|(_, count)| *count == Some(1)).count();
         assert!(steps > 20 && begun > 6, "{steps} steps, {expected:?}");
-        for step in (0..steps).step_by(every) {
-            let mut driver = driver();
-            driver.crash_at_count(step);
-            run(&mut driver, |_| {});
-            if driver.is_down() {
-                driver.recover().unwrap();
-            }
-            assert_eq!(outcome(&driver), expected, "after a crash at step {step}");
-        }
-        let mut losing = driver();
-        run(&mut losing, |driver| {
-            driver.crash_and_lose_disk().unwrap();
-            driver.recover().unwrap();
-        });
-        assert_eq!(outcome(&losing), expected, "after losses of the disk");
     }
 }
 

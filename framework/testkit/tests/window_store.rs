@@ -3,10 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod crashes;
+
 use std::time::Duration;
 
 use oncestream_core::Record;
-use oncestream_core::commit::Guarantee;
 use oncestream_core::error::BoxError;
 use oncestream_core::serde::HasSerde;
 use oncestream_core::state::Window;
@@ -14,6 +15,8 @@ use oncestream_operators::processor::{Processor, ProcessorContext, StoreHandle};
 use oncestream_operators::{Materialized, StreamsBuilder};
 use oncestream_testkit::TopologyTestDriver;
 use oncestream_testkit::driver::DriverError;
+
+use crashes::{builder, settle};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -60,23 +63,15 @@ fn driver() -> TopologyTestDriver {
     let store = Materialized::of_kind("minutes", retention, String::serde(), i64::serde());
     let minutes = b.add_state_store(store);
     b.stream::<String, String>("in").process(&minutes, PerMinute).to("out");
-    TopologyTestDriver::builder(b.build().unwrap())
-        .guarantee(Guarantee::ExactlyOnce)
-        .commit_interval_ms(0)
-        .build()
-        .unwrap()
+    builder(b).build().unwrap()
 }
 
-/// Each record once, also one that was handed in when a crash came.
 fn run(driver: &mut TopologyTestDriver) {
     let input = driver.input::<String, String>("in").partition(0);
     for (key, seconds) in SCRIPT {
         let record = Record::new(key.to_owned(), String::new(), seconds * 1_000);
         driver.produce(&input, record).unwrap();
-        while let Err(error) = driver.run() {
-            assert!(matches!(error, DriverError::Crashed { .. } | DriverError::Down), "{error}");
-            driver.recover().unwrap();
-        }
+        settle(driver);
     }
 }
 

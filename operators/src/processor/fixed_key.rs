@@ -1,14 +1,10 @@
 //! A processor that cannot change the key, so that no repartition topic is needed after it.
 
-use std::fmt;
-use std::ops::{Deref, DerefMut};
-use std::time::Duration;
-
 use oncestream_core::error::BoxError;
-use oncestream_core::task::{PunctuationType, ScheduleId};
 use oncestream_core::{Headers, Record, TimestampMs};
 
-use super::{ProcessingContext, Processor, ProcessorContext, ProcessorError};
+use super::inside::context_inside;
+use super::{Processor, ProcessorContext, ProcessorError};
 use crate::dsl::Data;
 
 /// A record whose key stays as it is. Only a processor's input makes one.
@@ -140,52 +136,13 @@ impl<P: FixedKeyProcessor> FixedKeyProcessorContext<'_, P> {
     ) -> Result<(), ProcessorError> {
         self.0.forward_to(child, loose(record))
     }
-
-    /// Calls `punctuator` each `interval` from now on: see [`ProcessorContext::schedule`].
-    pub fn schedule<F>(
-        &mut self,
-        interval: Duration,
-        kind: PunctuationType,
-        punctuator: F,
-    ) -> ScheduleId
-    where
-        F: Fn(&mut P, &mut FixedKeyProcessorContext<'_, P>, TimestampMs) -> Result<(), BoxError>
-            + 'static,
-    {
-        self.0.schedule(interval, kind, move |processor, ctx, timestamp| {
-            punctuator(&mut processor.0, &mut FixedKeyProcessorContext(ctx.reborrow()), timestamp)
-        })
-    }
-
-    /// Ends a schedule. One that is gone already is fine.
-    pub fn cancel(&mut self, schedule: ScheduleId) {
-        self.0.cancel(schedule);
-    }
 }
+
+context_inside!(FixedKeyProcessorContext, FixedKeyProcessor, |fixed| fixed.0);
 
 fn loose<K, V>(record: FixedKeyRecord<K, V>) -> Record<K, V> {
     let FixedKeyRecord { key, value, timestamp, headers } = record;
     Record { key, value, timestamp, headers }
-}
-
-impl<P: FixedKeyProcessor> fmt::Debug for FixedKeyProcessorContext<'_, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FixedKeyProcessorContext").field(&**self).finish()
-    }
-}
-
-impl<'a, P: FixedKeyProcessor> Deref for FixedKeyProcessorContext<'a, P> {
-    type Target = ProcessingContext<'a>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl<P: FixedKeyProcessor> DerefMut for FixedKeyProcessorContext<'_, P> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
-    }
 }
 
 /// A [`FixedKeyProcessor`] as a [`Processor`].

@@ -9,6 +9,7 @@ mod entries;
 mod error;
 mod fixed_key;
 mod global_handle;
+mod inside;
 mod node;
 mod session_handle;
 mod store_handle;

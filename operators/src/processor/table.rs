@@ -1,14 +1,13 @@
 //! A processor that computes the values of a table.
 
-use std::fmt;
-use std::ops::{Deref, DerefMut};
-use std::time::Duration;
+use std::cell::RefCell;
+use std::rc::Rc;
 
+use oncestream_core::Record;
 use oncestream_core::error::BoxError;
-use oncestream_core::task::{PunctuationType, ScheduleId};
-use oncestream_core::{Record, TimestampMs};
 
-use super::{ProcessingContext, Processor, ProcessorContext};
+use super::inside::context_inside;
+use super::{Processor, ProcessorContext};
 use crate::dsl::{Data, StoreKey};
 use crate::table::{Change, StoredTable};
 
@@ -83,49 +82,7 @@ pub trait TableProcessor: Sized + 'static {
 /// What a [`TableProcessor`] may know and do while it handles one change.
 pub struct TableProcessorContext<'a, P: TableProcessor>(ProcessorContext<'a, OfTable<P>>);
 
-impl<P: TableProcessor> TableProcessorContext<'_, P> {
-    /// Calls `punctuator` each `interval` from now on: see [`ProcessorContext::schedule`].
-    pub fn schedule<F>(
-        &mut self,
-        interval: Duration,
-        kind: PunctuationType,
-        punctuator: F,
-    ) -> ScheduleId
-    where
-        F: Fn(&mut P, &mut TableProcessorContext<'_, P>, TimestampMs) -> Result<(), BoxError>
-            + 'static,
-    {
-        self.0.schedule(interval, kind, move |of_table, ctx, timestamp| {
-            let ctx = &mut TableProcessorContext(ctx.reborrow());
-            punctuator(&mut of_table.processor, ctx, timestamp)
-        })
-    }
-
-    /// Ends a schedule. One that is gone already is fine.
-    pub fn cancel(&mut self, schedule: ScheduleId) {
-        self.0.cancel(schedule);
-    }
-}
-
-impl<P: TableProcessor> fmt::Debug for TableProcessorContext<'_, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TableProcessorContext").field(&**self).finish()
-    }
-}
-
-impl<'a, P: TableProcessor> Deref for TableProcessorContext<'a, P> {
-    type Target = ProcessingContext<'a>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl<P: TableProcessor> DerefMut for TableProcessorContext<'_, P> {
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.0
-    }
-}
+context_inside!(TableProcessorContext, TableProcessor, |of_table| of_table.processor);
 
 /// A [`TableProcessor`] as a [`Processor`].
 pub(crate) struct OfTable<P: TableProcessor> {

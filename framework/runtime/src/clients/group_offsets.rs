@@ -3,12 +3,12 @@
 //!
 //! It knows no application. Invariant: a commit counts as done only after it was read back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use oncestream_core::TopicPartition;
 use oncestream_core::task::OffsetMetadata;
 use oncestream_engine::ports::Committed;
-use oncestream_engine::{ClientError, Resource, StreamsError};
+use oncestream_engine::{Resource, StreamsError};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::{Offset, TopicPartitionList};
@@ -17,9 +17,8 @@ use super::consumer::committed;
 use super::context::{self, LogContext};
 use super::lists;
 use super::offsets::{ask_offsets, ask_offsets_since};
-use super::verdict::{
-    client_error, client_failed, code_of, has_code, is_unsettled, reading_failed,
-};
+use super::patience::{is_of_members, patiently};
+use super::verdict::{client_failed, code_of, reading_failed};
 use crate::config::ClientSettings;
 
 /// How long one request may take.
@@ -32,8 +31,6 @@ const COMMITTED_TIMEOUT: Duration = Duration::from_secs(5);
 const LISTEN: Duration = Duration::from_millis(100);
 /// How long leaders and coordinators may be away, and a transaction open on an offset.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// How long to wait before a request is tried again.
-const RETRY_EVERY: Duration = Duration::from_millis(200);
 
 /// A client of the group that is no member.
 pub(crate) struct GroupOffsets {
@@ -60,7 +57,7 @@ impl GroupOffsets {
             self.group
         );
         let topic = partitions.first().map_or("", |p| &*p.topic);
-        patiently(|| {
+        patiently(PATIENCE, || {
             let found = committed(&self.client, partitions, COMMITTED_TIMEOUT);
             found.map_err(|error| self.heard_denied().unwrap_or(error))
         })
@@ -124,7 +121,7 @@ impl GroupOffsets {
             element.set_metadata(metadata);
         }
         if !offsets.is_empty() {
-            patiently(|| self.client.commit(&list, CommitMode::Sync)).map_err(failed)?;
+            patiently(PATIENCE, || self.client.commit(&list, CommitMode::Sync)).map_err(failed)?;
         }
         // A refusal of some partitions is no error to the client.
         let partitions: Vec<TopicPartition> = offsets.iter().map(|(p, ..)| p.clone()).collect();
@@ -147,7 +144,7 @@ fn look_up<T>(
     ask: impl Fn() -> Result<Vec<Result<T, KafkaError>>, KafkaError>,
 ) -> Result<Vec<T>, StreamsError> {
     let mut at = 0;
-    let found = patiently(|| {
+    let found = patiently(PATIENCE, || {
         let answers = ask()?.into_iter().enumerate();
         answers.map(|(i, answer)| answer.inspect_err(|_| at = i)).collect()
     });
@@ -161,27 +158,4 @@ fn look_up<T>(
 /// Whether a commit was refused because the group has members.
 pub(crate) fn is_refused_for_members(error: &StreamsError) -> bool {
     matches!(error, StreamsError::Client { source, .. } if is_of_members(source))
-}
-
-/// Asks again while brokers come and go.
-fn patiently<T>(mut ask: impl FnMut() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match ask() {
-            Err(e)
-                if is_unsettled(&e)
-                    && !is_of_members(&client_error(e.clone()))
-                    && Instant::now() < deadline =>
-            {
-                tracing::debug!(error = %e, "asking again");
-                std::thread::sleep(RETRY_EVERY);
-            }
-            other => return other,
-        }
-    }
-}
-
-/// Not to be waited for: a member that is alive stays.
-fn is_of_members(error: &ClientError) -> bool {
-    has_code(error, &[Code::UnknownMemberId, Code::IllegalGeneration, Code::RebalanceInProgress])
 }

@@ -13,6 +13,7 @@ mod hand_over;
 mod lists;
 mod native;
 mod offsets;
+mod patience;
 mod pattern;
 mod producer;
 mod queues;

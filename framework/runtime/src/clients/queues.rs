@@ -15,6 +15,8 @@
 //! - What it holds of an assignment that is over is dropped when it is read, wherever it was handed on to.
 //! - Its limits (`queued.min.messages`, `queued.max.messages.kbytes`) are of the queue where its records
 //!   come to lie: of each that is apart by itself, of all others together.
+//! - It tells the end of a partition with the answer to a fetch that finds nothing there, and with no answer
+//!   that brings records, though each has the high watermark.
 //! - A consumer is taken to be polled when any of its queues is, and a pause works as for any other
 //!   partition (it drops what is queued and goes on behind what was taken).
 
@@ -39,6 +41,8 @@ pub(super) struct Queues<C: ConsumerContext> {
 struct Queue<C: ConsumerContext> {
     queue: PartitionQueue<C>,
     is_apart: bool,
+    /// The offset behind the last record that was taken of it apart, while nothing is known of what is there.
+    open_at: Option<i64>,
 }
 
 impl<C: ConsumerContext> Queues<C> {
@@ -82,6 +86,9 @@ impl<C: ConsumerContext> Queues<C> {
     ) -> Result<(), KafkaError> {
         self.records.forget();
         self.by_partition.retain(|_, queue| queue.is_apart);
+        for queue in self.by_partition.values_mut() {
+            queue.open_at = None;
+        }
         for (partition, _) in positions {
             if !self.by_partition.contains_key(partition) {
                 self.split(consumer, partition, false)?;
@@ -105,13 +112,13 @@ impl<C: ConsumerContext> Queues<C> {
             let bell = Arc::clone(&self.bell);
             queue.listen(move || bell.ring());
         }
-        self.by_partition.insert(partition.clone(), Queue { queue, is_apart });
+        self.by_partition.insert(partition.clone(), Queue { queue, is_apart, open_at: None });
         Ok(())
     }
 
     /// The assignment has changed, and is settled.
     pub(super) fn assigned(&self) {
-        for Queue { queue, is_apart } in self.by_partition.values() {
+        for Queue { queue, is_apart, .. } in self.by_partition.values() {
             if *is_apart {
                 queue.keep();
             } else {
@@ -141,6 +148,10 @@ impl<C: ConsumerContext> Queues<C> {
 
     /// Gives up to so many things of a partition that is apart, and says how many.
     ///
+    /// If the last record ends at the high watermark, the end follows it at once. To wait until a fetch finds
+    /// nothing there would hold up the task, all of whose other inputs wait for this one. Of many inputs, one
+    /// would nearly always be waited for.
+    ///
     /// # Errors
     /// That of `each`; the rest stays.
     pub(super) fn take<E>(
@@ -149,11 +160,20 @@ impl<C: ConsumerContext> Queues<C> {
         max: usize,
         mut each: impl FnMut(Taken<'_>) -> Result<(), E>,
     ) -> Result<usize, E> {
-        let Some(Queue { queue, is_apart: true }) = self.by_partition.get_mut(partition) else {
+        let Some(Queue { queue, is_apart: true, open_at }) = self.by_partition.get_mut(partition)
+        else {
             return Ok(0);
         };
         for taken in 0..max {
-            let Some(thing) = queue.next() else { return Ok(taken) };
+            let Some(thing) = queue.next() else {
+                let ends_at = open_at.take_if(|next| queue.high_watermark() == Some(*next));
+                let Some(offset) = ends_at else { return Ok(taken) };
+                return each(Taken::End { offset }).map(|()| taken + 1);
+            };
+            *open_at = match &thing {
+                Taken::Record(record) => Some(record.offset + 1),
+                Taken::End { .. } | Taken::Failed(_) => None,
+            };
             each(thing)?;
         }
         if max > 0 {

@@ -5,12 +5,13 @@
 use std::time::Instant;
 
 use oncestream_engine::{Resource, StreamsError};
-use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{NewTopic, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode;
 
-use super::super::verdict::{client_failed, is_transient};
+use super::super::verdict::client_failed;
+use super::controller::Attempts;
 use super::settings::InternalTopic;
-use super::{Admin, REQUEST_TIMEOUT, RETRY_EVERY, TOPIC_DEADLINE};
+use super::{Admin, RETRY_EVERY, TOPIC_DEADLINE, again_while_away};
 
 impl Admin {
     pub(super) async fn create(
@@ -26,17 +27,13 @@ impl Admin {
                 t.settings.iter().fold(new, |new, (key, value)| new.set(key, value))
             })
             .collect();
-        let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
-        let deadline = Instant::now() + TOPIC_DEADLINE;
+        let action = "creating the internal topics";
+        let mut attempts = Attempts::new(self, action, TOPIC_DEADLINE);
         let results = loop {
-            match self.client.create_topics(&topics, &options).await {
+            match self.client.create_topics(&topics, &attempts.options()).await {
                 Ok(results) => break results,
-                // The broker that was asked went away; another one may be the controller now.
-                Err(e) if is_transient(&e) && Instant::now() < deadline => {
-                    tracing::info!(error = %e, "creating the internal topics: trying again");
-                    tokio::time::sleep(RETRY_EVERY).await;
-                }
-                Err(e) => return Err(client_failed("creating the internal topics", e)),
+                Err(e) if attempts.again(&e) => tokio::time::sleep(RETRY_EVERY).await,
+                Err(e) => return Err(client_failed(action, e)),
             }
         };
         for result in results {
@@ -73,7 +70,7 @@ impl Admin {
     pub(super) fn await_topics(&self, wanted: &[&InternalTopic]) -> Result<(), StreamsError> {
         let deadline = Instant::now() + TOPIC_DEADLINE;
         loop {
-            let there = self.topics()?;
+            let there = again_while_away(|| self.topics())?;
             let Some(topic) = wanted.iter().find(|t| there.get(&t.name) != Some(&t.partitions))
             else {
                 return Ok(());

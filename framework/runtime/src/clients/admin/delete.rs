@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use oncestream_engine::{Resource, StreamsError};
-use rdkafka::admin::AdminOptions;
 use rdkafka::error::RDKafkaErrorCode as Code;
 
 use super::super::native;
 use super::super::verdict::{client_failed, is_transient, is_unknown_topic, reading_failed};
+use super::controller::Attempts;
 use super::{Admin, REQUEST_TIMEOUT, RETRY_EVERY, TOPIC_DEADLINE};
 
 /// A topic that is there, by its id; 0 where brokers have none.
@@ -31,7 +31,7 @@ pub(crate) enum Deletion {
 impl Admin {
     /// The ids of topics, in their order.
     pub(crate) fn topic_ids(&self, topics: &[Arc<str>]) -> Result<Vec<TopicId>, StreamsError> {
-        let found = self.incarnations(topics).map_err(|(topic, e)| {
+        let found = self.incarnations_within(TOPIC_DEADLINE, topics).map_err(|(topic, e)| {
             reading_failed(format!("asking for the id of topic {topic}"), &topic, e)
         })?;
         let id = |(name, found): (&Arc<str>, _)| TopicId { name: name.clone(), id: found };
@@ -44,19 +44,13 @@ impl Admin {
             return Deletion::Done;
         }
         let names: Vec<&str> = topics.iter().map(|topic| &*topic.name).collect();
-        let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
-        let deadline = Instant::now() + TOPIC_DEADLINE;
+        let action = "deleting internal topics";
+        let mut attempts = Attempts::new(self, action, TOPIC_DEADLINE);
         let results = loop {
-            match self.client.delete_topics(&names, &options).await {
+            match self.client.delete_topics(&names, &attempts.options()).await {
                 Ok(results) => break results,
-                // The broker that was asked went away; another one may be the controller now.
-                Err(e) if is_transient(&e) && Instant::now() < deadline => {
-                    tracing::info!(error = %e, "deleting internal topics: trying again");
-                    tokio::time::sleep(RETRY_EVERY).await;
-                }
-                Err(e) => {
-                    return Deletion::Partly(client_failed("deleting internal topics", e));
-                }
+                Err(e) if attempts.again(&e) => tokio::time::sleep(RETRY_EVERY).await,
+                Err(e) => return Deletion::Partly(client_failed(action, e)),
             }
         };
         let is_done = |result: &Result<String, (String, Code)>| {
@@ -82,6 +76,7 @@ impl Admin {
                     Err(error) => !is_unknown_topic(error),
                 }),
                 Err(error) if is_transient(&error) => {
+                    self.look_for_controller();
                     topics.first().map(|topic| (topic, Err(error)))
                 }
                 Err(e) => return Err(client_failed("looking for deleted topics", e)),

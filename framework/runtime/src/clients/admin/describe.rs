@@ -8,14 +8,15 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use oncestream_engine::StreamsError;
-use rdkafka::admin::{AdminOptions, ConfigResource, ResourceSpecifier};
+use rdkafka::admin::{ConfigResource, ResourceSpecifier};
 
 use super::super::verdict::{client_failed, is_transient};
+use super::controller::Attempts;
 use super::settings::{
     CLEANUP_POLICY, DELETE_RETENTION, DELETE_RETENTION_MS, Finding, Gravity, InternalTopic,
     findings,
 };
-use super::{Admin, REQUEST_TIMEOUT, RETRY_EVERY, TOPIC_DEADLINE};
+use super::{Admin, RETRY_EVERY, TOPIC_DEADLINE};
 
 /// How long a broker may take to tell the settings of a topic that was just made.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -106,11 +107,12 @@ impl Admin {
         made: &[&InternalTopic],
     ) -> Result<Vec<Settings>, StreamsError> {
         let asked: Vec<_> = topics.iter().map(|t| ResourceSpecifier::Topic(&t.name)).collect();
-        let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
-        let (deadline, settled) = (Instant::now() + TOPIC_DEADLINE, Instant::now() + SETTLE);
+        let action = "asking for the settings of internal topics";
+        let mut attempts = Attempts::new(self, action, TOPIC_DEADLINE);
+        let settled = Instant::now() + SETTLE;
         let mut again = false;
         loop {
-            match self.client.describe_configs(&asked, &options).await {
+            match self.client.describe_configs(&asked, &attempts.options()).await {
                 Ok(resources) => {
                     // In the order asked for. A topic that is refused comes without settings: the
                     // client library drops the error that says why.
@@ -131,12 +133,8 @@ impl Admin {
                     }
                     again = true;
                 }
-                Err(e) if is_transient(&e) && Instant::now() < deadline => {
-                    tracing::info!(error = %e, "asking for the settings of internal topics: trying again");
-                }
-                Err(e) if is_transient(&e) => {
-                    return Err(client_failed("asking for the settings of internal topics", e));
-                }
+                Err(e) if attempts.again(&e) => {}
+                Err(e) if is_transient(&e) => return Err(client_failed(action, e)),
                 // A broker that does not answer such requests at all can still do its work.
                 Err(error) => {
                     tracing::warn!(%error, "the settings of internal topics cannot be asked for");

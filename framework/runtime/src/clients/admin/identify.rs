@@ -8,8 +8,10 @@ use oncestream_core::state::Incarnation;
 use oncestream_engine::ports::{Group, GroupMember};
 use rdkafka::error::KafkaError;
 
+use super::super::patience::patiently;
 use super::super::{native, offsets};
-use super::{Admin, REQUEST_TIMEOUT};
+use super::controller::Attempts;
+use super::{Admin, REQUEST_TIMEOUT, RETRY_EVERY, TOPIC_DEADLINE};
 
 /// How long the coordinator of a group may take, until it is asked again. While any broker is away, it
 /// takes that long.
@@ -30,10 +32,25 @@ impl Admin {
         &self,
         topics: &[Arc<str>],
     ) -> Result<Vec<Incarnation>, (Arc<str>, KafkaError)> {
+        self.incarnations_within(REQUEST_TIMEOUT, topics)
+    }
+
+    /// The same. No attempt begins later than `patience` from now.
+    pub(super) fn incarnations_within(
+        &self,
+        patience: Duration,
+        topics: &[Arc<str>],
+    ) -> Result<Vec<Incarnation>, (Arc<str>, KafkaError)> {
         let client = self.client.inner();
         let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
-        let of_all = |e| (topics.first().cloned().unwrap_or_default(), e);
-        let ids = native::topic_ids(client, &names, REQUEST_TIMEOUT).map_err(of_all)?;
+        let mut attempts = Attempts::new(self, "asking for the ids of topics", patience);
+        let ids = loop {
+            match native::topic_ids(client, &names, attempts.timeout()) {
+                Ok(ids) => break ids,
+                Err(e) if attempts.again(&e) => std::thread::sleep(RETRY_EVERY),
+                Err(e) => return Err((topics.first().cloned().unwrap_or_default(), e)),
+            }
+        };
         let cluster = client.fetch_cluster_id(REQUEST_TIMEOUT).unwrap_or_default();
         let cluster: Arc<str> = cluster.into();
         let incarnation = |(topic, id): (&Arc<str>, Result<u128, KafkaError>)| match id {
@@ -50,13 +67,14 @@ impl Admin {
 
     /// The members of a group; none of one that is not there.
     pub(crate) fn members_of(&self, group: &str) -> Result<Vec<GroupMember>, KafkaError> {
-        let found = native::describe_group(self.client.inner(), group, REQUEST_TIMEOUT)?;
-        Ok(found.members)
+        let ask = || native::describe_group(self.client.inner(), group, REQUEST_TIMEOUT);
+        Ok(patiently(TOPIC_DEADLINE, ask)?.members)
     }
 
     /// The names of all groups that this user may see.
     pub(crate) fn groups(&self) -> Result<Vec<String>, KafkaError> {
-        let found = self.client.inner().fetch_group_list(None, REQUEST_TIMEOUT)?;
+        let ask = || self.client.inner().fetch_group_list(None, REQUEST_TIMEOUT);
+        let found = patiently(TOPIC_DEADLINE, ask)?;
         Ok(found.groups().iter().map(|group| group.name().to_owned()).collect())
     }
 }

@@ -4,10 +4,12 @@
 //! - `create.rs` makes topics, `delete.rs` deletes them, `describe.rs` looks at the settings of those
 //!   that are there, and `purge.rs` deletes records; `identify.rs` tells topics and members of one
 //!   name apart.
+//! - `controller.rs` says which broker is asked, and how often.
 //!
 //! It knows no tasks and no stores. Invariant: no internal topic is used whose settings were not
 //! looked at, but where the broker does not tell them.
 
+mod controller;
 mod create;
 mod delete;
 mod describe;
@@ -31,6 +33,7 @@ use rdkafka::metadata::{Metadata, MetadataTopic};
 pub(crate) use delete::{Deletion, TopicId};
 
 use super::context::{self, LogContext, LookupContext};
+use super::patience::{RETRY_EVERY, patiently};
 use super::verdict::{client_error, client_failed};
 use crate::config::StreamsConfig;
 
@@ -42,9 +45,7 @@ const FIRST_CONTACT_STEP: Duration = Duration::from_millis(500);
 const LISTEN: Duration = Duration::from_millis(50);
 /// How long refused credentials or handshakes may be those of a broker that is being restarted.
 const FAULT_PATIENCE: Duration = Duration::from_secs(5);
-/// How long to wait before a request is tried again.
-const RETRY_EVERY: Duration = Duration::from_millis(200);
-/// How long a new topic may take to show on the broker.
+/// How long a new topic may take to show on the broker, and how long brokers may be away once there was one.
 const TOPIC_DEADLINE: Duration = Duration::from_secs(60);
 
 /// The admin client of an instance, and a plain consumer for metadata and end offsets.
@@ -87,9 +88,9 @@ impl Admin {
             .collect())
     }
 
-    /// How many brokers there are now.
+    /// How many brokers there are now. To be asked after the topics.
     pub(crate) fn brokers(&self) -> Result<usize, StreamsError> {
-        Ok(self.all_metadata()?.brokers().len())
+        Ok(again_while_away(|| self.all_metadata())?.brokers().len())
     }
 
     /// Tries until a broker answers, and as long as there is no better reason for silence than
@@ -135,9 +136,8 @@ impl Admin {
         topic: &str,
         operation: &'static str,
     ) -> Result<(), StreamsError> {
-        let metadata = self
-            .lookup
-            .fetch_metadata(Some(topic), REQUEST_TIMEOUT)
+        let look_up = || self.lookup.fetch_metadata(Some(topic), REQUEST_TIMEOUT);
+        let metadata = patiently(TOPIC_DEADLINE, look_up)
             .map_err(|e| client_failed(format!("looking up topic {topic}"), e))?;
         match topic_error(&metadata) {
             Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
@@ -152,10 +152,9 @@ impl Admin {
     pub(crate) fn check_sinks(&self, topics: &[Arc<str>]) -> Result<(), StreamsError> {
         for topic in topics {
             let client = self.client.inner();
-            let metadata =
-                client.fetch_metadata(Some(topic), REQUEST_TIMEOUT).map_err(|source| {
-                    client_failed(format!("looking up sink topic {topic}"), source)
-                })?;
+            let look_up = || client.fetch_metadata(Some(topic), REQUEST_TIMEOUT);
+            let metadata = patiently(TOPIC_DEADLINE, look_up)
+                .map_err(|e| client_failed(format!("looking up sink topic {topic}"), e))?;
             match topic_error(&metadata) {
                 Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
                     return Err(StreamsError::MissingSinkTopic { topic: topic.to_string() });
@@ -187,7 +186,7 @@ impl Admin {
         for topic in &wanted {
             topic.check()?;
         }
-        let there = self.topics()?;
+        let there = again_while_away(|| self.topics())?;
         let mut missing = Vec::new();
         for topic in &wanted {
             match there.get(&topic.name) {
@@ -207,6 +206,21 @@ impl Admin {
             self.await_topics(&missing)?;
         }
         self.look_at(&wanted, &missing).await
+    }
+}
+
+/// Asks again while no broker answers: one was there before.
+fn again_while_away<T>(
+    mut ask: impl FnMut() -> Result<T, StreamsError>,
+) -> Result<T, StreamsError> {
+    let deadline = Instant::now() + TOPIC_DEADLINE;
+    loop {
+        match ask() {
+            Err(error @ StreamsError::BrokerUnreachable { .. }) if Instant::now() < deadline => {
+                tracing::warn!(%error, "waiting for a broker");
+            }
+            answer => return answer,
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use oncestream_core::TopicPartition;
 use oncestream_engine::ports::{Fetched, Taken};
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::types::RDKafkaRespErr;
 
 use super::listener::Listener;
 use super::message::{look_at, take_from};
@@ -28,12 +29,14 @@ const BATCH: usize = 1000;
 /// What was fetched of one partition, apart from all else that the consumer fetches.
 pub(crate) struct PartitionQueue<C: ConsumerContext> {
     queue: NonNull<sys::rd_kafka_queue_t>,
+    topic: CString,
+    partition: i32,
     /// The messages of the batch at hand; empty between two calls.
     taken: Batch,
     /// Kept: librdkafka has a pointer to it.
     listener: Option<Listener>,
     /// Kept: a queue is a part of its client.
-    _consumer: Arc<BaseConsumer<C>>,
+    consumer: Arc<BaseConsumer<C>>,
 }
 
 impl<C: ConsumerContext> PartitionQueue<C> {
@@ -53,9 +56,11 @@ impl<C: ConsumerContext> PartitionQueue<C> {
         })?;
         let split = Self {
             queue,
+            topic,
+            partition: partition.partition,
             taken: Batch(Vec::new()),
             listener: None,
-            _consumer: Arc::clone(consumer),
+            consumer: Arc::clone(consumer),
         };
         split.keep();
         Some(split)
@@ -94,6 +99,25 @@ impl<C: ConsumerContext> PartitionQueue<C> {
         // SAFETY: the message lives until it is cleared, which takes `&mut self`; what is given borrows
         // `self`. Nobody else has it.
         Some(unsafe { take_from(&*message) })
+    }
+
+    /// The high watermark of the last answer to a fetch; `None` before the first one. What that answer brought
+    /// is in the queue, or was taken.
+    pub(crate) fn high_watermark(&self) -> Option<i64> {
+        let (mut low, mut high) = (-1, -1);
+        let client = self.consumer.client().native_ptr();
+        // SAFETY: the client lives, because `consumer` does, and so does the name, which ends in a NUL. The
+        // call writes no more than the two numbers.
+        let code = unsafe {
+            sys::rd_kafka_get_watermark_offsets(
+                client,
+                self.topic.as_ptr(),
+                self.partition,
+                &raw mut low,
+                &raw mut high,
+            )
+        };
+        (code == RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
     }
 
     /// Takes what is at hand, up to a bounded number, and waits for nothing. All of it must be

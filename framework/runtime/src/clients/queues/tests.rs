@@ -63,13 +63,34 @@ impl Member {
         let broker = Broker::builder().start_blocking().unwrap();
         broker.create_topic("t", 2).unwrap();
         let member = Self { consumer: subscribe(&broker, 0), broker };
-        let deadline = Instant::now() + TIMEOUT;
-        while member.consumer.next_rebalance().is_none() {
-            assert!(Instant::now() < deadline, "no assignment");
-            member.poll_nothing(Duration::from_millis(50));
-        }
-        member.assign(&[0], 0);
+        member.begin();
         member
+    }
+
+    /// One that is assigned both partitions at their beginnings, the first of them apart, and has a fetch wait
+    /// for records. Each of these values is in the first partition.
+    fn waiting(wait: Duration, values: &[&str]) -> Self {
+        let broker = Broker::builder().start_blocking().unwrap();
+        broker.create_topic("t", 2).unwrap();
+        send(&broker, 0, values);
+        let wait_ms = wait.as_millis().to_string();
+        let config = StreamsConfig::builder("app", broker.bootstrap_servers());
+        let config = config.set("consumer.fetch.wait.max.ms", &wait_ms).unwrap().build().unwrap();
+        let settings = config.consumer_settings(0);
+        let consumer = KafkaConsumer::subscribe(&settings, &["t".to_owned()]).unwrap();
+        let member = Self { consumer, broker };
+        member.begin();
+        member
+    }
+
+    /// Waits for the first assignment, and takes it at the beginnings.
+    fn begin(&self) {
+        let deadline = Instant::now() + TIMEOUT;
+        while self.consumer.next_rebalance().is_none() {
+            assert!(Instant::now() < deadline, "no assignment");
+            self.poll_nothing(Duration::from_millis(50));
+        }
+        self.assign(&[0], 0);
     }
 
     fn assign(&self, apart: &[i32], offset: i64) {
@@ -153,10 +174,32 @@ fn what_is_apart_tells_its_ends_and_comes_by_itself() {
     producer.send(BaseRecord::<(), str>::to("t").partition(0).payload("d")).unwrap();
     producer.commit_transaction(TIMEOUT).unwrap();
     let mut taken = member.take_until(&Seen::End(4));
-    taken.retain(|seen| *seen != Seen::End(3));
+    taken.retain(|seen| matches!(seen, Seen::Record(..) | Seen::End(4)));
     assert_eq!(taken, [record(2, "d"), Seen::End(4)]);
     member.send(1, &["e"]);
     assert_eq!(member.polled(), (1, 1));
+}
+
+/// The next fetch waits for more, and its answer is not needed.
+#[test]
+fn the_end_comes_with_the_last_record_and_not_with_the_next_answer() {
+    let wait = TIMEOUT / 2;
+    let began = Instant::now();
+    let member = Member::waiting(wait, &["a", "b"]);
+    let taken = member.take_until(&Seen::End(2));
+    assert_eq!(taken, [record(0, "a"), record(1, "b"), Seen::End(2)]);
+    assert!(began.elapsed() < wait, "{:?}", began.elapsed());
+    assert_eq!(member.take(100), [], "it is told once");
+    // One by one too.
+    member.send(0, &["c", "d"]);
+    let (mut taken, deadline) = (Vec::new(), Instant::now() + TIMEOUT);
+    while taken.last() != Some(&Seen::End(4)) {
+        assert!(Instant::now() < deadline, "{taken:?}");
+        member.poll_nothing(Duration::from_millis(5));
+        taken.extend(member.take(1));
+    }
+    assert_eq!(taken, [record(2, "c"), record(3, "d"), Seen::End(4)]);
+    assert!(began.elapsed() < wait, "{:?}", began.elapsed());
 }
 
 #[test]
