@@ -68,6 +68,7 @@ mod cogrouped;
 mod dsl;
 mod grouped;
 mod grouped_table;
+mod optimization;
 mod options;
 pub mod processor;
 mod refused;
@@ -87,8 +88,8 @@ pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
 pub use options::{
     Branched, BufferConfig, Consumed, Deduplicated, EagerBuffer, Grouped, Joined, Materialized,
-    Named, Printed, Produced, Repartitioned, StreamJoined, StrictBuffer, Suppressed, TableJoined,
-    Topics,
+    Named, Optimization, Printed, Produced, Repartitioned, StreamJoined, StrictBuffer, Suppressed,
+    TableJoined, Topics,
 };
 pub use stream::{BranchedKStream, KStream};
 pub use table::{Change, ChangeSerde, KTable};
