@@ -10,7 +10,6 @@ use oncestream_core::graph::{GraphBuilder, NodeId, SinkTopic, SourceTopics, Topi
 use oncestream_core::serde::DynSerde;
 use oncestream_core::task::{
     Context, Destination, Downstream, Node, Partitioner, Sink, SourceConfig, SourceInstance,
-    TaskBuilder,
 };
 
 use super::KStream;

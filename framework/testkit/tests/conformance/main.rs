@@ -16,6 +16,7 @@ mod format;
 mod functions;
 mod held;
 mod names;
+mod optimized;
 mod outputs;
 mod play;
 mod processors;
@@ -62,6 +63,7 @@ fn setup(case: &Case) -> Option<Setup> {
         "windowed_keys" => windowed_keys::setup(case),
         "commits" => commits::setup(case),
         "stream_joins" => stream_joins::setup(case),
+        "optimized" => optimized::setup(&case.name),
         _ => None,
     }
 }
@@ -139,16 +141,11 @@ fn names_and_refusals_are_those_of_kafka_streams() {
 }
 
 /// Fixed cases of operators that are not here yet, beside the groups that `format` leaves out: global and versioned
-/// tables, a join with grace, and `topology.optimization`.
+/// tables, and a join with grace.
 fn is_to_come(group: &str, case: &str) -> bool {
     const OF_OPERATORS: [&str; 5] = ["global_", "grace", "versioned", "versions", "history"];
-    const CASES: [&str; 5] = [
-        "foreign_key_inner_join_optimised",
-        "foreign_key_left_join_optimised",
-        "a_join_and_a_count_of_one_stream",
-        "a_join_and_a_count_of_one_stream_optimised",
-        "segments_of_zero",
-    ];
+    const CASES: [&str; 3] =
+        ["foreign_key_inner_join_optimised", "foreign_key_left_join_optimised", "segments_of_zero"];
     ["join_names", "join_refused"].contains(&group)
         && (CASES.contains(&case) || OF_OPERATORS.iter().any(|operator| case.contains(operator)))
 }
