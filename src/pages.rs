@@ -11,6 +11,7 @@ pages! {
     ForeignKeys: "../docs/foreign-keys.md",
     Joins: "../docs/joins.md",
     Deduplicate: "../docs/deduplicate.md",
+    Optimization: "../docs/optimization.md",
     RecordsThatFail: "../docs/records-that-fail.md",
     Reset: "../docs/reset.md",
     TableJoins: "../docs/table-joins.md",
