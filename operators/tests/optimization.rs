@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oncestream_core::error::TopologyError;
+use oncestream_core::Record;
+use oncestream_core::error::{BoxError, TopologyError};
 use oncestream_core::graph::{Graph, Topology};
+use oncestream_operators::processor::{Processor, ProcessorContext};
 use oncestream_operators::{
     JoinWindows, KStream, Optimization, StreamJoined, StreamsBuilder, Topics,
 };
@@ -94,7 +96,7 @@ fn all_that_share_a_change_of_keys_share_its_topic() {
 
 #[test]
 fn branches_of_one_split_share_a_topic() {
-    // Kafka Streams fails here, because the way to both begins with one operator.
+    // Kafka Streams fails here, because the ways to both begin with one operator.
     let found = before_and_after(|b| {
         let mut split = by_length(b).split();
         split.branch(|_, line| line.is_ascii(), "ascii").group_by_key().count("ascii");
@@ -114,6 +116,57 @@ fn what_is_merged_shares_a_topic_behind_the_last_merge() {
         one.group_by_key().count("of-one");
     });
     assert_eq!(found, [vec!["counts", "last", "of-one"], vec!["counts", "of-one"]]);
+}
+
+#[test]
+fn what_is_merged_from_elsewhere_is_repartitioned_too() {
+    // In Kafka Streams the records of `two` would come to `all` without a topic.
+    let topology = built(
+        |b| {
+            let one = by_length(b);
+            one.group_by_key().count("counts");
+            one.merge(&stream(b, "two").map(|k, v| (k + 1, v))).group_by_key().count("all");
+        },
+        Optimization::all(),
+    );
+    assert_eq!(repartitions(&topology), ["all", "counts"]);
+    let text = topology.describe();
+    let merge = text.split("Processor: KSTREAM-MERGE").nth(1).unwrap();
+    assert!(merge.lines().nth(1).unwrap().contains("--> all-repartition-filter"), "{text}");
+}
+
+#[test]
+fn a_processor_that_may_change_keys_stands_before_the_topic() {
+    let found = before_and_after(|b| {
+        let again = by_length(b).process((), |()| Longer);
+        again.group_by_key().count("counts");
+        again.group_by_key().reduce(|_, last| last, "last");
+    });
+    assert_eq!(found, [vec!["counts", "last"], vec!["counts"]]);
+    let build = |b: &StreamsBuilder| {
+        by_length(b).process((), |()| Longer).group_by_key().count("counts");
+    };
+    let text = built(build, Optimization::all()).describe();
+    let processor = text.split("Processor: KSTREAM-PROCESSOR").nth(1).unwrap();
+    assert!(processor.lines().nth(1).unwrap().contains("counts-repartition-filter"), "{text}");
+}
+
+struct Longer;
+
+impl Processor for Longer {
+    type KeyIn = i64;
+    type ValueIn = String;
+    type KeyOut = i64;
+    type ValueOut = String;
+
+    fn process(
+        &mut self,
+        ctx: &mut ProcessorContext<'_, Self>,
+        record: Record<i64, String>,
+    ) -> Result<(), BoxError> {
+        let longer = record.key + 1;
+        Ok(ctx.forward(record.with_key(longer))?)
+    }
 }
 
 #[test]
