@@ -303,6 +303,9 @@ impl Dsl {
         if state.explicit_names && !(stores.is_empty() && repartitions.is_empty()) {
             graph.fail(TopologyError::GeneratedNames { stores, repartitions });
         }
+        if graph.has_fault() {
+            return graph;
+        }
         if state.optimization.merges_repartition_topics {
             merge_repartitions(&mut graph, &state.effects, state.hops);
         }

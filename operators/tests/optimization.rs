@@ -241,6 +241,17 @@ fn only_an_inner_join_of_a_stream_with_itself_is_on_one_store() {
 }
 
 #[test]
+fn a_faulty_topology_is_refused_and_not_optimised() {
+    let other = StreamsBuilder::new();
+    let foreign = by_length(&other).map(|k, v| (k, v)).filter(|_, _| true);
+    let b = StreamsBuilder::new().optimization(Optimization::all());
+    let keyed = by_length(&b);
+    keyed.join(&foreign, ten(), |a, b| both(a, b)).group_by_key().count("pairs");
+    keyed.merge(&foreign).group_by_key().count("counts");
+    assert!(matches!(b.build(), Err(TopologyError::ForeignHandle { .. })));
+}
+
+#[test]
 fn a_topology_that_has_nothing_to_optimise_stays_as_it_is() {
     let build = |b: &StreamsBuilder| {
         let (one, two) = (stream(b, "one"), stream(b, "two"));

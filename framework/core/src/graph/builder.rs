@@ -202,6 +202,11 @@ impl GraphBuilder {
         self.fault.get_or_insert(fault);
     }
 
+    /// Whether `build` will fail. Nodes may then be connected in ways that no graph has.
+    pub fn has_fault(&self) -> bool {
+        self.fault.is_some()
+    }
+
     fn check_name(&mut self, kind: &'static str, name: &str) {
         let valid = (1..=200).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));

@@ -31,12 +31,8 @@ impl GraphBuilder {
         let (parents, children) =
             (std::mem::take(&mut def.parents), std::mem::take(&mut def.children));
         self.names.remove(&def.name);
-        for parent in parents {
-            self.nodes[parent.0].children.retain(|child| *child != node);
-        }
-        for child in children {
-            self.nodes[child.0].parents.retain(|parent| *parent != node);
-        }
+        parents.into_iter().for_each(|parent| self.remove_parent(node, parent));
+        children.into_iter().for_each(|child| self.remove_parent(child, node));
         self.rewritten.taken_out.insert(node);
     }
 
@@ -52,12 +48,13 @@ impl GraphBuilder {
 
     /// Lets a node take the records of one more parent.
     pub fn add_parent(&mut self, node: NodeId, parent: NodeId) {
-        let known = self.nodes.get(node.0).is_none_or(|node| node.parents.contains(&parent));
-        if known || parent.0 >= self.nodes.len() {
-            return;
+        let Some(def) = self.nodes.get_mut(node.0) else { return };
+        if !def.parents.contains(&parent) {
+            def.parents.push(parent);
+            if let Some(parent) = self.nodes.get_mut(parent.0) {
+                parent.children.push(node);
+            }
         }
-        self.nodes[node.0].parents.push(parent);
-        self.nodes[parent.0].children.push(node);
     }
 
     /// Lets a node take no more records of a parent.
