@@ -142,11 +142,11 @@ pub use oncestream_engine::{
 pub use oncestream_operators::{
     Branched, BranchedKStream, BufferConfig, Change, ChangeSerde, CogroupedKStream, Consumed, Data,
     Deduplicated, EagerBuffer, EmitStrategy, GlobalKTable, Grouped, JoinWindows, Joined,
-    KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Named, Printed, Produced,
-    Repartitioned, SessionWindowedCogroupedKStream, SessionWindowedKStream, SessionWindows,
-    SlidingWindows, StoreKey, StreamJoined, StreamsBuilder, StrictBuffer, Suppressed, TableJoined,
-    TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows, Topics, UnlimitedWindows,
-    Windowed, Windows,
+    KGroupedStream, KGroupedTable, KStream, KTable, Materialized, Named, Optimization, Printed,
+    Produced, Repartitioned, SessionWindowedCogroupedKStream, SessionWindowedKStream,
+    SessionWindows, SlidingWindows, StoreKey, StreamJoined, StreamsBuilder, StrictBuffer,
+    Suppressed, TableJoined, TimeWindowedCogroupedKStream, TimeWindowedKStream, TimeWindows,
+    Topics, UnlimitedWindows, Windowed, Windows,
 };
 #[cfg(feature = "runtime")]
 #[doc(inline)]

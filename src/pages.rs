@@ -12,6 +12,7 @@ pages! {
     GlobalTables: "../docs/global-tables.md",
     Joins: "../docs/joins.md",
     Deduplicate: "../docs/deduplicate.md",
+    Optimization: "../docs/optimization.md",
     RecordsThatFail: "../docs/records-that-fail.md",
     Reset: "../docs/reset.md",
     TableJoins: "../docs/table-joins.md",

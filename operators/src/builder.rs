@@ -7,7 +7,7 @@ use oncestream_core::graph::{Graph, Topology};
 use oncestream_core::state::Kind;
 
 use crate::dsl::{Data, Dsl, StoreKey};
-use crate::options::{Consumed, Materialized};
+use crate::options::{Consumed, Materialized, Optimization};
 use crate::processor::StoreRef;
 use crate::stream::KStream;
 
@@ -52,6 +52,26 @@ impl StreamsBuilder {
     #[must_use]
     pub fn explicit_names(self) -> Self {
         self.dsl.ask_for_names();
+        self
+    }
+
+    /// Makes `build` change the topology so that it has fewer topics and stores, with the same results. It is
+    /// Kafka Streams' `topology.optimization`, whose values an [`Optimization`] reads.
+    ///
+    /// To switch it on, or off, for an application that has run needs a reset of it first, because its
+    /// topics and stores are others: see docs/optimization.md.
+    ///
+    /// ```
+    /// use oncestream_operators::{Optimization, StreamsBuilder};
+    /// let all: Optimization = "all".parse()?;
+    /// let builder = StreamsBuilder::new().optimization(all);
+    /// # builder.stream::<String, i64>("in").to("out");
+    /// # assert!(builder.build().is_ok());
+    /// # Ok::<(), oncestream_core::error::TopologyError>(())
+    /// ```
+    #[must_use]
+    pub fn optimization(self, optimization: Optimization) -> Self {
+        self.dsl.ask_for_optimization(optimization);
         self
     }
 

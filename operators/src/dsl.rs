@@ -8,12 +8,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use oncestream_core::error::TopologyError;
 use oncestream_core::graph::{GraphBuilder, NodeId};
 
-use crate::options::Named;
+use crate::optimization::{
+    Effect, Effects, JoinOfOne, MergedHop, RepartitionHop, join_on_one_store, merge_repartitions,
+};
+use crate::options::{Named, Optimization};
 use crate::sources::SharedSource;
 
 /// What a type needs to travel through a topology. Keys and values of every operator have it: they
@@ -46,22 +49,15 @@ struct State {
     generated_stores: Vec<String>,
     generated_repartitions: Vec<String>,
     explicit_names: bool,
+    optimization: Optimization,
+    effects: Effects,
+    joins_of_one: Vec<JoinOfOne>,
     /// How long behind their end the windows of these nodes take records, in milliseconds.
     graces: Vec<(NodeId, i64)>,
     hops: Vec<RepartitionHop>,
     /// Streams that were repartitioned for a join, and the sources behind their topics.
     join_sources: Vec<(NodeId, NodeId)>,
     identity: BuilderIdentity,
-}
-
-/// A way through a repartition topic.
-pub(crate) struct RepartitionHop {
-    /// The node that leaves null keys out.
-    pub(crate) filter: NodeId,
-    /// The source behind the topic.
-    pub(crate) source: NodeId,
-    /// Null keys are not left out. It is read when the tasks are made.
-    pub(crate) keeps_null_keys: Arc<AtomicBool>,
 }
 
 /// Tells one builder from another, by where it points to.
@@ -196,6 +192,14 @@ impl Dsl {
         self.0.borrow_mut().hops.push(hop);
     }
 
+    /// The topic before this source may become one for several.
+    pub(crate) fn note_mergeable(&self, source: NodeId, merged: MergedHop) {
+        let mut state = self.0.borrow_mut();
+        if let Some(hop) = state.hops.iter_mut().rev().find(|hop| hop.source == source) {
+            hop.merged = Some(merged);
+        }
+    }
+
     /// A left or outer join takes records of this node: as in Kafka Streams, no repartitioning above it
     /// leaves null keys out, however far above (`NodesWithRelaxedNullKeyJoinDownstream`).
     pub(crate) fn keep_null_keys(&self, node: NodeId) {
@@ -236,6 +240,21 @@ impl Dsl {
             to_do.extend(parents.filter(|parent| seen.insert(*parent)));
         }
         false
+    }
+
+    /// What an operator of a stream does to its records.
+    pub(crate) fn note_effect(&self, node: NodeId, effect: Effect) {
+        self.0.borrow_mut().effects.insert(node, effect);
+    }
+
+    /// A join that may be one of a stream with itself.
+    pub(crate) fn note_join_of_one(&self, join: JoinOfOne) {
+        self.0.borrow_mut().joins_of_one.push(join);
+    }
+
+    /// Changes the graph at the end.
+    pub(crate) fn ask_for_optimization(&self, optimization: Optimization) {
+        self.0.borrow_mut().optimization = optimization;
     }
 
     /// Refuses generated names of stores and topics at the end.
@@ -288,6 +307,15 @@ impl Dsl {
         let (stores, repartitions) = (state.generated_stores, state.generated_repartitions);
         if state.explicit_names && !(stores.is_empty() && repartitions.is_empty()) {
             graph.fail(TopologyError::GeneratedNames { stores, repartitions });
+        }
+        if graph.has_fault() {
+            return graph;
+        }
+        if state.optimization.merges_repartition_topics {
+            merge_repartitions(&mut graph, &state.effects, state.hops);
+        }
+        if state.optimization.joins_on_one_store {
+            join_on_one_store(&mut graph, state.joins_of_one);
         }
         graph
     }

@@ -70,6 +70,7 @@ mod dsl;
 mod global_table;
 mod grouped;
 mod grouped_table;
+mod optimization;
 mod options;
 pub mod processor;
 mod refused;
@@ -90,8 +91,8 @@ pub use grouped::KGroupedStream;
 pub use grouped_table::KGroupedTable;
 pub use options::{
     Branched, BufferConfig, Consumed, Deduplicated, EagerBuffer, Grouped, Joined, Materialized,
-    Named, Printed, Produced, Repartitioned, StreamJoined, StrictBuffer, Suppressed, TableJoined,
-    Topics,
+    Named, Optimization, Printed, Produced, Repartitioned, StreamJoined, StrictBuffer, Suppressed,
+    TableJoined, Topics,
 };
 pub use stream::{BranchedKStream, KStream};
 pub use table::{Change, ChangeSerde, KTable};

@@ -99,7 +99,7 @@ impl<K: Data, V: Data> KGroupedStream<K, V> {
             partitions: None,
             partitioner: None,
         };
-        let source = through.add(&self.stream, names, std::convert::identity);
+        let source = through.add_mergeable(&self.stream, names);
         self.shared.set(Some(source));
         source
     }

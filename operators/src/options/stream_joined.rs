@@ -130,6 +130,20 @@ impl<K, V, V2> StreamJoined<K, V, V2> {
         Self { look_every: interval, ..self }
     }
 
+    /// The same for a join of the stream with itself.
+    pub(crate) fn of_one(&self) -> StreamJoined<K, V, V> {
+        StreamJoined {
+            windows: self.windows,
+            key_serde: self.key_serde.clone(),
+            value_serde: self.value_serde.clone(),
+            other_value_serde: self.value_serde.clone(),
+            name: self.name.clone(),
+            store_name: self.store_name.clone(),
+            look_every: self.look_every,
+            topic_settings: self.topic_settings.clone(),
+        }
+    }
+
     /// The changelog of a store that keeps the records of a stream.
     pub(crate) fn changelog_of_stream(&self) -> Option<ChangelogConfig> {
         let mut topic_settings = self.topic_settings.clone()?;

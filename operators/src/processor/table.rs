@@ -1,8 +1,5 @@
 //! A processor that computes the values of a table.
 
-use std::cell::RefCell;
-use std::rc::Rc;
-
 use oncestream_core::Record;
 use oncestream_core::error::BoxError;
 

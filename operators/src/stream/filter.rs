@@ -8,6 +8,7 @@ use oncestream_core::task::{Context, Downstream, Node};
 
 use super::KStream;
 use crate::dsl::Data;
+use crate::optimization::Effect;
 
 impl<K: Data, V: Data> KStream<K, V> {
     /// Keeps the records for which `predicate` is true.
@@ -36,7 +37,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         F: Fn(&K, &V) -> bool + Send + Sync + 'static,
     {
         let predicate = Arc::new(predicate);
-        self.add("KSTREAM-FILTER-", false, move |b, id| {
+        self.add("KSTREAM-FILTER-", Effect::Nothing, move |b, id| {
             let out = b.downstream(id)?;
             Ok(Box::new(Filter { predicate: predicate.clone(), wanted, out }))
         })

@@ -11,6 +11,7 @@ use oncestream_core::task::{Context, Downstream, Node};
 
 use super::KStream;
 use crate::dsl::Data;
+use crate::optimization::Effect;
 
 impl<K: Data, V: Data> KStream<K, V> {
     /// Keeps the records for which `mapper(key, value)` gives a key and a value, with those. A record
@@ -33,7 +34,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         F: Fn(K, V) -> Option<(K2, V2)> + Send + Sync + 'static,
     {
         let mapper = Arc::new(mapper);
-        self.add("KSTREAM-FILTERMAP-", true, move |b, id| {
+        self.add("KSTREAM-FILTERMAP-", Effect::Keys, move |b, id| {
             let out = b.downstream(id)?;
             Ok(Box::new(FilterMap { mapper: mapper.clone(), out }))
         })

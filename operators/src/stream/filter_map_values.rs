@@ -12,6 +12,7 @@ use oncestream_core::task::{Context, Downstream, Node};
 
 use super::KStream;
 use crate::dsl::Data;
+use crate::optimization::Effect;
 
 impl<K: Data, V: Data> KStream<K, V> {
     /// Keeps the records for which `mapper(value)` gives a value, with that value. A record without
@@ -37,7 +38,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         F: Fn(&K, V) -> Option<V2> + Send + Sync + 'static,
     {
         let mapper = Arc::new(mapper);
-        self.add("KSTREAM-FILTERMAPVALUES-", false, move |b, id| {
+        self.add("KSTREAM-FILTERMAPVALUES-", Effect::Values, move |b, id| {
             let out = b.downstream(id)?;
             Ok(Box::new(FilterMapValues { mapper: mapper.clone(), out }))
         })

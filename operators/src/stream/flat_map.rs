@@ -8,6 +8,7 @@ use oncestream_core::task::{Context, Downstream, Node};
 
 use super::KStream;
 use crate::dsl::Data;
+use crate::optimization::Effect;
 
 impl<K: Data, V: Data> KStream<K, V> {
     /// Replaces each record by one for each pair of `mapper(key, value)`. A grouping after it
@@ -26,7 +27,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         F: Fn(K, V) -> I + Send + Sync + 'static,
     {
         let mapper = Arc::new(mapper);
-        self.add("KSTREAM-FLATMAP-", true, move |b, id| {
+        self.add("KSTREAM-FLATMAP-", Effect::Keys, move |b, id| {
             let out = b.downstream(id)?;
             Ok(Box::new(FlatMap { mapper: mapper.clone(), out }))
         })

@@ -8,6 +8,7 @@ use oncestream_core::task::{Context, Downstream, Node};
 
 use super::KStream;
 use crate::dsl::Data;
+use crate::optimization::Effect;
 
 impl<K: Data, V: Data> KStream<K, V> {
     /// Replaces each record by one for each value of `mapper(value)`, with the same key.
@@ -34,7 +35,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         F: Fn(&K, V) -> I + Send + Sync + 'static,
     {
         let mapper = Arc::new(mapper);
-        self.add("KSTREAM-FLATMAPVALUES-", false, move |b, id| {
+        self.add("KSTREAM-FLATMAPVALUES-", Effect::Values, move |b, id| {
             let out = b.downstream(id)?;
             Ok(Box::new(FlatMapValues { mapper: mapper.clone(), out }))
         })

@@ -8,6 +8,7 @@ use oncestream_core::task::{Context, Node};
 
 use super::KStream;
 use crate::dsl::Data;
+use crate::optimization::Effect;
 
 impl<K: Data, V: Data> KStream<K, V> {
     /// Calls `action` with each record; nothing follows.
@@ -23,7 +24,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         F: Fn(K, V) + Send + Sync + 'static,
     {
         let action = Arc::new(action);
-        self.add::<(), (), _>("KSTREAM-FOREACH-", false, move |_, _| {
+        self.add::<(), (), _>("KSTREAM-FOREACH-", Effect::Nothing, move |_, _| {
             Ok(Box::new(ForEach { action: action.clone() }))
         });
     }

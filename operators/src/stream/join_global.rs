@@ -14,6 +14,7 @@ use oncestream_core::task::{Context, Downstream, Node};
 use super::KStream;
 use crate::dsl::{Data, StoreKey};
 use crate::global_table::GlobalKTable;
+use crate::optimization::Effect;
 
 const PREFIX: &str = "KSTREAM-LEFTJOIN-";
 
@@ -140,7 +141,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         }
         let (mapper, joiner) = (Arc::new(mapper), Arc::new(joiner));
         let (source, serdes) = (table.source, table.serdes.clone());
-        self.add(PREFIX, false, move |b, id| {
+        self.add(PREFIX, Effect::Values, move |b, id| {
             let (key_serde, value_serde) = serdes.get().clone();
             Ok(Box::new(JoinGlobal {
                 table: b.global_table(source, key_serde, value_serde)?,

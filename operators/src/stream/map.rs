@@ -8,6 +8,7 @@ use oncestream_core::task::{Context, Downstream, Node};
 
 use super::KStream;
 use crate::dsl::Data;
+use crate::optimization::Effect;
 
 impl<K: Data, V: Data> KStream<K, V> {
     /// Replaces each record by the key and value of `mapper(key, value)`. A grouping after it
@@ -22,7 +23,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         F: Fn(K, V) -> (K2, V2) + Send + Sync + 'static,
     {
         let mapper = Arc::new(mapper);
-        self.add("KSTREAM-MAP-", true, move |b, id| {
+        self.add("KSTREAM-MAP-", Effect::Keys, move |b, id| {
             let out = b.downstream(id)?;
             Ok(Box::new(Map { mapper: mapper.clone(), out }))
         })

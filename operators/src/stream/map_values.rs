@@ -8,6 +8,7 @@ use oncestream_core::task::{Context, Downstream, Node};
 
 use super::KStream;
 use crate::dsl::Data;
+use crate::optimization::Effect;
 
 impl<K: Data, V: Data> KStream<K, V> {
     /// Replaces each value by `mapper(value)`.
@@ -29,7 +30,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         F: Fn(&K, V) -> V2 + Send + Sync + 'static,
     {
         let mapper = Arc::new(mapper);
-        self.add("KSTREAM-MAPVALUES-", false, move |b, id| {
+        self.add("KSTREAM-MAPVALUES-", Effect::Values, move |b, id| {
             let out = b.downstream(id)?;
             Ok(Box::new(MapValues { mapper: mapper.clone(), out }))
         })

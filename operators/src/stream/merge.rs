@@ -6,6 +6,7 @@ use oncestream_core::task::{Node, TaskBuilder};
 use super::KStream;
 use super::pass_through::PassThrough;
 use crate::dsl::Data;
+use crate::optimization::Effect;
 
 impl<K: Data, V: Data> KStream<K, V> {
     /// The records of both streams, each stream in its order, without an order between them.
@@ -30,6 +31,7 @@ impl<K: Data, V: Data> KStream<K, V> {
                 Ok(Box::new(PassThrough { out }) as Box<dyn Node<K, V>>)
             })
         });
+        self.dsl.note_effect(node, Effect::Merge);
         let repartition_required = self.repartition_required || other.repartition_required;
         KStream::new(self.dsl.clone(), node, repartition_required)
     }

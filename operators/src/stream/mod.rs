@@ -36,6 +36,7 @@ use oncestream_core::graph::NodeId;
 use oncestream_core::task::{Node, TaskBuilder};
 
 use crate::dsl::{Data, Dsl, NextName};
+use crate::optimization::Effect;
 use crate::options::Named;
 
 pub(crate) use pass_through::PassThrough;
@@ -101,7 +102,7 @@ impl<K: Data, V: Data> KStream<K, V> {
     pub(crate) fn add<K2: Data, V2: Data, F>(
         &self,
         prefix: &str,
-        changes_key: bool,
+        effect: Effect,
         factory: F,
     ) -> KStream<K2, V2>
     where
@@ -112,6 +113,7 @@ impl<K: Data, V: Data> KStream<K, V> {
     {
         let name = self.dsl.name(self.next_name.take(), prefix);
         let node = self.dsl.graph(|g| g.add_processor(&name, &[self.node], &[], factory));
-        KStream::new(self.dsl.clone(), node, self.repartition_required || changes_key)
+        self.dsl.note_effect(node, effect);
+        KStream::new(self.dsl.clone(), node, self.repartition_required || effect == Effect::Keys)
     }
 }

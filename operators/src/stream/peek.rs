@@ -8,6 +8,7 @@ use oncestream_core::task::{Context, Downstream, Node};
 
 use super::KStream;
 use crate::dsl::Data;
+use crate::optimization::Effect;
 
 impl<K: Data, V: Data> KStream<K, V> {
     /// Calls `action` with each record and passes the record on.
@@ -23,7 +24,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         F: Fn(&K, &V) + Send + Sync + 'static,
     {
         let action = Arc::new(action);
-        self.add("KSTREAM-PEEK-", false, move |b, id| {
+        self.add("KSTREAM-PEEK-", Effect::Nothing, move |b, id| {
             let out = b.downstream(id)?;
             Ok(Box::new(Peek { action: action.clone(), out }))
         })

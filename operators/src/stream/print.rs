@@ -12,6 +12,7 @@ use oncestream_core::task::{Context, FailedAt, Flush, Flushed, Node, Shared};
 
 use super::KStream;
 use crate::dsl::Data;
+use crate::optimization::Effect;
 use crate::options::{Format, Printed};
 
 impl<K: Data, V: Data> KStream<K, V> {
@@ -30,7 +31,7 @@ impl<K: Data, V: Data> KStream<K, V> {
     pub fn print(&self, printed: Printed<K, V>) {
         let Printed { writer, label, format } = printed;
         let label: Arc<str> = label.unwrap_or_else(|| self.dsl.node_name(self.node)).into();
-        self.add::<(), (), _>("KSTREAM-PRINTER-", false, move |b, id| {
+        self.add::<(), (), _>("KSTREAM-PRINTER-", Effect::Nothing, move |b, id| {
             let (writer, label, format) = (writer.clone(), label.clone(), format.clone());
             let node =
                 Rc::new(RefCell::new(Print { name: b.node_name(id), writer, label, format }));

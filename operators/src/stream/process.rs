@@ -4,12 +4,13 @@ use std::any::type_name;
 
 use super::KStream;
 use crate::dsl::Data;
+use crate::optimization::Effect;
 use crate::processor::{Processor, ProcessorNode, Stores, connect};
 
 /// What tells `process` from `process_values`.
 pub(super) struct Kind {
     pub(super) prefix: &'static str,
-    pub(super) changes_key: bool,
+    pub(super) effect: Effect,
 }
 
 impl<K: Data, V: Data> KStream<K, V> {
@@ -61,13 +62,13 @@ impl<K: Data, V: Data> KStream<K, V> {
         S: Stores,
         F: Fn(S::Handles) -> P + Send + Sync + 'static,
     {
-        let kind = Kind { prefix: "KSTREAM-PROCESSOR-", changes_key: true };
+        let kind = Kind { prefix: "KSTREAM-PROCESSOR-", effect: Effect::Keys };
         self.processor(kind, type_name::<P>(), stores, supplier)
     }
 
     pub(super) fn processor<P, S, F>(
         &self,
-        Kind { prefix, changes_key }: Kind,
+        Kind { prefix, effect }: Kind,
         type_name: &'static str,
         stores: S,
         supplier: F,
@@ -91,6 +92,7 @@ impl<K: Data, V: Data> KStream<K, V> {
                 })
             })
         });
-        KStream::new(self.dsl.clone(), node, self.repartition_required || changes_key)
+        self.dsl.note_effect(node, effect);
+        KStream::new(self.dsl.clone(), node, self.repartition_required || effect == Effect::Keys)
     }
 }

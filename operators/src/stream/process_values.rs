@@ -5,6 +5,7 @@ use std::any::type_name;
 use super::KStream;
 use super::process::Kind;
 use crate::dsl::Data;
+use crate::optimization::Effect;
 use crate::processor::{FixedKey, FixedKeyProcessor, Stores};
 
 impl<K: Data, V: Data> KStream<K, V> {
@@ -48,7 +49,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         F: Fn(S::Handles) -> P + Send + Sync + 'static,
     {
         let supplier = move |handles| FixedKey(supplier(handles));
-        let kind = Kind { prefix: "KSTREAM-PROCESSVALUES-", changes_key: false };
+        let kind = Kind { prefix: "KSTREAM-PROCESSVALUES-", effect: Effect::Values };
         self.processor(kind, type_name::<P>(), stores, supplier)
     }
 }

@@ -6,15 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use oncestream_core::Record;
 use oncestream_core::error::TaskError;
-use oncestream_core::graph::{NodeId, SinkTopic, SourceTopics, TopicRef};
+use oncestream_core::graph::{GraphBuilder, NodeId, SinkTopic, SourceTopics, TopicRef};
 use oncestream_core::serde::DynSerde;
 use oncestream_core::task::{
     Context, Destination, Downstream, Node, Partitioner, Sink, SourceConfig, SourceInstance,
-    TaskBuilder,
 };
 
 use super::KStream;
-use crate::dsl::{Data, Dsl, RepartitionHop};
+use crate::dsl::{Data, Dsl};
+use crate::optimization::RepartitionHop;
 use crate::options::Repartitioned;
 
 /// Kafka Streams adds it to a topic's name unless it is there.
@@ -70,7 +70,7 @@ impl<K: Data, V: Data> KStream<K, V> {
             partitions: None,
             partitioner: None,
         };
-        let source = through.add(self, names, std::convert::identity);
+        let source = through.add_mergeable(self, names);
         self.dsl.keep_join_source(self.node, source);
         source
     }
@@ -115,6 +115,11 @@ impl HopNames {
         if name.starts_with("KSTREAM") && is_number {
             return self;
         }
+        Self::of_topic(name)
+    }
+
+    /// Those that the topic's name begins.
+    fn of_topic(name: &str) -> Self {
         Self {
             sink: format!("{name}{SUFFIX}-sink"),
             filter: format!("{name}{SUFFIX}-filter"),
@@ -123,7 +128,7 @@ impl HopNames {
     }
 }
 
-/// A way through a repartition topic.
+/// A way through a repartition topic that is to be made.
 pub(crate) struct ThroughTopic<'a, K, V> {
     pub(crate) topic: TopicName<'a>,
     pub(crate) key_serde: DynSerde<K>,
@@ -141,37 +146,82 @@ impl<K: Data, V2: Data> ThroughTopic<'_, K, V2> {
         names: HopNames,
         convert: fn(V) -> V2,
     ) -> NodeId {
-        let Self { topic: TopicName { name, generated }, key_serde, .. } = self;
+        let TopicName { name, generated } = self.topic;
         let name = name.strip_suffix(SUFFIX).unwrap_or(name);
-        let names = names.for_topic(name);
         if generated {
             stream.dsl.note_generated_repartition(name);
         }
-        let of_node = key_serde.clone();
+        let partitioned = self.partitions;
+        let way = Way {
+            key_serde: self.key_serde,
+            value_serde: self.value_serde,
+            partitioner: self.partitioner,
+            convert,
+        };
+        let hop = stream.dsl.graph(|g| {
+            let topic = g.add_repartition(name, partitioned);
+            way.add(g, stream.node, topic, names.for_topic(name))
+        });
+        let source = hop.source;
+        stream.dsl.note_hop(hop);
+        source
+    }
+
+    /// [`Self::add`] for a topic of which the optimisation may make one for several.
+    pub(crate) fn add_mergeable(self, stream: &KStream<K, V2>, names: HopNames) -> NodeId {
+        let (key_serde, value_serde) = (self.key_serde.clone(), self.value_serde.clone());
+        let source = self.add(stream, names, std::convert::identity);
+        stream.dsl.note_mergeable(
+            source,
+            Box::new(move |g, parent, topic| {
+                let name = topic.name().clone();
+                let topic = g.add_repartition(&name, None);
+                let convert = std::convert::identity;
+                let way = Way { key_serde, value_serde, partitioner: None, convert };
+                way.add(g, parent, topic, HopNames::of_topic(&name))
+            }),
+        );
+        source
+    }
+}
+
+/// How records of `K` and `V` go through a topic, and come out of it as `K` and `V2`.
+struct Way<K, V, V2> {
+    key_serde: DynSerde<K>,
+    value_serde: DynSerde<V2>,
+    partitioner: Option<Partitioner<K, V2>>,
+    convert: fn(V) -> V2,
+}
+
+impl<K: Data, V: Data, V2: Data> Way<K, V, V2> {
+    /// Adds the nodes below `parent`.
+    fn add(
+        self,
+        g: &mut GraphBuilder,
+        parent: NodeId,
+        topic: TopicRef,
+        names: HopNames,
+    ) -> RepartitionHop {
+        let Self { key_serde, value_serde, partitioner, convert } = self;
         let keeps_null_keys = Arc::new(AtomicBool::new(false));
-        let keeps = keeps_null_keys.clone();
-        let (topic, filter) = stream.dsl.graph(|g| {
-            let topic = g.add_repartition(name, self.partitions);
-            let factory = move |b: &mut TaskBuilder<'_>, id| {
-                let out = b.downstream::<K, V2>(id)?;
-                let key_serde = of_node.clone();
-                let keeps_null_keys = keeps.load(Ordering::Relaxed);
-                let node = IntoTopic { key_serde, keeps_null_keys, convert, out };
-                Ok(Box::new(node) as Box<dyn Node<K, V>>)
-            };
-            (topic, g.add_processor(&names.filter, &[stream.node], &[], factory))
+        let (of_node, keeps) = (key_serde.clone(), keeps_null_keys.clone());
+        let filter = g.add_processor(&names.filter, &[parent], &[], move |b, id| {
+            let out = b.downstream::<K, V2>(id)?;
+            let key_serde = of_node.clone();
+            let keeps_null_keys = keeps.load(Ordering::Relaxed);
+            let node = IntoTopic { key_serde, keeps_null_keys, convert, out };
+            Ok(Box::new(node) as Box<dyn Node<K, V>>)
         });
         let hop = Hop {
-            topic,
+            topic: topic.clone(),
             sink_name: names.sink,
             source_name: names.source,
             key_serde,
-            value_serde: self.value_serde,
-            partitioner: self.partitioner,
+            value_serde,
+            partitioner,
         };
-        let source = hop.add(&stream.dsl, filter);
-        stream.dsl.note_hop(RepartitionHop { filter, source, keeps_null_keys });
-        source
+        let (sink, source) = hop.add_to(g, &[filter]);
+        RepartitionHop { topic, filter, sink, source, keeps_null_keys, merged: None }
     }
 }
 
@@ -211,6 +261,12 @@ impl<K: Data, V: Data> Hop<K, V> {
 
     /// [`Self::add`] below several nodes.
     pub(crate) fn add_below(self, dsl: &Dsl, parents: &[NodeId]) -> NodeId {
+        let (_, source) = dsl.graph(|g| self.add_to(g, parents));
+        source
+    }
+
+    /// Adds the sink and the source.
+    fn add_to(self, g: &mut GraphBuilder, parents: &[NodeId]) -> (NodeId, NodeId) {
         let Self { topic, sink_name, source_name, key_serde, value_serde, partitioner } = self;
         let config = SourceConfig {
             key_serde: key_serde.clone(),
@@ -219,7 +275,7 @@ impl<K: Data, V: Data> Hop<K, V> {
             drop_null_keys: false,
         };
         let to = topic.clone();
-        dsl.graph(|g| {
+        let sink =
             g.add_sink(&sink_name, SinkTopic::Topic(topic.clone()), parents, move |b, id| {
                 Ok(Box::new(Sink::new(
                     b.node_name(id),
@@ -229,9 +285,9 @@ impl<K: Data, V: Data> Hop<K, V> {
                     partitioner.clone(),
                 )))
             });
-            g.add_source(&source_name, SourceTopics::Topics(vec![topic]), move |b, id| {
-                SourceInstance::new(b, id, config.clone())
-            })
-        })
+        let source = g.add_source(&source_name, SourceTopics::Topics(vec![topic]), move |b, id| {
+            SourceInstance::new(b, id, config.clone())
+        });
+        (sink, source)
     }
 }

@@ -8,6 +8,7 @@ use oncestream_core::task::{Context, Downstream, Node};
 
 use super::KStream;
 use crate::dsl::Data;
+use crate::optimization::Effect;
 
 impl<K: Data, V: Data> KStream<K, V> {
     /// Replaces each key by `selector(&key, &value)`. A grouping after it sends the records
@@ -22,7 +23,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         F: Fn(&K, &V) -> K2 + Send + Sync + 'static,
     {
         let selector = Arc::new(selector);
-        self.add("KSTREAM-KEY-SELECT-", true, move |b, id| {
+        self.add("KSTREAM-KEY-SELECT-", Effect::Keys, move |b, id| {
             let out = b.downstream(id)?;
             Ok(Box::new(SelectKey { selector: selector.clone(), out }))
         })

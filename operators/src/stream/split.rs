@@ -11,6 +11,7 @@ use oncestream_core::task::{Context, Downstream, Node, TaskBuilder};
 use super::KStream;
 use super::pass_through::PassThrough;
 use crate::dsl::{Data, Dsl};
+use crate::optimization::Effect;
 use crate::options::Branched;
 
 type Predicate<K, V> = Arc<dyn Fn(&K, &V) -> bool + Send + Sync>;
@@ -42,6 +43,7 @@ impl<K: Data, V: Data> KStream<K, V> {
                 Ok(Box::new(Split { predicates, out: b.downstream(id)? }) as Box<dyn Node<K, V>>)
             })
         });
+        self.dsl.note_effect(node, Effect::Nothing);
         let repartition_required = self.repartition_required;
         BranchedKStream { dsl: self.dsl.clone(), node, name, predicates, repartition_required }
     }
@@ -92,6 +94,7 @@ impl<K: Data, V: Data> BranchedKStream<K, V> {
                 Ok(Box::new(PassThrough { out }) as Box<dyn Node<K, V>>)
             })
         });
+        self.dsl.note_effect(node, Effect::Nothing);
         KStream::new(self.dsl.clone(), node, self.repartition_required)
     }
 }

@@ -1,5 +1,6 @@
 //! `to_table`: a stream's records as updates of a table.
 
+use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -57,8 +58,16 @@ impl<K: Data, V: Data> KStream<K, V> {
         }
         let names = HopNames::generate(dsl);
         let made = made(dsl.next_number());
+        let topic = TopicName { name: &name, generated: given.is_none() };
+        if let Some(value_serde) = serde_of_stream::<T, V>() {
+            let key_serde = K::serde();
+            let (partitions, partitioner) = (None, None);
+            let through = ThroughTopic { topic, key_serde, value_serde, partitions, partitioner };
+            let source = through.add_mergeable(self, names);
+            return self.table::<V, T>(source, &name, made);
+        }
         let through = ThroughTopic {
-            topic: TopicName { name: &name, generated: given.is_none() },
+            topic,
             key_serde: K::serde(),
             value_serde: Arc::new(OptionSerde::new(T::serde())) as DynSerde<Option<T>>,
             partitions: None,
@@ -92,6 +101,13 @@ impl<K: Data, V: Data> KStream<K, V> {
         let serdes = TableSerdes::new(K::serde(), T::serde());
         KTable::new(self.dsl.clone(), node, spec, made).with_serdes(serdes)
     }
+}
+
+/// The serde of a stream's values that are `T` or `Option<T>`, as nearly all are.
+fn serde_of_stream<T: Data + HasSerde, V: Data>() -> Option<DynSerde<V>> {
+    let nullable: DynSerde<Option<T>> = Arc::new(OptionSerde::new(T::serde()));
+    let (plain, nullable): (&dyn Any, &dyn Any) = (&T::serde(), &nullable);
+    plain.downcast_ref().or_else(|| nullable.downcast_ref()).cloned()
 }
 
 struct ToTable<K, W, T> {

@@ -9,6 +9,7 @@ use oncestream_core::task::{Context, Downstream, FailedAt, Node};
 
 use super::KStream;
 use crate::dsl::Data;
+use crate::optimization::Effect;
 
 impl<K: Data, V: Data> KStream<K, V> {
     /// Keeps the records for which `predicate` gives true. An error goes to
@@ -27,7 +28,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         F: Fn(&K, &V) -> Result<bool, E> + Send + Sync + 'static,
     {
         let predicate = Arc::new(predicate);
-        self.add("KSTREAM-FILTER-", false, move |b, id| {
+        self.add("KSTREAM-FILTER-", Effect::Nothing, move |b, id| {
             let (name, out) = (b.node_name(id), b.downstream(id)?);
             Ok(Box::new(TryFilter { predicate: predicate.clone(), name, out }))
         })

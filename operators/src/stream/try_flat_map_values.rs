@@ -9,6 +9,7 @@ use oncestream_core::task::{Context, Downstream, FailedAt, Node};
 
 use super::KStream;
 use crate::dsl::Data;
+use crate::optimization::Effect;
 
 impl<K: Data, V: Data> KStream<K, V> {
     /// Replaces each record by one for each value that `mapper(value)` gives, with the same key. An
@@ -39,7 +40,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         F: Fn(&K, V) -> Result<I, E> + Send + Sync + 'static,
     {
         let mapper = Arc::new(mapper);
-        self.add("KSTREAM-FLATMAPVALUES-", false, move |b, id| {
+        self.add("KSTREAM-FLATMAPVALUES-", Effect::Values, move |b, id| {
             let (name, out) = (b.node_name(id), b.downstream(id)?);
             Ok(Box::new(TryFlatMapValues { mapper: mapper.clone(), name, out }))
         })

@@ -9,6 +9,7 @@ use oncestream_core::task::{Context, Downstream, FailedAt, Node};
 
 use super::KStream;
 use crate::dsl::Data;
+use crate::optimization::Effect;
 
 impl<K: Data, V: Data> KStream<K, V> {
     /// Replaces each record by the key and value that `mapper(key, value)` gives. An error goes to
@@ -28,7 +29,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         F: Fn(K, V) -> Result<(K2, V2), E> + Send + Sync + 'static,
     {
         let mapper = Arc::new(mapper);
-        self.add("KSTREAM-MAP-", true, move |b, id| {
+        self.add("KSTREAM-MAP-", Effect::Keys, move |b, id| {
             let (name, out) = (b.node_name(id), b.downstream(id)?);
             Ok(Box::new(TryMap { mapper: mapper.clone(), name, out }))
         })

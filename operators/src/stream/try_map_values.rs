@@ -9,6 +9,7 @@ use oncestream_core::task::{Context, Downstream, FailedAt, Node};
 
 use super::KStream;
 use crate::dsl::Data;
+use crate::optimization::Effect;
 
 impl<K: Data, V: Data> KStream<K, V> {
     /// Replaces each value by what `mapper(value)` gives. An error goes to
@@ -34,7 +35,7 @@ impl<K: Data, V: Data> KStream<K, V> {
         F: Fn(&K, V) -> Result<V2, E> + Send + Sync + 'static,
     {
         let mapper = Arc::new(mapper);
-        self.add("KSTREAM-MAPVALUES-", false, move |b, id| {
+        self.add("KSTREAM-MAPVALUES-", Effect::Values, move |b, id| {
             let (name, out) = (b.node_name(id), b.downstream(id)?);
             Ok(Box::new(TryMapValues { mapper: mapper.clone(), name, out }))
         })

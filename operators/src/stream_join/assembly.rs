@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use oncestream_core::error::TopologyError;
-use oncestream_core::graph::NodeId;
+use oncestream_core::graph::{GraphBuilder, NodeId};
 use oncestream_core::serde::DynSerde;
 use oncestream_core::state::{KeyValueStore, Window, WindowStore};
 use oncestream_core::task::{Node, TaskBuilder};
 
-use super::joiner::Joiner;
+use super::joiner::{Joiner, OfOne, same_type};
 use super::keep::Keep;
 use super::names::JoinNames;
 use super::non_matches::NonMatches;
@@ -16,6 +16,7 @@ use super::row::{WaitingKeySerde, WaitingSerde};
 use super::self_join::SelfJoin;
 use super::side::{OfLeft, OfRight, Side, SideNode};
 use crate::dsl::{Data, Dsl, StoreKey};
+use crate::optimization::JoinOfOne;
 use crate::options::StreamJoined;
 use crate::stream::{HopNames, JoinSide, KStream, PassThrough};
 
@@ -57,6 +58,7 @@ impl<K: StoreKey, L: Data> KStream<K, L> {
         let waiting_store = waits.then(|| names.waiting_store.clone());
         let (value, other_value) = (of_left.clone(), of_right.clone());
         let join = Arc::new(Join { options, joiner: Arc::new(joiner), waiting_store });
+        let (left_store, right_store) = (names.left_store.clone(), names.right_store.clone());
         let (of_left, of_right) = (names.right_store, names.left_store);
         let join_left = join.add::<OfLeft, O>(dsl, keep_left, &names.join_left, of_left, value);
         let join_right =
@@ -66,6 +68,19 @@ impl<K: StoreKey, L: Data> KStream<K, L> {
                 Ok(Box::new(PassThrough { out: b.downstream(id)? }) as Box<dyn Node<K, O>>)
             })
         });
+        if let Some(as_right) = same_type::<L, R>().filter(|_| !waits) {
+            let rewrite = move |g: &mut GraphBuilder| {
+                [join_left, join_right, keep_right].into_iter().for_each(|node| g.take_out(node));
+                g.take_out_store(&right_store);
+                g.add_parent(merge, keep_left);
+                let joiner = Arc::new(OfOne { joiner: join.joiner.clone(), as_right });
+                let options = join.options.of_one();
+                let factory = self_join_factory(options, joiner, left_store.clone());
+                g.replace_processor(merge, &[left_store], factory);
+            };
+            let keeps = [keep_left, keep_right];
+            dsl.note_join_of_one(JoinOfOne { keeps, rewrite: Box::new(rewrite) });
+        }
         KStream::new(dsl.clone(), merge, false)
     }
 
@@ -88,20 +103,8 @@ impl<K: StoreKey, L: Data> KStream<K, L> {
         let store = names.left_store.clone();
         let keep =
             add_keep(dsl, parent, (&names.keep_left, &store), &options, &options.value_serde);
-        let (joiner, of_node) = (Arc::new(joiner), store.clone());
-        let node = dsl.graph(|g| {
-            g.add_processor(&names.merge, &[keep], std::slice::from_ref(&store), move |b, id| {
-                Ok(Box::new(SelfJoin {
-                    joiner: joiner.clone(),
-                    key_serde: options.key_serde.clone(),
-                    value_serde: options.value_serde.clone(),
-                    windows: options.windows,
-                    store: b.store(id, &of_node)?,
-                    observed: b.remembered_time(&format!("{of_node}-observed")),
-                    out: b.downstream(id)?,
-                }) as Box<dyn Node<K, L>>)
-            })
-        });
+        let factory = self_join_factory(options, Arc::new(joiner), store.clone());
+        let node = dsl.graph(|g| g.add_processor(&names.merge, &[keep], &[store], factory));
         KStream::new(dsl.clone(), node, false)
     }
 
@@ -124,6 +127,28 @@ impl<K: StoreKey, L: Data> KStream<K, L> {
             key_serde: options.key_serde.clone(),
             value_serde: value_serde.clone(),
         })
+    }
+}
+
+/// What makes the node of a join of a stream with itself.
+fn self_join_factory<K: StoreKey, V: Data, O: Data, J: Joiner<K, V, V, O>>(
+    options: StreamJoined<K, V, V>,
+    joiner: Arc<J>,
+    store: Arc<str>,
+) -> impl Fn(&mut TaskBuilder<'_>, NodeId) -> Result<Box<dyn Node<K, V>>, TopologyError>
++ Send
++ Sync
++ 'static {
+    move |b, id| {
+        Ok(Box::new(SelfJoin {
+            joiner: joiner.clone(),
+            key_serde: options.key_serde.clone(),
+            value_serde: options.value_serde.clone(),
+            windows: options.windows,
+            store: b.store(id, &store)?,
+            observed: b.remembered_time(&format!("{store}-observed")),
+            out: b.downstream(id)?,
+        }))
     }
 }
 

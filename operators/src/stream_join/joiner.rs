@@ -1,5 +1,8 @@
 //! The user's function of a join, as the nodes call it: which results there are is the kind's business.
 
+use std::any::Any;
+use std::sync::Arc;
+
 /// What makes a result of a record of each stream, or of one alone.
 pub(super) trait Joiner<K, L, R, O>: Send + Sync + 'static {
     /// Whether a left record that was joined with none is a result.
@@ -54,4 +57,30 @@ where
     fn join(&self, key: &K, left: Option<&L>, right: Option<&R>) -> Option<O> {
         Some((self.0)(key, left, right))
     }
+}
+
+/// That of two streams, for one stream in the place of both.
+pub(super) struct OfOne<J, L, R> {
+    pub(super) joiner: Arc<J>,
+    pub(super) as_right: fn(&L) -> &R,
+}
+
+impl<K, L, R, O, J> Joiner<K, L, L, O> for OfOne<J, L, R>
+where
+    L: 'static,
+    R: 'static,
+    J: Joiner<K, L, R, O>,
+{
+    const KEEPS_LEFT: bool = J::KEEPS_LEFT;
+    const KEEPS_RIGHT: bool = J::KEEPS_RIGHT;
+
+    fn join(&self, key: &K, left: Option<&L>, right: Option<&L>) -> Option<O> {
+        self.joiner.join(key, left, right.map(self.as_right))
+    }
+}
+
+/// A value of one type as one of the other, if they are the same.
+pub(super) fn same_type<L: 'static, R: 'static>() -> Option<fn(&L) -> &R> {
+    let same: fn(&L) -> &L = |value| value;
+    (&same as &dyn Any).downcast_ref::<fn(&L) -> &R>().copied()
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::checked::Graph;
+use super::rewrite::Rewritten;
 use super::{
     ChangelogConfig, NodeDef, NodeId, NodeKind, RepartitionDef, SinkTopic, SourceTopics, StoreDef,
     TopicRef, inputs, names,
@@ -15,11 +16,12 @@ use crate::task::{Node, NodeHandle, SourceInstance, TaskBuilder};
 /// Nodes in the order they were added, parents first. Faults are kept and told by `build`.
 #[derive(Default)]
 pub struct GraphBuilder {
-    nodes: Vec<NodeDef>,
-    stores: Vec<StoreDef>,
-    repartitions: Vec<RepartitionDef>,
-    copartitioned: Vec<Vec<NodeId>>,
-    names: HashSet<Arc<str>>,
+    pub(super) nodes: Vec<NodeDef>,
+    pub(super) stores: Vec<StoreDef>,
+    pub(super) repartitions: Vec<RepartitionDef>,
+    pub(super) copartitioned: Vec<Vec<NodeId>>,
+    pub(super) names: HashSet<Arc<str>>,
+    pub(super) rewritten: Rewritten,
     fault: Option<TopologyError>,
 }
 
@@ -231,6 +233,11 @@ impl GraphBuilder {
         self.fault.get_or_insert(fault);
     }
 
+    /// Whether `build` will fail. Nodes may then be connected in ways that no graph has.
+    pub fn has_fault(&self) -> bool {
+        self.fault.is_some()
+    }
+
     fn check_name(&mut self, kind: &'static str, name: &str) {
         let valid = (1..=200).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
@@ -278,10 +285,11 @@ impl GraphBuilder {
     /// # Errors
     /// The first fault found: a name used twice, an unknown store, a cycle, no source, a topic
     /// that two sources read, a pattern that matches an output, a topic that no broker could have.
-    pub fn build(self) -> Result<Graph, TopologyError> {
+    pub fn build(mut self) -> Result<Graph, TopologyError> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
+        self.arrange();
         let is_read = |kind: &NodeKind| match kind {
             NodeKind::Source(topics) => !matches!(topics, SourceTopics::Global(_)),
             _ => false,

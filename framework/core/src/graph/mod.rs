@@ -13,6 +13,7 @@ mod inputs;
 mod names;
 mod partitions;
 mod plan;
+mod rewrite;
 mod topology;
 
 use std::sync::Arc;
@@ -60,6 +61,13 @@ impl TopicRef {
         match self {
             Self::User(name) => Some(name),
             Self::Repartition(_) | Self::ForeignKey(_) => None,
+        }
+    }
+
+    /// The name that it was given.
+    pub fn name(&self) -> &Arc<str> {
+        match self {
+            Self::User(name) | Self::Repartition(name) | Self::ForeignKey(name) => name,
         }
     }
 

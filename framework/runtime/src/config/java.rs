@@ -122,7 +122,7 @@ const ANSWERS: &[Entry] = &[
     ("state.cleanup.delay.ms", Ignored("the state of a task that moved away stays, in case it returns")),
     ("task.assignor.class", Ignored("the range assignor spreads the partitions")),
     ("task.timeout.ms", Ignored("what fails in the same way again and again ends in an error")),
-    ("topology.optimization", Ignored("a topology runs as it was written")),
+    ("topology.optimization", Ignored("a topology is optimised where it is built: `StreamsBuilder::optimization`")),
     ("upgrade.from", Ignored("there is no older version to be compatible with")),
     ("use.latest.version", REGISTRY),
     ("value.deserializer", SERDES),

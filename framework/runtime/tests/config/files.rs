@@ -77,7 +77,10 @@ default.timestamp.extractor=org.apache.kafka.streams.processor.FailOnInvalidTime
         ignored,
         [
             ("num.standby.replicas", standbys),
-            ("topology.optimization", "a topology runs as it was written"),
+            (
+                "topology.optimization",
+                "a topology is optimised where it is built: `StreamsBuilder::optimization`"
+            ),
             ("metrics.sample.window.ms", metrics),
             ("metrics.num.samples", metrics),
             ("metrics.recording.level", metrics),

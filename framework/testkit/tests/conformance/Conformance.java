@@ -36,6 +36,7 @@ public class Conformance {
         SEEDED.put("stream_joins", ConformanceStreamJoins::run);
         SEEDED.put("table_joins", ConformanceTableJoins::run);
         SEEDED.put("foreign_keys", ConformanceForeignKeys::run);
+        SEEDED.put("optimized", ConformanceOptimized::run);
         SEEDED.put("versioned", ConformanceVersioned::run);
         SEEDED.put("global_tables", ConformanceGlobalTables::run);
         SEEDED.put("commits", ConformanceCommits::run);
@@ -43,6 +44,7 @@ public class Conformance {
         FIXED.put("refused", ConformanceRefused::run);
         FIXED.put("join_names", ConformanceJoinNames::run);
         FIXED.put("join_refused", ConformanceJoinRefused::run);
+        FIXED.put("optimized_names", ConformanceOptimized::names);
     }
 
     public static void main(String[] args) throws IOException {

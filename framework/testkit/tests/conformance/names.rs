@@ -7,7 +7,7 @@
 
 use oncestream_core::error::TopologyError;
 use oncestream_core::graph::{Graph, Topology};
-use oncestream_operators::{Materialized, Printed, Repartitioned, StreamsBuilder};
+use oncestream_operators::{Materialized, Optimization, Printed, Repartitioned, StreamsBuilder};
 
 use crate::cogroup;
 use crate::compared::first_difference;
@@ -16,6 +16,7 @@ use crate::foreign_key_names;
 use crate::format::Case;
 use crate::functions::Text;
 use crate::global_tables;
+use crate::optimized;
 use crate::stream_join_names;
 use crate::suppress;
 use crate::table_join_names;
@@ -30,7 +31,12 @@ const LAG: &str = "min.compaction.lag.ms=";
 
 /// The topology of a case, or why it is refused; `None` if the case is not here.
 pub(crate) fn build(group: &str, case: &str) -> Option<Result<Topology, TopologyError>> {
+    if group == "optimized_names" {
+        return Some(Ok(optimized::built(case)?.0));
+    }
     let b = StreamsBuilder::new();
+    let is_optimised = case.contains("_optimised");
+    let b = if is_optimised { b.optimization(Optimization::all()) } else { b };
     match group {
         "names" => named(&b, case)
             .or_else(|| windowed_names::named(&b, case))

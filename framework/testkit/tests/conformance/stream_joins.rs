@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use oncestream_operators::{JoinWindows, KStream, StreamJoined, StreamsBuilder};
+use oncestream_operators::{JoinWindows, KStream, Optimization, StreamJoined, StreamsBuilder};
 
 use crate::format::{Case, Windows};
 use crate::functions::{Text, letter, pair, pair_or_reset};
@@ -94,7 +94,10 @@ pub(crate) fn paired(one: Option<&str>, two: Option<&str>) -> Text {
 /// The topology of a case, if it is here.
 pub(crate) fn setup(case: &Case) -> Option<Setup> {
     let (kind, rest) = Kind::of(&case.name)?;
-    let b = StreamsBuilder::new();
+    let b = StreamsBuilder::new().optimization(
+        case.option("topology.optimization")
+            .map_or_else(Optimization::none, |it| it.parse().unwrap()),
+    );
     let stream = |topic: &str| b.stream::<Text, Text>(topic);
     let joined = options(case);
     let has_stores = case.lines.iter().any(|line| line.starts_with("store\t"));
@@ -135,8 +138,8 @@ pub(crate) fn setup(case: &Case) -> Option<Setup> {
         }
         _ if rest.starts_with("_itself") => {
             let all = stream("in");
-            if rest.ends_with("_optimised") {
-                // Each record is joined with itself, so none is without a match.
+            if rest.ends_with("_optimised") && kind != Kind::Inner {
+                // Kafka Streams makes an inner join of them too.
                 all.self_join(joined, |one, two| paired(one.as_deref(), two.as_deref())).to("out");
             } else {
                 kind.join(&all, &all, joined, paired).to("out");

@@ -77,12 +77,18 @@ impl Admin {
             return;
         }
         let asked: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
-        let options = AdminOptions::new().request_timeout(Some(REQUEST_TIMEOUT));
-        let told = match self.client.describe_configs(&asked, &options).await {
-            Ok(resources) => resources.into_iter().map(|r| r.map(settings).unwrap_or_default()),
-            Err(error) => {
-                tracing::warn!(%error, "the settings of global tables' topics cannot be asked for");
-                return;
+        let action = "asking for the settings of global tables' topics";
+        let mut attempts = Attempts::new(self, action, TOPIC_DEADLINE);
+        let told = loop {
+            match self.client.describe_configs(&asked, &attempts.options()).await {
+                Ok(resources) => {
+                    break resources.into_iter().map(|r| r.map(settings).unwrap_or_default());
+                }
+                Err(e) if attempts.again(&e) => tokio::time::sleep(RETRY_EVERY).await,
+                Err(error) => {
+                    tracing::warn!(%error, "the settings of global tables' topics cannot be asked for");
+                    return;
+                }
             }
         };
         let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
