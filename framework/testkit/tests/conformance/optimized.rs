@@ -223,7 +223,7 @@ fn branches_that_share_a_topic_give_what_they_give_with_one_each() {
         let mut split = keyed(&b, "in").split();
         count(&split.branch(|_, v| early(v), "early").group_by_key(), "counts");
         count(&split.default_branch("rest").group_by_key(), "rest");
-        let mut driver = TopologyTestDriver::new(b.build().unwrap()).unwrap();
+        let mut driver = TopologyTestDriver::builder(b.build().unwrap()).build().unwrap();
         let input = driver.input::<Text, Text>("in");
         for (at, value) in ["a1", "b1", "d1", "a2", "e1", "d2", "a1"].into_iter().enumerate() {
             let record = Record::new(None, Some(value.to_owned()), at as i64);
