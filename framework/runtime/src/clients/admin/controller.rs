@@ -1,9 +1,10 @@
 //! Which broker the admin client asks, and how often.
 //!
 //! librdkafka 2.12 sends the requests of its admin client to the broker that it takes for the controller. It
-//! learns which one that is from answers about topics, and asks about topics every five minutes. The brokers
-//! of Apache Kafka name any broker that is up. While that one is away, each request would time out, though all
-//! others are there. Invariant: before a request is made again, the client has asked about topics.
+//! learns which one that is from answers about topics. It asks about topics when a connection is new, and
+//! else every five minutes. The brokers of Apache Kafka name any broker that is up. While that one is away,
+//! each request would time out, though the client is connected to all others. Invariant: before a request is
+//! made again, the client has asked about topics.
 
 use std::time::{Duration, Instant};
 
@@ -75,7 +76,8 @@ mod tests {
     use super::*;
     use crate::config::StreamsConfig;
 
-    /// By itself the client would ask the node that is gone until it asks about topics, minutes later.
+    /// By itself the client would ask the node that is gone until it asks about topics, minutes later. It also
+    /// asks about topics when it gets a new connection, so it has one to each node before.
     #[test]
     fn a_request_reaches_another_node_once_the_one_that_was_asked_before_is_gone() {
         let broker = Broker::builder().nodes(2).start_blocking().unwrap();
@@ -83,6 +85,8 @@ mod tests {
         let config = StreamsConfig::builder("app", broker.bootstrap_servers()).build().unwrap();
         let admin = Admin::new(&config).unwrap();
         let topics: [Arc<str>; 1] = ["t".into()];
+        // All nodes are asked for a group.
+        assert_eq!(admin.members_of("app").unwrap(), []);
         let before = admin.incarnations(&topics).unwrap();
         // The first node that is up is the controller.
         broker.stop_node(1).unwrap();
