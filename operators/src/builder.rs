@@ -58,8 +58,8 @@ impl StreamsBuilder {
     /// Makes `build` change the topology so that it has fewer topics and stores, with the same results. It is
     /// Kafka Streams' `topology.optimization`, whose values an [`Optimization`] reads.
     ///
-    /// To switch it on, or off, for an application that has run needs a reset of it first, because its
-    /// topics and stores are others: see docs/optimization.md.
+    /// An application that has run needs a reset before this is switched on or off, because its topics and
+    /// stores are then others: see docs/optimization.md.
     ///
     /// ```
     /// use oncestream_operators::{Optimization, StreamsBuilder};

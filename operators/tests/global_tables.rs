@@ -148,7 +148,11 @@ fn what_a_global_table_cannot_do_is_refused() {
         let ttl = Materialized::named("a").ttl(Duration::from_secs(1));
         b.global_table::<String, String>("a").materialized(ttl);
     });
-    for error in [several, pattern, timed, forgetting] {
+    let versioned = refused(|b| {
+        let versioned = Materialized::named("a").versioned(Duration::from_secs(1));
+        b.global_table::<String, String>("a").materialized(versioned);
+    });
+    for error in [several, pattern, timed, forgetting, versioned] {
         assert!(matches!(error, TopologyError::InvalidGlobalTable { .. }), "{error}");
     }
     let named_twice = refused(|b| {
@@ -210,10 +214,12 @@ fn what_a_global_store_cannot_do_is_refused() {
     assert!(matches!(read, TopologyError::GlobalTopicRead { .. }), "{read}");
     let ttl = Materialized::named("s").ttl(Duration::from_secs(1));
     let forgetting = refused(|b| keep(b, Consumed::new("a"), ttl));
+    let versioned = Materialized::named("s").versioned(Duration::from_secs(1));
+    let versioned = refused(|b| keep(b, Consumed::new("a"), versioned));
     let timed = Consumed::new("a").timestamp_extractor(|record: &Record<_, i64>, _| record.value);
     let timed = refused(|b| keep(b, timed, Materialized::named("s")));
     let several = refused(|b| keep(b, Consumed::new(["a", "b"]), Materialized::named("s")));
-    for error in [forgetting, timed, several] {
+    for error in [forgetting, versioned, timed, several] {
         assert!(matches!(error, TopologyError::InvalidGlobalTable { .. }), "{error}");
     }
     let named_twice = refused(|b| {

@@ -9,9 +9,10 @@ use std::time::Duration;
 use oncestream_core::Record;
 use oncestream_core::error::{BoxError, TopologyError};
 use oncestream_core::graph::{Graph, Topology};
+use oncestream_core::serde::{DynSerde, HasSerde, JsonSerde};
 use oncestream_operators::processor::{Processor, ProcessorContext};
 use oncestream_operators::{
-    JoinWindows, KStream, Optimization, StreamJoined, StreamsBuilder, Topics,
+    Grouped, JoinWindows, KStream, Optimization, StreamJoined, StreamsBuilder, Topics,
 };
 
 fn built(build: impl Fn(&StreamsBuilder), optimization: Optimization) -> Topology {
@@ -238,6 +239,22 @@ fn only_an_inner_join_of_a_stream_with_itself_is_on_one_store() {
     assert_eq!([stores(Optimization::none(), changed), stores(one_store, changed)], [2, 2]);
     let merged = Optimization::none().merge_repartition_topics();
     assert_eq!(stores(merged, inner), 2);
+}
+
+#[test]
+fn topics_of_other_serdes_stay_apart() {
+    let build = |serde: DynSerde<i64>| {
+        move |b: &StreamsBuilder| {
+            let keyed = by_length(b);
+            let other = Grouped::with("last", serde.clone(), String::serde());
+            keyed.group_by_key().count("counts");
+            keyed.group_by_key().grouped(other).reduce(|_, last| last, "last");
+        }
+    };
+    assert_eq!(before_and_after(build(i64::serde())), [vec!["counts", "last"], vec!["counts"]]);
+    // A record would have its partition by bytes that the other reader does not write.
+    let apart = ["counts", "last"].map(str::to_owned).to_vec();
+    assert_eq!(before_and_after(build(JsonSerde::dynamic())), [apart.clone(), apart]);
 }
 
 #[test]

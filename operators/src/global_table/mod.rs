@@ -90,10 +90,10 @@ impl<K, V> GlobalKTable<K, V> {
 impl<K: StoreKey, V: Data> GlobalKTable<K, V> {
     /// Gives the store of the table a name, and serdes if these are not those of the types.
     ///
-    /// It is to be the first call on the table: the names that are generated for its nodes are then those that
+    /// Call it before anything else on the table: the names that are generated for its nodes are then those that
     /// Kafka Streams gives them. A second call is refused by `build`
     /// ([`TopologyError::AlreadyMaterialized`]), and so is a time to live. The topic is the store's changelog, so
-    /// settings of one have no effect.
+    /// settings of a changelog have no effect.
     ///
     /// ```
     /// use oncestream_operators::StreamsBuilder;
@@ -124,12 +124,17 @@ impl<K: StoreKey, V: Data> GlobalKTable<K, V> {
     }
 }
 
-/// A global table forgets nothing by itself.
+/// A global table forgets nothing by itself, and has one value of each key.
 fn check_that_it_keeps<K, V>(dsl: &Dsl, store: &str, materialized: &Materialized<K, V>) {
-    if materialized.ttl.is_some() || materialized.retention.is_some() {
-        let topics = format!("store `{store}`");
-        let reason = "it has what its topic has, and forgets nothing else; leave ttl() and retention() out, and \
-                      write tombstones to the topic";
-        dsl.fail(TopologyError::InvalidGlobalTable { topics, reason });
-    }
+    let reason = if materialized.ttl.is_some() || materialized.retention.is_some() {
+        "it has what its topic has, and forgets nothing else; leave ttl() and retention() out, and write \
+         tombstones to the topic"
+    } else if materialized.history.is_some() {
+        "it has the last value of each key, as it cannot be versioned in Kafka Streams either; leave versioned() \
+         out, or make it a table()"
+    } else {
+        return;
+    };
+    let topics = format!("store `{store}`");
+    dsl.fail(TopologyError::InvalidGlobalTable { topics, reason });
 }

@@ -32,10 +32,11 @@ impl StreamsBuilder {
     /// time to live.
     ///
     /// - **A restore calls the function too**, because only it knows what a record means for the store. The store
-    ///   and how far it has come are written together, so each instance calls it once for each record, whatever
-    ///   crashes; once more from the first record if its disk is lost, or the store is too old.
-    /// - What it writes should follow from the record and the store alone. Partitions are read side by side, so a
-    ///   key of the store should come from one partition.
+    ///   and how far it has come are written together, so the store has what the function made of each record
+    ///   once, whatever crashes. If the disk is lost, or the store is too old, the store begins empty, and the
+    ///   function is called with all records of the topic again.
+    /// - What it writes should follow from the record and the store alone. Between partitions there is no
+    ///   order, so each key of the store should come from one partition.
     /// - A record with a null key is dropped and counted. A value that may be null is an `Option`.
     /// - An error is left to `processing.exception.handler`, at the start as later.
     ///

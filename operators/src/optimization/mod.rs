@@ -4,7 +4,7 @@
 //! Operators say what they do to records ([`Effect`]), how a repartition topic would be made for several of
 //! them, and how a join would be made of one stream; `build` asks.
 //!
-//! It stays sound where Kafka Streams does not: a repartition topic moves up over operators only that pass
+//! It stays sound where Kafka Streams does not: a repartition topic moves up only over operators that pass
 //! records on as they are, and takes in all that comes to them (docs/optimization.md has the differences).
 
 mod repartitions;

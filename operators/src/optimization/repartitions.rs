@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use oncestream_core::graph::{GraphBuilder, NodeId, TopicRef};
+use oncestream_core::serde::SerdeIdentity;
 
 use super::{Effect, Effects};
 
@@ -31,8 +32,13 @@ pub(crate) struct RepartitionHop {
     pub(crate) merged: Option<MergedHop>,
 }
 
-/// Makes a way below a node, through a topic of this name.
-pub(crate) type MergedHop = Box<dyn FnOnce(&mut GraphBuilder, NodeId, TopicRef) -> RepartitionHop>;
+/// One way for several.
+pub(crate) struct MergedHop {
+    /// The serdes of key and value. Others would write other bytes, by which a record has its partition.
+    pub(crate) serdes: [SerdeIdentity; 2],
+    /// Makes it below a node, through a topic of this name.
+    pub(crate) make: Box<dyn FnOnce(&mut GraphBuilder, NodeId, TopicRef) -> RepartitionHop>,
+}
 
 /// Merges the repartition topics of each operator that changes keys.
 pub(crate) fn merge_repartitions(
@@ -40,14 +46,25 @@ pub(crate) fn merge_repartitions(
     effects: &Effects,
     hops: Vec<RepartitionHop>,
 ) {
-    let mut below: BTreeMap<NodeId, Vec<RepartitionHop>> = BTreeMap::new();
-    for hop in hops.into_iter().filter(|hop| hop.merged.is_some()) {
-        if let Some(anchor) = anchor(graph, effects, hop.filter) {
-            below.entry(anchor).or_default().push(hop);
+    let mut below: BTreeMap<NodeId, Vec<Vec<RepartitionHop>>> = BTreeMap::new();
+    for hop in hops {
+        let Some(serdes) = hop.merged.as_ref().map(|merged| &merged.serdes) else { continue };
+        let Some(anchor) = anchor(graph, effects, hop.filter) else { continue };
+        let of_anchor = below.entry(anchor).or_default();
+        let of_serdes = |hops: &&mut Vec<RepartitionHop>| {
+            let first = hops.first().and_then(|hop| hop.merged.as_ref());
+            first.is_some_and(|first| first.serdes == *serdes)
+        };
+        match of_anchor.iter_mut().find(of_serdes) {
+            Some(hops) => hops.push(hop),
+            None => of_anchor.push(vec![hop]),
         }
     }
-    for (anchor, hops) in below {
-        merge(graph, anchor, hops);
+    for (anchor, groups) in below {
+        // Of two groups the paths may have a node in common, which cannot stand behind two topics.
+        if let [_] = groups[..] {
+            groups.into_iter().for_each(|hops| merge(graph, anchor, hops));
+        }
     }
 }
 
@@ -103,7 +120,7 @@ fn merge(graph: &mut GraphBuilder, anchor: NodeId, mut hops: Vec<RepartitionHop>
     }
     let keeps_null_keys = hops.iter().any(|hop| hop.keeps_null_keys.load(Ordering::Relaxed));
     let Some((make, topic)) =
-        hops.first_mut().and_then(|first| Some((first.merged.take()?, first.topic.clone())))
+        hops.first_mut().and_then(|first| Some((first.merged.take()?.make, first.topic.clone())))
     else {
         return;
     };

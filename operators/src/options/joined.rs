@@ -47,15 +47,15 @@ impl<K, V, V2> Joined<K, V, V2> {
     }
 
     /// How long a record waits before it is joined, so that updates of the table may come late: until the
-    /// stream's time is that of the record and `grace`. The table must be
+    /// stream's time has come to the record's own time plus `grace`. The table must be
     /// [versioned](crate::Materialized::versioned), and its history as long as the grace at least.
     ///
-    /// Time is the latest of a record of this stream that has waited, in its partition. A record that is
-    /// later than the grace is joined at once. What is joined is the value as of the record's time, as
-    /// without a grace. Records come out in the order of their times, and of their keys' bytes.
+    /// The stream's time is the latest time of a record of this stream that has waited, in its partition. It
+    /// stands still while no record of the stream comes. A record that is later than the grace is joined at
+    /// once. What is joined is the value as of the record's time, as without a grace. Records come out in the
+    /// order of their times, and of their keys' bytes.
     ///
-    /// What waits is in a store with a changelog, named as the operator with `-Buffer`. It stands still while no
-    /// record of the stream comes.
+    /// What waits is in a store with a changelog, named as the operator with `-Buffer`.
     ///
     /// ```
     /// use std::time::Duration;

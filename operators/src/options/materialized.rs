@@ -136,9 +136,10 @@ impl<K, V> Materialized<K, V> {
     /// # assert!(builder.build().is_ok());
     /// ```
     ///
-    /// - Time is that of records: the latest time of a version in this store, in this partition. A version
-    ///   that ended more than `history_retention` before it is gone. The newest version of a key stays.
-    /// - A record that is older than that is dropped and counted
+    /// - Time is that of records: the latest time of a version in this store, in this partition. The
+    ///   history begins `history_retention` before it. A version that ended by then is gone. The newest version
+    ///   of a key stays.
+    /// - A record from before the history is dropped and counted
     ///   ([`BeforeHistory`](oncestream_core::handlers::DropReason::BeforeHistory)).
     /// - An update that comes out of order is forwarded, as in Kafka Streams, and says so
     ///   ([`Change::is_latest`](crate::Change::is_latest)). Groupings and joins of tables leave it out.

@@ -44,7 +44,7 @@ impl Optimization {
     }
 
     /// Streams whose key was changed by one operator share one repartition topic, which stands right behind
-    /// it. Without it, there is one for each aggregation, table and join that follows.
+    /// that operator. Without this, there is one for each aggregation, table and join that follows.
     ///
     /// ```
     /// use oncestream_operators::{Optimization, StreamsBuilder};

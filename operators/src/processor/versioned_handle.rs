@@ -14,9 +14,10 @@ use crate::dsl::{Data, StoreKey};
 /// [`KTable::versioned_store`](crate::KTable::versioned_store). A version has a time of its own; that of the
 /// record in hand does not matter.
 impl<K: StoreKey, V: Data> StoreHandle<K, V, Versioned> {
-    /// Sets the value of a key from this time on, until its next version; a null deletes it. What it says
-    /// tells a late write and one that is out of order: to count a record that comes too late, as Kafka
-    /// Streams does, see [`drop_record`](super::ProcessingContext::drop_record).
+    /// Sets the value of a key from this time on, until its next version; a null deletes it. The answer says
+    /// whether the version is the newest, came out of order, or is older than the history and was not put. To
+    /// count such a record as dropped, as Kafka Streams does, call
+    /// [`drop_record`](super::ProcessingContext::drop_record).
     ///
     /// # Errors
     /// When the backend or a serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
@@ -29,7 +30,7 @@ impl<K: StoreKey, V: Data> StoreHandle<K, V, Versioned> {
         self.open()?.put_version(key, value.into(), timestamp)
     }
 
-    /// Sets no value for a key from this time on; the version that was valid at this time.
+    /// Deletes the value of a key from this time on, and gives the version that was valid at this time.
     ///
     /// # Errors
     /// When the backend or a serde fails, [`TaskError::NullKey`] and [`TaskError::KeyTooLarge`].
@@ -63,8 +64,8 @@ impl<K: StoreKey, V: Data> StoreHandle<K, V, Versioned> {
         self.open()?.version_as_of(key, timestamp)
     }
 
-    /// The versions of a key that were valid at some time of these, the earliest first; they are read into
-    /// memory. Those that the history does not reach are not among them, but for the newest.
+    /// The versions of a key that were valid at one of these times or more, the earliest first; they are read
+    /// into memory. Versions that the history does not reach are not among them, except for the newest.
     ///
     /// # Errors
     /// When the backend or a serde fails.

@@ -14,7 +14,7 @@ use oncestream_core::task::{
 
 use super::KStream;
 use crate::dsl::{Data, Dsl};
-use crate::optimization::RepartitionHop;
+use crate::optimization::{MergedHop, RepartitionHop};
 use crate::options::Repartitioned;
 
 /// Kafka Streams adds it to a topic's name unless it is there.
@@ -170,17 +170,16 @@ impl<K: Data, V2: Data> ThroughTopic<'_, K, V2> {
     /// [`Self::add`] for a topic of which the optimisation may make one for several.
     pub(crate) fn add_mergeable(self, stream: &KStream<K, V2>, names: HopNames) -> NodeId {
         let (key_serde, value_serde) = (self.key_serde.clone(), self.value_serde.clone());
+        let serdes = [key_serde.identity(), value_serde.identity()];
         let source = self.add(stream, names, std::convert::identity);
-        stream.dsl.note_mergeable(
-            source,
-            Box::new(move |g, parent, topic| {
-                let name = topic.name().clone();
-                let topic = g.add_repartition(&name, None);
-                let convert = std::convert::identity;
-                let way = Way { key_serde, value_serde, partitioner: None, convert };
-                way.add(g, parent, topic, HopNames::of_topic(&name))
-            }),
-        );
+        let make = Box::new(move |g: &mut GraphBuilder, parent, topic: TopicRef| {
+            let name = topic.name().clone();
+            let topic = g.add_repartition(&name, None);
+            let convert = std::convert::identity;
+            let way = Way { key_serde, value_serde, partitioner: None, convert };
+            way.add(g, parent, topic, HopNames::of_topic(&name))
+        });
+        stream.dsl.note_mergeable(source, MergedHop { serdes, make });
         source
     }
 }

@@ -223,11 +223,12 @@ mod tests {
                 };
                 let wrong = |guarantee| check("wrong", guarantee);
                 let concerned = fixed.clients.contains(&client);
-                let others = FIXED
-                    .iter()
-                    .any(|other| other.setting == fixed.setting && other.clients.contains(&client));
+                let is_of_it = |other: &&Fixed| {
+                    other.setting == fixed.setting && other.clients.contains(&client)
+                };
+                let others = FIXED.iter().any(|other| is_of_it(&other));
                 assert_eq!(wrong(ExactlyOnce).is_err(), others, "{}", fixed.setting);
-                let always = fixed.when == When::Always;
+                let always = FIXED.iter().filter(is_of_it).any(|other| other.when == When::Always);
                 assert!(!concerned || wrong(AtLeastOnce).is_err() == always, "{}", fixed.setting);
                 for allowed in fixed.allowed.iter().filter(|_| concerned) {
                     assert!(check(allowed, ExactlyOnce).is_ok());

@@ -63,6 +63,7 @@ fn every_key_of_the_table_reaches_the_configuration() {
         ("statestore.write.interval.ms", "81"),
         ("replication.factor", "3"),
         ("windowstore.changelog.additional.retention.ms", "85"),
+        ("global.restore.timeout.ms", "86"),
         ("max.task.idle.ms", "-1"),
         ("buffered.records.per.partition", "80"),
         ("instance.id", "i-1"),

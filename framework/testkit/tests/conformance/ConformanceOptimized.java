@@ -95,9 +95,9 @@ final class ConformanceOptimized extends ConformanceTopologies {
             }),
         new Optimized("a_cogroup", List.of("in"), List.of("all"), List.of("all"), b -> {
             KStream<String, String> keyed = keyed(b, "in");
-            keyed.filter((k, v) -> early(v)).groupByKey()
+            keyed.filter((k, v) -> early(v)).groupByKey(Grouped.as("early"))
                 .<String>cogroup((k, v, all) -> join(all, v))
-                .cogroup(keyed.groupByKey(), (k, v, all) -> joinOrReset(all, v))
+                .cogroup(keyed.groupByKey(Grouped.as("every")), (k, v, all) -> joinOrReset(all, v))
                 .aggregate(() -> "", ConformanceTopologies.<String>table("all")).toStream().to("all");
         }),
         new Optimized("a_stream_and_a_table", List.of("in", "table"), List.of("out", "counts"),

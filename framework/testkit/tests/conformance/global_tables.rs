@@ -4,6 +4,8 @@
 //!
 //! Knows topologies; not how a case is played.
 
+use std::time::Duration;
+
 use oncestream_core::Record;
 use oncestream_core::error::BoxError;
 use oncestream_core::handlers::DropReason;
@@ -211,6 +213,11 @@ pub(crate) fn refused(b: &StreamsBuilder, case: &str) -> Option<()> {
         "a_stream_and_a_global_table_of_one_topic"
         | "two_global_tables_of_one_topic"
         | "a_global_table_alone" => b.global_table("one"),
+        "a_versioned_global_table" => {
+            let versioned = Materialized::named("s").versioned(Duration::from_millis(100));
+            let table: Table = b.global_table("in");
+            table.materialized(versioned)
+        }
         _ => return None,
     };
     match case {

@@ -8,10 +8,11 @@
 //! value:  a BufferValue with the new value alone, and a buffer time of 0
 //! ```
 //!
-//! In memory are the time of the first one and the next sequence number, both from one scan of the store
-//! when the task needs it first. The sequence keeps records of one key and time apart, in their order.
+//! In memory are their keys in order and the next sequence number, both from one scan of the store when the
+//! task needs it first. The sequence keeps records of one key and time apart, in their order.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -100,27 +101,26 @@ pub(super) fn add_buffer<K: StoreKey, V: Data>(
 /// The store of one task.
 pub(super) type BufferStore<K, V> = KeyValueStore<BufferKey<K>, Entry<V>>;
 
+/// What waits. Invariant: a key is in the order if, and only if, it is in the store.
 pub(super) struct Buffer<K, V> {
     store: Rc<RefCell<BufferStore<K, V>>>,
-    known: Option<Known>,
+    waiting: Option<Waiting<K>>,
 }
 
-/// What is known of the records in the store.
-#[derive(Clone, Copy)]
-struct Known {
-    first_time: Option<TimestampMs>,
+struct Waiting<K> {
+    by_bytes: BTreeMap<Vec<u8>, BufferKey<K>>,
     next_sequence: u32,
 }
 
 impl<K: StoreKey, V: Data> Buffer<K, V> {
     pub(super) fn new(store: Rc<RefCell<BufferStore<K, V>>>) -> Self {
-        Self { store, known: None }
+        Self { store, waiting: None }
     }
 
     pub(super) fn put(&mut self, record: Record<K, V>, origin: Origin) -> Result<(), TaskError> {
-        let Known { first_time, next_sequence } = self.load()?;
+        let Self { store, waiting } = self;
+        let waiting = Self::load(store, waiting)?;
         let Record { key, value, timestamp, headers } = record;
-        let time = timestamp.max(0);
         let entry = Entry {
             place: 0,
             timestamp,
@@ -131,61 +131,60 @@ impl<K: StoreKey, V: Data> Buffer<K, V> {
             new: Some(value),
             size: 0,
         };
-        let key = BufferKey { time, key, sequence: next_sequence };
-        self.store.borrow_mut().put(key, Some(entry), timestamp)?;
-        self.known = Some(Known {
-            first_time: Some(first_time.map_or(time, |first| first.min(time))),
-            next_sequence: if next_sequence < LAST_SEQUENCE { next_sequence + 1 } else { 0 },
-        });
+        let sequence = waiting.next_sequence;
+        let key = BufferKey { time: timestamp.max(0), key, sequence };
+        let mut store = store.borrow_mut();
+        let bytes = store.key_bytes(&key)?;
+        store.put(key.clone(), Some(entry), timestamp)?;
+        waiting.by_bytes.insert(bytes, key);
+        waiting.next_sequence = if sequence < LAST_SEQUENCE { sequence + 1 } else { 0 };
         Ok(())
     }
 
-    /// Takes out what is not later than `due`, the earliest first. `now` is the time of the deletions in
-    /// the changelog.
+    /// Takes the earliest record out, if it is not later than `due`. `now` is the time of the deletion in the
+    /// changelog.
     pub(super) fn take_due(
         &mut self,
         due: TimestampMs,
         now: TimestampMs,
-    ) -> Result<Vec<Record<K, V>>, TaskError> {
-        let known = self.load()?;
-        if known.first_time.is_none_or(|first| first > due) {
-            return Ok(Vec::new());
-        }
-        let (mut taken, mut rest) = (Vec::new(), None);
-        let mut store = self.store.borrow_mut();
-        for waiting in store.all()? {
-            let (key, found) = waiting?;
-            if key.time > due {
-                rest = Some(key.time);
+    ) -> Result<Option<Record<K, V>>, TaskError> {
+        let Self { store, waiting } = self;
+        let waiting = Self::load(store, waiting)?;
+        while let Some(first) = waiting.by_bytes.first_entry() {
+            let BufferKey { time, .. } = first.get();
+            if *time > due {
                 break;
             }
-            taken.push((key, found.value));
+            let (key, mut taken) = (first.remove(), None);
+            store.borrow_mut().update_untold(key, now, |key, waiting| {
+                taken = waiting.map(|found| (key.key.clone(), found.value));
+                (None, now)
+            })?;
+            if let Some((key, Entry { timestamp, headers, new: Some(value), .. })) = taken {
+                return Ok(Some(Record { key, value, timestamp, headers }));
+            }
         }
-        let mut records = Vec::with_capacity(taken.len());
-        for (key, entry) in taken {
-            let Entry { timestamp, headers, new, .. } = entry;
-            let record =
-                new.map(|value| Record { key: key.key.clone(), value, timestamp, headers });
-            records.extend(record);
-            store.put(key, None, now)?;
-        }
-        drop(store);
-        self.known = Some(Known { first_time: rest, ..known });
-        Ok(records)
+        Ok(None)
     }
 
-    fn load(&mut self) -> Result<Known, TaskError> {
-        if let Some(known) = self.known {
-            return Ok(known);
+    /// Puts in order what the store has, once.
+    fn load<'a>(
+        store: &Rc<RefCell<BufferStore<K, V>>>,
+        waiting: &'a mut Option<Waiting<K>>,
+    ) -> Result<&'a mut Waiting<K>, TaskError> {
+        if let Some(waiting) = waiting {
+            return Ok(waiting);
         }
-        let mut known = Known { first_time: None, next_sequence: 1 };
-        for waiting in self.store.borrow().all()? {
-            let (key, _) = waiting?;
-            known.first_time.get_or_insert(key.time);
-            known.next_sequence = known.next_sequence.max(key.sequence.saturating_add(1));
+        let mut loaded = Waiting { by_bytes: BTreeMap::new(), next_sequence: 1 };
+        let mut store = store.borrow_mut();
+        for found in store.all()? {
+            let (key, _) = found?;
+            let next = key.sequence.saturating_add(1);
+            loaded.next_sequence = loaded.next_sequence.max(next);
+            loaded.by_bytes.insert(store.key_bytes(&key)?, key);
         }
-        self.known = Some(known);
-        Ok(known)
+        store.forget_order();
+        Ok(waiting.insert(loaded))
     }
 }
 
@@ -202,6 +201,8 @@ mod tests {
         serde.serialize(&key, &mut bytes).unwrap();
         assert_eq!(bytes, [0, 0, 0, 0, 0, 0, 0, 1, 2, b'k', 0, 0, 0, 3]);
         assert_eq!(serde.deserialize(&bytes).unwrap(), key);
-        assert!(serde.deserialize(&bytes[1..]).is_err() && serde.deserialize(&bytes[..9]).is_err());
+        assert!(serde.deserialize(&bytes[..9]).is_err(), "it has no number");
+        bytes[0] = 1;
+        assert!(serde.deserialize(&bytes).is_err(), "it does not begin with a time");
     }
 }

@@ -77,7 +77,8 @@ where
             return refused(ctx, at, error);
         }
         ctx.advance_time(self.observed, timestamp);
-        for record in self.buffer.take_due(self.due(ctx), ctx.time(self.observed))? {
+        let (due, now) = (self.due(ctx), ctx.time(self.observed));
+        while let Some(record) = self.buffer.take_due(due, now)? {
             self.join.answer(ctx, record, true)?;
         }
         Ok(())

@@ -4,8 +4,9 @@
 //! without a value. The row key has the time, and the changelog record has it as its own: so a row is a
 //! function of one changelog record, and a restore makes the same rows in whatever order the records are.
 //!
-//! Time is the store's own: the latest of a version that was put. A version that ended before it by more than
-//! the history retention is not shown, and its row goes with one of the next commits: `super::super::expiry`.
+//! Time is the store's own: the latest of a version that was put. The history begins the history retention
+//! before it. A version that ended by then is not shown, and its row goes with one of the next commits:
+//! `super::super::expiry`.
 //! The newest version of a key is kept for ever.
 //!
 //! Invariants:
@@ -83,7 +84,7 @@ pub type VersionedStore<K, V> = Store<K, V, Versioned>;
 
 impl Versioned {
     /// Versions that are kept until the latest time of one is `history_retention` later than their end.
-    /// So long a version may come late, too.
+    /// A version may come late by as much.
     pub fn new(history_retention: Duration) -> Self {
         let retention_ms = i64::try_from(history_retention.as_millis()).unwrap_or(i64::MAX);
         let lives = Duration::from_millis(retention_ms.unsigned_abs().saturating_add(1));

@@ -30,6 +30,9 @@ const MAX_ROWS: usize = 1 << 20;
 const SLICES: i64 = 4;
 /// A key with more rows than this is read as a range: a range finds the rows of a key side by side.
 const ROWS_OF_A_KEY: usize = 8;
+/// So many rows of a key are looked at, the last one first, before a range is read instead: a slice may have
+/// many that lie outside the times that are asked for.
+const STEPS: usize = 32;
 /// Ends the chain of a key.
 const NONE: u32 = u32::MAX;
 
@@ -122,12 +125,17 @@ impl Recent {
         if from < self.known_from {
             return None;
         }
+        let mut steps = 0;
         for slice in self.slices.range(from / self.slice_ms..=to / self.slice_ms) {
             let Slice { keys, rows } = slice.1;
             let key = keys.find(spread(hash), |key| key.hash == hash);
             let mut next = key.map_or(NONE, |key| key.row);
             while let Some(row) = rows.get(next as usize) {
                 next = row.before;
+                steps += 1;
+                if steps > STEPS {
+                    return None;
+                }
                 if (from..=to).contains(&row.start) {
                     if self.found.len() == ROWS_OF_A_KEY {
                         return None;
@@ -264,6 +272,17 @@ mod tests {
         }
         assert_eq!(found(&mut recent, 7, (0, 99)), None);
         assert_eq!(found(&mut recent, 7, (1, 99)).map(|rows| rows.len()), Some(ROWS_OF_A_KEY));
+    }
+
+    #[test]
+    fn a_key_of_many_rows_outside_the_times_is_read_as_a_range() {
+        let mut recent = Recent::new(1_000_000, -1);
+        for sequence in 0..33 {
+            recent.add(7, i64::from(sequence) * 1000, sequence, 0);
+        }
+        recent.add(8, 32_000, 33, 0);
+        assert_eq!(found(&mut recent, 7, (32_000, 32_000)), None);
+        assert_eq!(found(&mut recent, 8, (32_000, 32_000)), Some(vec![(32_000, 33)]));
     }
 
     #[test]
