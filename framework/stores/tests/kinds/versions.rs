@@ -340,3 +340,12 @@ fn a_version_behind_a_newer_one_tells_of_that_again_once_for_each_commit() {
     assert_eq!(put(&[15, 17, 25]), [15, 20, 17, 20, 25]);
     assert_eq!(put(&[30, 29, 31, 28]), [30, 29, 30, 31, 28, 31]);
 }
+
+#[test]
+fn a_time_before_1970_is_0_also_for_what_a_deletion_gives() {
+    let mut store = open(&MemoryBackend::new());
+    store.put_version(b"k".to_vec(), Some(7), -1).unwrap();
+    let deleted = store.delete_version(b"k".to_vec(), -1).unwrap();
+    assert_eq!(deleted.map(|version| (version.value, version.valid_from)), Some((7, 0)));
+    assert_eq!(store.newest(&b"k".to_vec()).unwrap(), None);
+}

@@ -75,7 +75,7 @@ impl<K: Hash + Eq + Clone, V: Clone> VersionedStore<K, V> {
         key: K,
         timestamp: TimestampMs,
     ) -> Result<Option<Version<V>>, TaskError> {
-        let before = self.version_as_of(&key, timestamp)?;
+        let before = self.version_as_of(&key, timestamp.max(0))?;
         let put = self.put_version(key, None, timestamp)?;
         Ok(before.filter(|_| put != super::VersionPut::Expired))
     }
