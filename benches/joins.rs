@@ -107,7 +107,11 @@ fn stream_join(c: &mut Criterion) {
         joined.to("out");
         let topology = builder.build().expect("a topology");
         let record = |at: u64| {
-            if at % 2 == 0 { (at, LEFT) } else { (at.saturating_sub(held / 4 | 1), RIGHT) }
+            if at.is_multiple_of(2) {
+                (at, LEFT)
+            } else {
+                (at.saturating_sub((held / 4) | 1), RIGHT)
+            }
         };
         run(&mut group, held, &topology, record, record);
     }

@@ -63,7 +63,9 @@ pub(crate) fn merge_repartitions(
     for (anchor, groups) in below {
         // Of two groups the paths may have a node in common, which cannot stand behind two topics.
         if let [_] = groups[..] {
-            groups.into_iter().for_each(|hops| merge(graph, anchor, hops));
+            for hops in groups {
+                merge(graph, anchor, hops);
+            }
         }
     }
 }
@@ -115,7 +117,9 @@ fn merge(graph: &mut GraphBuilder, anchor: NodeId, mut hops: Vec<RepartitionHop>
         loose.push(Loose { parent, children, source: hop.source });
     }
     for hop in &hops {
-        [hop.source, hop.sink, hop.filter].into_iter().for_each(|node| graph.take_out(node));
+        for node in [hop.source, hop.sink, hop.filter] {
+            graph.take_out(node);
+        }
         graph.take_out_repartition(&hop.topic);
     }
     let keeps_null_keys = hops.iter().any(|hop| hop.keeps_null_keys.load(Ordering::Relaxed));
@@ -135,7 +139,9 @@ fn merge(graph: &mut GraphBuilder, anchor: NodeId, mut hops: Vec<RepartitionHop>
     }
     for Loose { parent, children, source } in loose {
         let parent = if parent == anchor { merged.source } else { parent };
-        children.into_iter().for_each(|child| graph.add_parent(child, parent));
+        for child in children {
+            graph.add_parent(child, parent);
+        }
         graph.replace_copartitioned(source, merged.source);
     }
 }

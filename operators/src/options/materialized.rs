@@ -238,7 +238,7 @@ impl<K, V, Kd> Materialized<K, V, Kd> {
 
     /// The same store as one of another kind, whose rows expire.
     pub(crate) fn kept<Kd2>(self, kind: Kd2, retention_ms: i64) -> Materialized<K, V, Kd2> {
-        let store = self.as_kind(kind);
+        let store = self.with_kind(kind);
         let changelog = store.changelog;
         let changelog =
             changelog.map(|config| ChangelogConfig { retention_ms: Some(retention_ms), ..config });
@@ -246,7 +246,7 @@ impl<K, V, Kd> Materialized<K, V, Kd> {
     }
 
     /// The same store as one of another kind.
-    fn as_kind<Kd2>(self, kind: Kd2) -> Materialized<K, V, Kd2> {
+    fn with_kind<Kd2>(self, kind: Kd2) -> Materialized<K, V, Kd2> {
         let Self { name, key_serde, value_serde, by_type, caching, changelog, .. } = self;
         let (retention, ttl, history) = (None, None, None);
         Materialized {
@@ -361,7 +361,7 @@ impl<K: StoreKey, V: Data, Kd> Materialized<K, V, Kd> {
             dsl.fail(TopologyError::InvalidVersions { at: at(), reason: reason.to_owned() });
         }
         // The name was noted.
-        self.as_kind(kind).add_to(dsl, &StoreName { name: name.name.clone(), generated: false });
+        self.with_kind(kind).add_to(dsl, &StoreName { name: name.name.clone(), generated: false });
     }
 }
 

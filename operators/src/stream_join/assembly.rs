@@ -70,7 +70,9 @@ impl<K: StoreKey, L: Data> KStream<K, L> {
         });
         if let Some(as_right) = same_type::<L, R>().filter(|_| !waits) {
             let rewrite = move |g: &mut GraphBuilder| {
-                [join_left, join_right, keep_right].into_iter().for_each(|node| g.take_out(node));
+                for node in [join_left, join_right, keep_right] {
+                    g.take_out(node);
+                }
                 g.take_out_store(&right_store);
                 g.add_parent(merge, keep_left);
                 let joiner = Arc::new(OfOne { joiner: join.joiner.clone(), as_right });

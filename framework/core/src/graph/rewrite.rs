@@ -31,8 +31,12 @@ impl GraphBuilder {
         let (parents, children) =
             (std::mem::take(&mut def.parents), std::mem::take(&mut def.children));
         self.names.remove(&def.name);
-        parents.into_iter().for_each(|parent| self.remove_parent(node, parent));
-        children.into_iter().for_each(|child| self.remove_parent(child, node));
+        for parent in parents {
+            self.remove_parent(node, parent);
+        }
+        for child in children {
+            self.remove_parent(child, node);
+        }
         self.rewritten.taken_out.insert(node);
     }
 

@@ -56,11 +56,11 @@ pub fn run<P: Ports>(
     on_restored: impl FnOnce(),
 ) -> Result<(), StreamsError> {
     let mut globals = None;
-    let live = || -> Result<(), StreamsError> {
+    let course = || -> Result<(), StreamsError> {
         let Some(made) = Globals::new(shared, life)? else { return Ok(()) };
         globals.insert(made).live(on_restored)
     };
-    let lived = catch_unwind(AssertUnwindSafe(live));
+    let lived = catch_unwind(AssertUnwindSafe(course));
     lived.unwrap_or_else(|panic| {
         let at = globals.as_ref().and_then(Globals::activity);
         Err(StreamsError::GlobalPanicked { at, message: panic_message(&*panic) })

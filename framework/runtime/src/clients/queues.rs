@@ -33,12 +33,12 @@ use super::native::{KafkaMessage, PartitionQueue, RecordQueue};
 
 /// The queues of the partitions that are assigned to one consumer.
 pub(super) struct Queues<C: ConsumerContext> {
-    by_partition: HashMap<TopicPartition, Queue<C>>,
+    by_partition: HashMap<TopicPartition, OfPartition<C>>,
     records: RecordQueue<C>,
     bell: Arc<Bell>,
 }
 
-struct Queue<C: ConsumerContext> {
+struct OfPartition<C: ConsumerContext> {
     queue: PartitionQueue<C>,
     is_apart: bool,
     /// The offset behind the last record that was taken of it apart, while nothing is known of what is there.
@@ -112,13 +112,13 @@ impl<C: ConsumerContext> Queues<C> {
             let bell = Arc::clone(&self.bell);
             queue.listen(move || bell.ring());
         }
-        self.by_partition.insert(partition.clone(), Queue { queue, is_apart, open_at: None });
+        self.by_partition.insert(partition.clone(), OfPartition { queue, is_apart, open_at: None });
         Ok(())
     }
 
     /// The assignment has changed, and is settled.
     pub(super) fn assigned(&self) {
-        for Queue { queue, is_apart, .. } in self.by_partition.values() {
+        for OfPartition { queue, is_apart, .. } in self.by_partition.values() {
             if *is_apart {
                 queue.keep();
             } else {
@@ -160,7 +160,8 @@ impl<C: ConsumerContext> Queues<C> {
         max: usize,
         mut each: impl FnMut(Taken<'_>) -> Result<(), E>,
     ) -> Result<usize, E> {
-        let Some(Queue { queue, is_apart: true, open_at }) = self.by_partition.get_mut(partition)
+        let Some(OfPartition { queue, is_apart: true, open_at }) =
+            self.by_partition.get_mut(partition)
         else {
             return Ok(0);
         };

@@ -146,11 +146,11 @@ impl Subject for Windows {
                     prop_assert_eq!(&found, &expected, "{:?} in {:?}", from, times);
                     let lent = expected.iter().map(|(_, start, found)| (*start, found.value));
                     let (lent, mut rows) = (lent.collect::<Vec<_>>(), Vec::new());
-                    let lend = store.lend_between(&from, times.clone(), |start, value| {
+                    let told = store.lend_between(&from, times.clone(), |start, value| {
                         rows.push((start, *value));
                         Ok(())
                     });
-                    lend.unwrap();
+                    told.unwrap();
                     prop_assert_eq!(&rows, &lent, "lent: {:?} in {:?}", from, times);
                     let found = plain(store.fetch_between_rev(&from, times.clone()));
                     prop_assert_eq!(found, reversed(expected), "{:?} in {:?}", from, times);

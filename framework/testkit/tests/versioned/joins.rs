@@ -110,7 +110,8 @@ fn a_record_that_waits_has_the_bytes_of_kafka_streams() {
     driver.pipe(&input, "c".to_owned(), "e1".to_owned(), 8).unwrap();
     let log = driver.changelog("n-Buffer");
     let hex = |bytes: &Option<Vec<u8>>| -> String {
-        bytes.iter().flatten().map(|byte| format!("{byte:02x}")).collect()
+        let digits = bytes.iter().flatten().map(|byte| format!("{byte:02x}"));
+        digits.collect::<Vec<_>>().concat()
     };
     assert_eq!(log.len(), 1);
     assert_eq!(hex(&log[0].key), "0000000000000000086300000001");
