@@ -379,6 +379,9 @@ pub(crate) fn unforeseen_in_any_seed(
         "stream_joins" if case.name.contains("itself") || case.name.contains("wholly") => {
             &[Alone, About("out")]
         }
+        // A null value moves the time of a store in memory there, and of none on disk: what such a store still
+        // holds is told only by seeds that end with one (139748581).
+        "stream_joins" if case.name.contains("in_memory") => &[Alone, Stores],
         // As of `left_join_grace`.
         "stream_joins" => &[Alone],
         "optimized" if case.name.contains("join") => &[Alone],
