@@ -385,6 +385,9 @@ pub(crate) fn unforeseen_in_any_seed(
         // As of `left_join_grace`.
         "stream_joins" => &[Alone],
         "optimized" if case.name.contains("join") => &[Alone],
+        // A cache there keeps a deletion of nothing to itself, and the store's time with it, so the store still holds
+        // what has expired here (S11; seed 247250830 ends with one).
+        "suppress" if case.cache => &[Stores],
         _ if case.name.contains("sliding") => &[Repeated, Dropped],
         _ => &[],
     };
