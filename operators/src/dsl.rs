@@ -14,7 +14,8 @@ use oncestream_core::error::TopologyError;
 use oncestream_core::graph::{GraphBuilder, NodeId};
 
 use crate::optimization::{
-    Effect, Effects, JoinOfOne, MergedHop, RepartitionHop, join_on_one_store, merge_repartitions,
+    Effect, Effects, JoinOfOne, MergedHop, RepartitionHop, TableOfTopic, join_on_one_store,
+    merge_repartitions, reuse_source_topics,
 };
 use crate::options::{Named, Optimization};
 use crate::sources::SharedSource;
@@ -52,6 +53,7 @@ struct State {
     optimization: Optimization,
     effects: Effects,
     joins_of_one: Vec<JoinOfOne>,
+    tables_of_topics: Vec<TableOfTopic>,
     /// How long behind their end the windows of these nodes take records, in milliseconds.
     graces: Vec<(NodeId, i64)>,
     hops: Vec<RepartitionHop>,
@@ -252,6 +254,11 @@ impl Dsl {
         self.0.borrow_mut().joins_of_one.push(join);
     }
 
+    /// A table whose topic may be its changelog.
+    pub(crate) fn note_table_of_topic(&self, table: TableOfTopic) {
+        self.0.borrow_mut().tables_of_topics.push(table);
+    }
+
     /// Changes the graph at the end.
     pub(crate) fn ask_for_optimization(&self, optimization: Optimization) {
         self.0.borrow_mut().optimization = optimization;
@@ -316,6 +323,9 @@ impl Dsl {
         }
         if state.optimization.joins_on_one_store {
             join_on_one_store(&mut graph, state.joins_of_one);
+        }
+        if state.optimization.reuses_source_topics {
+            reuse_source_topics(&mut graph, &state.tables_of_topics);
         }
         graph
     }

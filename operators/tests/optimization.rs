@@ -12,7 +12,8 @@ use oncestream_core::graph::{Graph, Topology};
 use oncestream_core::serde::{DynSerde, HasSerde, JsonSerde};
 use oncestream_operators::processor::{Processor, ProcessorContext};
 use oncestream_operators::{
-    Grouped, JoinWindows, KStream, Optimization, StreamJoined, StreamsBuilder, Topics,
+    Consumed, Grouped, JoinWindows, KStream, Materialized, Optimization, StreamJoined,
+    StreamsBuilder, Topics,
 };
 
 fn built(build: impl Fn(&StreamsBuilder), optimization: Optimization) -> Topology {
@@ -64,7 +65,12 @@ fn the_setting_of_kafka_streams_is_read() {
         ("all", Optimization::all()),
         ("merge.repartition.topics", merge),
         (" single.store.self.join ", join),
-        ("merge.repartition.topics , single.store.self.join", Optimization::all()),
+        ("merge.repartition.topics , single.store.self.join", merge.single_store_self_join()),
+        ("single.store.self.join,reuse.ktable.source.topics", join.reuse_table_source_topics()),
+        (
+            "reuse.ktable.source.topics,merge.repartition.topics,single.store.self.join",
+            Optimization::all(),
+        ),
     ] {
         assert_eq!(read(text), Ok(expected), "{text}");
     }
@@ -78,8 +84,6 @@ fn the_setting_of_kafka_streams_is_read() {
         let given = unknown.to_owned();
         assert_eq!(read(text), Err(TopologyError::UnknownOptimization { given }), "{text}");
     }
-    let reuse = read("reuse.ktable.source.topics,single.store.self.join");
-    assert_eq!(reuse, Err(TopologyError::TableSourceTopicsReused));
 }
 
 #[test]
@@ -279,4 +283,88 @@ fn a_topology_that_has_nothing_to_optimise_stays_as_it_is() {
     let [plain, optimised] =
         [Optimization::none(), Optimization::all()].map(|it| built(build, it).describe());
     assert_eq!(plain, optimised);
+}
+
+/// The changelogs, by their stores.
+fn changelogs(build: impl Fn(&StreamsBuilder), optimization: Optimization) -> Vec<String> {
+    let topology = built(build, optimization);
+    let topics = topology.internal_topics("app");
+    let named = topics.iter().filter_map(|topic| {
+        Some(topic.strip_prefix("app-")?.strip_suffix("-changelog")?.to_owned())
+    });
+    named.collect()
+}
+
+#[test]
+fn tables_of_topics_have_no_changelog_and_other_stores_keep_theirs() {
+    let build = |b: &StreamsBuilder| {
+        let users = b.table::<i64, String>("users").materialized("users");
+        let names = b.table::<i64, String>("names");
+        users.join(&names, |a, b| both(a, b)).materialized("joined").to_stream().to("out");
+        stream(b, "events").group_by_key().count("counts");
+        stream(b, "rows").to_table::<String>().materialized("rows");
+        // A stream and a table of one topic have one source.
+        b.stream::<i64, Option<String>>("users").filter(|_, user| user.is_some()).to("kept");
+    };
+    let reused = Optimization::none().reuse_table_source_topics();
+    let generated = "names-STATE-STORE-0000000002";
+    let all = ["counts", "joined", generated, "rows", "users"];
+    assert_eq!(changelogs(build, Optimization::none()), all);
+    assert_eq!(changelogs(build, reused), ["counts", "joined", "rows"]);
+    let topology = built(build, reused);
+    let graph = Graph::of(&topology);
+    let followed = |store: &str| graph.followed_topic("app", graph.store(store).unwrap());
+    assert_eq!(followed("users").as_deref(), Some("users"));
+    assert_eq!(followed(generated).as_deref(), Some("names"));
+    assert_eq!(followed("counts").as_deref(), Some("app-counts-changelog"));
+    let alone = graph.replay("users").unwrap();
+    let names: Vec<_> = alone.nodes().iter().map(|node| &*node.name).collect();
+    assert_eq!(names, ["KSTREAM-SOURCE-0000000000", "KTABLE-SOURCE-0000000001"]);
+    assert!(graph.replay("counts").is_none());
+}
+
+#[test]
+fn a_table_is_found_again_when_nodes_were_numbered_anew() {
+    let topology = built(
+        |b| {
+            let keyed = by_length(b);
+            keyed.group_by_key().count("counts");
+            keyed.group_by_key().reduce(|_, last| last, "last");
+            let table = b.table::<i64, String>("table").materialized("table");
+            keyed.join_table(&table, |a, b| both(a, b)).to("out");
+        },
+        Optimization::all(),
+    );
+    let alone = Graph::of(&topology).replay("table").unwrap();
+    let names: Vec<_> = alone.nodes().iter().map(|node| &*node.name).collect();
+    assert!(names[1].starts_with("KTABLE-SOURCE-"), "{names:?}");
+    assert_eq!(alone.user_sources(), ["table".into()].into());
+}
+
+#[test]
+fn a_table_that_does_not_follow_from_its_topic_alone_keeps_its_changelog() {
+    let minute = Duration::from_secs(60);
+    let reused = Optimization::all();
+    let table = |b: &StreamsBuilder| b.table::<i64, String>("in");
+    let named = || Materialized::<i64, String>::named("table");
+    let given: [(&str, Box<dyn Fn(&StreamsBuilder)>); 4] = [
+        ("versions", Box::new(|b| drop(table(b).materialized(named().versioned(minute))))),
+        ("rows that expire", Box::new(|b| drop(table(b).materialized(named().ttl(minute))))),
+        (
+            "a store that processors have",
+            Box::new(|b| drop(table(b).materialized("table").store())),
+        ),
+        (
+            "an extractor",
+            Box::new(|b| {
+                let timed = Consumed::<i64, String>::new("in");
+                let timed = timed.timestamp_extractor(|r, _| r.value.len() as i64);
+                drop(b.table(timed).materialized("table"));
+            }),
+        ),
+    ];
+    for (what, build) in given {
+        assert_eq!(changelogs(build, reused), ["table"], "{what}");
+    }
+    assert!(changelogs(|b| drop(table(b).materialized("table")), reused).is_empty());
 }

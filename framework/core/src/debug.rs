@@ -50,10 +50,11 @@ impl fmt::Debug for NodeDef {
 
 impl fmt::Debug for StoreDef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, changelog, is_global, factory: _ } = self;
+        let Self { name, changelog, table, is_global, factory: _ } = self;
         f.debug_struct("StoreDef")
             .field("name", name)
             .field("changelog", changelog)
+            .field("table", table)
             .field("is_global", is_global)
             .finish_non_exhaustive()
     }

@@ -198,17 +198,12 @@ pub enum TopologyError {
     },
     /// A topology is to be optimised in a way that is not known.
     #[error(
-        "`{given}` is no way to optimise a topology; topology.optimization is `all`, `none`, or a list of `merge.repartition.topics` and `single.store.self.join`"
+        "`{given}` is no way to optimise a topology; topology.optimization is `all`, `none`, or a list of `merge.repartition.topics`, `single.store.self.join` and `reuse.ktable.source.topics`"
     )]
     UnknownOptimization {
         /// What was asked for.
         given: String,
     },
-    /// Tables are to be restored from the topics that they read.
-    #[error(
-        "`reuse.ktable.source.topics` is not supported: a table is restored from a changelog of its own; leave it out, the results are the same"
-    )]
-    TableSourceTopicsReused,
     /// A node asks for a store that nobody added.
     #[error(
         "node `{node}` uses store `{store}`, which is not in the topology; add it with add_state_store"

@@ -106,6 +106,16 @@ pub enum StreamsError {
         /// What goes wrong otherwise.
         why: &'static str,
     },
+    /// The topic of a table is its changelog, and forgets rows that the table has.
+    #[error(
+        "topic {topic} has cleanup.policy={found} and deletes records by age or size, and a table of the topology has it for its changelog, so rows would be lost with the disk; set cleanup.policy=compact, or retention.ms=-1 and retention.bytes=-1, or build the topology without reuse.ktable.source.topics"
+    )]
+    TableTopicForgets {
+        /// The topic.
+        topic: String,
+        /// Its `cleanup.policy`.
+        found: String,
+    },
     /// An internal topic would be made with a setting that it cannot work with.
     #[error(
         "internal topic {topic} would be created with {setting}={found} and needs {needed}: {why}; take the setting out of {given_by}"

@@ -13,8 +13,8 @@
 //! | `oncestream_aborts_total` | counter | `worker` | transactions aborted, or given up |
 //! | `oncestream_commit_seconds` | histogram | `worker` | from the start of a flush to the stores applied |
 //! | `oncestream_transaction_seconds` | histogram | `worker` | from the first record of a transaction to its commit |
-//! | `oncestream_restored_records_total` | counter | `store`, `partition` | changelog records read to restore a store |
-//! | `oncestream_restore_remaining` | gauge | `store`, `partition` | changelog offsets still to read |
+//! | `oncestream_restored_records_total` | counter | `store`, `partition` | records read to restore a store |
+//! | `oncestream_restore_remaining` | gauge | `store`, `partition` | offsets still to read |
 //! | `oncestream_uncommitted_bytes` | gauge | `worker` | estimate of what stores hold and no commit has written |
 //! | `oncestream_suppression_buffer_records` | gauge | `store`, `partition` | keys that wait in the buffer of a `suppress`, as of the last commit |
 //! | `oncestream_suppression_buffer_bytes` | gauge | `store`, `partition` | their size, where `max_bytes` limits it; nobody counts it elsewhere |

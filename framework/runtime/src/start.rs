@@ -21,7 +21,9 @@ pub(crate) fn scale(
     brokers: usize,
 ) -> Scale {
     let count = |partitions: i32| usize::try_from(partitions).unwrap_or(0);
-    let changelogs = wanted.changelogs.iter().map(|c| count(c.partitions)).sum();
+    let sources = topology.stores().iter().filter_map(|def| topology.source_topic_of(def));
+    let sources = sources.filter_map(|topic| there.get(topic)).map(|n| count(*n));
+    let changelogs = wanted.changelogs.iter().map(|c| count(c.partitions)).chain(sources).sum();
     let sinks = sinks(topology, config);
     let sinks = sinks.iter().filter_map(|topic| there.get(topic)).map(|n| count(*n));
     let outputs = wanted.topics().map(|(_, n)| count(n)).chain(sinks).sum();

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 use oncestream_core::commit::Guarantee;
 use oncestream_core::graph::Topology;
 use oncestream_core::serde::HasSerde;
-use oncestream_operators::{Materialized, StreamsBuilder};
+use oncestream_operators::{Materialized, Optimization, StreamsBuilder};
 use oncestream_testkit::TopologyTestDriver;
 use oncestream_testkit::driver::{CommitStep, DriverError, Sabotage, TestInput};
 
@@ -26,8 +26,8 @@ struct Case {
 }
 
 /// The cases that keep exact results through every crash.
-fn all_cases() -> [Case; 4] {
-    [stateless(), count(), word_count(), table_group_by()]
+fn all_cases() -> [Case; 5] {
+    [stateless(), count(), word_count(), table_group_by(), table_of_its_topic()]
 }
 
 #[derive(Clone, Copy)]
@@ -119,16 +119,7 @@ fn word_count() -> Case {
 /// partitions. A lost or doubled half shows as a wrong count for ever.
 fn table_group_by() -> Case {
     Case {
-        build: || {
-            let b = StreamsBuilder::new();
-            b.table::<String, String>("in")
-                .materialized("table")
-                .group_by(|key, value| (Some(value[..1].to_owned()), key.clone()))
-                .count("counts")
-                .to_stream()
-                .to("out");
-            b.build().unwrap()
-        },
+        build: || regrouped(Optimization::none()),
         store: Some("counts"),
         expected: || {
             let mut table = BTreeMap::new();
@@ -143,6 +134,22 @@ fn table_group_by() -> Case {
             without_zeros(counts)
         },
     }
+}
+
+/// The same with a table that has no changelog: its topic brings it back.
+fn table_of_its_topic() -> Case {
+    Case { build: || regrouped(Optimization::all()), ..table_group_by() }
+}
+
+fn regrouped(optimization: Optimization) -> Topology {
+    let b = StreamsBuilder::new().optimization(optimization);
+    b.table::<String, String>("in")
+        .materialized("table")
+        .group_by(|key, value| (Some(value[..1].to_owned()), key.clone()))
+        .count("counts")
+        .to_stream()
+        .to("out");
+    b.build().unwrap()
 }
 
 /// A group that a key entered and left within one commit may have been seen or not.

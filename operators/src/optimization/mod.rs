@@ -9,6 +9,7 @@
 
 mod repartitions;
 mod self_joins;
+mod table_sources;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use oncestream_core::graph::NodeId;
 
 pub(crate) use repartitions::{MergedHop, RepartitionHop, merge_repartitions};
 pub(crate) use self_joins::{JoinOfOne, join_on_one_store};
+pub(crate) use table_sources::{TableOfTopic, reuse_source_topics};
 
 /// What an operator does to the records of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

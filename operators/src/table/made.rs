@@ -41,6 +41,8 @@ struct Spec<V> {
     old_values: AtomicBool,
     /// No old value but one that was told before.
     told_before: AtomicBool,
+    /// Processors may have the store.
+    given_away: AtomicBool,
     /// The history of the table above, which it has as long as it has no store.
     above: OnceLock<Box<dyn Fn() -> Option<i64> + Send + Sync>>,
 }
@@ -48,9 +50,9 @@ struct Spec<V> {
 impl<V> TableSpec<V> {
     /// Without a store, and without old values.
     pub(crate) fn new() -> Self {
-        let (old_values, told_before) = (AtomicBool::new(false), AtomicBool::new(false));
+        let [old_values, told_before, given_away] = [const { AtomicBool::new(false) }; 3];
         let (store, above) = (OnceLock::new(), OnceLock::new());
-        let shared = Arc::new(Spec { store, old_values, told_before, above });
+        let shared = Arc::new(Spec { store, old_values, told_before, given_away, above });
         Self { shared, part: None }
     }
 
@@ -80,6 +82,18 @@ impl<V> TableSpec<V> {
             Some(store) => store.history_ms,
             None => self.shared.above.get().and_then(|above| above()),
         }
+    }
+
+    /// Processors get the store, and may write it.
+    pub(super) fn give_away(&self) {
+        self.shared.given_away.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has a store in which only that is, and for ever, what its records have put there.
+    pub(super) fn follows_source(&self) -> bool {
+        let given_away = self.shared.given_away.load(Ordering::Relaxed);
+        let keeps_all = |store: &StoreSpec<V>| !store.forgets && store.history_ms.is_none();
+        !given_away && self.store().is_some_and(keeps_all)
     }
 
     /// Says which history the table has while it has no store.

@@ -170,6 +170,7 @@ impl<K: StoreKey, V: Data> KTable<K, V> {
     /// The store, of the kind that the caller knows it has.
     pub(crate) fn store_of_kind<K2, Kd: 'static>(&self) -> StoreRef<K2, V, Kd> {
         let has_store = self.get_store();
+        self.info.spec.give_away();
         self.check_kind::<Kd>();
         let name = match self.info.spec.store() {
             Some(store) if has_store => store.name.clone(),

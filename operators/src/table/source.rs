@@ -13,6 +13,7 @@ use oncestream_core::{Record, TimestampMs};
 use super::{KTable, Made, OnNeed, TableOutput, TableSerdes, TableSpec};
 use crate::StreamsBuilder;
 use crate::dsl::{Data, StoreKey};
+use crate::optimization::TableOfTopic;
 use crate::options::{Consumed, Materialized, StoreName};
 use crate::sources::told;
 
@@ -22,7 +23,9 @@ impl StreamsBuilder {
     ///
     /// The table has a store, with a changelog of its own, if it is given one by
     /// [`KTable::materialized`], or if an operator below needs it; its name is then generated:
-    /// `users-STATE-STORE-0000000000`. It shares the source of a stream on `<K, Option<V>>` that reads
+    /// `users-STATE-STORE-0000000000`. With
+    /// [`reuse_table_source_topics`](crate::Optimization::reuse_table_source_topics) the topic is its changelog.
+    /// It shares the source of a stream on `<K, Option<V>>` that reads
     /// the same topic; what a null key then means, its serde says.
     ///
     /// More than one topic, or a pattern, is refused by `build`
@@ -61,6 +64,7 @@ impl StreamsBuilder {
         let until = dsl.next_number();
         let (key_serde, value_serde) = (store.key_serde.clone(), store.value_serde.clone());
         let serdes = TableSerdes::of(&store);
+        let has_extractor = consumed.extractor.is_some();
         let source = dsl.source(&source_name, nullable(consumed));
         let spec = TableSpec::new();
         let of_node = spec.clone();
@@ -72,6 +76,9 @@ impl StreamsBuilder {
                 Ok(Box::new(TableSource { output, null_keys }) as Box<dyn Node<K, Option<V>>>)
             })
         });
+        let of_end = spec.clone();
+        let follows_topic = Box::new(move || !has_extractor && of_end.follows_source());
+        dsl.note_table_of_topic(TableOfTopic { node, follows_topic });
         let made = Made::FromTopic(OnNeed { store, name: store_name, number, until });
         KTable::new(dsl, node, spec, made).with_serdes(serdes)
     }

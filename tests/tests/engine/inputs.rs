@@ -17,7 +17,7 @@ const RECORDS: i64 = 30;
 pub(crate) const ONE_BY_ONE: (&str, &str) = ("consumer.max.partition.fetch.bytes", "1");
 
 /// Writes numbers and their times under a key, each in a batch of its own.
-pub(crate) fn feed(topic: &str, key: Option<&str>, numbers: impl Iterator<Item = (i64, i64)>) {
+pub(crate) fn feed(topic: &str, key: Option<&str>, numbers: impl IntoIterator<Item = (i64, i64)>) {
     let producer: ThreadedProducer<DefaultProducerContext> =
         ClientConfig::new().set("bootstrap.servers", servers()).create().unwrap();
     for (n, time_ms) in numbers {

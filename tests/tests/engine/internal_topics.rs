@@ -160,7 +160,7 @@ async fn the_age_of_a_checkpoint_is_judged_by_what_the_changelog_itself_keeps() 
         let streams = app.streams(word_count_in(store, &input, &output), &[]);
         let streams = start(streams).await;
         let of_store = format!("store={store} ");
-        let reason = "older than the changelog's";
+        let reason = "is older than delete.retention.ms";
         let told = lines(&["restored from the beginning", &of_store, reason]).len();
         assert_eq!(told, usize::from(rebuilt), "delete.retention.ms={retention_ms:?}");
         produce_lines(&input, ["b"]);

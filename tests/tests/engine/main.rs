@@ -29,3 +29,4 @@ mod slow_records;
 mod sources;
 mod staying_right;
 mod staying_up;
+mod table_topics;

@@ -1,5 +1,6 @@
 //! Topologies that read lines: one and two sub-topologies, with stores and without.
 
+use oncestream::Optimization;
 use oncestream::prelude::*;
 use oncestream_testkit::ExactlyOnceCheck;
 
@@ -48,6 +49,20 @@ pub(crate) fn repartitioned() -> Topology {
         .count("counts")
         .to_stream()
         .to("counts");
+    build(builder)
+}
+
+/// A table whose topic is its changelog, and a store with a changelog that takes the old values of its rows away.
+pub(crate) fn table_of_its_topic() -> Topology {
+    let reused = Optimization::none().reuse_table_source_topics();
+    let builder = StreamsBuilder::new().optimization(reused);
+    builder
+        .table::<String, String>("lines")
+        .materialized("lines")
+        .group_by(|key, line| (key.clone(), line.len() as i64))
+        .reduce(|sum, length| sum + length, |sum, length| sum - length, "lengths")
+        .to_stream()
+        .to("lengths");
     build(builder)
 }
 

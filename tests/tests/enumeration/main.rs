@@ -1,4 +1,4 @@
-//! Every fault at every request of eleven topologies, on the embedded broker: exactly once holds. One of
+//! Every fault at every request of twelve topologies, on the embedded broker: exactly once holds. One of
 //! them also begins at the end of its inputs.
 //!
 //! The same enumeration finds what is not exactly once: `at_least_once`, and a side effect in a
@@ -14,7 +14,10 @@ mod times;
 use oncestream_testkit::check::CheckReport;
 
 use joins::{check_foreign_keys, check_left_join, check_pairs, check_table_joins};
-use lines::{check, check_global_join, counting, full, repartitioned, stateless, two_stores};
+use lines::{
+    check, check_global_join, counting, full, repartitioned, stateless, table_of_its_topic,
+    two_stores,
+};
 use times::{check_expiring, check_windows};
 
 /// So many cases of each topology run always.
@@ -85,6 +88,19 @@ fn a_part_of_the_faults_leaves_a_left_stream_join_exact() {
 fn a_part_of_the_faults_leaves_table_joins_exact() {
     let test = "a_part_of_the_faults_leaves_table_joins_exact";
     told(&check_table_joins("table-joins-part", test).cases(PART).run(), PART * 7 / 8);
+}
+
+#[test]
+fn a_part_of_the_faults_leaves_a_table_of_its_topic_exact() {
+    let test = "a_part_of_the_faults_leaves_a_table_of_its_topic_exact";
+    told(&check("table-of-topic-part", table_of_its_topic, test).cases(PART).run(), PART * 7 / 8);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn every_fault_at_every_request_leaves_a_table_of_its_topic_exact() {
+    let test = "every_fault_at_every_request_leaves_a_table_of_its_topic_exact";
+    told(&check("table-of-topic", table_of_its_topic, test).check_threads().run(), 1000);
 }
 
 #[test]

@@ -105,6 +105,7 @@ impl GraphBuilder {
         self.stores.push(StoreDef {
             name: name.into(),
             changelog,
+            table: None,
             is_global: false,
             factory: Arc::new(move |init| StoreInstance::new(factory(init))),
         });

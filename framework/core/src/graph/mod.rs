@@ -13,6 +13,7 @@ mod inputs;
 mod names;
 mod partitions;
 mod plan;
+mod replay;
 mod rewrite;
 mod topology;
 
@@ -151,8 +152,11 @@ pub struct StoreDef {
     /// Its name, unique in the topology.
     pub name: Arc<str>,
     /// `None` when logging is disabled: the store is then lost with its disk. A global one has none,
-    /// because its topic is one.
+    /// because its topic is one, and neither has one with a `table`.
     pub changelog: Option<ChangelogConfig>,
+    /// The node that fills it, alone, from the one topic of its source, so that what it holds follows from
+    /// that topic: it has no changelog.
+    pub(crate) table: Option<NodeId>,
     /// It is one for the whole instance, and not one for each task.
     pub is_global: bool,
     pub(crate) factory: StoreFactory,

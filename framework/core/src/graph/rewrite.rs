@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{GraphBuilder, NodeDef, NodeId, TopicRef};
+use super::{GraphBuilder, NodeDef, NodeId, NodeKind, SourceTopics, TopicRef};
 use crate::error::TopologyError;
 use crate::task::{Node, NodeHandle, TaskBuilder};
 
@@ -98,6 +98,25 @@ impl GraphBuilder {
         def.factory = Arc::new(move |b, id| Ok(NodeHandle::node(factory(b, id)?)));
     }
 
+    /// Lets a store with a changelog be brought back from the topic of the source above its table's node, and
+    /// takes the changelog out. Nothing changes if that source reads anything else than one topic of the user's.
+    ///
+    /// The node must be the only one that writes to the store, and must write what follows from the records of
+    /// that topic alone.
+    pub fn follow_source(&mut self, store: &str, table: NodeId) {
+        let source = self.parents(table).first().and_then(|source| self.nodes.get(source.0));
+        let reads_one = source.is_some_and(|source| match &source.kind {
+            NodeKind::Source(SourceTopics::Topics(topics)) => {
+                matches!(topics[..], [TopicRef::User(_)])
+            }
+            _ => false,
+        });
+        let def = self.stores.iter_mut().find(|def| &*def.name == store);
+        if let Some(def) = def.filter(|def| reads_one && def.changelog.is_some()) {
+            (def.changelog, def.table) = (None, Some(table));
+        }
+    }
+
     /// Numbers the nodes anew, if any was taken out or placed.
     pub(super) fn arrange(&mut self) {
         let Rewritten { taken_out, behind } = std::mem::take(&mut self.rewritten);
@@ -123,6 +142,9 @@ impl GraphBuilder {
             NodeDef { parents: renumbered(&def.parents), children, ..def.clone() }
         });
         self.nodes = arranged.collect();
+        for store in &mut self.stores {
+            store.table = store.table.and_then(|table| numbers.get(&table).copied());
+        }
         for group in &mut self.copartitioned {
             *group = renumbered(group);
         }

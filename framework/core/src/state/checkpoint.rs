@@ -49,14 +49,14 @@ impl Incarnation {
     }
 }
 
-/// How far one store has followed its changelog partition.
+/// How far one store has followed its changelog partition, or that of its table's topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// The next changelog offset to read.
+    /// The next offset to read.
     pub offset: i64,
     /// When it was written, in milliseconds of wall clock; tells a store that missed tombstones.
     pub written_at_ms: i64,
-    /// The changelog that the offset is of, as far as it is known.
+    /// The topic that the offset is of, as far as it is known.
     pub source: Incarnation,
 }
 

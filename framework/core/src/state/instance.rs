@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Backend, CacheBudget, Keyspace, Pair, SealedLayer, WriteBatch};
+use crate::TopicPartition;
 use crate::error::TaskError;
 use crate::record::TimestampMs;
 use crate::task::{ChangelogId, Collector};
@@ -33,7 +34,8 @@ pub struct StoreInit {
     pub keyspace: Arc<dyn Keyspace>,
     /// Where its changes go; `None` when logging is disabled.
     pub changelog: Option<ChangelogTarget>,
-    /// The name of its changelog topic, also when logging is disabled: what its serdes are told.
+    /// The name of the topic that it follows, or of its changelog topic when logging is disabled: what its
+    /// serdes are told.
     pub serde_topic: Arc<str>,
     /// The memory it shares with the other stores of the worker.
     pub budget: Rc<CacheBudget>,
@@ -112,13 +114,29 @@ pub trait StateStore {
 pub struct StoreInstance {
     pub(crate) typed: Rc<dyn Any>,
     pub(crate) store: Rc<RefCell<dyn StateStore>>,
+    source: Option<TopicPartition>,
 }
 
 impl StoreInstance {
     /// Wraps a store.
     pub fn new<S: StateStore + 'static>(store: S) -> Self {
         let store = Rc::new(RefCell::new(store));
-        Self { typed: Rc::new(store.clone()), store }
+        Self { typed: Rc::new(store.clone()), store, source: None }
+    }
+
+    /// The store, which the records of this input make again.
+    pub(crate) fn with_source(self, source: Option<TopicPartition>) -> Self {
+        Self { source, ..self }
+    }
+
+    /// The input of its task whose records make it again, if it has no changelog for that.
+    pub fn source(&self) -> Option<&TopicPartition> {
+        self.source.as_ref()
+    }
+
+    /// Whether it is lost with its disk.
+    pub fn is_lost_with_disk(&self) -> bool {
+        self.source.is_none() && self.state().changelog().is_none()
     }
 
     /// The store without its types, for restoring it and for checkpoints.

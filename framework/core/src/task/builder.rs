@@ -15,13 +15,13 @@ use super::punctuate::PunctuatorId;
 use super::source::SourceInstance;
 use super::times::{MarkId, TimeId, Times};
 use super::{ChangelogId, TaskConfig};
-use crate::TaskId;
 use crate::error::{TaskError, TopologyError};
 use crate::graph::{Graph, NodeId, NodeKind, SourceTopics, SubTopology, TopicRef};
 use crate::serde::DynSerde;
 use crate::state::{
     Backend, CacheBudget, ChangelogTarget, GlobalReader, Keyspace, StoreInit, StoreInstance,
 };
+use crate::{TaskId, TopicPartition};
 
 /// What a node's factory made: a typed node behind `Any`, or a source.
 pub struct NodeHandle(HandleKind);
@@ -153,8 +153,9 @@ impl<'t> TaskBuilder<'t> {
             let keyspace = backend
                 .keyspace(&keyspace_name)
                 .map_err(|source| TaskError::Backend { store: def.name.to_string(), source })?;
-            let topic = match table {
-                Some(table) => table.topic.clone(),
+            let source = self.topology.source_topic_of(def);
+            let topic = match table.map(|table| &table.topic).or(source) {
+                Some(topic) => topic.clone(),
                 None => Graph::changelog_topic(&self.config.application_id, &def.name),
             };
             let changelog = def.changelog.as_ref().map(|_| ChangelogTarget {
@@ -176,7 +177,9 @@ impl<'t> TaskBuilder<'t> {
                 self.timed.push((store.clone(), time));
             }
             self.stores.insert(def.name.clone(), store.clone());
-            opened.push(store);
+            let partition = self.task.partition;
+            let source = source.map(|topic| TopicPartition::new(topic.clone(), partition));
+            opened.push(store.with_source(source));
         }
         Ok(opened)
     }

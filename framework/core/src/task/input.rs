@@ -72,17 +72,27 @@ impl Input {
 
     /// What to commit. `None` while nothing is known.
     pub(super) fn position(&self, times: &Times) -> Option<Position> {
-        Some(self.position_at(self.ledger.position(self.waiting())?, times))
+        Some(self.position_at(self.offset()?, times))
+    }
+
+    /// The offset of the position.
+    pub(super) fn offset(&self) -> Option<i64> {
+        self.ledger.position(self.waiting())
+    }
+
+    /// The offset of the position, if it is not what is committed.
+    pub(super) fn changed_offset(&self) -> Option<i64> {
+        self.ledger.changed(self.waiting())
     }
 
     /// The position, if it is not what is committed.
     pub(super) fn changed(&self, times: &Times) -> Option<Position> {
-        Some(self.position_at(self.ledger.changed(self.waiting())?, times))
+        Some(self.position_at(self.changed_offset()?, times))
     }
 
     /// The position is committed.
     pub(super) fn committed(&mut self) {
-        let position = self.ledger.position(self.waiting());
+        let position = self.offset();
         self.ledger.set_committed(position);
     }
 

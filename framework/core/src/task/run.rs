@@ -327,6 +327,16 @@ impl Task {
         self.inputs.iter().filter_map(|input| input.changed(&self.state.times))
     }
 
+    /// The position of one input, if it changed since the last commit.
+    pub fn changed_offset(&self, partition: &TopicPartition) -> Option<i64> {
+        self.inputs.iter().find(|input| input.partition == *partition)?.changed_offset()
+    }
+
+    /// The position of one input, if it is known.
+    pub fn known_offset(&self, partition: &TopicPartition) -> Option<i64> {
+        self.inputs.iter().find(|input| input.partition == *partition)?.offset()
+    }
+
     /// Every position that is known, changed or not. A transaction without a changed position
     /// commits one of these, so that the broker checks its generation.
     pub fn known_positions(&self) -> impl Iterator<Item = Position> {

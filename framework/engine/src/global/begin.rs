@@ -5,7 +5,7 @@
 
 use oncestream_core::state::{Checkpoint, Incarnation};
 
-use crate::worker::stale::{Changelog, staleness};
+use crate::worker::stale::{Followed, staleness};
 
 /// A partition of the topic of a global table.
 #[derive(Clone, Debug)]
@@ -72,7 +72,8 @@ pub(super) fn begin(
             readings.push(partition.from(*low, now_ms));
             continue;
         }
-        let now = Changelog { source, low: *low, high: *high, retention_ms };
+        // The marker of the last transaction alone hides no tombstone.
+        let now = Followed { source, low: *low, high: *high, end: *high - 1, retention_ms };
         match (staleness(checkpoint.as_ref(), &now, now_ms), checkpoint) {
             (None, Some(Checkpoint { offset, written_at_ms, .. })) => {
                 readings.push(partition.from(*offset, *written_at_ms));

@@ -1,14 +1,14 @@
 //! The first participant of each commit: the local stores of a worker's tasks.
 //!
 //! Its tasks put rows into one batch while they are flushed. When Kafka has committed, the batch is
-//! written, with a checkpoint for each store beside its rows. The backend may let it wait in memory, but
-//! not where a store has no changelog. Recovering is the restore's business
-//! (`restore.rs`, `stale.rs`): a store follows its changelog from its checkpoint.
+//! written, with a checkpoint for each store beside its rows: how far it is in its changelog, or in the topic
+//! of its table. The backend may let it wait in memory, but not where a store follows neither. Recovering is
+//! the restore's business (`restore/`, `stale.rs`): a store goes on from its checkpoint.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use oncestream_core::state::{Checkpoint, Incarnation, WriteBatch};
+use oncestream_core::state::{Checkpoint, Incarnation, StoreInstance, WriteBatch};
 use oncestream_core::task::{ChangelogId, Task};
 use oncestream_core::{TaskId, TopicPartition};
 
@@ -20,7 +20,7 @@ pub(super) struct LocalStores {
     stores: Arc<Stores>,
     /// What the commit under way will apply.
     batch: WriteBatch,
-    /// Which topics the changelogs are, as of the last start of tasks.
+    /// Which topics the stores follow, as of the last start of tasks.
     sources: HashMap<Arc<str>, Incarnation>,
     next_changelog: ChangelogId,
 }
@@ -40,7 +40,7 @@ impl LocalStores {
         &mut self.batch
     }
 
-    /// What is known of a changelog's topic since the tasks were started.
+    /// What is known of a topic that stores follow since the tasks were started.
     pub(super) fn source_of(&self, topic: &str) -> Incarnation {
         self.sources.get(topic).cloned().unwrap_or_default()
     }
@@ -82,21 +82,27 @@ impl Participant for LocalStores {
 
     /// Puts data and changelog offsets of all stores down together.
     fn apply(&mut self, commit: &Commit<'_>) -> Result<(), ParticipantError> {
-        for store in commit.tasks.iter().flat_map(|task| task.stores()) {
-            let store = store.state();
-            let Some(changelog) = store.changelog() else { continue };
-            let Some(offset) = commit.changelogs.get(&changelog.id) else { continue };
-            let source = self.source_of(&changelog.topic);
-            let checkpoint = Checkpoint { offset: *offset, written_at_ms: commit.now_ms, source };
-            checkpoint.write(store.keyspace_name(), &mut self.batch);
+        for task in commit.tasks {
+            for store in task.stores() {
+                let state = store.state();
+                let (topic, offset) = match (state.changelog(), store.source()) {
+                    (Some(to), _) => (&to.topic, commit.changelogs.get(&to.id).copied()),
+                    (None, Some(from)) => (&from.topic, task.changed_offset(from)),
+                    (None, None) => continue,
+                };
+                let Some(offset) = offset else { continue };
+                let source = self.source_of(topic);
+                let checkpoint = Checkpoint { offset, written_at_ms: commit.now_ms, source };
+                checkpoint.write(state.keyspace_name(), &mut self.batch);
+            }
         }
         // A task without a store owns nothing here, and may have a twin with other partitions.
         let with_stores = commit.tasks.iter().filter(|task| !task.stores().is_empty());
         let applied = self.stores.apply(commit.worker, with_stores.map(|t| t.id()), &self.batch);
-        // A kill takes what waits in memory. A changelog brings it back, and nothing else does.
-        let logs_all = |task: &Task| task.stores().iter().all(|s| s.state().changelog().is_some());
+        // A kill takes what waits in memory. Only the topic that a store follows brings it back.
+        let loses_any = |task: &Task| task.stores().iter().any(StoreInstance::is_lost_with_disk);
         let applied = match applied {
-            Ok(true) if !commit.tasks.iter().copied().all(logs_all) => {
+            Ok(true) if commit.tasks.iter().copied().any(loses_any) => {
                 self.stores.write_down().map(|()| true)
             }
             applied => applied,

@@ -23,7 +23,7 @@ use crate::settings::AutoOffsetReset;
 
 /// How long the leaders of all inputs may take to know ends that were committed: longer than a
 /// leader that was cut off takes to learn that it is none.
-const END_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const END_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is known of a partition when it is assigned.
 #[derive(Clone, Copy, Debug)]
@@ -53,11 +53,26 @@ enum Begin {
     Refused,
 }
 
-/// Where a partition begins. Repartition topics are ours from their first record on, whatever is
-/// asked of the sources.
-fn begin(known: Known, reset: AutoOffsetReset, is_repartition: bool) -> Begin {
+/// Whose a topic is, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Input,
+    /// Ours from its first record on, whatever is asked of the inputs.
+    Repartition,
+    /// The changelog of a table too. A restore begins with its first record, so the table does: a row that is
+    /// there, and was never forwarded, would be taken away from an aggregation that never had it.
+    TableTopic,
+}
+
+/// Where a partition begins.
+fn begin(known: Known, reset: AutoOffsetReset, role: Role) -> Begin {
     let Known { committed, low, high } = known;
-    let reset = if is_repartition { AutoOffsetReset::Earliest } else { reset };
+    let reset = match (role, reset) {
+        (Role::Repartition, _) | (Role::TableTopic, AutoOffsetReset::Latest) => {
+            AutoOffsetReset::Earliest
+        }
+        _ => reset,
+    };
     match (committed, reset) {
         (Some(offset), _) if (low..=high).contains(&offset) => Begin::Committed(offset),
         (_, AutoOffsetReset::None) => Begin::Refused,
@@ -133,9 +148,8 @@ impl<P: Ports> Worker<P> {
             (None, Some(offset)) => return Ok(Begin::Committed(offset)),
             (None, None) => self.watermarks(partition)?,
         };
-        let (reset, is_ours) =
-            (self.shared.settings.auto_offset_reset, self.is_repartition(&partition.topic));
-        let begin = begin(Known { committed, low, high }, reset, is_ours);
+        let reset = self.shared.settings.auto_offset_reset;
+        let begin = begin(Known { committed, low, high }, reset, self.role(&partition.topic));
         match begin {
             Begin::BehindGap(start) => tracing::warn!(
                 %partition, ?committed, start,
@@ -152,7 +166,7 @@ impl<P: Ports> Worker<P> {
     }
 
     /// The bounds of a partition once its end has reached an offset, or when it should have.
-    fn end_after(
+    pub(super) fn end_after(
         &self,
         partition: &TopicPartition,
         offset: i64,
@@ -185,6 +199,16 @@ impl<P: Ports> Worker<P> {
         }
     }
 
+    fn role(&self, topic: &str) -> Role {
+        let topology = &self.shared.topology;
+        let mut of_tables = topology.stores().iter().filter_map(|s| topology.source_topic_of(s));
+        match of_tables.any(|table_topic| **table_topic == *topic) {
+            true => Role::TableTopic,
+            false if self.is_repartition(topic) => Role::Repartition,
+            false => Role::Input,
+        }
+    }
+
     /// Whether a topic is a repartition topic of this application.
     pub(super) fn is_repartition(&self, topic: &str) -> bool {
         let application_id = &self.shared.settings.application_id;
@@ -209,7 +233,7 @@ mod tests {
     use AutoOffsetReset::{Earliest, Latest, None as NoReset};
 
     fn at(committed: Option<i64>, reset: AutoOffsetReset) -> Begin {
-        begin(Known { committed, low: 10, high: 20 }, reset, false)
+        begin(Known { committed, low: 10, high: 20 }, reset, Role::Input)
     }
 
     #[test]
@@ -241,7 +265,9 @@ mod tests {
         assert_eq!(at(None, Latest), Begin::End);
         assert_eq!(at(None, NoReset), Begin::Refused);
         let known = Known { committed: None, low: 10, high: 20 };
-        assert_eq!(begin(known, Latest, true), Begin::Start(10));
-        assert_eq!(begin(known, NoReset, true), Begin::Start(10));
+        assert_eq!(begin(known, Latest, Role::Repartition), Begin::Start(10));
+        assert_eq!(begin(known, NoReset, Role::Repartition), Begin::Start(10));
+        assert_eq!(begin(known, Latest, Role::TableTopic), Begin::Start(10));
+        assert_eq!(begin(known, NoReset, Role::TableTopic), Begin::Refused);
     }
 }

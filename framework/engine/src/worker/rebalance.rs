@@ -11,7 +11,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use oncestream_core::commit::Fact;
-use oncestream_core::graph::Graph;
 use oncestream_core::task::{OffsetMetadata, Task};
 use oncestream_core::{TaskId, TopicPartition};
 
@@ -144,6 +143,7 @@ impl<P: Ports> Worker<P> {
         let committed = self.committed(&partitions)?;
         let offsets = self.first_positions(&partitions, &committed)?;
         self.find_sources(whole.keys())?;
+        let positions: Vec<_> = partitions.iter().cloned().zip(offsets.iter().copied()).collect();
         for (id, inputs) in whole {
             self.shared.ports.stores().claim(id, self.index);
             let has_committed = |p: &TopicPartition| {
@@ -154,7 +154,7 @@ impl<P: Ports> Worker<P> {
             let offset = |p: &TopicPartition| Some(committed[at(p)?].as_ref()?.offset);
             let known: Vec<_> = inputs.iter().map(|p| (p.clone(), offset(p))).collect();
             self.recover(id, &known)?;
-            self.make_task(id, inputs, offsets_missing)?;
+            self.make_task(id, inputs, &positions, offsets_missing)?;
         }
         for entry in self.tasks.entries_mut() {
             let inputs: Vec<_> = entry.task.inputs().map(|(i, p)| (i, p.clone())).collect();
@@ -166,7 +166,6 @@ impl<P: Ports> Worker<P> {
                 entry.task.set_committed(input, Some(offsets[at]), &metadata);
             }
         }
-        let positions: Vec<_> = partitions.iter().cloned().zip(offsets).collect();
         self.consumer
             .take_apart(&self.tasks.inputs_of_several())
             .map_err(|e| StreamsError::client("reading inputs apart", e))?;
@@ -209,7 +208,7 @@ impl<P: Ports> Worker<P> {
         Ok(held)
     }
 
-    /// Learns which topics the changelogs of tasks are, for the checkpoints of their stores.
+    /// Learns which topics the stores of tasks follow, for their checkpoints.
     fn find_sources<'a>(
         &mut self,
         tasks: impl Iterator<Item = &'a TaskId>,
@@ -219,8 +218,7 @@ impl<P: Ports> Worker<P> {
         let mut topics: Vec<Arc<str>> = tasks
             .flat_map(|id| &topology.sub_topologies()[id.sub_topology.0].stores)
             .filter_map(|name| topology.store(name))
-            .filter(|def| def.changelog.is_some())
-            .map(|def| Graph::changelog_topic(application_id, &def.name))
+            .filter_map(|def| topology.followed_topic(application_id, def))
             .collect();
         topics.sort();
         topics.dedup();
@@ -244,7 +242,8 @@ impl<P: Ports> Worker<P> {
                     self.sleep(LOOK_EVERY);
                 }
                 Err((topic, e)) => {
-                    let action = format!("asking for the id of changelog topic {topic}");
+                    let action =
+                        format!("asking for the id of topic {topic}, which a store follows");
                     return Err(StreamsError::reading(action, &topic, e));
                 }
             }
@@ -255,9 +254,10 @@ impl<P: Ports> Worker<P> {
         &mut self,
         id: TaskId,
         partitions: Vec<TopicPartition>,
+        positions: &[(TopicPartition, i64)],
         offsets_missing: bool,
     ) -> Result<(), StreamsError> {
-        self.discard_stale_stores(id)?;
+        self.discard_stale_stores(id, positions)?;
         let sub = &self.shared.topology.sub_topologies()[id.sub_topology.0];
         let first = self.stores.take_changelog_ids(sub.stores.len());
         let task = Task::new(

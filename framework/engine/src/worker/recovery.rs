@@ -65,7 +65,7 @@ impl<P: Ports> Worker<P> {
     }
 
     /// Gives up the checkpoint of a damaged store, so that its task starts again with an empty store
-    /// at the beginning of the changelog.
+    /// at the beginning of what it follows.
     pub(super) fn discard_damaged(&mut self) -> Fact {
         let damaged = match self.machine.cause() {
             Some(StreamsError::Task { task, source }) => {
@@ -78,7 +78,7 @@ impl<P: Ports> Worker<P> {
         };
         tracing::warn!(
             worker = self.index, %task, store, error = self.machine.cause().map(tracing::field::display),
-            "a damaged store is rebuilt from its changelog"
+            "a damaged store is rebuilt from its beginning"
         );
         match self.forget_checkpoint(task, &task.keyspace_name(&store)) {
             Ok(_) => Fact::Done,

@@ -1,13 +1,12 @@
 //! Which stores on disk can go on from where they are, and which are emptied and restored from the
-//! beginning of their changelogs.
+//! beginning of the topics that they follow.
 //!
 //! Invariants:
-//! - A checkpoint is believed only of the changelog it was written for: the same cluster, the same
+//! - A checkpoint is believed only of the topic it was written for: the same cluster, the same
 //!   incarnation of the topic. One that does not say (written by 0.1) is believed if the rest fits,
 //!   and says so from then on.
 //! - A checkpoint is deleted before the data it speaks of.
 
-use oncestream_core::graph::Graph;
 use oncestream_core::state::{CHECKPOINTS, Checkpoint, Incarnation, WriteBatch, index_keyspace};
 use oncestream_core::{TaskId, TopicPartition};
 
@@ -15,19 +14,21 @@ use super::Worker;
 use crate::error::StreamsError;
 use crate::ports::{Cluster, Ports};
 
-/// A changelog partition as it is now.
-pub(crate) struct Changelog<'a> {
+/// What a store follows, as it is now: a partition of its changelog, or of the topic of its table.
+pub(crate) struct Followed<'a> {
     pub(crate) source: &'a Incarnation,
-    /// Its first offset and its high watermark.
+    /// Its first offset, and its high watermark.
     pub(crate) low: i64,
     pub(crate) high: i64,
+    /// Where the store is to go on at the latest: what lies between its checkpoint and this is missing.
+    pub(crate) end: i64,
     pub(crate) retention_ms: i64,
 }
 
-/// Why a store cannot follow its changelog from its checkpoint; `None` if it can.
+/// Why a store cannot go on from its checkpoint; `None` if it can.
 pub(crate) fn staleness(
     checkpoint: Option<&Checkpoint>,
-    now: &Changelog<'_>,
+    now: &Followed<'_>,
     now_ms: i64,
 ) -> Option<&'static str> {
     let Some(c) = checkpoint else { return Some("it has no checkpoint") };
@@ -35,18 +36,19 @@ pub(crate) fn staleness(
         return Some("its checkpoint is of another cluster");
     }
     if c.source.is_other_topic(now.source) {
-        return Some("its changelog was deleted and made again");
+        return Some("the topic that it follows was deleted and made again");
     }
     if c.offset > now.high {
-        return Some("its checkpoint lies past the end of its changelog");
+        return Some("its checkpoint lies past the end of what it follows");
     }
     if c.offset < now.low {
-        return Some("its changelog begins after its checkpoint");
+        return Some("the topic that it follows begins after its checkpoint");
     }
-    // The marker of the last transaction alone hides no tombstone.
-    let missed = c.offset + 1 < now.high;
+    let missed = c.offset < now.end;
     if missed && now_ms.saturating_sub(c.written_at_ms) > now.retention_ms {
-        return Some("its checkpoint is older than the changelog's delete.retention.ms");
+        return Some(
+            "its checkpoint is older than delete.retention.ms of the topic that it follows",
+        );
     }
     None
 }
@@ -70,20 +72,35 @@ impl<P: Ports> Worker<P> {
     }
 
     /// Empties the stores of a task that cannot be brought up to date from where they are. Call it
-    /// before the task is made.
-    pub(super) fn discard_stale_stores(&self, id: TaskId) -> Result<(), StreamsError> {
+    /// before the task is made, with where its inputs begin.
+    pub(super) fn discard_stale_stores(
+        &self,
+        id: TaskId,
+        positions: &[(TopicPartition, i64)],
+    ) -> Result<(), StreamsError> {
         let shared = &self.shared;
         let sub = &shared.topology.sub_topologies()[id.sub_topology.0];
         for def in sub.stores.iter().filter_map(|name| shared.topology.store(name)) {
-            if def.changelog.is_none() {
-                continue;
-            }
+            let application_id = &shared.settings.application_id;
+            let Some(topic) = shared.topology.followed_topic(application_id, def) else { continue };
             let keyspace = id.keyspace_name(&def.name);
-            let topic = Graph::changelog_topic(&shared.settings.application_id, &def.name);
             let source = self.stores.source_of(&topic);
             let retention_ms = self.cluster().delete_retention_ms(&topic);
-            let (low, high) = self.watermarks(&TopicPartition::new(topic, id.partition))?;
-            let now = Changelog { source: &source, low, high, retention_ms };
+            let partition = TopicPartition::new(topic, id.partition);
+            let (low, mut high) = self.watermarks(&partition)?;
+            // The marker of the last transaction alone hides no tombstone.
+            let mut end = high - 1;
+            if def.changelog.is_none()
+                && let Some((_, goes_on)) = positions.iter().find(|(of, _)| *of == partition)
+            {
+                end = *goes_on;
+                // Exactly once, a store that is further is one of before a reset. At least once, a crash
+                // leaves it so, and what its task repeats does no harm to it.
+                if shared.settings.is_exactly_once() {
+                    high = *goes_on;
+                }
+            }
+            let now = Followed { source: &source, low, high, end, retention_ms };
             let checkpoint = self.checkpoint(&keyspace)?;
             let Some(reason) = staleness(checkpoint.as_ref(), &now, self.wall_clock_ms()) else {
                 self.adopt(id, &keyspace, checkpoint, source)?;
@@ -146,7 +163,7 @@ mod tests {
 
     fn judged(offset: i64, written_at_ms: i64, of: Incarnation) -> Option<&'static str> {
         let here = source("here", 7);
-        let now = Changelog { source: &here, low: 10, high: 20, retention_ms: 100 };
+        let now = Followed { source: &here, low: 10, high: 20, end: 19, retention_ms: 100 };
         staleness(Some(&Checkpoint { offset, written_at_ms, source: of }), &now, 1000)
     }
 
@@ -173,7 +190,7 @@ mod tests {
         assert!(judged(15, 899, here()).is_some());
         assert_eq!(judged(19, 899, here()), None);
         let empty = source("here", 7);
-        let now = Changelog { source: &empty, low: 0, high: 0, retention_ms: 100 };
+        let now = Followed { source: &empty, low: 0, high: 0, end: -1, retention_ms: 100 };
         assert!(staleness(None, &now, 0).is_some());
     }
 }

@@ -70,6 +70,7 @@ const ANSWERS: &[Entry] = &[
     ("default.timestamp.extractor", Refused("give it where a topic is read: `Consumed::timestamp_extractor`")),
     ("default.value.serde", SERDES),
     ("default.windowed.", SERDES),
+    ("dsl.store.format", Refused("stores have one format, without the headers of records")),
     ("dsl.store.suppliers.class", Same("state.backend")),
     ("enable.auto.commit", AUTO_COMMIT),
     ("ensure.explicit.internal.resource.naming", Refused("call `StreamsBuilder::explicit_names` where the topology is built")),
@@ -135,6 +136,7 @@ const ANSWERS: &[Entry] = &[
 /// Values with which a key that is refused says what is so anyway. One of several is enough.
 const SO_ANYWAY: &[(&str, &[&str])] = &[
     ("default.timestamp.extractor", &["FailOnInvalidTimestamp"]),
+    ("dsl.store.format", &["DEFAULT", "default"]),
     ("ensure.explicit.internal.resource.naming", &["false"]),
     ("partition.grouper", &["DefaultPartitionGrouper"]),
     ("partitioner.class", &["DefaultPartitioner"]),

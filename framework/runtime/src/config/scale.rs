@@ -41,7 +41,7 @@ pub(crate) struct Scale {
     pub(crate) brokers: usize,
     /// Partitions of all topics that are written to, changelogs among them.
     pub(crate) outputs: usize,
-    /// Partitions of all changelogs.
+    /// Partitions of all changelogs, and of the topics that are those of tables.
     pub(crate) changelogs: usize,
     /// Partitions of inputs whose tasks have several.
     pub(crate) apart: usize,

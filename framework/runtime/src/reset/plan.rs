@@ -109,6 +109,13 @@ pub enum Notice {
         /// The store.
         store: String,
     },
+    /// A table whose topic is its changelog does not begin with the first record.
+    TableBeginsFull {
+        /// Its store.
+        store: String,
+        /// Its topic.
+        topic: String,
+    },
 }
 
 impl fmt::Display for Notice {
@@ -155,6 +162,11 @@ impl fmt::Display for Notice {
             Self::NoChangelog { store } => write!(
                 f,
                 "store {store} has no changelog: delete the state directory on every host"
+            ),
+            Self::TableBeginsFull { store, topic } => write!(
+                f,
+                "store {store} follows {topic} from its first record, so it has rows that the operators \
+                 below the table have not seen: let {topic} begin at its first record"
             ),
         }
     }

@@ -223,9 +223,17 @@ impl ApplicationReset {
         if committed.iter().any(|(_, c)| c.as_ref().is_some_and(|c| c.is_resetting)) {
             notices.push(Notice::Resumed);
         }
-        let stores = self.topology.iter().map(Graph::of).flat_map(Graph::stores);
-        for store in stores.filter(|store| store.changelog.is_none()) {
-            notices.push(Notice::NoChangelog { store: store.name.to_string() });
+        for graph in self.topology.iter().map(Graph::of) {
+            for store in graph.stores().iter().filter(|s| s.changelog.is_none() && !s.is_global) {
+                notices.push(Notice::NoChangelog { store: store.name.to_string() });
+                let begins_later = |topic: &&Arc<str>| {
+                    self.inputs.get(*topic).is_some_and(|to| *to != To::Earliest)
+                };
+                if let Some(topic) = graph.source_topic_of(store).filter(begins_later) {
+                    let (store, topic) = (store.name.to_string(), topic.to_string());
+                    notices.push(Notice::TableBeginsFull { store, topic });
+                }
+            }
         }
     }
 }

@@ -120,8 +120,7 @@ async fn start(
     let opened = tokio::task::spawn_blocking(move || open(&graph, opening, runtime));
     let Opened { settings, ports, admin, wanted } = opened.await.map_err(joined)??;
     admin.ensure(&wanted, config.replication_factor()).await?;
-    let globals = Graph::of(&topology).global_tables().iter().map(|table| table.topic.clone());
-    admin.look_at_globals(&globals.collect::<Vec<_>>()).await;
+    admin.look_at_table_topics(Graph::of(&topology)).await?;
     let threads = config.num_stream_threads();
     let stop = Arc::new(AtomicBool::new(false));
     let told = state.clone();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use oncestream_broker::{FaultId, GroupState, RequestRecord};
+use oncestream_core::graph::Graph;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
 
@@ -126,8 +127,10 @@ impl<'a> Run<'a> {
         let stage = Stage::new(setup, nodes)?;
         let folder = tempfile::tempdir().map_err(|e| format!("a temporary directory: {e}"))?;
         let fault = case.map(|case| stage.broker.faults().add(case.fault()));
-        let changelogs = stage.internal.changelogs.iter();
-        let lags = changelogs.filter_map(|changelog| case?.lag_of(&changelog.topic));
+        let graph = Graph::of(&stage.topology);
+        let stores = graph.stores().iter();
+        let followed = stores.filter_map(|store| graph.followed_topic(&setup.name, store));
+        let lags = followed.filter_map(|topic| case?.lag_of(&topic));
         let lags = lags.map(|lag| stage.broker.faults().add(lag)).collect();
         let happening = case.map(|case| case.happening);
         Ok(Self {

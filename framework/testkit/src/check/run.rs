@@ -139,7 +139,7 @@ fn prepare(setup: &Setup, handle: &Handle) -> Result<Prepared, Vec<String>> {
     }
     let kinds = Kinds { processes: setup.processes, rebalances: setup.rebalances };
     let mut cases = plan::cases(&runs, kinds);
-    if has_changelogs(setup) {
+    if has_followers(setup) {
         let losing_stores = repeated(setup, handle, &expected, true)?;
         cases.extend(restores::of_lost_stores(&losing_stores));
         cases.extend(restores::after_a_commit(&runs, kinds));
@@ -214,8 +214,11 @@ fn loses_stores(case: &Case) -> bool {
     matches!(case.happening, Happening::LosesStores { .. })
 }
 
-fn has_changelogs(setup: &Setup) -> bool {
-    Graph::of(&(setup.topology)()).stores().iter().any(|store| store.changelog.is_some())
+/// Whether a store is brought back from a topic.
+fn has_followers(setup: &Setup) -> bool {
+    let topology = (setup.topology)();
+    let graph = Graph::of(&topology);
+    graph.stores().iter().any(|store| graph.followed_topic(&setup.name, store).is_some())
 }
 
 /// What became of the cases so far.

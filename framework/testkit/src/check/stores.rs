@@ -1,4 +1,5 @@
-//! The stores of an instance on disk, against the fold of their changelogs.
+//! The stores of an instance on disk, against the fold of the topics that they follow: their changelogs, or
+//! the topics of their tables.
 //!
 //! The fold is made by the stores themselves, in memory, as a restore does it, and they say which of
 //! its rows they show; so it knows no format, and holds for stores of any kind, also of those whose
@@ -13,26 +14,27 @@ use oncestream_core::graph::Graph;
 use oncestream_core::state::{
     Backend, CHECKPOINTS, CacheBudget, Checkpoint, StoreInstance, WriteBatch,
 };
-use oncestream_core::task::{ChangelogId, OffsetMetadata, Task, TaskConfig};
-use oncestream_core::{TaskId, TimestampMs};
+use oncestream_core::task::{ChangelogId, OffsetMetadata, Replay, Task, TaskConfig};
+use oncestream_core::{TaskId, TimestampMs, TopicPartition};
 use oncestream_stores::{FjallBackend, FjallOptions, MemoryBackend};
 
 use super::outputs::shown;
 use super::stage::Stage;
+use crate::driver::raw;
 
 /// The bytes of a store.
 pub(super) type Content = BTreeMap<Vec<u8>, Vec<u8>>;
 
-/// A store of one partition, by its keyspace, and its changelog.
+/// A store of one partition, by its keyspace, and what it follows.
 struct OfPartition {
     keyspace: String,
     topic: String,
     partition: i32,
 }
 
-/// How the stores of these state directories differ from their changelogs, in words.
+/// How the stores of these state directories differ from what they follow, in words.
 ///
-/// Each must be its changelog up to its checkpoint, and of each partition one must be complete.
+/// Each must be its topic up to its checkpoint, and of each partition one must be complete.
 pub(super) fn differences(
     stage: &Stage<'_>,
     state_dirs: &[PathBuf],
@@ -63,7 +65,7 @@ pub(super) fn differences(
         };
         let at = furthest.get(&keyspace).copied().unwrap_or(0);
         if at <= last {
-            found.push(format!("store {keyspace} ends at {at}, its changelog after {last}"));
+            found.push(format!("store {keyspace} ends at {at}, and {topic} after {last}"));
         }
     }
     Ok(found)
@@ -94,15 +96,15 @@ fn compare(
             checkpoint.offset
         ));
     }
-    let mut changelog = stage.readable(topic, *partition);
-    changelog.retain(|r| r.offset < checkpoint.offset);
-    let (expected, actual) = folded_and_found(stage, store, &changelog, backend)?;
+    let mut records = stage.readable(topic, *partition);
+    records.retain(|r| r.offset < checkpoint.offset);
+    let (expected, actual) = folded_and_found(stage, store, &records, backend)?;
     for key in expected.keys().chain(actual.keys().filter(|key| !expected.contains_key(*key))) {
         let (should, is) = (expected.get(key), actual.get(key));
         if should != is {
             let text = |bytes: Option<&Vec<u8>>| bytes.map_or("nothing".to_owned(), |b| shown(b));
             found.push(format!(
-                "store {keyspace}, key {}: {} instead of {} (its changelog up to {})",
+                "store {keyspace}, key {}: {} instead of {} ({topic} up to {})",
                 shown(key),
                 text(is),
                 text(should),
@@ -113,18 +115,17 @@ fn compare(
     Ok(Some(checkpoint.offset))
 }
 
-/// The stores with a changelog, one for each partition.
+/// The stores that are not lost with their disk, one for each partition.
 fn stores(stage: &Stage<'_>) -> Result<Vec<OfPartition>, String> {
     let mut found = Vec::new();
     for_each_task(stage, &MemoryBackend::new(), |task| {
         for instance in task.stores() {
             let kept = instance.state();
-            if let Some(changelog) = kept.changelog() {
-                found.push(OfPartition {
-                    keyspace: kept.keyspace_name().to_string(),
-                    topic: changelog.topic.to_string(),
-                    partition: changelog.partition,
-                });
+            let changelog = kept.changelog().map(|log| (&log.topic, log.partition));
+            let source = instance.source().map(|of| (&of.topic, of.partition));
+            if let Some((topic, partition)) = changelog.or(source) {
+                let keyspace = kept.keyspace_name().to_string();
+                found.push(OfPartition { keyspace, topic: topic.to_string(), partition });
             }
         }
     })?;
@@ -162,11 +163,11 @@ fn observed(stage: &Stage<'_>, store: &StoreInstance, partition: i32) -> Timesta
     times.max().unwrap_or(-1)
 }
 
-/// What a store must show, by its changelog, and what it shows.
+/// What a store must show, by what it follows, and what it shows.
 fn folded_and_found(
     stage: &Stage<'_>,
     store: &OfPartition,
-    changelog: &[LogRecord],
+    records: &[LogRecord],
     backend: &FjallBackend,
 ) -> Result<(Content, Content), String> {
     let memory = MemoryBackend::new();
@@ -174,8 +175,11 @@ fn folded_and_found(
     for_each_task(stage, &memory, |task| {
         for instance in task.stores() {
             if **instance.state().keyspace_name() == *store.keyspace {
-                answer = fold(instance, changelog, &memory)
-                    .and_then(|folded| Ok(Some((folded, content(instance, backend)?))));
+                let folded = match instance.source() {
+                    Some(source) => replayed(stage, instance, source, records, &memory),
+                    None => fold(instance, records, &memory),
+                };
+                answer = folded.and_then(|folded| Ok(Some((folded, content(instance, backend)?))));
             }
         }
     })?;
@@ -201,6 +205,29 @@ fn fold(
     content(store, memory)
 }
 
+/// What a store shows that was made of these records of its table's topic.
+fn replayed(
+    stage: &Stage<'_>,
+    store: &StoreInstance,
+    source: &TopicPartition,
+    records: &[LogRecord],
+    memory: &MemoryBackend,
+) -> Result<Content, String> {
+    let told = |e: &dyn std::fmt::Display| format!("replaying {source}: {e}");
+    let config = TaskConfig::new(&stage.setup.name);
+    let name = store.state().name().clone();
+    let id = TaskId::new(0, source.partition);
+    let replay = Replay::new(Graph::of(&stage.topology), id, &name, source, &config, memory);
+    let mut replay = replay.map_err(|e| told(&e))?.ok_or_else(|| told(&"it makes no store"))?;
+    for record in records {
+        replay.process(raw(record), record.timestamp_ms).map_err(|e| told(&e))?;
+    }
+    let mut batch = WriteBatch::default();
+    replay.flush(&mut batch).map_err(|e| told(&e))?;
+    memory.commit(&batch).map_err(|e| told(&e))?;
+    content(store, memory)
+}
+
 fn content(store: &StoreInstance, backend: &dyn Backend) -> Result<Content, String> {
     let store = store.state();
     let keyspace = backend.keyspace(store.keyspace_name()).map_err(|e| e.to_string())?;
@@ -222,7 +249,12 @@ fn for_each_task(
                 .iter()
                 .any(|store| Graph::changelog_topic(&stage.setup.name, store) == changelog.topic)
         });
-        for partition in 0..partitions.map(|c| c.partitions).max().unwrap_or(0) {
+        let partitions = partitions.map(|c| c.partitions).max();
+        // The topics of tables are inputs.
+        let mut stores = sub.stores.iter().filter_map(|store| graph.store(store));
+        let follows_input = stores.any(|store| graph.source_topic_of(store).is_some());
+        let of_inputs = follows_input.then_some(stage.setup.partitions);
+        for partition in 0..partitions.max(of_inputs).unwrap_or(0) {
             let id = TaskId::new(at, partition);
             let first = ChangelogId(0);
             let task = Task::new(graph, id, &[], &config, backend, &budget, first)

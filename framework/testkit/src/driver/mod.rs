@@ -51,6 +51,7 @@ pub use builder::TopologyTestDriverBuilder;
 pub use crash::CommitStep;
 pub use error::DriverError;
 pub use io::{TestInput, TestOutput};
+pub(crate) use ports::raw;
 pub use records::StoredRecord;
 pub use store::TestStore;
 
@@ -312,7 +313,8 @@ impl TopologyTestDriver {
     }
 
     /// How many changelog records the last start read back, by store. Stores that were up to
-    /// date are not among them. The changelog of a global table is its topic.
+    /// date are not among them. The changelog of a global table is its topic. A table whose topic is its changelog
+    /// goes by the name of the topic.
     pub fn restored_records(&self) -> BTreeMap<String, u64> {
         let mut by_store = BTreeMap::new();
         for (topic, records) in self.instances.iter().flat_map(Instance::restored_records) {

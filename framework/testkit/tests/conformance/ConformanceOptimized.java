@@ -1,8 +1,8 @@
-// Optimised topologies: repartition topics that become one, and joins of a stream with itself.
+// Optimised topologies: repartition topics that become one, joins of a stream with itself, and tables whose
+// topics are their changelogs.
 //
 // Knows topologies; not how a case is run. Each topology is printed twice: what it gives, in the seeded
-// group `optimized`, and its names, in the fixed group `optimized_names`. A table of a topic keeps its own
-// changelog: `reuse.ktable.source.topics` is not asked for.
+// group `optimized`, and its names, in the fixed group `optimized_names`.
 
 import java.util.*;
 import java.util.function.Consumer;
@@ -10,9 +10,6 @@ import org.apache.kafka.streams.*;
 import org.apache.kafka.streams.kstream.*;
 
 final class ConformanceOptimized extends ConformanceTopologies {
-    private static final String BOTH_WAYS =
-        StreamsConfig.MERGE_REPARTITION_TOPICS + "," + StreamsConfig.SINGLE_STORE_SELF_JOIN;
-
     private static final JoinWindows TEN = JoinWindows.ofTimeDifferenceAndGrace(ms(10), ms(15));
 
     /** A topology, its input topics, and what of it is looked at. */
@@ -131,7 +128,20 @@ final class ConformanceOptimized extends ConformanceTopologies {
         new Optimized("a_join_with_a_part_of_itself", List.of("in"), List.of("out"), List.of(), b -> {
             KStream<String, String> in = strings(b, "in");
             in.join(in.filter((k, v) -> early(v)), ConformanceTopologies::pair, TEN, joined("j")).to("out");
-        }));
+        }),
+        new Optimized("a_table", List.of("in"), List.of("out"), List.of("in-store"),
+            b -> ConformanceTableJoins.source(b, "in").toStream().to("out")),
+        new Optimized("a_table_that_needs_a_store", List.of("in"), List.of("out"), List.of("counts"),
+            b -> b.<String, String>table("in").groupBy((k, v) -> KeyValue.pair(letter(v), v))
+                .count(table("counts")).toStream().mapValues(ConformanceTopologies::text).to("out")),
+        new Optimized("a_filtered_table", List.of("in"), List.of("out"), List.of("in-store", "kept"),
+            b -> ConformanceTableJoins.source(b, "in").filter((k, v) -> early(v), table("kept")).toStream().to("out")),
+        new Optimized("two_tables", List.of("one", "two"), List.of("out"), List.of("one-store", "two-store", "both"),
+            b -> ConformanceTableJoins.source(b, "one").outerJoin(ConformanceTableJoins.source(b, "two"),
+                ConformanceTopologies::pair, table("both")).toStream().to("out")),
+        new Optimized("two_tables_by_a_foreign_key", List.of("one", "two"), List.of("out"),
+            List.of("one-store", "two-store"), b -> ConformanceForeignKeys.join(true,
+                ConformanceTableJoins.source(b, "one"), ConformanceTableJoins.source(b, "two")).toStream().to("out")));
 
     static void run(ConformanceCase.Group group) {
         for (Optimized each : ALL) {
@@ -139,11 +149,11 @@ final class ConformanceOptimized extends ConformanceTopologies {
                 StreamsBuilder b = new StreamsBuilder();
                 each.build.accept(b);
                 ConformanceCase it = group.named(each.name, cache).setting(
-                    StreamsConfig.TOPOLOGY_OPTIMIZATION_CONFIG, BOTH_WAYS);
+                    StreamsConfig.TOPOLOGY_OPTIMIZATION_CONFIG, StreamsConfig.OPTIMIZE);
                 each.outputs.forEach(it::out);
                 it.store(each.stores.toArray(String[]::new));
                 Properties properties = new Properties();
-                properties.put(StreamsConfig.TOPOLOGY_OPTIMIZATION_CONFIG, BOTH_WAYS);
+                properties.put(StreamsConfig.TOPOLOGY_OPTIMIZATION_CONFIG, StreamsConfig.OPTIMIZE);
                 it.run(b.build(properties), ConformanceInputs.small().topics(each.inputs.toArray(String[]::new))
                     .nulls(8, 8).values(NUMBERED));
             }
@@ -152,7 +162,7 @@ final class ConformanceOptimized extends ConformanceTopologies {
 
     static void names(ConformanceCase.Group group) {
         for (Optimized each : ALL) {
-            ConformanceNames.names(group, each.name, BOTH_WAYS, each.build);
+            ConformanceNames.names(group, each.name, StreamsConfig.OPTIMIZE, each.build);
         }
     }
 

@@ -20,7 +20,7 @@ pub(crate) fn named(b: &StreamsBuilder, case: &str) -> Option<()> {
     let two: Table = b.table("two");
     let named = || kind.join_by(&one, TableJoined::with(&two).name("n"), |v| letter(Some(v)));
     match shape {
-        "" => write(kind.join(&one, &two)),
+        "" | "_optimised" => write(kind.join(&one, &two)),
         "_named" => write(named()),
         "_store" => write(kind.join(&one, &two).materialized("joined")),
         "_named_store" => write(named().materialized("s")),

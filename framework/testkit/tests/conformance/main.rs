@@ -146,13 +146,6 @@ fn names_and_refusals_are_those_of_kafka_streams() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Fixed cases of what is not here yet: a source topic in place of a changelog, by `topology.optimization`.
-fn is_to_come(group: &str, case: &str) -> bool {
-    const CASES: [&str; 3] =
-        ["foreign_key_inner_join_optimised", "foreign_key_left_join_optimised", "segments_of_zero"];
-    ["join_names", "join_refused"].contains(&group) && CASES.contains(&case)
-}
-
 #[test]
 fn every_case_is_played() {
     let is_here = |case: &&Case| {
@@ -161,10 +154,8 @@ fn every_case_is_played() {
             || names::build(name.0, name.1).is_some()
             || windowed_names::cannot_be_written(name.0, name.1)
             || stream_join_names::cannot_be_written(name.0, name.1)
-            || table_join_names::cannot_be_written(name.0, name.1)
             || versioned_names::cannot_be_written(name.0, name.1)
             || REFUSED.contains(&name)
-            || is_to_come(name.0, name.1)
     };
     let missing: Vec<String> =
         golden().iter().filter(|case| !is_here(case)).map(Case::title).collect();

@@ -1,5 +1,5 @@
-//! The topologies of `ConformanceOptimized.java`: repartition topics that become one, and joins of a stream
-//! with itself.
+//! The topologies of `ConformanceOptimized.java`: repartition topics that become one, joins of a stream with
+//! itself, and tables whose topics are their changelogs.
 //!
 //! Knows topologies; not how a case is played.
 
@@ -14,10 +14,12 @@ use oncestream_operators::{
 use oncestream_testkit::TopologyTestDriver;
 
 use crate::compared::Except;
+use crate::foreign_keys;
 use crate::format::golden;
 use crate::functions::{Text, early, join, join_or_reset, letter, show};
 use crate::play::{Setup, Variant, fault};
 use crate::stream_joins::{Stream, paired};
+use crate::table_joins::{self, source};
 
 type Stores = &'static [&'static str];
 
@@ -29,13 +31,13 @@ pub(crate) fn setup(case: &str) -> Option<Setup> {
 
 /// The same, with its stores.
 pub(crate) fn built(case: &str) -> Option<(Topology, Stores)> {
-    let optimization = "merge.repartition.topics,single.store.self.join".parse().unwrap();
-    built_with(case, optimization)
+    built_with(case, Optimization::all())
 }
 
 fn built_with(case: &str, optimization: Optimization) -> Option<(Topology, Stores)> {
     let b = StreamsBuilder::new().optimization(optimization);
-    let stores = aggregated(&b, case).or_else(|| joined_or_merged(&b, case))?;
+    let made = aggregated(&b, case).or_else(|| joined_or_merged(&b, case));
+    let stores = made.or_else(|| of_tables(&b, case))?;
     Some((b.build().unwrap(), stores))
 }
 
@@ -201,6 +203,37 @@ fn joined_or_merged(b: &StreamsBuilder, case: &str) -> Option<Stores> {
         _ => return None,
     }
     Some(&[])
+}
+
+fn of_tables(b: &StreamsBuilder, case: &str) -> Option<Stores> {
+    match case {
+        "a_table" => {
+            source(b, "in").to_stream().to("out");
+            Some(&["in-store"])
+        }
+        "a_table_that_needs_a_store" => {
+            let by_letter =
+                b.table::<Text, String>("in").group_by(|_, v| (letter(Some(v)), v.clone()));
+            by_letter.count("counts").to_stream().map_values(show).to("out");
+            Some(&["counts"])
+        }
+        "a_filtered_table" => {
+            let kept = source(b, "in").filter(|_, v| early(&Some(v.clone())));
+            kept.materialized("kept").to_stream().to("out");
+            Some(&["in-store", "kept"])
+        }
+        "two_tables" => {
+            let both = table_joins::Kind::Outer.join(&source(b, "one"), &source(b, "two"));
+            both.materialized("both").to_stream().to("out");
+            Some(&["one-store", "two-store", "both"])
+        }
+        "two_tables_by_a_foreign_key" => {
+            let (one, two) = (source(b, "one"), source(b, "two"));
+            foreign_keys::Kind::Left.join(&one, &two).to_stream().to("out");
+            Some(&["one-store", "two-store"])
+        }
+        _ => None,
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::versioned::source;
 const CANNOT_BE_WRITTEN: &[(&str, &[&str])] = &[
     ("a `Duration` is not negative", &["negative_grace_of_a_join", "negative_history"]),
     ("a store has no segments", &["segments_of_zero"]),
-    ("nothing optimises away the changelog of a table's topic", &["versioned_table_optimised"]),
+    ("versions keep a changelog: a compacted topic has none", &["versioned_table_optimised"]),
 ];
 
 /// Whether a case cannot be written here.

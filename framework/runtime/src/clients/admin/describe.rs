@@ -1,10 +1,10 @@
-//! Looks at the settings of internal topics, once for each, and at those of the topics of global tables.
+//! Looks at the settings of internal topics, once for each.
 //!
 //! `settings.rs` says what is wrong with them. Invariant: no topic is asked for twice, even if the broker
 //! did not answer, so that an assignment with nothing new costs no request.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use oncestream_engine::StreamsError;
@@ -12,19 +12,16 @@ use rdkafka::admin::{ConfigResource, ResourceSpecifier};
 
 use super::super::verdict::{client_failed, is_transient};
 use super::controller::Attempts;
-use super::settings::{
-    CLEANUP_POLICY, DELETE_RETENTION, DELETE_RETENTION_MS, Finding, Gravity, InternalTopic,
-    findings,
-};
+use super::settings::{DELETE_RETENTION_MS, Finding, Gravity, InternalTopic, findings};
 use super::{Admin, RETRY_EVERY, TOPIC_DEADLINE};
 
 /// How long a broker may take to tell the settings of a topic that was just made.
 const SETTLE: Duration = Duration::from_secs(5);
 
-type Settings = BTreeMap<String, String>;
+pub(super) type Settings = BTreeMap<String, String>;
 
 impl Admin {
-    /// For how long the tombstones of a changelog are kept: the topic's own `delete.retention.ms`,
+    /// For how long the tombstones of a topic that stores follow are kept: the topic's own `delete.retention.ms`,
     /// or what it is made with where the broker does not tell.
     pub(crate) fn delete_retention_ms(&self, changelog: &str) -> i64 {
         let looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -68,42 +65,6 @@ impl Admin {
             looked_at.insert(topic.name.clone(), topic.delete_retention_ms(settings));
         }
         Ok(())
-    }
-
-    /// Looks at the topics of global tables, which are the user's: for how long they keep tombstones, and
-    /// whether they forget records.
-    pub(crate) async fn look_at_globals(&self, topics: &[Arc<str>]) {
-        if topics.is_empty() {
-            return;
-        }
-        let asked: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
-        let action = "asking for the settings of global tables' topics";
-        let mut attempts = Attempts::new(self, action, TOPIC_DEADLINE);
-        let told = loop {
-            match self.client.describe_configs(&asked, &attempts.options()).await {
-                Ok(resources) => {
-                    break resources.into_iter().map(|r| r.map(settings).unwrap_or_default());
-                }
-                Err(e) if attempts.again(&e) => tokio::time::sleep(RETRY_EVERY).await,
-                Err(error) => {
-                    tracing::warn!(%error, "the settings of global tables' topics cannot be asked for");
-                    return;
-                }
-            }
-        };
-        let mut looked_at = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
-        for (topic, settings) in topics.iter().zip(told) {
-            if settings.get(CLEANUP_POLICY).is_some_and(|policy| !policy.contains("compact")) {
-                tracing::warn!(
-                    %topic,
-                    "the topic of a global table is not compacted: what it deletes by age stays in the \
-                     tables that have it, and is not in new ones"
-                );
-            }
-            if let Some(ms) = settings.get(DELETE_RETENTION).and_then(|ms| ms.trim().parse().ok()) {
-                looked_at.insert(topic.clone(), ms);
-            }
-        }
     }
 
     /// The settings of topics, in their order; none where the broker does not tell.
@@ -152,7 +113,7 @@ impl Admin {
     }
 }
 
-fn settings(resource: ConfigResource) -> Settings {
+pub(super) fn settings(resource: ConfigResource) -> Settings {
     resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))).collect()
 }
 

@@ -16,6 +16,7 @@ mod describe;
 mod identify;
 mod purge;
 mod settings;
+mod table_topics;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

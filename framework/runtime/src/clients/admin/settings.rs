@@ -17,8 +17,8 @@ pub(super) const DELETE_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
 
 pub(super) const CLEANUP_POLICY: &str = "cleanup.policy";
 pub(super) const DELETE_RETENTION: &str = "delete.retention.ms";
-const RETENTION_MS: &str = "retention.ms";
-const RETENTION_BYTES: &str = "retention.bytes";
+pub(super) const RETENTION_MS: &str = "retention.ms";
+pub(super) const RETENTION_BYTES: &str = "retention.bytes";
 const TIMESTAMP_TYPE: &str = "message.timestamp.type";
 
 /// What a topic is for.

@@ -25,11 +25,17 @@ pub(in super::super) struct LocalChangelogs {
     link: Link,
     /// The number of the newest assignment; queues of before give nothing.
     newest: Rc<Cell<u64>>,
+    /// What is read is restored. Global tables, which read on, count for themselves.
+    counts: bool,
 }
 
 impl LocalChangelogs {
-    pub(super) fn new(link: Link) -> Self {
-        Self { link, newest: Rc::default() }
+    pub(super) fn of_restores(link: Link) -> Self {
+        Self { link, newest: Rc::default(), counts: true }
+    }
+
+    pub(super) fn of_globals(link: Link) -> Self {
+        Self { counts: false, ..Self::of_restores(link) }
     }
 }
 
@@ -51,6 +57,7 @@ impl ChangelogReader for LocalChangelogs {
                 end_told: None,
                 assignment: self.newest.get(),
                 newest: self.newest.clone(),
+                counts: self.counts,
             }
         };
         Ok(positions.iter().map(queue).collect())
@@ -83,6 +90,15 @@ pub(in super::super) struct LocalQueue {
     end_told: Option<i64>,
     assignment: u64,
     newest: Rc<Cell<u64>>,
+    counts: bool,
+}
+
+impl LocalQueue {
+    fn count(&self) {
+        if self.counts {
+            self.link.site.restored(&self.partition.topic, 1);
+        }
+    }
 }
 
 impl ChangelogQueue for LocalQueue {
@@ -95,7 +111,7 @@ impl ChangelogQueue for LocalQueue {
             match self.fetcher.next_of(&self.partition) {
                 Ok(Ok(record)) => {
                     taken += 1;
-                    self.link.site.restored(&self.partition.topic, 1);
+                    self.count();
                     each(fetched(&record))?;
                 }
                 Ok(Err(offset)) => {
@@ -129,6 +145,7 @@ impl ChangelogQueue for LocalQueue {
             match self.fetcher.next_of(&self.partition) {
                 Ok(Ok(record)) => {
                     taken += 1;
+                    self.count();
                     each(Taken::Record(raw(&record)))?;
                 }
                 Ok(Err(offset)) => {

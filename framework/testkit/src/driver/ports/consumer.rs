@@ -115,7 +115,7 @@ impl Message for LocalMessage {
 }
 
 /// A record as a worker takes it.
-pub(super) fn raw(record: &LogRecord) -> RawRecord<'_> {
+pub(crate) fn raw(record: &LogRecord) -> RawRecord<'_> {
     RawRecord {
         offset: record.offset,
         timestamp: record.timestamp_ms,

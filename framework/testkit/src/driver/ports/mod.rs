@@ -34,6 +34,7 @@ use oncestream_engine::{
 
 pub(super) use cluster::LocalCluster;
 pub(super) use consumer::headers;
+pub(crate) use consumer::raw;
 pub(super) use errors::{check, no_answer};
 pub(super) use fetcher::Fetcher;
 pub(super) use link::{Link, text};
@@ -147,11 +148,12 @@ impl Ports for LocalPorts {
     }
 
     fn changelogs(&self, worker: usize) -> Result<LocalChangelogs, StreamsError> {
-        Ok(LocalChangelogs::new(self.link(worker, "restore")))
+        Ok(LocalChangelogs::of_restores(self.link(worker, "restore")))
     }
 
     fn globals(&self) -> Result<LocalChangelogs, StreamsError> {
-        Ok(LocalChangelogs::new(Link::new(&self.site, &client_id(&self.names, None, "global"))))
+        let link = Link::new(&self.site, &client_id(&self.names, None, "global"));
+        Ok(LocalChangelogs::of_globals(link))
     }
 
     fn cluster(&self) -> &LocalCluster {

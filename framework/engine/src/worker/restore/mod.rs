@@ -1,7 +1,9 @@
-//! Stores follow their changelogs: from the checkpoint to the end, before their task runs.
+//! Stores follow their changelogs: from the checkpoint to the end, before their task runs. A store without
+//! one follows the topic of its table, to where the task will go on.
 //!
-//! The end is an offset: the high watermark that the leader tells when the restore begins. Records
-//! are read committed, so the last stable offset must have reached that end first. Invariants:
+//! The end of a changelog is an offset: the high watermark that the leader tells when the restore begins.
+//! Records are read committed, so the last stable offset must have reached that end first. `store.rs` is one
+//! store; a [`Replay`] makes rows of the records of a table's topic. Invariants:
 //!
 //! - A restore is finished when a record behind which the end lies was read, or when a broker says
 //!   that there is nothing at an offset that is not before the end. A broker that answers a fetch
@@ -9,26 +11,26 @@
 //!   calls the end proves nothing by itself.
 //! - Comparing the reader's position with the end would wait for ever behind a marker.
 
-use std::time::{Duration, Instant};
+mod store;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use oncestream_core::commit::{Fact, Symptom};
-use oncestream_core::state::{Checkpoint, Incarnation, StoreInstance, WriteBatch};
+use oncestream_core::state::{StoreInstance, WriteBatch};
+use oncestream_core::task::Replay;
 use oncestream_core::{TaskId, TopicPartition};
 
+use super::positions::END_PATIENCE;
 use super::sabotage::Bug;
-use super::tasks::Phase;
+use super::tasks::{Entry, Phase};
 use super::{Failure, Worker};
 use crate::client_error::{ClientError, ClientFault as _};
 use crate::error::StreamsError;
 use crate::metrics::RestoreMetrics;
-use crate::ports::{ChangelogQueue, ChangelogReader, Clock, Cluster, Fetched, Ports};
+use crate::ports::{ChangelogReader, Clock, Cluster, Ports};
+use store::{Progress, Restore, Way};
 
-/// So many records go into one batch of the backend.
-const BATCH: usize = 20_000;
-/// So many bytes end a batch before it is full.
-const BATCH_BYTES: usize = 8 << 20;
 /// How long one step may take before the group consumer is polled again.
 const STEP: Duration = Duration::from_millis(100);
 /// How often the last stable offset is asked for while it is awaited.
@@ -40,23 +42,6 @@ pub(crate) const UNSETTLED_LIMIT: Duration = Duration::from_secs(60);
 /// When the worker first logs that a restore waits for an open transaction, and how often then.
 const TELL_AFTER: Duration = Duration::from_secs(10);
 const TELL_EVERY: Duration = Duration::from_secs(60);
-
-/// One store on its way to the end of its changelog.
-struct Restore<Q> {
-    task: TaskId,
-    store: StoreInstance,
-    partition: TopicPartition,
-    /// Where to begin; the first record not in the store yet.
-    from: i64,
-    /// The high watermark when the restore began.
-    target: i64,
-    /// The changelog that is read, for the checkpoints.
-    source: Incarnation,
-    /// No input of the task has a committed offset, so there must not be a record.
-    must_be_empty: bool,
-    queue: Option<Q>,
-    metrics: RestoreMetrics,
-}
 
 /// The restores of a worker.
 pub(super) struct Restorer<C: ChangelogReader> {
@@ -125,8 +110,8 @@ impl<C: ChangelogReader> Restorer<C> {
         if now >= at {
             self.next_told = Some(now + TELL_EVERY);
             tracing::warn!(
-                task = %r.task, changelog = %r.partition, last_stable, end = r.target,
-                "a restore waits for a transaction that is open on its changelog; if it does not \
+                task = %r.task, topic = %r.partition, last_stable, end = r.target,
+                "a restore waits for a transaction that is open on its topic; if it does not \
                  end by its timeout, kafka-transactions.sh find-hanging tells its producer"
             );
         }
@@ -142,16 +127,6 @@ impl<C: ChangelogReader> Restorer<C> {
         }
         Ok(())
     }
-}
-
-/// What reading one changelog for a step gave.
-enum Progress {
-    More,
-    Finished,
-    /// The task belongs to another worker by now.
-    Disowned,
-    /// The changelog begins after the store's end: the store is to be rebuilt.
-    CutOff,
 }
 
 impl<P: Ports> Worker<P> {
@@ -180,34 +155,72 @@ impl<P: Ports> Worker<P> {
         let mut found = Vec::new();
         for entry in self.tasks.entries().iter().filter(|e| e.phase == Phase::Restoring) {
             for store in entry.task.stores() {
-                let state = store.state();
-                let Some(changelog) = state.changelog() else { continue };
-                let partition = TopicPartition::new(changelog.topic.clone(), changelog.partition);
-                let (low, high) = self.watermarks(&partition)?;
-                let must_be_empty = entry.offsets_missing;
-                let checkpoint = self.checkpoint(state.keyspace_name())?;
-                let checkpoint = checkpoint.filter(|_| !must_be_empty);
-                let from = checkpoint.map_or(low, |c| c.offset).max(low);
-                // Its last record and the marker behind it.
-                let high = if Bug::ShortRestore.is_planted() { high - 2 } else { high };
-                if from >= high {
-                    continue;
-                }
-                found.push(Restore {
-                    task: entry.task.id(),
-                    store: store.clone(),
-                    from,
-                    target: high,
-                    source: self.stores.source_of(&changelog.topic),
-                    must_be_empty,
-                    queue: None,
-                    metrics: RestoreMetrics::new(state.name(), partition.partition),
-                    partition,
-                });
+                found.extend(self.restore_of(entry, store)?);
             }
         }
         self.restorer.unstable = found;
         Ok(())
+    }
+
+    /// How a store of a task comes to its end; `None` if it is there.
+    fn restore_of(
+        &self,
+        entry: &Entry,
+        store: &StoreInstance,
+    ) -> Result<Option<Restore<<P::Changelogs as ChangelogReader>::Queue>>, StreamsError> {
+        let state = store.state();
+        let must_be_empty = entry.offsets_missing;
+        let (partition, low, target) = match (state.changelog(), store.source()) {
+            (Some(changelog), _) => {
+                let partition = TopicPartition::new(changelog.topic.clone(), changelog.partition);
+                let (low, high) = self.watermarks(&partition)?;
+                (partition, low, high)
+            }
+            (None, Some(partition)) => {
+                let Some(goes_on) = entry.task.known_offset(partition) else { return Ok(None) };
+                // A log that ends before has lost records, which the consumer will find out.
+                let patience = self.now() + END_PATIENCE;
+                let (low, high) = self.end_after(partition, goes_on, patience)?;
+                (partition.clone(), low, goes_on.min(high))
+            }
+            (None, None) => return Ok(None),
+        };
+        // Of a changelog its last record and the marker behind it.
+        let target = if Bug::ShortRestore.is_planted() { target - 2 } else { target };
+        let begins_anew = must_be_empty && store.source().is_none();
+        let checkpoint = self.checkpoint(state.keyspace_name())?.filter(|_| !begins_anew);
+        let from = checkpoint.map_or(low, |c| c.offset).max(low);
+        if from >= target {
+            return Ok(None);
+        }
+        let task = entry.task.id();
+        let way = match store.source() {
+            None => Way::Changelog { must_be_empty },
+            Some(_) => {
+                let backend = self.shared.ports.stores().backend();
+                let (topology, config) = (&self.shared.topology, &self.task_config);
+                let replay = Replay::new(topology, task, state.name(), &partition, config, backend);
+                match replay.map_err(|e| StreamsError::build(task, e))? {
+                    Some(replay) => Way::Replay(Box::new(replay)),
+                    None => return Ok(None),
+                }
+            }
+        };
+        let source = self.stores.source_of(&partition.topic);
+        let metrics = RestoreMetrics::new(state.name(), partition.partition);
+        drop(state);
+        let store = store.clone();
+        Ok(Some(Restore {
+            task,
+            store,
+            from,
+            target,
+            source,
+            way,
+            queue: None,
+            metrics,
+            partition,
+        }))
     }
 
     /// Brings restoring stores a step further, and starts tasks that are through.
@@ -216,12 +229,16 @@ impl<P: Ports> Worker<P> {
             self.restorer.listen();
             self.activate_stable()?;
             let until = self.now() + STEP;
-            let mut at = 0;
+            let (mut at, mut fetches_too_much) = (0, false);
             while at < self.restorer.active.len() {
                 let task = self.restorer.active[at].task;
                 match self.restore_one(at, until)? {
                     Progress::More => at += 1,
-                    Progress::Finished => drop(self.restorer.active.swap_remove(at)),
+                    Progress::Finished => {
+                        let finished = self.restorer.active.swap_remove(at);
+                        fetches_too_much |= finished.ends_before_its_topic();
+                        finished.tell();
+                    }
                     Progress::Disowned => {
                         tracing::warn!(worker = self.index, %task, "a task moved to another worker during its restore");
                         return self.report(Fact::Failed(Failure::silent(Symptom::Moved)));
@@ -232,10 +249,17 @@ impl<P: Ports> Worker<P> {
                         self.forget_checkpoint(task, &keyspace)?;
                         return self.report(Fact::Failed(Failure::silent(Symptom::Moved)));
                     }
+                    Progress::Failed(source) => {
+                        let error = StreamsError::Task { task, source };
+                        let failure = self.classify_task_error(error);
+                        return self.report(Fact::Failed(failure));
+                    }
                 }
             }
             if !self.restorer.is_active() {
                 self.restorer.rest();
+            } else if fetches_too_much {
+                self.restorer.assign().map_err(|e| StreamsError::client("restoring stores", e))?;
             }
         }
         if self.tasks.entries().iter().any(|e| e.phase == Phase::Restoring)
@@ -262,6 +286,11 @@ impl<P: Ports> Worker<P> {
         let mut unstable = Vec::new();
         for r in std::mem::take(&mut self.restorer.unstable) {
             let p = &r.partition;
+            // A client reads a partition once at a time; two tables of one topic are restored in turn.
+            if self.restorer.active.iter().chain(&stable).any(|other| other.partition == *p) {
+                unstable.push(r);
+                continue;
+            }
             // Read committed: the end it tells is the last stable offset.
             match changelogs.last_stable(p, LOOK_TIMEOUT) {
                 Ok(last_stable) if last_stable >= r.target => stable.push(r),
@@ -290,133 +319,33 @@ impl<P: Ports> Worker<P> {
             return Ok(());
         }
         for r in &stable {
-            tracing::info!(changelog = %r.partition, from = r.from, to = r.target, "restoring");
+            tracing::info!(topic = %r.partition, from = r.from, to = r.target, "restoring");
         }
         self.restorer.active.extend(stable);
-        self.restorer.assign().map_err(|e| StreamsError::client("reading changelogs", e))
+        self.restorer.assign().map_err(|e| StreamsError::client("restoring stores", e))
     }
 
-    /// Reads one changelog until nothing is at hand, the time is over or the end is reached.
+    /// Reads for one store until nothing is at hand, the time is over or the end is reached.
     fn restore_one(&mut self, at: usize, until: Instant) -> Result<Progress, StreamsError> {
         let shared = Arc::clone(&self.shared);
         let clock = shared.ports.clock();
         let r = &mut self.restorer.active[at];
+        let now_ms = clock.wall_clock_ms();
         let mut batch = WriteBatch::default();
-        let read = r.read(&mut batch, || clock.now() >= until)?;
-        if matches!(read.progress, Progress::CutOff) {
-            return Ok(Progress::CutOff);
+        let read = r.read(&mut batch, now_ms, || clock.now() >= until)?;
+        if matches!(read.progress, Progress::CutOff | Progress::Failed(_)) {
+            return Ok(read.progress);
         }
         if read.next > r.from {
-            let (offset, source) = (read.next, r.source.clone());
-            let checkpoint = Checkpoint { offset, written_at_ms: clock.wall_clock_ms(), source };
-            checkpoint.write(r.store.state().keyspace_name(), &mut batch);
+            r.note(read.next, clock.wall_clock_ms(), &mut batch);
             if !shared.ports.stores().apply(self.index, std::iter::once(r.task), &batch)? {
                 return Ok(Progress::Disowned);
             }
-            r.from = read.next;
+            r.applied(read.next);
             self.busy = true;
         }
         r.metrics.records.increment(read.records);
         r.metrics.remaining.set((r.target - r.from).max(0) as f64);
         Ok(read.progress)
-    }
-}
-
-/// What was read of a changelog in one step.
-struct Read {
-    progress: Progress,
-    records: u64,
-    /// The first offset that was not read.
-    next: i64,
-}
-
-/// Why a batch of a changelog is not taken to its end.
-enum Interrupted {
-    CutOff,
-    Failed(StreamsError),
-}
-
-impl<Q: ChangelogQueue> Restore<Q> {
-    /// Adds records to the batch until nothing is at hand, it is full, the time is over or the end
-    /// is reached. What the queue gives at once is taken to its end, or it would be lost.
-    fn read(
-        &mut self,
-        batch: &mut WriteBatch,
-        is_over: impl Fn() -> bool,
-    ) -> Result<Read, StreamsError> {
-        let mut read = Read { progress: Progress::More, records: 0, next: self.from };
-        let Some(mut queue) = self.queue.take() else { return Ok(read) };
-        while (read.records as usize) < BATCH && batch.byte_len() < BATCH_BYTES {
-            let at_hand = match queue.take(|fetched| self.take(fetched, &mut read, batch)) {
-                Ok(at_hand) => at_hand,
-                Err(Interrupted::CutOff) => {
-                    read.progress = Progress::CutOff;
-                    break;
-                }
-                Err(Interrupted::Failed(error)) => return Err(error),
-            };
-            if read.next >= self.target {
-                read.progress = Progress::Finished;
-                break;
-            }
-            if at_hand == 0 || is_over() {
-                break;
-            }
-        }
-        self.queue = Some(queue);
-        Ok(read)
-    }
-
-    /// Adds one thing of the changelog to the batch.
-    fn take(
-        &mut self,
-        fetched: Fetched<'_>,
-        read: &mut Read,
-        batch: &mut WriteBatch,
-    ) -> Result<(), Interrupted> {
-        let (changelog, partition) = (&self.partition.topic, self.partition.partition);
-        match fetched {
-            Fetched::Record { offset, .. }
-                if offset >= self.target && Bug::ShortRestore.is_planted() =>
-            {
-                Ok(())
-            }
-            Fetched::Record { offset, .. } if self.must_be_empty => {
-                Err(Interrupted::Failed(StreamsError::CommittedOffsetsLost {
-                    task: self.task,
-                    changelog: changelog.to_string(),
-                    partition,
-                    offset,
-                }))
-            }
-            Fetched::Record { offset, timestamp, key, value } => {
-                if let Some(key) = key {
-                    // Without a time is how time 0 is written.
-                    let restored = self.store.restore(key, value, timestamp.max(0), batch);
-                    restored.map_err(|source| {
-                        Interrupted::Failed(StreamsError::ChangelogRecord {
-                            task: self.task,
-                            changelog: changelog.to_string(),
-                            partition,
-                            offset,
-                            source: Box::new(source),
-                        })
-                    })?;
-                }
-                read.records += 1;
-                read.next = offset + 1;
-                Ok(())
-            }
-            Fetched::End { offset } => {
-                read.next = read.next.max(offset);
-                Ok(())
-            }
-            Fetched::Failed(e) if e.is_transient() => Ok(()),
-            Fetched::Failed(e) if e.is_out_of_range() => Err(Interrupted::CutOff),
-            Fetched::Failed(e) => {
-                let action = format!("reading changelog {}", self.partition);
-                Err(Interrupted::Failed(StreamsError::reading(action, changelog, e)))
-            }
-        }
     }
 }
