@@ -116,6 +116,18 @@ pub enum StreamsError {
         /// Its `cleanup.policy`.
         found: String,
     },
+    /// The topic of a table is its changelog, and has got partitions.
+    #[error(
+        "topic {topic} has {now} partitions and had {before} when a table was made of it that has it for its changelog, so the rows of some keys are where these no longer come; reset the application with `oncestream reset`, from the first record of {topic} on"
+    )]
+    TableTopicGrew {
+        /// The topic.
+        topic: String,
+        /// How many it had.
+        before: i64,
+        /// How many it has.
+        now: i32,
+    },
     /// An internal topic would be made with a setting that it cannot work with.
     #[error(
         "internal topic {topic} would be created with {setting}={found} and needs {needed}: {why}; take the setting out of {given_by}"

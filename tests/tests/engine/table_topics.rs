@@ -4,6 +4,8 @@ use oncestream::Optimization;
 use oncestream::prelude::*;
 use oncestream::reset::{ApplicationReset, Notice, To};
 use oncestream_tests::application::*;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
@@ -128,6 +130,24 @@ async fn from_latest_on_a_table_begins_with_the_first_record_of_its_topic() {
     feed(&looking.stream, Some("k"), [(11, 2_000)]);
     looking.run_to(2, &latest, false).await;
     assert_eq!(looking.results(), ["10+1", "11+1"]);
+}
+
+/// Both topics, so that they still have as many partitions as each other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_gets_partitions_stops_the_application() {
+    let looking = Looking::new("grows").await;
+    feed(&looking.table, Some("k"), [(1, 1_000)]);
+    feed(&looking.stream, Some("k"), [(10, 2_000)]);
+    looking.run_to(1, &[ONE_BY_ONE], true).await;
+    let mut config = ClientConfig::new();
+    let config = config.set("bootstrap.servers", servers());
+    let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+    let topics = [&looking.table, &looking.stream].map(|topic| NewPartitions::new(topic, 2));
+    let made = admin.create_partitions(&topics, &AdminOptions::new()).await.unwrap();
+    assert!(made.iter().all(Result::is_ok), "{made:?}");
+    let error = run_to_error(looking.app.streams(looking.topology(), &[])).await;
+    assert!(matches!(error, StreamsError::TableTopicGrew { before: 1, now: 2, .. }), "{error}");
+    assert_tells(&error, &[&looking.table, "oncestream reset"]);
 }
 
 /// What a plan of a reset tells beside its steps.

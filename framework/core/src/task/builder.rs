@@ -55,6 +55,7 @@ pub(crate) struct Built {
     pub(crate) times: Times,
     pub(crate) buffers: Buffers,
     pub(crate) timed: Vec<(StoreInstance, TimeId)>,
+    pub(crate) counted: Vec<(Arc<str>, TimeId)>,
 }
 
 /// What a node's factory may ask for while it makes the node of one task.
@@ -72,6 +73,8 @@ pub struct TaskBuilder<'t> {
     buffers: Buffers,
     /// The stores with a time of their own, which the task remembers.
     timed: Vec<(StoreInstance, TimeId)>,
+    /// The topics that make stores again, and where the task remembers how many partitions they have.
+    counted: Vec<(Arc<str>, TimeId)>,
     /// What nodes have in common, by name.
     common: Vec<(Arc<str>, Rc<dyn Any>)>,
     /// Of each global table, by its source.
@@ -100,6 +103,7 @@ impl<'t> TaskBuilder<'t> {
             times: Times::default(),
             buffers: Buffers::default(),
             timed: Vec::new(),
+            counted: Vec::new(),
             common: Vec::new(),
             global_keyspaces: HashMap::new(),
         };
@@ -124,6 +128,7 @@ impl<'t> TaskBuilder<'t> {
             times: builder.times,
             buffers: builder.buffers,
             timed: builder.timed,
+            counted: builder.counted,
         })
     }
 
@@ -178,6 +183,10 @@ impl<'t> TaskBuilder<'t> {
             }
             self.stores.insert(def.name.clone(), store.clone());
             let partition = self.task.partition;
+            if let Some(topic) = source {
+                let count = self.times.add(&format!("{}-partitions", def.name));
+                self.counted.push((topic.clone(), count));
+            }
             let source = source.map(|topic| TopicPartition::new(topic.clone(), partition));
             opened.push(store.with_source(source));
         }

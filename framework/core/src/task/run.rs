@@ -6,6 +6,7 @@
 //!   overlays, queues and the users' own processors all go back to what was committed.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::activity::Doing;
 use super::buffers::BufferReport;
@@ -49,6 +50,8 @@ pub struct Task {
     lifecycles: Vec<SharedLifecycle>,
     /// The stores with a time of their own.
     timed: Vec<(StoreInstance, TimeId)>,
+    /// The topics that make stores again, and how many partitions each had.
+    counted: Vec<(Arc<str>, TimeId)>,
     pub(super) doing: Doing,
     /// Records processed although an empty input was given up, since the last look.
     pub(super) enforced: u64,
@@ -95,6 +98,7 @@ impl Task {
             flushers: built.flushers,
             lifecycles: built.lifecycles,
             timed: built.timed,
+            counted: built.counted,
             doing: Doing::Nothing,
             enforced: 0,
             dirty: false,
@@ -166,6 +170,27 @@ impl Task {
         for (store, time) in &self.timed {
             store.observe(self.state.times.get(*time));
         }
+    }
+
+    /// Takes notice of how many partitions the topics have that make its stores again. Call it after
+    /// [`Self::set_committed`]. A topic that has more than it had at a commit is told, with both numbers: the
+    /// rows of some keys are in the store of another partition.
+    ///
+    /// # Errors
+    /// The topic, how many it had, and how many it has.
+    pub fn count_partitions(
+        &mut self,
+        count_of: impl Fn(&str) -> Option<i32>,
+    ) -> Result<(), (Arc<str>, i64, i32)> {
+        for (topic, id) in &self.counted {
+            let Some(now) = count_of(topic) else { continue };
+            let before = self.state.times.get(*id);
+            if (0..i64::from(now)).contains(&before) {
+                return Err((topic.clone(), before, now));
+            }
+            self.state.times.advance(*id, i64::from(now));
+        }
+        Ok(())
     }
 
     /// Starts the users' processors. Call it once, after the stores are restored.

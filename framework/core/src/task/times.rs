@@ -1,5 +1,5 @@
 //! Times that nodes and stores remember across restarts, such as how far an aggregation's own time has
-//! come.
+//! come; and other numbers that only rise.
 //!
 //! They travel in the metadata of the committed offsets, with the names that Kafka Streams' processor
 //! metadata would have: so they are as far as the offsets are, whatever crashed.

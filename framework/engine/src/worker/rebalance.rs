@@ -85,10 +85,10 @@ impl<P: Ports> Worker<P> {
         Ok(())
     }
 
-    /// The tasks of the assignment, and what of it is there. Brokers learn of new topics and
+    /// The tasks of the assignment, what of it is there, and all topics. Brokers learn of new topics and
     /// partitions one after the other, so what they tell is refused only if they tell it for a while.
     /// What they do not know after that is gone, and the group will learn so too.
-    fn plan(&self) -> Result<(Plan, Vec<TopicPartition>), StreamsError> {
+    fn plan(&self) -> Result<(Plan, Vec<TopicPartition>, Topics), StreamsError> {
         let application_id = &*self.shared.settings.application_id;
         let deadline = self.now() + COUNTS_DEADLINE;
         loop {
@@ -99,7 +99,7 @@ impl<P: Ports> Worker<P> {
             let plan = assignment::plan(&self.shared.topology, application_id, &there, &known);
             let is_settled = plan.is_ok() && known.len() == self.assigned.len();
             if is_settled || self.now() >= deadline || self.is_stopping() {
-                return plan.map(|plan| (plan, known));
+                return plan.map(|plan| (plan, known, there));
             }
             self.sleep(COUNTS_LOOK);
         }
@@ -139,7 +139,7 @@ impl<P: Ports> Worker<P> {
     }
 
     fn make_tasks(&mut self) -> Result<(), StreamsError> {
-        let (Plan { whole, waiting }, partitions) = self.plan()?;
+        let (Plan { whole, waiting }, partitions, there) = self.plan()?;
         let committed = self.committed(&partitions)?;
         let offsets = self.first_positions(&partitions, &committed)?;
         self.find_sources(whole.keys())?;
@@ -165,6 +165,12 @@ impl<P: Ports> Worker<P> {
                     .map_or_else(OffsetMetadata::unknown, |c| c.metadata.clone());
                 entry.task.set_committed(input, Some(offsets[at]), &metadata);
             }
+            let counted = entry.task.count_partitions(|topic| there.get(topic).copied());
+            counted.map_err(|(topic, before, now)| StreamsError::TableTopicGrew {
+                topic: topic.to_string(),
+                before,
+                now,
+            })?;
         }
         self.consumer
             .take_apart(&self.tasks.inputs_of_several())
