@@ -72,8 +72,7 @@ pub(super) fn begin(
             readings.push(partition.from(*low, now_ms));
             continue;
         }
-        // The marker of the last transaction alone hides no tombstone.
-        let now = Followed { source, low: *low, high: *high, end: *high - 1, retention_ms };
+        let now = Followed { source, low: *low, high: *high, end: *high, retention_ms };
         match (staleness(checkpoint.as_ref(), &now, now_ms), checkpoint) {
             (None, Some(Checkpoint { offset, written_at_ms, .. })) => {
                 readings.push(partition.from(*offset, *written_at_ms));

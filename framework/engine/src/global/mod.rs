@@ -36,6 +36,9 @@ use crate::worker::{Shared, panic_message};
 use begin::{Begin, Partition, begin, from_the_beginning};
 use table::Table;
 
+/// How often the thread looks for partitions that have been idle for long.
+const LOOK_AT_IDLE: Duration = Duration::from_secs(60);
+
 /// What the global tables of an instance are begun for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
@@ -73,6 +76,8 @@ pub struct Globals<P: Ports> {
     reader: P::Changelogs,
     tables: Vec<Table<<P::Changelogs as ChangelogReader>::Queue>>,
     began: Instant,
+    /// When it next looks for idle partitions.
+    next_look: Instant,
     restored: bool,
     busy: bool,
     metrics: GlobalMetrics,
@@ -107,8 +112,16 @@ impl<P: Ports> Globals<P> {
             return Ok(None);
         }
         let metrics = GlobalMetrics::new();
-        let mut globals =
-            Self { shared, reader, tables, began, restored: false, busy: true, metrics };
+        let mut globals = Self {
+            shared,
+            reader,
+            tables,
+            began,
+            next_look: began,
+            restored: false,
+            busy: true,
+            metrics,
+        };
         globals.read_all()?;
         Ok(Some(globals))
     }
@@ -158,6 +171,7 @@ impl<P: Ports> Globals<P> {
             self.metrics.records_dropped.increment(done.dropped);
         }
         if self.restored {
+            self.look_at_idle();
             return Ok(());
         }
         self.restored = self.tables.iter().all(Table::is_restored);
@@ -168,6 +182,23 @@ impl<P: Ports> Globals<P> {
             return Err(self.timed_out(timeout));
         }
         Ok(())
+    }
+
+    /// Looks for idle partitions, if it is time.
+    fn look_at_idle(&mut self) {
+        let clock = self.shared.ports.clock();
+        let now = clock.now();
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now + LOOK_AT_IDLE;
+        let end_of = |partition: &TopicPartition| self.reader.last_stable(partition, LOOK_TIMEOUT);
+        for table in &mut self.tables {
+            if let Err(error) = table.look_at_idle(clock.wall_clock_ms(), end_of) {
+                tracing::debug!(%error, "the ends of idle global tables are asked for later");
+                return;
+            }
+        }
     }
 
     /// The restore has taken too long; which partition is furthest from its end.
@@ -279,7 +310,7 @@ impl<P: Ports> Start<'_, P> {
             return Err(TopologyError::MissingSourceTopic { topic: topic.to_string() }.into());
         };
         let ports = &self.shared.ports;
-        let source = self.incarnation(topic)?;
+        let mut source = self.incarnation(topic)?;
         let retention_ms = ports.cluster().delete_retention_ms(topic);
         let mut partitions = Vec::new();
         for partition in 0..*count {
@@ -295,7 +326,12 @@ impl<P: Ports> Start<'_, P> {
         let has_more = self.checkpoint(def, *count)?.is_some();
         let now_ms = ports.clock().wall_clock_ms();
         let readings = match begin(&partitions, has_more, &source, retention_ms, now_ms) {
-            Begin::GoOn(readings) => readings,
+            Begin::GoOn(readings) => {
+                // What brokers do not tell this time stays known.
+                let checkpoints = partitions.iter().filter_map(|p| p.checkpoint.as_ref());
+                source = checkpoints.fold(source, |known, c| known.or(c.source.clone()));
+                readings
+            }
             Begin::Anew(reason) if self.life == Life::Again => {
                 let (store, topic) = (def.store.to_string(), topic.to_string());
                 let reason = reason.to_owned();

@@ -27,6 +27,8 @@ const AT_ONCE: usize = 1_000;
 const BATCH: u64 = 20_000;
 const BATCH_BYTES: usize = 8 << 20;
 const STEP: Duration = Duration::from_millis(100);
+/// After so many milliseconds without a record a partition is asked for its end.
+const IDLE_MS: i64 = 10 * 60 * 1000;
 
 /// One partition of its topic.
 struct Input<Q> {
@@ -231,6 +233,23 @@ impl<Q: ChangelogQueue> Table<Q> {
             metrics.records.increment(done.records - before);
         }
         taken
+    }
+
+    /// Asks for the ends of partitions that have been idle for long, of which nobody tells. What it is the end of
+    /// has been so up to now, and the checkpoints are to say so, because deletions are forgotten with time.
+    pub(super) fn look_at_idle(
+        &mut self,
+        now_ms: i64,
+        end_of: impl Fn(&TopicPartition) -> Result<i64, ClientError>,
+    ) -> Result<(), ClientError> {
+        for input in &mut self.inputs {
+            let is_idle = now_ms.saturating_sub(input.as_of_ms) >= IDLE_MS;
+            if is_idle && end_of(&input.partition)? <= input.next {
+                input.as_of_ms = now_ms;
+                self.dirty = true;
+            }
+        }
+        Ok(())
     }
 
     /// Puts rows and checkpoints down together.

@@ -88,15 +88,16 @@ impl<P: Ports> Worker<P> {
             let retention_ms = self.cluster().delete_retention_ms(&topic);
             let partition = TopicPartition::new(topic, id.partition);
             let (low, mut high) = self.watermarks(&partition)?;
-            // The marker of the last transaction alone hides no tombstone.
-            let mut end = high - 1;
+            let is_exactly_once = shared.settings.is_exactly_once();
+            // The marker of the last transaction alone hides no tombstone. At least once there is none.
+            let mut end = if is_exactly_once { high - 1 } else { high };
             if def.changelog.is_none()
                 && let Some((_, goes_on)) = positions.iter().find(|(of, _)| *of == partition)
             {
                 end = *goes_on;
                 // Exactly once, a store that is further is one of before a reset. At least once, a crash
                 // leaves it so, and what its task repeats does no harm to it.
-                if shared.settings.is_exactly_once() {
+                if is_exactly_once {
                     high = *goes_on;
                 }
             }

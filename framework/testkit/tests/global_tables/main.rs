@@ -154,6 +154,26 @@ fn a_start_goes_on_from_the_checkpoints_and_a_lost_disk_reads_the_topic_again() 
     assert_eq!(table(&driver), all);
 }
 
+/// A tombstone is kept for a day. A table that was at the end of its topic the whole time has missed none.
+#[test]
+fn a_table_whose_topic_was_idle_for_days_goes_on_from_its_checkpoints() {
+    const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+    for (idle_ms, away_ms, restored) in [(10 * DAY_MS, 0, 1), (0, 10 * DAY_MS, 7)] {
+        let mut driver = builder().build().unwrap();
+        for n in 0..6 {
+            user(&mut driver, n, "first");
+        }
+        driver.advance_wall_clock(idle_ms).unwrap();
+        driver.run().unwrap();
+        driver.crash();
+        // The control: while it is away, it may miss tombstones.
+        let _ = driver.advance_wall_clock(away_ms);
+        driver.pipe(&inputs(&driver).0, 2, "second".to_owned(), 0).unwrap();
+        driver.recover().unwrap();
+        assert_eq!(driver.restored_records(), [("names".to_owned(), restored)].into());
+    }
+}
+
 /// Users in an order that matters: one that is set again and again, and one that is deleted.
 fn changes() -> Vec<(i64, Option<&'static str>)> {
     vec![(1, Some("a")), (2, Some("b")), (1, Some("c")), (2, None), (3, Some("d")), (1, Some("e"))]
